@@ -1,0 +1,1 @@
+"""Classification tasks cast to one schema."""

@@ -1,0 +1,1 @@
+"""What people load: conditional adapters, task embeddings, access to the Hub."""

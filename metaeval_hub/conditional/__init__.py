@@ -1,0 +1,1 @@
+"""Conditional adapters as an extension of the `adapters` library."""

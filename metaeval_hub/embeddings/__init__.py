@@ -1,0 +1,1 @@
+"""Task embeddings: one table of vectors, and what is read from it."""

