@@ -1,0 +1,146 @@
+"""Puts conditional adapters into the `adapters` library, by the places it offers for its own methods.
+
+The library has no registry for a new method, so that six of its functions are wrapped, once, when this module is
+imported. Each wrapper does something only for a ``ConditionalBnConfig`` and hands everything else on as it came. Checked with `adapters` 1.3; another
+version is refused, because the wrapped places may have moved.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import adapters
+from adapters.configuration import AdapterConfig
+from adapters.context import ForwardContext
+from adapters.loading import AdapterLoader
+from adapters.methods.bottleneck import BottleneckLayer
+from adapters.model_mixin import ModelAdaptersMixin
+from torch import Tensor, nn
+
+from metaeval_hub.conditional.config import ARCHITECTURE, ConditionalBnConfig
+from metaeval_hub.conditional.layers import LAYERS, TaskConditioning
+
+SUPPORTED = "1.3"
+
+
+def shared_prefix(name: str) -> str:
+    """Return how the tensors of adapter ``name`` that are shared by all layers begin, on a bare base model."""
+    return f"shared_parameters.{name}."
+
+
+def _wrap(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    original = getattr(owner, name)
+    if getattr(original, "_metaeval", False):
+        return
+    wrapped = functools.wraps(original)(make(original))
+    wrapped._metaeval = True  # type: ignore[attr-defined]
+    static = isinstance(owner.__dict__.get(name), staticmethod)
+    setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+
+
+def _config_class(original: Callable[..., Any]) -> Callable[..., Any]:
+    def get(config_dict: dict[str, Any]) -> type[AdapterConfig]:
+        if config_dict.get("architecture") == ARCHITECTURE:
+            return ConditionalBnConfig
+        return original(config_dict)
+
+    return get
+
+
+def _add_layer(original: Callable[..., Any]) -> Callable[..., Any]:
+    def add_adapter(self: BottleneckLayer, adapter_name: str, layer_idx: int) -> bool:
+        config = self.adapters_config.match(
+            adapter_name, config_type=ConditionalBnConfig, layer_idx=layer_idx, location_key=self.location_key
+        )
+        if config is None:
+            return original(self, adapter_name, layer_idx)
+        self.layer_idx = layer_idx
+        layer = LAYERS[config.conditioning](adapter_name, self.model_config.hidden_size, config)  # type: ignore[call-arg]
+        if self.is_layer_hooked:  # the model itself then adds the residual and applies its LayerNorm
+            layer.original_ln_after = False
+        self.adapters[adapter_name] = layer.train(self.training)
+        return True
+
+    return add_adapter
+
+
+def _add_shared(original: Callable[..., Any]) -> Callable[..., Any]:
+    def add_weights(self: ModelAdaptersMixin, adapter_name: str) -> None:
+        original(self, adapter_name)
+        config = self.adapters_config.match(adapter_name, config_type=ConditionalBnConfig)
+        if config is not None and adapter_name not in self.base_model.shared_parameters:
+            table = TaskConditioning(len(config.task_names), config.dim_z)
+            self.base_model.shared_parameters[adapter_name] = table.to(self.device)
+
+    return add_weights
+
+
+def _resolve_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    def forward_context(self: ModelAdaptersMixin, context: ForwardContext, *args: Any, **kwargs: Any) -> None:
+        original(self, context, *args, **kwargs)
+        # z is looked up here, once a pass: inside the first layer it would break gradient checkpointing. The library
+        # also calls this with no inputs at all; a task that is missing is therefore reported by the layers.
+        context.conditional_z = {}
+        for name, table in (getattr(context, "shared_parameters", None) or {}).items():
+            if isinstance(table, TaskConditioning):
+                given: Tensor | None = getattr(context, "task_embeddings", None)
+                if given is not None:
+                    context.conditional_z[name] = _checked(name, given, table)
+                elif context.task_ids is not None:
+                    context.conditional_z[name] = table(context.task_ids)
+
+    return forward_context
+
+
+def _checked(name: str, given: Tensor, table: nn.Module) -> Tensor:
+    dim_z = table.task_embedding.shape[1]
+    if given.ndim != 2 or given.shape[1] != dim_z:
+        raise ValueError(f"adapter {name!r} takes task_embeddings of shape (B, {dim_z}), got {tuple(given.shape)}")
+    return given
+
+
+def _keep_shared(original: Callable[..., Any]) -> Callable[..., Any]:
+    def filter_func(self: AdapterLoader, adapter_name: str) -> Callable[[str], bool]:
+        stock = original(self, adapter_name)
+        # On a bare base model the key has no leading dot, and the stock filter would drop z without a word.
+        return lambda key: stock(key) or key.startswith(shared_prefix(adapter_name))
+
+    return filter_func
+
+
+def _rename_shared(original: Callable[..., Any]) -> Callable[..., Any]:
+    def rename_func(self: AdapterLoader, old_name: str, new_name: str) -> Callable[[str], str]:
+        stock = original(self, old_name, new_name)
+        old, new = shared_prefix(old_name), shared_prefix(new_name)
+        return lambda key: new + key[len(old) :] if key.startswith(old) else stock(key)
+
+    return rename_func
+
+
+def install() -> None:
+    """Wrap the places; a second call changes nothing.
+
+    Raises:
+        ImportError: the installed `adapters` is of another minor version than the one this was checked with.
+    """
+    found = version("adapters")
+    if found != SUPPORTED and not found.startswith(SUPPORTED + "."):
+        raise ImportError(
+            f"metaeval extends adapters {SUPPORTED}.x, found {found}; install 'adapters>={SUPPORTED},<1.4'"
+        )
+    # before adapters.init, so that the patched forward signatures show it
+    ForwardContext.context_args.add("task_embeddings")
+    _wrap(AdapterConfig, "_get_config_class", _config_class)
+    _wrap(BottleneckLayer, "add_adapter", _add_layer)
+    _wrap(ModelAdaptersMixin, "_add_adapter_weights", _add_shared)
+    _wrap(ModelAdaptersMixin, "forward_context", _resolve_context)
+    _wrap(AdapterLoader, "filter_func", _keep_shared)
+    _wrap(AdapterLoader, "rename_func", _rename_shared)
+
+
+install()
+
+__all__ = ["adapters", "install", "shared_prefix"]

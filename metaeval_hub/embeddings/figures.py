@@ -1,0 +1,97 @@
+"""Drawing; the one file that imports matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+# Okabe and Ito's palette, told apart by readers with any colour vision; grey for the eighth type.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+
+
+def draw_map(
+    points: NDArray[np.float64],
+    names: tuple[str, ...],
+    kinds: Mapping[str, str],
+    path: Path | str,
+    *,
+    title: str,
+    axes: tuple[str, str] = ("component 1", "component 2"),
+) -> Path:
+    """Draw tasks as labelled points, coloured by task type (Sileo & Moens 2022, figures 3 and 5).
+
+    Args:
+        points: (n, 2).
+        names: n task names, in the order of ``points``.
+        kinds: task name -> task type; a task without one is drawn as "unknown".
+        path: file to write; the ending says the format (png, svg, pdf).
+        title: says what is shown: model, method, seed.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: ``points`` and ``names`` do not fit.
+    """
+    if points.shape != (len(names), 2):
+        raise ValueError(f"points has shape {points.shape}; expected ({len(names)}, 2)")
+    figure = Figure(figsize=(9.5, 7), layout="constrained")
+    plot = figure.add_subplot()
+    plot.margins(0.12)
+    types = [kinds.get(name, "unknown") for name in names]
+    for i, kind in enumerate(sorted(set(types))):
+        rows = [row for row, value in enumerate(types) if value == kind]
+        label = kind.replace("_", " ").capitalize() if kind != "NLI" else kind
+        plot.scatter(
+            points[rows, 0],
+            points[rows, 1],
+            s=46,
+            color=PALETTE[i % len(PALETTE)],
+            marker=MARKERS[i % len(MARKERS)],
+            label=label,
+            edgecolors="white",
+            linewidths=0.6,
+            zorder=3,
+        )
+    for offset, (x, y), name in zip(_label_offsets(points), points, names, strict=True):
+        plot.annotate(
+            name.split("/", 1)[-1],
+            (x, y),
+            xytext=(6, offset),
+            textcoords="offset points",
+            fontsize=7.5,
+            va="center",
+            color="#333333",
+        )
+    plot.set_title(title, fontsize=11)
+    plot.set_xlabel(axes[0])
+    plot.set_ylabel(axes[1])
+    plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
+    plot.spines[["top", "right"]].set_visible(False)
+    plot.legend(title="task type", fontsize=8, title_fontsize=8, loc="best", framealpha=0.9)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=160)
+    return path
+
+
+def _label_offsets(points: NDArray[np.float64]) -> list[float]:
+    """Return how far each label is moved up or down, in points, so that near neighbours' labels do not cover it."""
+    span = np.ptp(points, axis=0)
+    unit = (points - points.min(axis=0)) / np.where(span > 0, span, 1.0)
+    offsets = np.zeros(len(points))
+    placed: list[tuple[float, float]] = []
+    for row in np.argsort(-unit[:, 1], kind="stable"):
+        x, y = unit[row]
+        for shift in (0, -9, 9, -18, 18, -27, 27):
+            height = y + shift / 400  # the plot is about 400 points high
+            if all(abs(height - py) > 0.02 or not -0.22 < x - px < 0.22 for px, py in placed):
+                break
+        offsets[row] = shift
+        placed.append((x, y + shift / 400))
+    return offsets.tolist()
