@@ -61,9 +61,12 @@ def push_folder(
 
     Args:
         folder: what to send, with its README.md.
+        repo_id: "org/name".
+        repo_type: "model", "dataset" or "space".
         private: whether a repository made by this call is private; None leaves it to the account's default.
         revision: a branch; it is made if it does not exist.
         message: summary line of the commit.
+        token: with write access; the one logged in by default.
 
     Returns:
         The commit: ``oid``, ``commit_url``.

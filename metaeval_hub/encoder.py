@@ -40,13 +40,7 @@ ENCODER_FILES = (
 )  # fmt: skip
 # Encoders that would otherwise come with a pooler: a trained layer that the classifiers do not read.
 _WITH_POOLER = frozenset({"bert", "roberta", "xlm-roberta"})
-_SPECIAL = {
-    "unk_token": "[UNK]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
-    "mask_token": "[MASK]",
-}
+_SPECIAL = {f"{role.lower()}_token": f"[{role}]" for role in ("UNK", "PAD", "CLS", "SEP", "MASK")}
 
 
 @dataclass(frozen=True)
@@ -148,13 +142,17 @@ def reload_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = N
 @contextmanager
 def quiet(name: str) -> Iterator[None]:
     """Keep a library's logger from saying what the caller checks or knows: only errors pass."""
+
+    # a filter, because transformers says more, not less, where the level of its logger is raised
+    def only_errors(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
     logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.addFilter(only_errors)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(only_errors)
 
 
 def weights_digest(module: nn.Module) -> str:

@@ -1,4 +1,4 @@
-"""ConditionalAdapterModel: one frozen encoder, one conditional adapter, an embedding and a classifier for every task."""
+"""ConditionalAdapterModel: one frozen encoder, one conditional adapter, an embedding and a classifier a task."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ConditionalAdapterModel(nn.Module):
         self._ids = {task: i for i, task in enumerate(self.labels)}
         self._encoder_config = loaded.config
         self._base_keys = frozenset(loaded.module.state_dict())
-        self.encoder = loaded.module
+        self.encoder: Any = loaded.module  # gains the methods of `adapters` below
         self.heads = TaskHeads(loaded.module.config.hidden_size, self.labels)
         with quiet("adapters.model_mixin"):  # between the two calls it warns that no adapter is active
             adapters.init(self.encoder)
@@ -133,9 +133,7 @@ class ConditionalAdapterModel(nn.Module):
     @property
     def conditioning(self) -> TaskConditioning:
         """The module that gives a task's embedding."""
-        module = self.encoder.base_model.shared_parameters[ADAPTER_NAME]
-        assert isinstance(module, TaskConditioning)  # noqa: S101 - for the type checker
-        return module
+        return self.encoder.base_model.shared_parameters[ADAPTER_NAME]
 
     @property
     def task_embeddings(self) -> TaskEmbeddings:
@@ -150,7 +148,7 @@ class ConditionalAdapterModel(nn.Module):
         return self.heads.weight.device
 
     def train(self, mode: bool = True) -> ConditionalAdapterModel:
-        """Switch to training or evaluation; the frozen encoder's dropout stays off unless the configuration asks for it.
+        """Switch to training or evaluation; the frozen encoder's dropout stays off unless the configuration says so.
 
         Measured on 20 tasks with a frozen MiniLM, the encoder's dropout cost 1.4 points of accuracy and 22 % of speed.
         """
@@ -202,7 +200,7 @@ class ConditionalAdapterModel(nn.Module):
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
     def tokenize(self, texts: Sequence[Text]) -> dict[str, list[list[int]]]:
-        """Turn texts, or pairs of texts, into unpadded token ids cut to ``max_length``, the longer text of a pair first.
+        """Turn texts, or pairs, into unpadded token ids cut to ``max_length``, the longer text of a pair first.
 
         Raises:
             TypeError: an entry is neither a string nor a pair of strings, or the two are mixed.
@@ -235,10 +233,8 @@ class ConditionalAdapterModel(nn.Module):
         with _evaluating(self):
             for start in tqdm(starts, desc=name, unit="batch", disable=hidden):
                 rows = order[start : start + batch_size]
-                batch = self.tokenizer.pad(
-                    {key: [values[i] for i in rows] for key, values in tokens.items()}, return_tensors="pt"
-                )
-                batch = {key: value.to(self.device) for key, value in batch.items()}
+                chosen = {key: [values[i] for i in rows] for key, values in tokens.items()}
+                batch = self.tokenizer.pad(chosen, return_tensors="pt").to(self.device)
                 result[rows] = self(**batch, task_ids=task_ids).float().cpu()
         return result
 

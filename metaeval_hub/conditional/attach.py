@@ -1,8 +1,8 @@
 """Puts conditional adapters into the `adapters` library, by the places it offers for its own methods.
 
 The library has no registry for a new method, so that six of its functions are wrapped, once, when this module is
-imported. Each wrapper does something only for a ``ConditionalBnConfig`` and hands everything else on as it came. Checked with `adapters` 1.3; another
-version is refused, because the wrapped places may have moved.
+imported. Each wrapper does something only for a ``ConditionalBnConfig`` and hands everything else on as it came.
+Checked with `adapters` 1.3; another version is refused, because the wrapped places may have moved.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from adapters.context import ForwardContext
 from adapters.loading import AdapterLoader
 from adapters.methods.bottleneck import BottleneckLayer
 from adapters.model_mixin import ModelAdaptersMixin
-from torch import Tensor, nn
+from torch import Tensor
 
 from metaeval_hub.conditional.config import ARCHITECTURE, ConditionalBnConfig
 from metaeval_hub.conditional.layers import LAYERS, TaskConditioning
@@ -95,7 +95,7 @@ def _resolve_context(original: Callable[..., Any]) -> Callable[..., Any]:
     return forward_context
 
 
-def _checked(name: str, given: Tensor, table: nn.Module) -> Tensor:
+def _checked(name: str, given: Tensor, table: TaskConditioning) -> Tensor:
     dim_z = table.task_embedding.shape[1]
     if given.ndim != 2 or given.shape[1] != dim_z:
         raise ValueError(f"adapter {name!r} takes task_embeddings of shape (B, {dim_z}), got {tuple(given.shape)}")

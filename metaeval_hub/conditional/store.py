@@ -29,8 +29,13 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 ENCODER_FOLDER = "encoder"
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, f"{TOKENIZER_FOLDER}/*.json", f"{TOKENIZER_FOLDER}/*.txt",
-               f"{TOKENIZER_FOLDER}/*.model", f"{ENCODER_FOLDER}/config.json", f"{ENCODER_FOLDER}/model.safetensors")  # fmt: skip
+MODEL_FILES = (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    *(f"{TOKENIZER_FOLDER}/*{ending}" for ending in (".json", ".txt", ".model")),
+    f"{ENCODER_FOLDER}/config.json",
+    f"{ENCODER_FOLDER}/model.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,6 @@ def _compare_names(file: str, found: set[str], expected: set[str]) -> None:
     missing, unknown = sorted(expected - found), sorted(found - expected)
     if missing or unknown:
         raise UnsafeRepositoryError(
-            f"{file} does not fit its configuration: {len(missing)} tensors missing ({', '.join(missing[:3]) or 'none'}), "
-            f"{len(unknown)} unknown ({', '.join(unknown[:3]) or 'none'})"
+            f"{file} does not fit its configuration: {len(missing)} tensors missing "
+            f"({', '.join(missing[:3]) or 'none'}), {len(unknown)} unknown ({', '.join(unknown[:3]) or 'none'})"
         )

@@ -31,6 +31,7 @@ def draw_map(
         kinds: task name -> task type; a task without one is drawn as "unknown".
         path: file to write; the ending says the format (png, svg, pdf).
         title: says what is shown: model, method, seed.
+        axes: names of the two axes.
 
     Returns:
         ``path``.
