@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from metaeval_hub.client import fetch, looks_like_repo_id
 from metaeval_hub.gate import (
@@ -68,7 +68,7 @@ class BaseEncoder:
 class LoadedEncoder:
     """An encoder in memory: module, tokenizer, configuration as read, and its identity."""
 
-    module: PreTrainedModel
+    module: Any  # a PreTrainedModel, which gains the methods of `adapters` later
     tokenizer: PreTrainedTokenizerFast
     config: dict[str, Any]
     base: BaseEncoder

@@ -22,7 +22,7 @@ from metaeval_hub.cards import model_card
 from metaeval_hub.client import fetch, looks_like_repo_id, push_folder
 from metaeval_hub.conditional import attach, store
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.conditional.layers import LAYERS, TaskConditioning
+from metaeval_hub.conditional.layers import LAYER_TYPES, TaskConditioning
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.encoder import LoadedEncoder, load_encoder, load_tokenizer, quiet, reload_base, save_encoder
 from metaeval_hub.heads import TaskHeads
@@ -67,7 +67,7 @@ class ConditionalAdapterModel(nn.Module):
         self._ids = {task: i for i, task in enumerate(self.labels)}
         self._encoder_config = loaded.config
         self._base_keys = frozenset(loaded.module.state_dict())
-        self.encoder: Any = loaded.module  # gains the methods of `adapters` below
+        self.encoder = loaded.module
         self.heads = TaskHeads(loaded.module.config.hidden_size, self.labels)
         with quiet("adapters.model_mixin"):  # between the two calls it warns that no adapter is active
             adapters.init(self.encoder)
@@ -156,7 +156,7 @@ class ConditionalAdapterModel(nn.Module):
         if mode and not self.config.encoder_dropout:
             self.encoder.eval()
             for module in self.encoder.modules():
-                if isinstance(module, tuple(LAYERS.values())):
+                if isinstance(module, LAYER_TYPES):
                     module.train()
         return self
 

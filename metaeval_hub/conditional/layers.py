@@ -206,3 +206,4 @@ LAYERS: dict[str, type[Adapter]] = {
     "layernorm": ConditionalNormAdapter,
     "mahabadi": GeneratedAdapter,
 }
+LAYER_TYPES: tuple[type[nn.Module], ...] = tuple(LAYERS.values())
