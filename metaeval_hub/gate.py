@@ -160,8 +160,9 @@ def check_inside(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise UnsafeRepositoryError(f"{folder} is not a folder")
-    cached = folder.parent.name == "snapshots"
-    root = (folder.parents[1] if cached else folder).resolve()
+    # <cache>/models--org--name/snapshots/<commit>[/subfolder], its files links into models--org--name/blobs
+    cached = [parent.parent for parent in list(folder.parents)[:2] if parent.name == "snapshots"]
+    root = (cached[0] if cached else folder).resolve()
     for path in folder.rglob("*"):
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link out of the folder")

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from metaeval_hub.cards import model_card
 from metaeval_hub.client import fetch, looks_like_repo_id, push_folder
-from metaeval_hub.conditional import attach, store
+from metaeval_hub.conditional import store
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.layers import LAYER_TYPES, TaskConditioning
 from metaeval_hub.embeddings.table import TaskEmbeddings
@@ -406,7 +406,3 @@ def _evaluating(model: nn.Module) -> Any:
         yield
     finally:
         model.train(was_training)
-
-
-# The hooks must be in place before any encoder is initialised with `adapters`; importing the module does it.
-assert attach.adapters is adapters  # noqa: S101

@@ -1,1 +1,5 @@
-"""Conditional adapters as an extension of the `adapters` library."""
+"""Conditional adapters as an extension of the `adapters` library; importing the package installs it."""
+
+from metaeval_hub.conditional import attach
+
+__all__ = ["attach"]

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-import adapters
 from adapters.configuration import AdapterConfig
 from adapters.context import ForwardContext
 from adapters.loading import AdapterLoader
@@ -142,5 +141,3 @@ def install() -> None:
 
 
 install()
-
-__all__ = ["adapters", "install", "shared_prefix"]

@@ -1,0 +1,309 @@
+"""The model class: forward, storage, and the way to the Hub and back."""
+
+import json
+import shutil
+
+import adapters
+import numpy as np
+import pytest
+import torch
+from adapters import DoubleSeqBnConfig
+from huggingface_hub import HfApi
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel
+
+from metaeval_hub import ConditionalAdapterModel, ConditionalBnConfig, ConditionalConfig, UnsafeRepositoryError
+from metaeval_hub.encoder import save_encoder, word_tokenizer
+
+LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}
+TEXTS = ["the cat sat on the mat", "a dog ran", "the dog sat very very very still on a mat today"]
+PAIRS = [("the cat sat", "the cat"), ("a dog", "a mat ran far"), ("the mat", "a cat")]
+SMALL = ConditionalConfig(adapter_size=8, dim_z=5, max_length=16)
+
+
+def make(config: ConditionalConfig = SMALL, seed: int = 0) -> ConditionalAdapterModel:
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, seed=seed, vocabulary=TEXTS)
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # away from the start, so that a tensor that was lost shows
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> ConditionalAdapterModel:
+    return make()
+
+
+def test_a_seed_gives_one_model_and_leaves_the_global_generator_alone():
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    one = ConditionalAdapterModel.create("tiny", LABELS, SMALL, seed=3, vocabulary=TEXTS)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(8)
+    other = ConditionalAdapterModel.create("tiny", LABELS, SMALL, seed=3, vocabulary=reversed(TEXTS))
+    different = ConditionalAdapterModel.create("tiny", LABELS, SMALL, seed=4, vocabulary=TEXTS)
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    assert not torch.equal(one.heads.weight, different.heads.weight)
+
+
+def test_only_adapter_embedding_and_heads_are_trained(model):
+    groups = model.trainable_groups()
+    grouped = {id(parameter) for group in groups.values() for parameter in group}
+    assert grouped == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    assert sum(len(group) for group in groups.values()) == len(grouped)  # none in two groups
+    assert groups["task_embedding"][0].shape == (2, 5)
+    base = [name for name in model.state_dict() if name not in model.trained_state()]
+    assert "encoder.embeddings.word_embeddings.weight" in base
+    assert not any("adapters" in name or "shared" in name for name in base)
+
+
+@pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi"])
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_mixed_batch_equals_task_by_task(method, pooling):
+    model = make(ConditionalConfig(conditioning=method, adapter_size=8, dim_z=5, pooling=pooling)).double().eval()
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    mixed = model(**batch, task_ids=torch.tensor([0, 1, 0]))
+    for row, task in enumerate([0, 1, 0]):
+        alone = model(**model.tokenizer(TEXTS[row], return_tensors="pt"), task_ids=torch.tensor([task]))
+        torch.testing.assert_close(mixed[row, : alone.shape[1]], alone[0], rtol=1e-10, atol=1e-10)
+
+
+def test_predictions_keep_the_order_of_the_texts(model):
+    texts = TEXTS * 5
+    whole = model.predict("x/three", texts, batch_size=4)
+    assert len(whole.labels) == 15
+    assert whole.names == LABELS["x/three"]
+    np.testing.assert_allclose(whole.probabilities.sum(axis=1), 1.0, rtol=1e-6)
+    for i, text in enumerate(texts):
+        alone = model.predict("x/three", [text]).probabilities[0]
+        np.testing.assert_allclose(whole.probabilities[i], alone, atol=1e-6)
+
+
+def test_pairs_are_read_as_pairs(model):
+    together = model.logits("x/two", PAIRS)
+    assert not torch.allclose(together, model.logits("x/two", [" ".join(pair) for pair in PAIRS]))
+    assert model.predict("x/two", []).labels == []
+
+
+@pytest.mark.parametrize("texts", ["one string", ["a", ("b", "c")], [("a", "b", "c")], [None]])
+def test_texts_of_another_form_are_refused(model, texts):
+    with pytest.raises(TypeError, match="expected"):
+        model.predict("x/two", texts)
+
+
+def test_an_unknown_task_names_the_closest(model):
+    with pytest.raises(KeyError, match=r"no task 'x/twoo' among the 2 of this model; closest: x/two"):
+        model.predict("x/twoo", TEXTS)
+
+
+def test_task_ids_that_fit_no_batch_are_refused(model):
+    with pytest.raises(ValueError, match=r"task_ids has shape \(2,\); expected \(1,\) or \(3,\)"):
+        model(**model.tokenizer(TEXTS, padding=True, return_tensors="pt"), task_ids=torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("encoder_dropout", [False, True])
+def test_frozen_encoder_drops_units_only_if_asked(encoder_dropout):
+    config = ConditionalConfig(adapter_size=8, dim_z=5, adapter_dropout=0.0, encoder_dropout=encoder_dropout)
+    model = make(config)
+    for module in model.encoder.modules():
+        if isinstance(module, torch.nn.Dropout) and module.p == 0.0:
+            module.p = 0.5  # "tiny" has none of its own
+    for layer in model.encoder.modules():
+        if hasattr(layer, "z_scale"):
+            layer.dropout.p = 0.0
+    model.train()
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    same = torch.equal(model(**batch, task_ids=torch.tensor([0])), model(**batch, task_ids=torch.tensor([0])))
+    assert same is not encoder_dropout
+    assert not model.eval().training
+
+
+@pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi"])
+def test_saved_and_loaded_model_gives_the_same_bits(method, tmp_path):
+    model = make(ConditionalConfig(conditioning=method, adapter_size=8, dim_z=5, pooling="mean", max_length=16))
+    model.save_pretrained(tmp_path, results={"x/two": {"majority": 0.5, "validation": None, "test": 0.75}})
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path)
+    assert loaded.config == model.config
+    assert loaded.labels == model.labels
+    for task in LABELS:
+        assert torch.equal(loaded.logits(task, TEXTS), model.logits(task, TEXTS))
+    assert np.array_equal(loaded.task_embeddings.values, model.task_embeddings.values)
+    assert not list(tmp_path.rglob("*.bin")) + list(tmp_path.rglob("*.pkl"))
+    card = (tmp_path / "README.md").read_text()
+    assert "| `x/two` | no, yes | 50.0 | - | 75.0 |" in card
+
+
+def test_pushed_model_is_loaded_back_in_a_new_process_bit_by_bit(model, hub, run_python):
+    repo = hub.name("model")
+    address = model.push_to_hub(repo, private=True)
+    assert repo in address
+    code = f"""
+from metaeval_hub import ConditionalAdapterModel
+model = ConditionalAdapterModel.from_pretrained({repo!r})
+print([value.hex() for row in model.logits("x/three", {TEXTS!r}).double().tolist() for value in row])
+"""
+    expected = [value.hex() for row in model.logits("x/three", TEXTS).double().tolist() for value in row]
+    assert run_python(code).stdout.strip().splitlines()[-1] == str(expected)
+
+
+def test_model_on_a_hub_encoder_stores_no_encoder_weights(hub, tmp_path):
+    folder, repo = tmp_path / "encoder", hub.name("encoder")
+    torch.manual_seed(0)
+    encoder = AutoModel.from_config(AutoConfig.for_model("bert", vocab_size=40, hidden_size=16, num_hidden_layers=1,
+                                                         num_attention_heads=2, intermediate_size=16))  # fmt: skip
+    encoder.save_pretrained(folder)
+    word_tokenizer(TEXTS).save_pretrained(folder)
+    HfApi().create_repo(repo)
+    commit = HfApi().upload_folder(repo_id=repo, folder_path=folder)
+
+    model = ConditionalAdapterModel.create(repo, LABELS, SMALL)
+    assert (model.base.kind, model.base.id, model.base.revision) == ("hub", repo, commit.oid)
+    model.save_pretrained(tmp_path / "model")
+    assert not (tmp_path / "model/encoder").exists()
+    assert sum(path.stat().st_size for path in (tmp_path / "model").glob("*.safetensors")) < 60_000
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded.logits("x/two", TEXTS), model.logits("x/two", TEXTS))
+
+    # the encoder's main branch moves on; the model keeps to the commit it was trained on
+    encoder.embeddings.word_embeddings.weight.data += 1
+    encoder.save_pretrained(folder)
+    HfApi().upload_folder(repo_id=repo, folder_path=folder)
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded.logits("x/two", TEXTS), model.logits("x/two", TEXTS))
+
+
+def test_other_encoder_weights_than_those_trained_on_are_noticed(tmp_path):
+    make().save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "encoder/model.safetensors")
+    tensors["embeddings.LayerNorm.weight"] += 1
+    save_file(tensors, tmp_path / "encoder/model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"the weights of tiny have SHA-256 .* its predictions would be wrong"):
+        ConditionalAdapterModel.from_pretrained(tmp_path)
+
+
+def test_encoder_with_a_missing_tensor_is_not_filled_at_random(tmp_path):
+    make().save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "encoder/model.safetensors")
+    del tensors["encoder.layer.1.output.dense.weight"]
+    save_file(tensors, tmp_path / "encoder/model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"lack or misshape 1 tensors .* encoder.layer.1.output.dense.weight"):
+        ConditionalAdapterModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["no such folder", "a/b/c", "../up"])
+def test_a_name_that_is_neither_folder_nor_id_is_refused(name):
+    with pytest.raises(ValueError, match="neither a folder nor a Hub id"):
+        ConditionalAdapterModel.from_pretrained(name)
+
+
+def test_too_long_inputs_are_refused_at_the_start():
+    with pytest.raises(ValueError, match="max_length is 4096; the encoder tiny takes at most 128 tokens"):
+        ConditionalAdapterModel.create("tiny", LABELS, ConditionalConfig(max_length=4096), vocabulary=TEXTS)
+
+
+def _edit_config(folder, change):
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _edit_weights(folder, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def _nan(tensors):
+    tensors["heads.bias"][0] = float("nan")
+
+
+HOSTILE = {
+    "another format": (lambda f: _edit_config(f, lambda c: c.update(format="bert")), "format is 'bert'"),
+    "unknown key": (lambda f: _edit_config(f, lambda c: c.update(hook="x")), r"unknown keys \['hook'\]"),
+    "missing key": (lambda f: _edit_config(f, lambda c: c.pop("base")), r"lacks \['base'\]"),
+    "remote code": (lambda f: _edit_config(f, lambda c: c.update(auto_map={"AutoModel": "evil.Model"})), "auto_map"),
+    "unknown conditioning": (
+        lambda f: _edit_config(f, lambda c: c["conditional"].update(conditioning="evil")), "conditioning is 'evil'",
+    ),
+    "sizes that do not fit": (
+        lambda f: _edit_config(f, lambda c: c["conditional"].update(dim_z=6)), r"F32\[128, 5\]; its configuration calls for F32\[128, 6\]",
+    ),
+    "task twice": (lambda f: _edit_config(f, lambda c: c["tasks"].append(c["tasks"][0])), "expected a name not used"),
+    "labels that fit no head": (
+        lambda f: _edit_config(f, lambda c: c["tasks"][0]["labels"].append("maybe")), "calls for",
+    ),
+    "kernel in the encoder": (
+        lambda f: (f / "encoder/config.json").write_text(
+            json.dumps({"model_type": "bert", "_attn_implementation_internal": "evil-org/evil-kernel"})
+        ),
+        "_attn_implementation_internal = 'evil-org/evil-kernel'",
+    ),
+    "encoder of another type": (
+        lambda f: (f / "encoder/config.json").write_text(json.dumps({"model_type": "lightglue"})), "'lightglue'",
+    ),
+    "tokenizer class": (
+        lambda f: (f / "tokenizer/tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "EvilTokenizer"})),
+        "tokenizer_class is 'EvilTokenizer'",
+    ),
+    "torn weights": (
+        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-8]), "not a whole",
+    ),
+    "weights that are not finite": (lambda f: _edit_weights(f, _nan), "heads.bias holds values that are not finite"),
+    "missing tensor": (lambda f: _edit_weights(f, lambda t: t.pop("heads.bias")), r"1 tensors missing \(heads.bias\)"),
+    "pickle instead of safetensors": (
+        lambda f: (f / "encoder/model.safetensors").rename(f / "encoder/pytorch_model.bin"), "pytorch_model.bin, which",
+    ),
+    "link out of the folder": (lambda f: (f / "extra.json").symlink_to("/etc/hostname"), "link out of the folder"),
+    "not JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return make().save_pretrained(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_folder_is_refused_with_its_reason(name, saved, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(saved, folder)
+    spoil, reason = HOSTILE[name]
+    spoil(folder)
+    with pytest.raises(UnsafeRepositoryError, match=reason):
+        ConditionalAdapterModel.from_pretrained(folder)
+
+
+def _trained_parameters(config) -> tuple[int, int]:
+    """Trained parameters on an encoder of RoBERTa-base's shape, without z, and those of z."""
+    with torch.device("meta"):
+        encoder = AutoModel.from_config(AutoConfig.for_model("roberta", vocab_size=50265, max_position_embeddings=514))
+        adapters.init(encoder)
+        encoder.add_adapter("a", config=config)
+        encoder.train_adapter("a")
+    shared = [p.numel() for name, p in encoder.named_parameters() if name.startswith("shared_parameters")]
+    return sum(p.numel() for p in encoder.parameters() if p.requires_grad) - sum(shared), sum(shared)
+
+
+@pytest.mark.parametrize(
+    ("config", "millions"),
+    [
+        # Sileo & Moens 2022, Table 1 prints 38M and 10M; the exact counts below follow from the shapes:
+        # 24 places of 2 * 768 a + a + 768 (bottleneck), 2 * 32 * 768 (W_h, W_b), 32 (2 * 768 a + a + 768) (generated)
+        (ConditionalBnConfig(conditioning="pilault", adapter_size=256, task_names=("a",) * 101), 10.641408),
+        (ConditionalBnConfig(conditioning="layernorm", adapter_size=256, task_names=("a",) * 101), 10.641408),
+        (ConditionalBnConfig(conditioning="mahabadi", adapter_size=32, task_names=("a",) * 101), 38.363136),
+        (DoubleSeqBnConfig(reduction_factor=3), 9.461760),
+    ],
+)
+def test_parameter_counts_of_table_1(config, millions):
+    trained, table = _trained_parameters(config)
+    assert trained == round(millions * 1e6)
+    assert table == (101 * 32 if isinstance(config, ConditionalBnConfig) else 0)
+
+
+def test_encoder_is_written_as_transformers_reads_it(model, tmp_path):
+    state = model.encoder.state_dict()
+    save_encoder(tmp_path, model._encoder_config, {key: state[key] for key in model._base_keys})
+    plain = AutoModel.from_pretrained(tmp_path, add_pooling_layer=False).state_dict()
+    assert all(torch.equal(plain[key], state[key]) for key in plain)
