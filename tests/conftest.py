@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,6 +36,7 @@ os.environ.update(
     HF_HUB_DISABLE_XET="1",
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
+    HF_DATASETS_DISABLE_PROGRESS_BARS="1",
     HF_HUB_DISABLE_SYMLINKS_WARNING="1",
     MPLBACKEND="Agg",
     MPLCONFIGDIR=str(HOME / "matplotlib"),
@@ -44,15 +47,9 @@ os.environ.update(
 os.environ["no_proxy"] = os.environ["NO_PROXY"]
 
 
-def find_mirror() -> Path | None:
-    """The folder with copies of source repositories: METAEVAL_MIRROR, or hub/ in shared/ beside the repository."""
-    given = os.environ.get("METAEVAL_MIRROR")
-    folder = Path(given) if given else ROOT.parent / "shared" / "hub"
-    return folder.resolve() if (folder / "datasets").is_dir() else None
-
-
-MIRROR = find_mirror()
-if MIRROR is not None:
+# Copies of source repositories, datasets/<namespace>/<name>/...: METAEVAL_MIRROR, or shared/ beside the repository.
+MIRROR = Path(os.environ.get("METAEVAL_MIRROR") or ROOT.parent / "shared" / "hub").resolve()
+if (MIRROR / "datasets").is_dir():
     HUB.serve_folder(MIRROR)
 
 
@@ -62,28 +59,43 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _seeds() -> None:
-    """The same random numbers for each test, whatever ran before it."""
+def _fresh() -> Iterator[None]:
+    """No faults, an empty request log, the usual limits, and the same random numbers, whatever ran before."""
+    HUB.reset()
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+    yield
+    HUB.reset()
+
+
+@pytest.fixture(scope="session")
+def hub() -> Hub:
+    """The Hub that all clients of the session talk to. Repositories remain from test to test: take a new name."""
+    return HUB
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
-    """The session's Hub. Faults, request log and limits are as new for each test; repositories of others remain."""
-    HUB.reset()
-    yield HUB
-    HUB.reset()
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Clients retry without waiting; returns the list to which the seconds they would have waited are added."""
+    from datasets.utils import file_utils
+    from huggingface_hub import file_download
+    from huggingface_hub.utils import _http
+
+    waits: list[float] = []
+    clock = SimpleNamespace(**{**vars(time), "sleep": waits.append})
+    for module in (file_utils, file_download, _http):
+        monkeypatch.setattr(module, "time", clock)
+    return waits
 
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """The folder of source repositories, also served by the Hub; the test is skipped where there is none."""
-    if MIRROR is None:
-        pytest.skip("no mirror of the source repositories: set METAEVAL_MIRROR to a folder that holds datasets/")
+    if not (MIRROR / "datasets").is_dir():
+        pytest.skip(f"no mirror of the source repositories: {MIRROR} has no datasets/ (METAEVAL_MIRROR says where)")
     return MIRROR
 
 

@@ -322,7 +322,6 @@ def only(data: dict, fields: list[str]) -> dict:
 
 
 @route("GET", "{repo}/revision/{rev}", "info")
-@route("GET", "{repo}", "info")
 def info(call: Call) -> Answer:
     repo = call.repo()
     data = describe(repo, call.commit(repo), siblings=True, blobs=call.flag("blobs"))
@@ -364,7 +363,9 @@ def refs(call: Call) -> Answer:
     kinds = {"refs/heads/": "branches", "refs/tags/": "tags", "refs/convert/": "converts"}
     if call.flag("include_prs"):
         kinds["refs/pr/"], data["pullRequests"] = "pullRequests", []
-    for ref, sha in sorted(repo.refs.items()):
+    with repo.lock:
+        items = sorted(repo.refs.items())
+    for ref, sha in items:
         for start, group in kinds.items():
             if ref.startswith(start):
                 data[group].append({"name": ref.removeprefix(start), "ref": ref, "targetCommit": sha})
@@ -770,3 +771,7 @@ def commit(call: Call) -> Answer:
     url = f"{call.hub.url}/{prefix(repo.kind)}{repo.name}"
     data = {"success": True, "commitOid": made.sha, "commitUrl": f"{url}/commit/{made.sha}", "hookOutput": ""}
     return reply(data | ({"pullRequestUrl": f"{url}/discussions/{number}"} if request else {}))
+
+
+# Last, so that /api/datasets/glue/refs is taken for the references of a repository with a one-word name.
+route("GET", "{repo}", "info")(info)

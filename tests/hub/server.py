@@ -9,7 +9,8 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -124,7 +125,11 @@ class Hub:
             message: title of the commit.
         """
         author = name.partition("/")[0]
+        if name.count("/") != 1:
+            raise ValueError(f'a repository is named "namespace/name", got {name!r}')
         with self.store.lock:
+            if self.store.in_folder(repo_type, name):
+                raise ValueError(f"{repo_type} {name} is served from a folder; use hub.only_folder(...) to replace it")
             repo = self.store.repos.get((repo_type, name))
             if repo is None:
                 repo = self.store.create(repo_type, name, author, private=private, gated=gated)
@@ -137,12 +142,26 @@ class Hub:
         """Serve ``root/{models,datasets,spaces}/<namespace>/<name>/`` as public read-only repositories."""
         self.store.folders.append(Path(root).resolve())
 
+    @contextmanager
+    def only_folder(self, root: str | Path) -> Iterator[None]:
+        """Serve this folder and no other, the mirror neither, for the length of a with block."""
+        before = self.store.serve_only([Path(root).resolve()])
+        try:
+            yield
+        finally:
+            self.store.serve_only(before)
+
     def repo(self, name: str, repo_type: str = "model") -> Repo:
         """A repository, to look at what was stored: ``files()``, ``read(path)``, ``history()``, ``refs``."""
         repo = self.store.find(repo_type, name)
         if repo is None:
             raise KeyError(f"no {repo_type} {name!r} on the test Hub")
         return repo
+
+    def remove(self, name: str, repo_type: str = "model") -> None:
+        """Forget a repository, and a redirection from its name."""
+        self.store.repos.pop((repo_type, name), None)
+        self.store.moved.pop((repo_type, name), None)
 
     def move(self, name: str, to: str, repo_type: str = "model") -> None:
         """Rename a repository; the old name redirects. A name that never was one also may redirect: ``glue``."""
@@ -290,6 +309,8 @@ class _Handler(BaseHTTPRequestHandler):
         except HubError as error:
             return refusal(error)
         except Moved as moved:
+            if "id" not in match.groupdict():
+                return refusal(HubError(404, f"The repository is named {moved.to} now", "RepoNotFound"))
             start, end = match.span("id")
             place = path[:start] + quote(moved.to) + path[end:] + (f"?{query}" if query else "")
             return Answer(307, b"", {"Location": place})

@@ -293,6 +293,8 @@ class Repo:
             for path, change in changes.items():
                 if change is not None:
                     entry = Entry(*change, sha)
+                    if entry.lfs:
+                        self.lfs.add(entry.blob.sha256)
                     same = path in old and old[path].etag == entry.etag
                     files[path] = old[path] if same else entry
             commit = Commit(sha, parent, title, message, date or now(), author, files)
@@ -455,7 +457,18 @@ class Store:
 
     def delete(self, repo: Repo) -> None:
         with self.lock:
-            del self.repos[repo.kind, repo.name]
+            self.repos.pop((repo.kind, repo.name), None)
+            self.moved = {old: to for old, to in self.moved.items() if (old[0], to) != (repo.kind, repo.name)}
+
+    def in_folder(self, kind: str, name: str) -> bool:
+        return any((root / f"{kind}s" / name).is_dir() for root in self.folders)
+
+    def serve_only(self, folders: list[Path]) -> list[Path]:
+        """Change the folders served; returns those served until now."""
+        with self.lock:
+            before, self.folders = self.folders, folders
+            self.repos = {key: repo for key, repo in self.repos.items() if not isinstance(repo, FolderRepo)}
+            return before
 
     def move(self, repo: Repo, to: str) -> None:
         """Rename; the old name, and names that led to it, redirect."""
