@@ -1,1 +1,34 @@
-"""Classification tasks cast to one schema."""
+"""The tasks of MetaEval in one schema, one call each.
+
+>>> from metaeval_datasets import load_dataset
+>>> load_dataset("metaeval", "glue/cola")["train"][0]  # doctest: +SKIP
+
+Importing this package makes the name "metaeval" known to ``datasets``, whose own ``load_dataset`` this is.
+"""
+
+from datasets import load_dataset
+
+from metaeval_datasets.catalog import UnknownTaskError, get_task, list_tasks, select_tasks
+from metaeval_datasets.register import register
+from metaeval_datasets.report import Report, read_report
+from metaeval_datasets.sources import NoSourceError
+from metaeval_datasets.spec import Edition, Embedded, Source, SpecError, TaskSpec, TaskType
+
+register()
+
+__all__ = [
+    "Edition",
+    "Embedded",
+    "NoSourceError",
+    "Report",
+    "Source",
+    "SpecError",
+    "TaskSpec",
+    "TaskType",
+    "UnknownTaskError",
+    "get_task",
+    "list_tasks",
+    "load_dataset",
+    "read_report",
+    "select_tasks",
+]

@@ -1,0 +1,345 @@
+"""From a source's table to the task's table: pure functions on Arrow columns, a batch of rows at a time.
+
+Nothing here reads a file or loops over rows. The result has the task's text columns, ``label`` (the index of the
+class, or a code below zero that ``schema.check_rows`` counts), ``idx``, and ``GROUP`` where the task has row groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metaeval_datasets.hashing import Hashes, combine, mix, text_hashes
+from metaeval_datasets.schema import FILTERED, IDX, LABEL, LEFT_OUT, UNKNOWN, UNLABELLED
+from metaeval_datasets.spec import (
+    After,
+    Alone,
+    AnySource,
+    Before,
+    ConfigText,
+    Groups,
+    Items,
+    Join,
+    Keep,
+    Orient,
+    Replace,
+    RowModulus,
+    SameRow,
+    SameText,
+    Source,
+    Stack,
+    Step,
+    TaskSpec,
+    Text,
+    text_columns,
+)
+
+ROW, KEEP, GROUP = "_row", "_keep", "_group"  # carried beside the source's columns
+ORIENT_SEED = 7  # another orientation of ethics/utilitarianism would be another task
+
+
+class CastError(ValueError):
+    """A source does not have what the declaration says; names the column or the labels."""
+
+
+def columns_to_read(spec: TaskSpec, source: AnySource) -> tuple[str, ...]:
+    """The source's own columns that casting needs, each once."""
+    groups = row_groups(spec, source)
+    group_texts = groups.texts if isinstance(groups, SameText) else ()
+    wanted = [*spec.columns, *(column for text in group_texts for column in text_columns(text))]
+    if isinstance(source, Source):
+        wanted = [name for column in wanted for name in text_columns(source.columns.get(column, column))]
+        made = {name for step in source.steps for name in _made_by(step)}
+        read = [name for step in source.steps for name in _read_by(step)]
+        wanted = [*(name for name in wanted if name not in made), *read]
+    return tuple(dict.fromkeys(wanted))
+
+
+def label_source(spec: TaskSpec, source: AnySource) -> str | None:
+    """The source's own column that the label is read from; None where a step makes it."""
+    if not isinstance(source, Source):
+        return spec.label
+    text = source.columns.get(spec.label, spec.label)
+    if not isinstance(text, str) or text in {name for step in source.steps for name in _made_by(step)}:
+        return None
+    return text
+
+
+def row_groups(spec: TaskSpec, source: AnySource) -> Groups:
+    """The rule for row groups that holds for a source; ``Alone`` where there is none."""
+    own = source.groups if isinstance(source, Source) else None
+    return own or spec.groups or Alone()
+
+
+def rows_per_source_row(source: AnySource) -> int:
+    """How many rows casting makes of one row of the source."""
+    steps = source.steps if isinstance(source, Source) else ()
+    return math.prod(len(step.labels) for step in steps if isinstance(step, Stack))
+
+
+def cast_table(
+    table: pa.Table,
+    spec: TaskSpec,
+    source: AnySource,
+    first_row: int = 0,
+    config: str | None = None,
+    label_names: Sequence[str] | None = None,
+) -> pa.Table:
+    """Cast a batch of N source rows to the task's columns.
+
+    Args:
+        table: the source's columns (those of ``columns_to_read`` are enough), N rows.
+        spec: the task, one edition of it.
+        source: which of its sources the rows come from.
+        first_row: number of the batch's first row in its source split.
+        config: config of the source that the rows come from.
+        label_names: class names that the source's files carry for the label's integers, in their order.
+
+    Returns:
+        M rows, M = N times ``rows_per_source_row``: text columns (string), ``label`` (int64), ``idx`` (int64), and
+        ``GROUP`` (uint64) where rows have groups. No row is lost.
+
+    Raises:
+        CastError: a column is missing or has a type that holds no text.
+    """
+    table = table.combine_chunks().append_column(ROW, pa.array(np.arange(first_row, first_row + len(table))))
+    steps = source.steps if isinstance(source, Source) else ()
+    for step in steps:
+        table = _apply(step, table)
+    if isinstance(source, Source) and source.columns:
+        table = _rename(table, source.columns, config)
+    cast = {name: evaluate(text, table, config) for name, text in spec.texts.items()}
+    labels = label_codes(_column(table, spec.label), spec, source, label_names)
+    if KEEP in table.column_names:
+        labels = pc.if_else(_column(table, KEEP), labels, FILTERED)
+    cast |= {LABEL: labels, IDX: _column(table, ROW)}
+    groups = group_hashes(table, row_groups(spec, source), config)
+    if groups is not None:
+        cast[GROUP] = pa.array(groups)
+    return pa.table(cast)
+
+
+# --- Texts ----------------------------------------------------------------------------------------------------------
+
+
+def evaluate(text: Text, table: pa.Table, config: str | None = None) -> pa.Array:
+    """The strings that a declared text stands for, one for each of the table's rows.
+
+    Raises:
+        CastError: a column is missing, or holds something that is no text.
+    """
+    if isinstance(text, str):
+        return _strings(text, _column(table, text))
+    if isinstance(text, Join):
+        parts = [evaluate(part, table, config) for part in text.parts]
+        return pc.binary_join_element_wise(*parts, text.separator)
+    if isinstance(text, Before):
+        whole = evaluate(text.text, table, config)
+        return pc.coalesce(pc.struct_field(_split_at_last(whole, text.separator), "before"), whole)
+    if isinstance(text, After):
+        whole = evaluate(text.text, table, config)
+        return pc.struct_field(_split_at_last(whole, text.separator), "after")
+    if isinstance(text, Replace):
+        return pc.replace_substring(evaluate(text.text, table, config), text.old, text.new)
+    if isinstance(text, Items):
+        return _join_items(text, _column(table, text.column))
+    if isinstance(text, ConfigText):
+        if config is None or config not in text.texts:
+            raise CastError(f"no text is declared for config {config!r}; ConfigText has {sorted(text.texts)}")
+        return pa.repeat(text.texts[config], len(table))
+    raise TypeError(f"not a text: {text!r}")
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    if name not in table.column_names:
+        has = ", ".join(sorted(column for column in table.column_names if not column.startswith("_")))
+        raise CastError(f"no column {name!r}; the source has {has}")
+    column = table[name].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):  # pyarrow < 17 leaves an empty column chunked
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _strings(name: str, column: pa.Array) -> pa.Array:
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        raise CastError(f"column {name!r} holds {column.type}, not text; lists of texts need Items")
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _split_at_last(texts: pa.Array, separator: str) -> pa.StructArray:
+    """Struct of ``before`` and ``after``; null where the separator is absent."""
+    return pc.extract_regex(texts, rf"(?s)\A(?P<before>.*)\Q{separator}\E(?P<after>.*)\z")
+
+
+def _join_items(text: Items, column: pa.Array) -> pa.Array:
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        raise CastError(f"column {text.column!r} holds {column.type}, not lists of texts")
+    return pc.binary_join(column.cast(pa.list_(pa.string())), text.separator)
+
+
+def _rename(table: pa.Table, columns: Mapping[str, Text], config: str | None) -> pa.Table:
+    """The table with the task's column names; a plain rename keeps the type, so that labels stay what they are."""
+    made = {
+        name: _column(table, text) if isinstance(text, str) else evaluate(text, table, config)
+        for name, text in columns.items()
+    }
+    for name, column in made.items():
+        table = _put(table, name, column)
+    return table
+
+
+def _put(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
+    position = table.schema.get_field_index(name)
+    return table.append_column(name, column) if position < 0 else table.set_column(position, name, column)
+
+
+# --- Labels ---------------------------------------------------------------------------------------------------------
+
+
+def label_codes(
+    column: pa.Array, spec: TaskSpec, source: AnySource, label_names: Sequence[str] | None = None
+) -> pa.Array:
+    """Class index of each label, or a code below zero (``UNLABELLED``, ``LEFT_OUT``, ``UNKNOWN``), int64.
+
+    Only the distinct labels of a batch are looked at one by one.
+    """
+    if pa.types.is_null(column.type):
+        return pa.repeat(pa.scalar(UNLABELLED, pa.int64()), len(column))
+    encoded = column.dictionary_encode()
+    codes = [label_code(token, spec, source, label_names) for token in encoded.dictionary.to_pylist()]
+    return pc.fill_null(pc.take(pa.array(codes, pa.int64()), encoded.indices), UNLABELLED)
+
+
+def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Sequence[str] | None = None) -> int:
+    """Class index of one label as the source writes it.
+
+    Integers: an integer key of ``label_values``; else the name the source gives that number, if it gives names;
+    else the index in the task's ``names``. Strings: a key of ``label_values``, else one of ``names``, else, where
+    neither is about numbers, the number they spell.
+    """
+    values = _label_values(spec, source)
+    names = label_names or (source.label_names if isinstance(source, Source) else None)
+    if isinstance(token, str):
+        if token in values or token in spec.names:
+            return _index(values.get(token, token), spec)
+        if token.strip() in {"", "-", "-1"}:
+            return UNLABELLED
+        spells_number = token.strip().lstrip("+").isdecimal()
+        about_numbers = any(isinstance(key, str) and key.isdecimal() for key in [*values, *spec.names])
+        if not spells_number or about_numbers:
+            return UNKNOWN
+        token = int(token)
+    if token is None or (isinstance(token, float) and math.isnan(token)):
+        return UNLABELLED
+    if not isinstance(token, (bool, int)) and not (isinstance(token, float) and token.is_integer()):
+        return UNKNOWN
+    number = int(token)
+    if number in values:
+        return _index(values[number], spec)
+    if number < 0:
+        return UNLABELLED if number == -1 else UNKNOWN
+    if names:
+        return _index(values.get(names[number], names[number]), spec) if number < len(names) else UNKNOWN
+    if any(isinstance(key, int) for key in values):
+        return UNKNOWN
+    return number if number < len(spec.names) else UNKNOWN
+
+
+def check_label_names(spec: TaskSpec, source: AnySource, label_names: Sequence[str]) -> None:
+    """See that the class names a source's files carry are those of the declaration, in whatever order.
+
+    Raises:
+        CastError: a name that ``names`` and ``label_values`` do not know, or a class that no name leads to.
+    """
+    codes = {name: label_code(number, spec, source, label_names) for number, name in enumerate(label_names)}
+    unknown = [name for name, code in codes.items() if code == UNKNOWN]
+    missing = [name for number, name in enumerate(spec.names) if number not in codes.values()]
+    if unknown or missing:
+        raise CastError(
+            f"labels of the source are {list(label_names)}: {unknown} are not among the declared names, "
+            f"and nothing gives {missing}; map them with `label_values`"
+        )
+
+
+def _label_values(spec: TaskSpec, source: AnySource) -> Mapping[str | int, str | None]:
+    own = source.label_values if isinstance(source, Source) else None
+    return spec.label_values if own is None else own
+
+
+def _index(name: str | None, spec: TaskSpec) -> int:
+    if name is None:
+        return LEFT_OUT
+    return spec.names.index(name) if name in spec.names else UNKNOWN
+
+
+# --- Steps ----------------------------------------------------------------------------------------------------------
+
+
+def _made_by(step: Step) -> tuple[str, ...]:
+    if isinstance(step, Stack):
+        return (step.into, step.label)
+    return (step.label,) if isinstance(step, Orient) else ()
+
+
+def _read_by(step: Step) -> tuple[str, ...]:
+    if isinstance(step, Stack):
+        return tuple(step.labels)
+    return (step.first, step.second) if isinstance(step, Orient) else (step.column,)
+
+
+def _apply(step: Step, table: pa.Table) -> pa.Table:
+    if isinstance(step, Stack):
+        return _stack(step, table)
+    return _orient(step, table) if isinstance(step, Orient) else _keep(step, table)
+
+
+def _stack(step: Stack, table: pa.Table) -> pa.Table:
+    """The rows made of one row follow each other: row 0's first column, row 0's second column, row 1's first..."""
+    count, rows = len(step.labels), len(table)
+    texts = pa.concat_arrays([evaluate(column, table) for column in step.labels])
+    order = np.arange(count * rows).reshape(count, rows).T.ravel()
+    labels = pa.array(list(step.labels.values())).take(pa.array(np.tile(np.arange(count), rows)))
+    table = table.take(pa.array(np.repeat(np.arange(rows), count)))
+    return _put(_put(table, step.into, texts.take(pa.array(order))), step.label, labels)
+
+
+def _orient(step: Orient, table: pa.Table) -> pa.Table:
+    first, second = evaluate(step.first, table), evaluate(step.second, table)
+    hashes = combine(text_hashes(first, ORIENT_SEED), text_hashes(second, ORIENT_SEED))
+    swap = pa.array((hashes >> np.uint64(63)).astype(bool))
+    table = _put(table, step.first, pc.if_else(swap, second, first))
+    table = _put(table, step.second, pc.if_else(swap, first, second))
+    return _put(table, step.label, pc.if_else(swap, step.labels[1], step.labels[0]))
+
+
+def _keep(step: Keep, table: pa.Table) -> pa.Table:
+    column = _column(table, step.column)
+    keep = pc.is_in(column, value_set=pa.array(step.values).cast(column.type))
+    if KEEP in table.column_names:
+        keep = pc.and_(keep, _column(table, KEEP))
+    return _put(table, KEEP, keep)
+
+
+# --- Groups ---------------------------------------------------------------------------------------------------------
+
+
+def group_hashes(table: pa.Table, groups: Groups, config: str | None = None) -> Hashes | None:
+    """A number for each row, equal for rows of one group, (N,); None where rows have no groups."""
+    if isinstance(groups, Alone):
+        return None
+    if isinstance(groups, SameText):
+        hashes = np.zeros(len(table), np.uint64)
+        for text in groups.texts:
+            hashes = combine(hashes, text_hashes(evaluate(text, table, config)))
+        return hashes
+    rows = _column(table, ROW).to_numpy().astype(np.uint64)
+    if isinstance(groups, RowModulus):
+        return mix(rows % np.uint64(groups.modulus))
+    if isinstance(groups, SameRow):
+        return mix(rows)
+    raise TypeError(f"not a rule for groups: {groups!r}")

@@ -1,0 +1,179 @@
+"""Which files of a repository hold which split: from its card, else from how such repositories are laid out. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
+ALIASES = {"validation": ("dev", "val", "valid")}
+
+_FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_SHARD = re.compile(r"-\d+-of-(\d+)(?=\.)")
+_SPLIT_FILE = re.compile(r"(?P<split>\w+?)(?:-\d+-of-\d+)?\.\w+")
+_SPLIT_FOLDER = re.compile(r"(?P<split>\w+)/[^/]+\.\w+")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a repository's README says about its data.
+
+    Args:
+        configs: the entries under ``configs``, as they stand.
+        label_names: (config, column) -> class names in index order; a card may hold them where the files do not.
+    """
+
+    configs: tuple[Mapping[str, Any], ...] = ()
+    label_names: Mapping[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_card(text: str) -> Card:
+    """Read the front matter of a README; whatever is not understood is as if it were not there."""
+    match = _FRONT_MATTER.match(text)
+    try:
+        facts = yaml.safe_load(match.group(1)) if match else None
+    except yaml.YAMLError:
+        facts = None
+    if not isinstance(facts, dict):
+        return Card()
+    configs = tuple(entry for entry in _listed(facts.get("configs")) if isinstance(entry, dict))
+    infos = [entry for entry in _listed(facts.get("dataset_info")) if isinstance(entry, dict)]
+    names = {
+        (info.get("config_name"), str(feature.get("name"))): found
+        for info in infos
+        for feature in _listed(info.get("features"))
+        if isinstance(feature, dict) and (found := _class_names(feature))
+    }
+    return Card(configs, names)
+
+
+def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[str, tuple[str, ...]]:
+    """Split of the source -> its files in order, for one config of a repository.
+
+    Args:
+        files: all paths in the repository.
+        card: what its README says.
+        config: the config; None for a repository with only one.
+    """
+    entry = _card_entry(card, config)
+    if entry is not None and entry.get("data_files") is not None:
+        patterns = _card_patterns(entry["data_files"])
+        base = str(entry.get("data_dir") or "").strip("/")
+        prefix = f"{base}/" if base else ""
+        return {split: matching(files, [prefix + path for path in paths]) for split, paths in patterns.items()}
+    if entry is not None and entry.get("data_dir"):
+        return _by_layout(files, str(entry["data_dir"]).strip("/") + "/")
+    folders = [f"{config}/"] if config else []
+    if config in (None, "default") or not any(path.startswith(f"{config}/") for path in files):
+        folders += ["data/", ""]
+    for folder in folders:
+        if splits := _by_layout(files, folder):
+            return splits
+    return {}
+
+
+def lookup(splits: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """Files of a split by its name, or by another name that it often has (validation: dev, val)."""
+    for candidate in (name, *ALIASES.get(name, ())):
+        if splits.get(candidate):
+            return splits[candidate]
+    return ()
+
+
+def matching(files: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
+    """Files that match any of the patterns (``*`` within a folder, ``**`` across, ``?``, ``[...]``), sorted."""
+    compiled = [_compile(pattern) for pattern in patterns]
+    return tuple(sorted(path for path in files if kind_of(path) and any(rule.fullmatch(path) for rule in compiled)))
+
+
+def kind_of(path: str) -> str | None:
+    """``parquet``, ``csv`` or ``json`` by the file's extension; None for other files."""
+    return KINDS.get("." + path.rsplit(".", 1)[-1].lower())
+
+
+def missing_shards(files: Sequence[str]) -> str | None:
+    """What is missing where files are numbered ``-00000-of-00003`` and some of the numbers are not there."""
+    totals = {(path[: match.start()], int(match.group(1))) for path in files if (match := _SHARD.search(path))}
+    for stem, total in sorted(totals):
+        held = sum(path.startswith(f"{stem}-") for path in files)
+        if held < total:
+            return f"{held} of {total} files {stem}-*"
+    return None
+
+
+def _by_layout(files: Sequence[str], folder: str) -> dict[str, tuple[str, ...]]:
+    """``<folder>train-00000-of-00001.parquet``, ``<folder>train.csv`` or ``<folder>train/0000.parquet``."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(files):
+        rest = path[len(folder) :]
+        match = _SPLIT_FILE.fullmatch(rest) or _SPLIT_FOLDER.fullmatch(rest)
+        kind = kind_of(path)
+        if path.startswith(folder) and match and kind:
+            found.setdefault(match["split"], {}).setdefault(kind, []).append(path)
+    # A split stored twice is read once, from the format that keeps types.
+    return {split: tuple(kinds.get("parquet") or kinds.get("json") or kinds["csv"]) for split, kinds in found.items()}
+
+
+def _card_entry(card: Card, config: str | None) -> Mapping[str, Any] | None:
+    named = {entry.get("config_name"): entry for entry in card.configs}
+    if config is not None:
+        return named.get(config)
+    if len(card.configs) == 1:
+        return card.configs[0]
+    defaults = [entry for entry in card.configs if entry.get("default") or entry.get("config_name") == "default"]
+    return defaults[0] if defaults else None
+
+
+def _card_patterns(data_files: Any) -> dict[str, list[str]]:
+    """Split -> patterns, from any of the forms that a card may use."""
+    patterns: dict[str, list[str]] = {}
+    if isinstance(data_files, dict):
+        data_files = [{"split": split, "path": path} for split, path in data_files.items()]
+    for item in _listed(data_files):
+        if isinstance(item, dict):
+            patterns.setdefault(str(item.get("split", "train")), []).extend(map(str, _listed(item.get("path"))))
+        else:
+            patterns.setdefault("train", []).append(str(item))
+    return patterns
+
+
+def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
+    dtype = feature.get("dtype")
+    label = dtype.get("class_label") if isinstance(dtype, dict) else None
+    names = label.get("names") if isinstance(label, dict) else None
+    if isinstance(names, dict):
+        try:
+            return tuple(str(names[key]) for key in sorted(names, key=int))
+        except ValueError:
+            return None
+    return tuple(map(str, names)) if isinstance(names, list) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """A glob over paths as a regular expression."""
+    parts = []
+    for piece in re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern.removeprefix("./")):
+        if piece == "**/":
+            parts.append("(?:.*/)?")
+        elif piece == "**":
+            parts.append(".*")
+        elif piece == "*":
+            parts.append("[^/]*")
+        elif piece == "?":
+            parts.append("[^/]")
+        elif piece.startswith("["):
+            characters = re.escape(piece[1:-1].lstrip("!")).replace(r"\-", "-")
+            parts.append(f"[{'^' if piece[1] == '!' else ''}{characters}]")
+        else:
+            parts.append(re.escape(piece))
+    return re.compile("".join(parts))

@@ -1,0 +1,196 @@
+"""The builder behind ``load_dataset("metaeval", "glue/cola")``, and its config.
+
+``datasets`` gives it a folder, processes, streaming and a cache; the rows come from ``rows.py``. A prepared task is
+cached under a name that holds a digest of its declaration, and a hash of the code that makes rows, so that a change
+of either is never answered with old rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import datasets
+import pyarrow
+from datasets.fingerprint import Hasher
+
+from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
+from metaeval_datasets.fingerprint import code_hash, task_hash
+from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe
+from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
+from metaeval_datasets.schema import features
+from metaeval_datasets.sources import Access, Opened, describe_source, open_source
+from metaeval_datasets.spec import EDITIONS, EditionName, TaskSpec
+from metaeval_datasets.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+VERSION = "1.0.0"  # of the schema and the split rule, as users see them
+COLLECTION = "https://github.com/sileod/metaeval"
+
+
+@dataclass
+class MetaEvalConfig(datasets.BuilderConfig):
+    """One task in one edition.
+
+    Args:
+        edition: ``careful``, or ``paper`` for what the paper used where that differs.
+        revision: revision of the task's first source to read instead of the declared one.
+    """
+
+    edition: EditionName = "careful"
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        """Leave the name alone: the inherited check refuses slashes because names become folders; ours do not."""
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The task in this edition."""
+        return get_task(self.name).edition(self.edition)
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None) -> str:
+        """Name of the cache folder: the task without a slash, and a digest of all that its rows depend on."""
+        del config_kwargs  # edition and revision are in the digest
+        custom = Hasher.hash(custom_features) if custom_features is not None else ""
+        return f"{self.spec.config_name}-{task_hash(self.spec, self.revision or '', custom)}"
+
+
+class MetaEval(datasets.ArrowBasedBuilder):
+    """Makes one task of the collection.
+
+    Raises:
+        UnknownTaskError: no task of this name; names the nearest.
+        ValueError: an unknown edition, or an argument that tasks have no use for.
+    """
+
+    BUILDER_CONFIG_CLASS = MetaEvalConfig
+    BUILDER_CONFIGS = [  # noqa: RUF012  (a class attribute by the rules of datasets)
+        MetaEvalConfig(name=name, version=datasets.Version(VERSION)) for name in all_tasks()
+    ]
+
+    def __init__(
+        self,
+        *args: Any,
+        config_name: str | None = None,
+        dataset_name: str | None = None,
+        hash: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if config_name is None:
+            raise UnknownTaskError("which task? load_dataset('metaeval', 'glue/cola'); see list_tasks()")
+        get_task(config_name)
+        if kwargs.get("edition", "careful") not in EDITIONS:
+            raise ValueError(f"no edition {kwargs['edition']!r}; expected one of {EDITIONS}")
+        for name in ("data_files", "data_dir"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"{name}={kwargs[name]!r}: a task reads the sources it declares, not given files")
+        super().__init__(
+            *args,
+            config_name=config_name,
+            dataset_name=dataset_name or "metaeval",
+            hash=hash or code_hash(),
+            **kwargs,
+        )
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The task, in the edition that is loaded."""
+        return self.config.spec
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(
+            description=describe(self.spec),
+            features=features(self.spec),
+            license=self.spec.license,
+            citation=self.spec.citation,
+            homepage=COLLECTION,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        streaming = bool(dl_manager.is_streaming)
+        force = bool(dl_manager.download_config.force_download)
+        self._opened = open_source(self.spec, Access(self.token, streaming, force), self.config.revision)
+        self._rule = rule_for(self._opened)
+        self._report = _start_report(self.config, self._opened)
+        self._tally = None if streaming else Tally()
+        self.__dict__.pop("_assignment", None)  # of an earlier call
+        official = dict(self._rule.official)
+        if self._rule.derived and not streaming:
+            for split in (*self._rule.derived, "train"):
+                if not self._assignment.rows(split):
+                    logger.warning("%s: too few rows to derive a %s split", self.spec.name, split)
+                    del official[split]
+        for split, source_split in official.items():
+            self._report.splits[split] = SplitReport(source_split, split in self._rule.derived)
+        self.info.description = describe(self.spec, self._report)
+        _tell(self.spec, self._report)
+        return [
+            datasets.SplitGenerator(split, {"parts": shards(self._opened, source_split), "split": split})
+            for split, source_split in official.items()
+        ]
+
+    @cached_property
+    def _assignment(self) -> Assignment:
+        """Found in a pass of its own over the official train split; when streaming, once the first row is asked."""
+        return assign(self._opened, self._rule, self.token)
+
+    def _generate_tables(self, parts: list[Shard], split: str) -> Iterator[tuple[tuple[int, int], pyarrow.Table]]:
+        derived = bool(self._rule.derived) and self._rule.official[split] == "train"
+        counts = Counts()
+        yield from split_tables(
+            self._opened, list(parts), split, self._assignment if derived else None, counts, self.token
+        )
+        if self._tally is not None and not derived:
+            self._tally.add(self._rule.official[split], counts)
+
+    def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
+        super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+        counted = self._tally.take() if self._tally is not None else {}
+        if self._rule.derived:
+            counted["train"] = self._assignment.counts
+        for name in self._opened.pieces:
+            self._report.official[name] = OfficialReport(counted[name].read, dict(counted[name].dropped))
+        for name, split in self._report.splits.items():
+            split.rows = self.info.splits[name].num_examples
+            if not split.rows:
+                raise ValueError(
+                    f"{self.spec.name}: no row of the official {split.official} split can be used "
+                    f"({self._report.official[split.official]}); if its labels are hidden, declare it `unlabelled`"
+                )
+        for name, official in self._report.official.items():
+            if official.dropped:
+                logger.warning(
+                    "%s: dropped of %d rows of the official %s split: %s",
+                    self.spec.name,
+                    official.read,
+                    name,
+                    ", ".join(f"{count} ({reason})" for reason, count in official.dropped.items()),
+                )
+        self.info.description = describe(self.spec, self._report)
+        self.info.download_size = sum(piece.num_bytes for pieces in self._opened.pieces.values() for piece in pieces)
+
+
+def _start_report(config: MetaEvalConfig, opened: Opened) -> Report:
+    return Report(
+        task=config.name,
+        edition=config.edition,
+        source=describe_source(opened.source),
+        commit=opened.commit,
+        missing=list(opened.missing),
+        passed_over=[{"source": source, "reason": reason} for source, reason in opened.failures],
+        unlabelled=dict(opened.unlabelled),
+    )
+
+
+def _tell(spec: TaskSpec, report: Report) -> None:
+    """Warn where the rows are not those of the task's first source, whole."""
+    for entry in report.passed_over:
+        logger.warning("%s: source %s cannot serve: %s", spec.name, entry["source"], entry["reason"])
+    if report.passed_over:
+        logger.warning("%s: rows come from %s", spec.name, report.source)
+    for text in report.missing:
+        logger.warning("%s: %s lacks %s; the splits are not those of the task", spec.name, report.source, text)

@@ -1,0 +1,182 @@
+"""The way of a task's rows from an opened source to its splits, a batch at a time, and the count of what was lost.
+
+Where no split is derived, every official split is read once. Where one is, the official train split is read once
+more beforehand: that pass keeps 8 bytes for each row (16 with row groups), and leaves one byte for each, the split it
+goes to. No pass holds more than a batch of texts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from metaeval_datasets.cast import GROUP, cast_table, rows_per_source_row
+from metaeval_datasets.hashing import combine, mix
+from metaeval_datasets.schema import LABEL, check_rows, to_schema
+from metaeval_datasets.sources import Opened, Piece, Token, read_piece, read_splits
+from metaeval_datasets.spec import TaskSpec
+from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, cut, split_rule
+
+DUPLICATE = "same texts and label as an earlier row"
+
+
+@dataclass
+class Counts:
+    """Rows cast from one official split, and those of them in no split of ours, by reason."""
+
+    read: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Counts) -> None:
+        """Add what was counted elsewhere, such as in another process."""
+        self.read += other.read
+        self.dropped.update(other.dropped)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Files that are read one after the other, with the number of the first row; shards can be read in parallel."""
+
+    pieces: tuple[Piece, ...]
+    first_row: int = 0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which split each cast row of the official train split goes to.
+
+    Args:
+        codes: (N,): 0 for train, k for the k-th derived split (from 1), ``DROPPED``.
+        derived: derived splits, in the order in which they were cut.
+        counts: of the pass over the official train split.
+    """
+
+    codes: NDArray[np.uint8]
+    derived: tuple[str, ...]
+    counts: Counts
+
+    def code(self, split: str) -> int:
+        """The code of a split."""
+        return 0 if split == "train" else 1 + self.derived.index(split)
+
+    def rows(self, split: str) -> int:
+        """Number of rows of a split."""
+        return int(np.count_nonzero(self.codes == self.code(split)))
+
+
+def rule_for(opened: Opened) -> Rule:
+    """The split rule, for the official splits that an opened source has."""
+    if len(read_splits(opened.spec)) == len(opened.spec.unlabelled):
+        # Nothing has labels: the rows are handed on as they are, to be predicted.
+        return Rule({split: split for split in opened.pieces}, ())
+    return split_rule(set(opened.pieces))
+
+
+def shards(opened: Opened, official: str) -> list[Shard]:
+    """The parts of an official split that can be read in parallel, each knowing the number of its first row."""
+    pieces = opened.pieces[official]
+    if opened.spec.distinct or any(piece.rows is None for piece in pieces):
+        return [Shard(pieces)]
+    firsts = np.cumsum([0, *(piece.rows or 0 for piece in pieces)])
+    return [Shard((piece,), int(first)) for piece, first in zip(pieces, firsts[:-1], strict=True)]
+
+
+def assign(opened: Opened, rule: Rule, token: Token = None) -> Assignment:
+    """Read the official train split and choose the rows of the derived splits."""
+    counts, codes, contents, groups = Counts(), [], [], []
+    for shard in shards(opened, "train"):
+        for table, usable in _checked(opened, shard, counts, token):
+            codes.append(np.where(usable, 0, DROPPED).astype(np.uint8))
+            kept = table.filter(pa.array(usable))
+            contents.append(content_hashes(kept, opened.spec))
+            if GROUP in kept.column_names:
+                groups.append(kept[GROUP].to_numpy())
+    if not contents:
+        return Assignment(np.empty(0, np.uint8), rule.derived, counts)
+    all_codes = np.concatenate(codes)
+    all_groups = np.concatenate(groups) if groups else None
+    all_codes[all_codes != DROPPED] = cut(np.concatenate(contents), all_groups, rule.derived)
+    return Assignment(all_codes, rule.derived, counts)
+
+
+def split_tables(
+    opened: Opened,
+    parts: Sequence[Shard],
+    split: str,
+    assignment: Assignment | None,
+    counts: Counts,
+    token: Token = None,
+) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+    """The rows of one split of ours, cast to the schema.
+
+    Args:
+        opened: the source.
+        parts: shards of the official split that the rows come from.
+        split: train, validation or test.
+        assignment: for rows of an official train split that something is derived from; it was counted before.
+        counts: filled as rows are read, where there is no assignment.
+        token: for remote files.
+
+    Yields:
+        (number of the shard, number of the batch) and a table that is not empty.
+    """
+    for number, shard in enumerate(parts):
+        if assignment is None:
+            masked = _checked(opened, shard, counts, token)
+        else:
+            masked = _assigned(opened, shard, split, assignment, token)
+        for batch, (table, mask) in enumerate(masked):
+            if mask.any():
+                yield (number, batch), to_schema(table.filter(pa.array(mask)), opened.spec)
+
+
+def _checked(
+    opened: Opened, shard: Shard, counts: Counts, token: Token
+) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+    """Cast batches of a shard, and which of their rows can be used; what cannot is counted."""
+    spec = opened.spec
+    keep_unlabelled = len(spec.unlabelled) == len(spec.splits)
+    seen = Seen()
+    for table in _cast_batches(opened, shard, token):
+        mask, dropped = check_rows(table, spec, keep_unlabelled)
+        usable = mask.to_numpy(zero_copy_only=False)
+        if spec.distinct:
+            usable = _without_repeats(table, usable, spec, seen, dropped)
+        counts.add(Counts(len(table), dropped))
+        yield table, usable
+
+
+def _without_repeats(
+    table: pa.Table, usable: NDArray[np.bool_], spec: TaskSpec, seen: Seen, dropped: Counter[str]
+) -> NDArray[np.bool_]:
+    kept = table.filter(pa.array(usable))
+    first = seen.first(combine(content_hashes(kept, spec), mix(kept[LABEL].to_numpy().astype(np.uint64))))
+    if repeats := int(np.count_nonzero(~first)):
+        dropped[DUPLICATE] += repeats
+    usable = usable.copy()
+    usable[usable] = first
+    return usable
+
+
+def _assigned(
+    opened: Opened, shard: Shard, split: str, assignment: Assignment, token: Token
+) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
+    """Cast batches of a shard, and which of their rows were assigned to a split."""
+    at = shard.first_row * rows_per_source_row(opened.source)
+    code = assignment.code(split)
+    for table in _cast_batches(opened, shard, token):
+        yield table, assignment.codes[at : at + len(table)] == code
+        at += len(table)
+
+
+def _cast_batches(opened: Opened, shard: Shard, token: Token) -> Iterator[pa.Table]:
+    row = shard.first_row
+    for piece in shard.pieces:
+        for table in read_piece(piece, opened.spec, opened.source, token):
+            yield cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names)
+            row += len(table)

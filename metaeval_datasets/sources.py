@@ -1,0 +1,519 @@
+"""The one file that fetches source data: finds a task's source on the Hub, at its revision, and reads its files.
+
+Sources are Parquet, CSV and JSON-lines files; no code of theirs runs. They are tried in the declared order; a source
+that is gone, gated, or has other columns or labels is passed over, with the reason. One that has only some of the
+declared splits serves if no other has all, and says so. Reading goes batch by batch, from the Hub client's cache or,
+when streaming, over ranges of the remote file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import io
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import datasets
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from metaeval_datasets.cast import (
+    CastError,
+    cast_table,
+    check_label_names,
+    columns_to_read,
+    label_source,
+)
+from metaeval_datasets.layout import Card, find_splits, kind_of, lookup, matching, missing_shards, read_card
+from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 8192
+BLOCK_BYTES = 8 << 20  # of CSV and JSON files, read at a time
+DOWNLOADS = 4  # files fetched at the same time
+ATTEMPTS = 5
+RETRY_STATUS = {408, 429, 500, 502, 503, 504}
+MAX_WAIT_SECONDS = 30.0
+
+Token = str | bool | None
+T = TypeVar("T")
+
+
+class SourceError(RuntimeError):
+    """A source cannot serve a task; says why."""
+
+
+class NoSourceError(SourceError):
+    """None of a task's sources can serve it; lists each with its reason."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One file of a source (or one split of an embedded source), ready to be read.
+
+    Args:
+        path: local path; path for ``HfFileSystem`` when remote; split name when embedded.
+        kind: ``parquet``, ``csv``, ``json`` or ``embedded``.
+        config: config of the source that it belongs to.
+        remote: to be read over the network.
+        rows: number of rows, where the file says it (Parquet).
+        label_names: class names in index order, where the file or the card says them.
+        delimiter, header: of CSV files.
+        num_bytes: size of the file as downloaded; 0 when it is not.
+    """
+
+    path: str
+    kind: str
+    config: str | None = None
+    remote: bool = False
+    rows: int | None = None
+    label_names: tuple[str, ...] | None = None
+    delimiter: str | None = None
+    header: tuple[str, ...] | None = None
+    num_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source that serves a task.
+
+    Args:
+        spec: the task, one edition.
+        source: the source that serves.
+        commit: commit id that its files are from; None for embedded sources.
+        pieces: official split -> its files, in reading order; only the splits that will be read.
+        missing: what the declaration promises and the source lacks, in words.
+        failures: (source, reason) of the sources passed over.
+        unlabelled: splits without labels, which are not read -> rows, None where not known.
+    """
+
+    spec: TaskSpec
+    source: AnySource
+    commit: str | None
+    pieces: Mapping[str, tuple[Piece, ...]]
+    missing: tuple[str, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    unlabelled: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the Hub is reached: a token, whether files are read remotely or downloaded, and whether anew."""
+
+    token: Token = None
+    remote: bool = False
+    force: bool = False
+
+
+def describe_source(source: AnySource) -> str:
+    """Repository, configs and revision of a source, for people."""
+    if isinstance(source, Embedded):
+        return f"metaeval_datasets.{source.module}"
+    configs = "+".join(config for config in source.configs if config)
+    revision = f" at {source.revision}" if source.revision else ""
+    return source.repo + (f" ({configs})" if configs else "") + revision
+
+
+def read_splits(spec: TaskSpec) -> tuple[str, ...]:
+    """Official splits that are read: the labelled ones, or all where none has labels."""
+    return tuple(split for split in spec.splits if split not in spec.unlabelled) or spec.splits
+
+
+def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None = None) -> Opened:
+    """Find the source that serves a task, and fetch its files (or only look at them, when they are read remotely).
+
+    Args:
+        spec: the task, one edition.
+        access: how to reach the Hub.
+        revision: read the first source at this revision, and no other source.
+
+    Raises:
+        NoSourceError: no source can serve; lists each with its reason.
+    """
+    sources = spec.sources
+    if revision is not None:
+        if not isinstance(sources[0], Source):
+            raise NoSourceError(f"task {spec.name}: an embedded source has no revisions, got revision={revision!r}")
+        sources = (dataclasses.replace(sources[0], revision=revision),)
+    failures: list[tuple[str, str]] = []
+    partial: list[Opened] = []
+    for source in sources:
+        try:
+            opened = _open(spec, source, access)
+        except SourceError as error:
+            logger.debug("%s: source %s cannot serve: %s", spec.name, describe_source(source), error)
+            failures.append((describe_source(source), str(error)))
+            continue
+        if not opened.missing:
+            return dataclasses.replace(opened, failures=tuple(failures))
+        failures.append((describe_source(source), "lacks " + "; ".join(opened.missing)))
+        partial.append(opened)
+    if not partial:
+        reasons = "\n".join(f"- {name}: {reason}" for name, reason in failures)
+        raise NoSourceError(f"task {spec.name}: no source can serve it\n{reasons}")
+    best = max(partial, key=lambda opened: (len(opened.pieces), -len(opened.missing)))
+    chosen = describe_source(best.source)
+    return dataclasses.replace(best, failures=tuple(entry for entry in failures if entry[0] != chosen))
+
+
+def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = None) -> Iterator[pa.Table]:
+    """The columns of one file that a task needs, in batches.
+
+    Raises:
+        SourceError: a column is missing, or the file is not what its extension says.
+    """
+    columns = columns_to_read(spec, source)
+    if isinstance(source, Embedded):
+        yield from _embedded_batches(piece, spec, source, columns)
+        return
+    readers = {"parquet": _parquet_batches, "csv": _csv_batches, "json": _json_batches}
+    text_columns = [column for column in columns if column != label_source(spec, source)]
+    try:
+        with _opened_file(piece, token) as file:
+            yield from readers[piece.kind](file, piece, columns, text_columns)
+    except (pa.ArrowException, KeyError, UnicodeDecodeError) as error:
+        raise SourceError(f"{piece.path}: {error}") from error
+
+
+# --- Opening one source ---------------------------------------------------------------------------------------------
+
+
+def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
+    if isinstance(source, Embedded):
+        splits = {split: (Piece(split, "embedded"),) for split in read_splits(spec)}
+        opened = Opened(spec, source, None, splits)
+    else:
+        opened = _open_hub(spec, source, access)
+    for pieces in opened.pieces.values():
+        _check_piece(pieces[0], opened, access.token)
+    return opened
+
+
+def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
+    listing = _list(source.repo, source.revision, access.token)
+    card = Card()
+    if "README.md" in listing.files:
+        readme = _fetch(source.repo, "README.md", listing.commit, access)
+        card = read_card(Path(readme).read_text(encoding="utf-8", errors="replace"))
+    paths: dict[str, list[tuple[str | None, str]]] = {}
+    missing = []
+    for split in spec.splits:
+        for config in source.configs:
+            found = _find(listing.files, card, source, config)
+            for name in source.source_splits(split):
+                files = found[name] if name in found else lookup(found, name)
+                where = f"split {name!r}" + (f" of config {config!r}" if config else "")
+                if not files:
+                    missing.append((split, where))
+                elif lacking := missing_shards(files):
+                    missing.append((split, f"{where}: has {lacking}"))
+                else:
+                    paths.setdefault(split, []).extend((config, path) for path in files)
+    wanted = read_splits(spec)
+    read = {split: paths[split] for split in wanted if split in paths}
+    if not read:
+        raise SourceError(f"has none of the splits {list(wanted)} ({len(listing.files)} files)")
+    jobs = [(split, config, path) for split, entries in read.items() for config, path in entries]
+    with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
+        pieces = list(pool.map(lambda job: _piece(spec, source, card, listing.commit, job[1], job[2], access), jobs))
+    by_split: dict[str, list[Piece]] = {}
+    for (split, _, _), piece in zip(jobs, pieces, strict=True):
+        by_split.setdefault(split, []).append(piece)
+    return Opened(
+        spec,
+        source,
+        listing.commit,
+        {split: tuple(entries) for split, entries in by_split.items()},
+        missing=tuple(text for split, text in missing if split in wanted),
+        unlabelled={
+            split: _count(source.repo, listing.commit, [path for _, path in paths.get(split, [])], access)
+            for split in spec.splits
+            if split not in wanted
+        },
+    )
+
+
+def _find(files: Sequence[str], card: Card, source: Source, config: str | None) -> dict[str, tuple[str, ...]]:
+    if source.files:
+        named = {
+            split: [pattern.replace("{config}", config or "") for pattern in patterns]
+            for split, patterns in source.files.items()
+        }
+        return {split: matching(files, patterns) for split, patterns in named.items()}
+    return find_splits(files, card, config)
+
+
+def _piece(
+    spec: TaskSpec, source: Source, card: Card, commit: str, config: str | None, path: str, access: Access
+) -> Piece:
+    """Fetch a file, or look at it where it lies, and read what it says about itself."""
+    kind = kind_of(path) or "unknown"  # only files of a known kind are found
+    local = "" if access.remote else _fetch(source.repo, path, commit, access)
+    piece = Piece(
+        path=local or f"datasets/{source.repo}@{commit}/{path}",
+        kind=kind,
+        config=config,
+        remote=access.remote,
+        delimiter=source.delimiter or ("\t" if path.lower().endswith(".tsv") else ","),
+        header=source.header,
+        num_bytes=os.path.getsize(local) if local else 0,
+    )
+    label = label_source(spec, source)
+    names = card.label_names.get((config, label)) or card.label_names.get((None, label)) if label else None
+    if kind != "parquet":
+        return dataclasses.replace(piece, label_names=names)
+    with _opened_file(piece, access.token, footer=True) as file:
+        try:
+            opened = pq.ParquetFile(file)
+        except pa.ArrowException as error:
+            raise SourceError(f"{path} is no readable Parquet file: {error}") from error
+        names = _stored_names(opened.schema_arrow, label) or names
+        return dataclasses.replace(piece, rows=opened.metadata.num_rows, label_names=names)
+
+
+def _stored_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
+    """Class names of a column, from what ``datasets`` stores in a Parquet file."""
+    stored = (schema.metadata or {}).get(b"huggingface")
+    if stored is None or label is None:
+        return None
+    try:
+        names = json.loads(stored)["info"]["features"][label]["names"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return tuple(map(str, names)) if isinstance(names, list) else None
+
+
+def _check_piece(piece: Piece, opened: Opened, token: Token) -> None:
+    """See that the first rows of a file can be cast; raises SourceError where they cannot."""
+    try:
+        if piece.label_names:
+            check_label_names(opened.spec, opened.source, piece.label_names)
+        for table in read_piece(piece, opened.spec, opened.source, token):
+            head = table.slice(0, 100)
+            cast_table(head, opened.spec, opened.source, config=piece.config, label_names=piece.label_names)
+            break
+    except CastError as error:
+        raise SourceError(str(error)) from error
+
+
+# --- The Hub --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Listing:
+    commit: str
+    files: tuple[str, ...]
+
+
+def _list(repo: str, revision: str | None, token: Token) -> _Listing:
+    """Commit and files of a repository at a revision; kept, so that it is known offline."""
+    key = hashlib.sha256(f"{constants.ENDPOINT}/{repo}@{revision}".encode()).hexdigest()[:32]
+    kept = Path(datasets.config.HF_DATASETS_CACHE) / "metaeval-listings" / f"{key}.json"
+    if constants.HF_HUB_OFFLINE:
+        if not kept.exists():
+            raise SourceError("offline (HF_HUB_OFFLINE), and this source was never read here")
+        stored = json.loads(kept.read_text(encoding="utf-8"))
+        return _Listing(stored["commit"], tuple(stored["files"]))
+    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, timeout=30))
+    listing = _Listing(str(info.sha), tuple(entry.rfilename for entry in info.siblings or ()))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
+    temporary.replace(kept)
+    return listing
+
+
+def _fetch(repo: str, path: str, commit: str, access: Access) -> str:
+    """Local path of a file in the Hub client's cache, downloaded if it is not there."""
+    return _ask(
+        lambda: hf_hub_download(
+            repo,
+            path,
+            repo_type="dataset",
+            revision=commit,
+            token=access.token,
+            force_download=access.force and not constants.HF_HUB_OFFLINE,
+        )
+    )
+
+
+def _count(repo: str, commit: str, paths: Sequence[str], access: Access) -> int | None:
+    """Rows of files that are not read, from their footers alone; None where that does not tell."""
+    if constants.HF_HUB_OFFLINE or not paths or any(kind_of(path) != "parquet" for path in paths):
+        return None
+    try:
+        total = 0
+        for path in paths:
+            piece = Piece(f"datasets/{repo}@{commit}/{path}", "parquet", remote=True)
+            with _opened_file(piece, access.token, footer=True) as file:
+                total += pq.ParquetFile(file).metadata.num_rows
+        return total
+    except (SourceError, pa.ArrowException, OSError) as error:
+        logger.debug("rows of %s not counted: %s", paths[0], error)
+        return None
+
+
+@contextmanager
+def _opened_file(piece: Piece, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
+    """A file to read from; ``footer`` where only its end will be."""
+    if not piece.remote:
+        with open(piece.path, "rb") as file:
+            yield file
+        return
+    options = {"cache_type": "none"} if footer else {}
+    remote = _ask(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
+    try:
+        yield remote
+    finally:
+        remote.close()
+
+
+def _ask(call: Callable[[], T]) -> T:
+    """Call the Hub, again where the failure may pass, and turn what remains into a reason a user understands."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return call()
+        except Exception as error:
+            wait = _wait_seconds(error, attempt)
+            if wait is None or attempt == ATTEMPTS - 1:
+                raise SourceError(_reason(error)) from error
+            logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
+            time.sleep(wait)
+    raise AssertionError("unreachable")
+
+
+def _wait_seconds(error: BaseException, attempt: int) -> float | None:
+    """How long to wait before another attempt; None where another would fail like the first."""
+    if constants.HF_HUB_OFFLINE or isinstance(error, OfflineModeIsEnabled):
+        return None
+    if isinstance(error, LocalEntryNotFoundError):  # the client hides the failure of a request behind this one
+        return _wait_seconds(error.__cause__, attempt) if error.__cause__ else 0.5 * 2**attempt
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if status is not None:
+        if status not in RETRY_STATUS:
+            return None
+        after = str(response.headers.get("Retry-After", "")) if response is not None else ""
+        return min(float(after) if after.isdecimal() else 0.5 * 2**attempt, MAX_WAIT_SECONDS)
+    # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
+    transient = isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith(
+        ("requests", "urllib3", "httpx", "httpcore")
+    )
+    return 0.5 * 2**attempt if transient else None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, GatedRepoError):
+        return "gated: accept its conditions on the Hub and pass a token"
+    if isinstance(error, RepositoryNotFoundError):
+        return "no such repository (or a private one, and the token does not open it)"
+    if isinstance(error, RevisionNotFoundError):
+        return "no such revision"
+    if isinstance(error, LocalEntryNotFoundError):
+        if constants.HF_HUB_OFFLINE:
+            return "offline (HF_HUB_OFFLINE), and a file of it is not in the cache"
+        return f"the Hub could not be reached: {error.__cause__ or error}"
+    if isinstance(error, EntryNotFoundError):
+        return f"no such file: {error}".splitlines()[0]
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        return f"the Hub answered {error.response.status_code}"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+# --- Readers --------------------------------------------------------------------------------------------------------
+
+
+def _parquet_batches(
+    file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    opened = pq.ParquetFile(file, buffer_size=1 << 20)
+    _require(columns, opened.schema_arrow.names)
+    for batch in opened.iter_batches(BATCH_ROWS, columns=list(columns)):
+        yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+
+
+def _csv_batches(
+    file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    # A text that looks like a number is a text, and an empty one is no null; the label's type is inferred.
+    reader = pa.csv.open_csv(
+        file,
+        read_options=pa.csv.ReadOptions(column_names=piece.header, block_size=BLOCK_BYTES),
+        parse_options=pa.csv.ParseOptions(delimiter=piece.delimiter, newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(text_columns, pa.string()), null_values=[""], strings_can_be_null=False
+        ),
+    )
+    _require(columns, reader.schema.names)
+    for batch in reader:
+        table = pa.Table.from_batches([batch]).select(list(columns))
+        yield from _in_batches(table)
+
+
+def _json_batches(
+    file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    rest, first = b"", True
+    while block := file.read(BLOCK_BYTES):
+        if first and block.lstrip()[:1] == b"[":
+            raise SourceError(f"{piece.path} is a JSON array; JSON lines were expected")
+        lines, newline, tail = (rest + block).rpartition(b"\n")
+        rest = tail
+        if newline and lines.strip():
+            yield from _json_block(lines, columns, first)
+            first = False
+    if rest.strip():
+        yield from _json_block(rest, columns, first)
+
+
+def _json_block(lines: bytes, columns: Sequence[str], first: bool) -> Iterator[pa.Table]:
+    options = pa.json.ReadOptions(block_size=len(lines) + 1, use_threads=False)
+    table = pa.json.read_json(io.BytesIO(lines), read_options=options)
+    if first:
+        _require(columns, table.schema.names)
+    for column in columns:
+        if column not in table.schema.names:  # no row of this block has it
+            table = table.append_column(column, pa.nulls(len(table)))
+    yield from _in_batches(table.select(list(columns)))
+
+
+def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: Sequence[str]) -> Iterator[pa.Table]:
+    module = importlib.import_module(f"{__package__}.{source.module}")
+    tables: dict[str, pa.Table] = module.generate(spec.name)
+    if piece.path not in tables:
+        raise SourceError(f"generates {sorted(tables)}, not the declared split {piece.path!r}")
+    _require(columns, tables[piece.path].schema.names)
+    yield from _in_batches(tables[piece.path].select(list(columns)))
+
+
+def _in_batches(table: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, len(table), BATCH_ROWS):
+        yield table.slice(start, BATCH_ROWS)
+
+
+def _require(columns: Sequence[str], present: Sequence[str]) -> None:
+    if missing := [column for column in columns if column not in present]:
+        raise SourceError(f"has no column {', '.join(map(repr, missing))}; its columns are {', '.join(present)}")

@@ -1,0 +1,167 @@
+"""The one split rule, for all tasks (paper, section 4, made precise and safe).
+
+- test: the labelled official test split; else the labelled official validation split; else 20 % of the data.
+- validation: the official one if still free; else 20 % of what remains of train, at most 10,000 rows.
+- train: the rest. A source without a train split has nothing derived (a diagnostic set is test only).
+
+Derived splits are taken in the order of a hash of the texts: they depend on the content of the usable rows only, not
+on their order, the machine or the number of processes. Rows with the same texts, and rows of one declared group, go
+to one side, together with whatever such rows link them to.
+
+The paper cuts sets without splits 64/16/20, and does not say what it does where only a test or only a validation
+split exists; upstream halves the split there is. Here an official split is never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from metaeval_datasets.hashing import Hashes, combine, mix, text_hashes
+from metaeval_datasets.spec import TaskSpec
+
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.2
+MAX_VALIDATION_ROWS = 10_000
+SPLIT_SEED = 2022
+
+DROPPED = 255  # code of a row that is in no split
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where the rows of each split come from.
+
+    Args:
+        official: split -> official split that it takes its rows from.
+        derived: splits cut from the official train split, in the order in which they are cut.
+    """
+
+    official: dict[str, str]
+    derived: tuple[str, ...]
+
+
+def split_rule(labelled: Collection[str]) -> Rule:
+    """Apply the rule to the labelled official splits that there are.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not labelled:
+        raise ValueError("no labelled split to take rows from")
+    official, derived = {}, []
+    if "test" in labelled:
+        official["test"] = "test"
+    elif "validation" in labelled:
+        official["test"] = "validation"
+    else:
+        derived.append("test")
+    if "validation" in labelled and "validation" not in official.values():
+        official["validation"] = "validation"
+    elif "train" in labelled:
+        derived.append("validation")
+    if "train" in labelled:
+        official["train"] = "train"
+    for name in derived:
+        official[name] = "train"
+    order = [name for name in ("train", "validation", "test") if name in official]
+    return Rule({name: official[name] for name in order}, tuple(derived))
+
+
+def content_hashes(table: pa.Table, spec: TaskSpec) -> Hashes:
+    """Hash of each row's texts, (N,): equal for exact duplicates, whatever their labels."""
+    hashes = np.zeros(len(table), np.uint64)
+    for name in spec.texts:
+        hashes = combine(hashes, text_hashes(table[name], SPLIT_SEED))
+    return hashes
+
+
+def cut(contents: Hashes, groups: Hashes | None, derived: Collection[str]) -> NDArray[np.uint8]:
+    """Choose the rows of derived splits.
+
+    A split may end up with fewer rows than its share where duplicates and groups leave nothing that fits.
+
+    Args:
+        contents: hash of each usable row's texts, (N,).
+        groups: number of each row's group, (N,), or None.
+        derived: splits to cut, in order; the rest is train.
+
+    Returns:
+        (N,): 0 for train, k for the k-th split of ``derived``, counted from 1.
+    """
+    unit_of, sizes, ranks = _units(contents, groups)
+    order = np.argsort(ranks, kind="stable")
+    chosen = np.zeros(len(sizes), np.uint8)
+    remaining = len(contents)
+    for code, name in enumerate(derived, start=1):
+        if name == "test":
+            room = int(TEST_SHARE * remaining + 0.5)
+        else:
+            room = min(int(VALIDATION_SHARE * remaining + 0.5), MAX_VALIDATION_ROWS)
+        taken = _fill(sizes[order], room)
+        chosen[order[taken]] = code
+        remaining -= int(sizes[order[taken]].sum())
+        order = np.delete(order, taken)
+    return chosen[unit_of]
+
+
+def _units(contents: Hashes, groups: Hashes | None) -> tuple[NDArray[np.int64], NDArray[np.int64], Hashes]:
+    """Sets of rows that must stay together: the unit of each row (N,), and each unit's size and rank (U,)."""
+    values, content_of = np.unique(contents, return_inverse=True)
+    if groups is None:
+        unit_of = content_of
+        ranks = values
+    else:
+        component = _components(content_of, np.unique(groups, return_inverse=True)[1], len(values))
+        firsts, unit_of = np.unique(component[content_of], return_inverse=True)
+        ranks = values[firsts]  # the smallest content hash of the unit, whichever order the rows came in
+    # Mixed once more: the smallest of many hashes is small, and large units would otherwise all come first.
+    return unit_of, np.bincount(unit_of, minlength=len(ranks)), mix(ranks)
+
+
+def _components(content_of: NDArray[np.int64], group_of: NDArray[np.int64], contents: int) -> NDArray[np.int64]:
+    """Smallest content number in the connected component of each content (U,), rows being the links."""
+    component = np.arange(contents)
+    while True:
+        smallest = np.full(int(group_of.max(initial=-1)) + 1, contents)
+        np.minimum.at(smallest, group_of, component[content_of])
+        update = component.copy()
+        np.minimum.at(update, content_of, smallest[group_of])
+        update = update[update]
+        if np.array_equal(update, component):
+            return component
+        component = update
+
+
+def _fill(sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
+    """Positions of the units to take, in order: each that still fits."""
+    taken = []
+    positions = np.flatnonzero(sizes <= room)
+    while len(positions):
+        totals = np.cumsum(sizes[positions])
+        fitting = int(np.searchsorted(totals, room, side="right"))
+        taken.append(positions[:fitting])
+        room -= int(totals[fitting - 1]) if fitting else 0
+        rest = positions[fitting:]
+        positions = rest[sizes[rest] <= room]
+    return np.concatenate(taken) if taken else np.empty(0, np.int64)
+
+
+class Seen:
+    """Rows already met in a split, by texts and label: 8 bytes for each distinct one."""
+
+    def __init__(self) -> None:
+        self._hashes: Hashes = np.empty(0, np.uint64)
+
+    def first(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """True where a row is the first with its hash, in this batch and all before it, (N,)."""
+        values, positions = np.unique(hashes, return_index=True)
+        fresh = ~np.isin(values, self._hashes)
+        self._hashes = np.union1d(self._hashes, values[fresh])
+        first = np.zeros(len(hashes), bool)
+        first[positions[fresh]] = True
+        return first
