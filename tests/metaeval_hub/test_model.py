@@ -227,7 +227,8 @@ HOSTILE = {
         lambda f: _edit_config(f, lambda c: c["conditional"].update(conditioning="evil")), "conditioning is 'evil'",
     ),
     "sizes that do not fit": (
-        lambda f: _edit_config(f, lambda c: c["conditional"].update(dim_z=6)), r"F32\[128, 5\]; its configuration calls for F32\[128, 6\]",
+        lambda f: _edit_config(f, lambda c: c["conditional"].update(dim_z=6)),
+        r"F32\[128, 5\]; its configuration calls for F32\[128, 6\]",
     ),
     "task twice": (lambda f: _edit_config(f, lambda c: c["tasks"].append(c["tasks"][0])), "expected a name not used"),
     "labels that fit no head": (

@@ -1,0 +1,47 @@
+# make demo   set everything up and train on the demo tasks, without the Hub (about two minutes on two cores)
+# make test   set everything up and run the tests
+# make lint   format, lint, annotations and docstrings, types: what the continuous integration checks first
+# make slow   the tests that take minutes
+# make clean  remove what make installed; runs/ is kept
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test slow lint clean
+
+demo: $(VENV)/.installed-train
+	$(BIN)/accelerate launch training/multitask.py
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "metaeval needs Python 3.10 or later, found " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-train: $(BIN)/python setup.py constraints.txt
+	@echo "Installing metaeval and what it trains with into $(VENV) ..."
+	$(INSTALL) --editable '.[train]'
+	@touch $@
+
+$(VENV)/.installed-test: $(BIN)/python setup.py constraints.txt
+	@echo "Installing metaeval and what it is tested with into $(VENV) ..."
+	$(INSTALL) --editable '.[train,analysis,test]'
+	@touch $@
+
+$(VENV)/.installed-lint: $(VENV)/.installed-test
+	$(INSTALL) --editable '.[lint]'
+	@touch $@
