@@ -47,7 +47,7 @@ def draw_map(
     types = [kinds.get(name, "unknown") for name in names]
     for i, kind in enumerate(sorted(set(types))):
         rows = [row for row, value in enumerate(types) if value == kind]
-        label = kind.replace("_", " ").capitalize() if kind != "NLI" else kind
+        label = "NLI" if kind.upper() == "NLI" else kind.replace("_", " ").capitalize()
         plot.scatter(
             points[rows, 0],
             points[rows, 1],
