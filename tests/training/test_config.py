@@ -1,0 +1,142 @@
+import json
+
+import pytest
+
+from training.config import (
+    CONFIGS,
+    ConfigError,
+    TrainConfig,
+    check_resume,
+    check_values,
+    parse,
+    read_config,
+    read_preset,
+    resolve,
+)
+
+PRESETS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def test_the_demo_preset_is_the_defaults():
+    assert resolve({"preset": "demo"}) == TrainConfig()
+    assert parse([]).config == TrainConfig()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_resolve(name):
+    assert resolve({"preset": name}).preset == name
+
+
+def test_paper_preset_holds_the_literal_values():
+    """Sileo & Moens 2022, section 5.1."""
+    config = resolve({"preset": "paper"})
+    assert (config.max_length, config.batch_size, config.epochs, config.max_train_rows) == (128, 64, 1, 30_000)
+    assert config.adapter_lr == config.head_lr == config.z_lr == 2e-5
+    assert (config.sampling, config.loss_cap, config.dim_z, config.adapter_size) == ("sqrt", 1.0, 32, 256)
+    assert (config.schedule, config.warmup, config.weight_decay, config.pooling) == ("constant", 0, 0, "cls")
+
+
+def test_flags_win_over_the_preset(tmp_path):
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("batch_size: 4\nadapter_lr: 1e-4\ntasks: [glue/cola]\nloss_cap: 2\n")
+    config = parse(["--preset", str(preset), "--batch-size", "8", "--no-skip-unavailable"]).config
+    assert (config.batch_size, config.adapter_lr, config.tasks, config.loss_cap) == (8, 1e-4, ("glue/cola",), 2.0)
+
+
+def test_epochs_on_the_command_line_replace_the_steps_of_a_preset(tmp_path):
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("steps: 50\n")
+    assert parse(["--preset", str(preset)]).config.steps == 50
+    assert parse(["--preset", str(preset), "--epochs", "2"]).config.steps == 0
+    assert parse(["--preset", str(preset), "--epochs", "2", "--steps", "7"]).config.steps == 7
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+        (["--adapter-lr", "-1"], "--adapter-lr must be above 0"),
+        (["--adapter-lr", "nan"], "--adapter-lr must be above 0, got nan"),
+        (["--loss-cap", "nan"], "--loss-cap must be at least 0, got nan"),
+        (["--epochs", "inf"], "--epochs must be above 0, got inf"),
+        (["--warmup", "1"], "--warmup is a share"),
+        (["--name", "a/b"], "--name becomes the name of a folder"),
+        (["--name", ""], "--name becomes the name of a folder"),
+        (["--push-to-hub", "model"], "takes ORG/NAME, got 'model'"),
+        (["--sampling", "log"], "invalid choice: 'log'"),
+        (["--preset", "papper"], "no preset 'papper'; there are demo"),
+        (["--step", "3"], "unrecognized arguments"),
+        (["--max-length", "2"], "--max-length must be at least 4"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_2(flags, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(flags)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batchsize": 4}, "no setting 'batchsize'; closest: batch_size"),
+        ({"mixed_precision": False}, "quote them"),
+        ({"batch_size": "4"}, "batch_size is a int, got '4'"),
+        ({"batch_size": True}, "batch_size is a int, got True"),
+        ({"tasks": "demo"}, "tasks is a list of texts, got 'demo'"),
+        ({"adapter_lr": "fast"}, "adapter_lr is a number, got 'fast'"),
+        (["demo"], "expected settings as `name: value`, got list"),
+    ],
+)
+def test_wrong_settings_in_a_file_are_named(values, message):
+    with pytest.raises(ConfigError) as error:
+        check_values(values, "x.yaml")
+    assert message in str(error.value)
+    assert str(error.value).startswith("x.yaml: ")
+
+
+def test_a_preset_that_is_not_yaml(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("a: [1")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        read_preset(str(path))
+
+
+def test_a_preset_cannot_run_code(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: !!python/object/apply:os.getcwd []")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        read_preset(str(path))
+
+
+def test_config_round_trip(tmp_path):
+    config = TrainConfig(tasks=("glue/cola", "demo"), epochs=0.5, loss_cap=0.0)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config.to_dict()))
+    assert read_config(path) == config
+
+
+def test_unreadable_config_says_where(tmp_path):
+    with pytest.raises(ConfigError, match=r"is .* the folder of a run"):
+        read_config(tmp_path / "config.json")
+
+
+def test_resume_keeps_the_settings_but_may_say_where_to_push():
+    stored = TrainConfig(batch_size=8)
+    assert check_resume(stored, {"push_to_hub": "org/x", "batch_size": 8}).push_to_hub == "org/x"
+    with pytest.raises(ConfigError, match=r"--batch-size 16 \(the run has 8\)"):
+        check_resume(stored, {"batch_size": 16})
+
+
+def test_help_lists_every_setting_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name in TrainConfig().to_dict():
+        assert "--" + name.replace("_", "-") in text
+    assert "(default: 0.001)" in text
+
+
+@pytest.mark.parametrize(("flags", "resume"), [([], None), (["--resume"], ""), (["--resume", "runs/a-1"], "runs/a-1")])
+def test_resume_flag(flags, resume):
+    assert parse(flags).resume == resume

@@ -1,0 +1,305 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from metaeval_datasets import load_dataset
+from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
+from tests.training.conftest import SMALL, kill, script, start
+from training import loop
+from training.checkpoint import checkpoints
+
+ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch")
+
+
+def outcome(run: Path) -> tuple[list[str], dict, dict]:
+    """What must not depend on kills: the lines of metrics, the scores, the weights."""
+    results = json.loads((run / "results.json").read_text())
+    weights = {
+        name: tensor.numpy().tobytes() for name, tensor in load_file(run / "model" / "model.safetensors").items()
+    }
+    return (
+        (run / "metrics.jsonl").read_text().splitlines(),
+        {"tasks": results["tasks"], "mean": results["mean"]},
+        weights,
+    )
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """One run through ``accelerate launch``, from start to end: its folder and its output."""
+    folder = tmp_path_factory.mktemp("launched")
+    done = subprocess.run(
+        script(*SMALL, folder=folder, launcher=ACCELERATE), capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "multitask-1", done.stdout
+
+
+def test_a_launched_run_writes_all_it_promises(launched):
+    run, output = launched
+    for name in ("model", "task_embeddings", "results.json", "checkpoints"):
+        assert (run / name).exists()
+        assert str(run / name) in output
+    assert "1 process on cpu, 1 thread, precision fp32" in output
+    assert "step 12/24  validation accuracy: film_reviews 0." in output
+    for task in ("demo/film_reviews", "demo/feelings", "mean of 2"):
+        assert task in output
+
+
+def test_results_say_what_made_them(launched):
+    results = json.loads((launched[0] / "results.json").read_text())
+    assert results["config"]["steps"] == results["steps"] == 24
+    assert results["versions"]["torch"] == torch.__version__
+    assert results["encoder"]["sha256"]
+    task = results["tasks"]["demo/feelings"]
+    assert task["rows"]["train"]["kept"] == task["rows"]["train"]["available"] == 400
+    assert (task["rows"]["test"]["kept"], task["rows"]["test"]["available"]) == (40, 200)
+    assert task["classes"] == 6
+    assert results["mean"]["test"] == pytest.approx(np.mean([t["test"]["accuracy"] for t in results["tasks"].values()]))
+
+
+def test_the_written_model_scores_what_the_results_say(launched):
+    """Through the public way: load the model folder, predict texts, compare with the labels of the rows."""
+    run, _ = launched
+    results = json.loads((run / "results.json").read_text())
+    model = ConditionalAdapterModel.from_pretrained(run / "model")
+    name = "demo/feelings"
+    from training.data import keep_rows
+
+    rows = keep_rows(load_dataset("metaeval", name, split="test"), 40, 0, name, "test")
+    predicted = model.predict(name, rows["sentence"][:]).labels
+    right = np.mean([a == model.labels[name][b] for a, b in zip(predicted, rows["label"][:], strict=True)])
+    assert right == pytest.approx(results["tasks"][name]["test"]["accuracy"])
+    stored = TaskEmbeddings.load(run / "task_embeddings")
+    assert np.array_equal(stored.values, model.task_embeddings.values)
+
+
+def test_z_and_the_maps_from_z_have_moved(launched):
+    """The maps start at zero (eq. 2), z at random."""
+    assert json.loads((launched[0] / "results.json").read_text())["mean"]["cos_z_z0"] < 0.95
+    maps = {name: t for name, t in load_file(launched[0] / "model" / "model.safetensors").items() if "z_scale" in name}
+    assert maps
+    assert all(tensor.any() for tensor in maps.values())
+
+
+def test_the_same_command_gives_the_same_bits(launched, train, tmp_path):
+    assert train() == 0
+    assert outcome(tmp_path / "runs" / "multitask-1") == outcome(launched[0])
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(launched, tmp_path):
+    process = start(script(*SMALL, folder=tmp_path))
+    run = tmp_path / "multitask-1"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints(run / "checkpoints")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    kill(process)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (run / "results.json").exists()
+    resumed = start(script("--resume", str(run), folder=tmp_path))
+    output, _ = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0, output
+    assert "going on after step" in output
+    assert outcome(run) == outcome(launched[0])
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments(launched, tmp_path):
+    """Kills from the start of the process to its end, in data loading, training, saving and evaluation."""
+    random = np.random.default_rng(0)
+    run = tmp_path / "multitask-1"
+    kills = 0
+    started = time.monotonic()
+    process = start(script(*SMALL, folder=tmp_path))
+    while not run.exists():
+        time.sleep(0.01)
+    before_training = time.monotonic() - started
+    while kills < 20:
+        time.sleep(random.uniform(0.0, 1.5) if kills == 0 else before_training + random.uniform(-0.5, 2.5))
+        kill(process)
+        process.communicate()
+        if (run / "results.json").exists():  # finished: begin another run, the count goes on
+            assert outcome(run) == outcome(launched[0])
+            run = run.with_name(f"multitask-{int(run.name.rsplit('-', 1)[1]) + 1}")
+            process = start(script(*SMALL, folder=tmp_path))
+        else:
+            kills += 1
+            flags = ("--resume", str(run)) if (run / "config.json").exists() else SMALL
+            process = start(script(*flags, folder=tmp_path))
+    process.communicate()
+    assert process.returncode == 0
+    assert outcome(run) == outcome(launched[0])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_stops_after_a_step_and_goes_on(
+    number, code, launched, train, tmp_path, monkeypatch, capsys
+):
+    taken = []
+    step = loop.Trainer._step
+
+    def interrupted(self, batch):
+        taken.append(batch)
+        if len(taken) == 7:
+            signal.raise_signal(number)
+        return step(self, batch)
+
+    monkeypatch.setattr(loop.Trainer, "_step", interrupted)
+    run = tmp_path / "runs" / "multitask-1"
+    assert train() == code
+    assert f"--resume {run}" in capsys.readouterr().out
+    assert [path.name for path in checkpoints(run / "checkpoints")] == ["step-00000007", "step-00000004"]
+    assert train("--resume", str(run)) == 0
+    assert outcome(run) == outcome(launched[0])
+
+
+def test_a_torn_checkpoint_is_named_and_the_one_before_is_used(launched, train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop.Trainer, "evaluate", lambda *arguments, **options: 1 / 0 if crash else {})
+    crash = True
+    with pytest.raises(ZeroDivisionError):
+        train("--evaluate-every", "12")
+    monkeypatch.undo()
+    run = tmp_path / "runs" / "multitask-1"
+    file = run / "checkpoints" / "step-00000012" / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    assert train("--resume", str(run), "--evaluate-every", "12") == 0
+    output = capsys.readouterr().out
+    assert f"torn checkpoint passed over: {file} has 1000 bytes" in output
+    assert "going on after step 8" in output
+    assert outcome(run)[1:] == outcome(launched[0])[1:]
+
+
+def test_resume_without_a_folder_takes_the_newest_unfinished_run(train, tmp_path, capsys):
+    assert train("--steps", "2") == 0
+    assert train("--steps", "2") == 0
+    (tmp_path / "runs" / "multitask-1" / "results.json").unlink()
+    assert train("--steps", "2", "--resume") == 0
+    assert (tmp_path / "runs" / "multitask-1" / "results.json").exists()
+    assert "going on after step 2" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["multitask-1", "multitask-2"]
+    assert train("--resume") == 1
+    assert "no unfinished run named 'multitask'" in capsys.readouterr().out
+
+
+def test_a_finished_run_is_left_as_it_is(train, tmp_path, capsys):
+    assert train("--steps", "2") == 0
+    run = tmp_path / "runs" / "multitask-1"
+    before = (run / "results.json").read_bytes()
+    assert train("--steps", "2", "--resume", str(run)) == 0
+    assert "is finished" in capsys.readouterr().out
+    assert (run / "results.json").read_bytes() == before
+
+
+def test_other_rows_than_at_the_start_are_refused(train, tmp_path, capsys):
+    assert train("--steps", "2") == 0
+    run = tmp_path / "runs" / "multitask-1"
+    (run / "results.json").unlink()
+    facts = json.loads((run / "data.json").read_text())
+    facts["tasks"]["demo/feelings"]["train"] = "0" * 16
+    (run / "data.json").write_text(json.dumps(facts))
+    assert train("--steps", "2", "--resume", str(run)) == 1
+    assert "1 tasks have other rows or labels than when it was started, or are missing: demo/feelings" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(train, tmp_path, monkeypatch, capsys):
+    step = loop.Trainer._step
+
+    def poisoned(self, batch):
+        if self.progress.step == 9:
+            self.model.heads.bias.data.fill_(float("nan"))
+        return step(self, batch)
+
+    monkeypatch.setattr(loop.Trainer, "_step", poisoned)
+    assert train() == 1
+    assert "the loss is nan at step 10 (task demo/" in capsys.readouterr().out
+    run = tmp_path / "runs" / "multitask-1"
+    assert [path.name for path in checkpoints(run / "checkpoints")] == ["step-00000008", "step-00000004"]
+
+
+def test_a_full_disk_keeps_the_earlier_checkpoint_and_says_so(train, tmp_path, monkeypatch, capsys):
+    save = loop.save_checkpoint
+
+    def full(folder, step, *arguments):
+        if step == 8:
+            raise OSError(28, "No space left on device")
+        return save(folder, step, *arguments)
+
+    monkeypatch.setattr(loop, "save_checkpoint", full)
+    assert train() == 1
+    output = capsys.readouterr().out
+    assert "the checkpoint of step 8 could not be written" in output
+    assert "No space left on device" in output
+    assert [path.name for path in checkpoints(tmp_path / "runs" / "multitask-1" / "checkpoints")] == ["step-00000004"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--tasks", "demo/film_review"], "no task or group 'demo/film_review'; closest: demo/film_reviews"),
+        (["--encoder", "no/such folder"], "--encoder no/such folder: "),
+        (["--max-length", "500"], "max_length is 500; the encoder tiny takes at most"),
+        (["--resume", "runs/none-1"], "--resume runs/none-1: there is no such folder"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_1(flags, message, train, capsys):
+    assert train(*flags) == 1
+    assert [message in line for line in capsys.readouterr().out.splitlines() if line.startswith("error: ")] == [True]
+
+
+def test_tasks_that_fail_to_load(train, tmp_path, monkeypatch, capsys):
+    from training import data
+
+    real = data.load_dataset
+
+    def load(path, name, edition):
+        if name == "demo/feelings":
+            raise ConnectionError("no route to the source")
+        return real(path, name, edition=edition)
+
+    monkeypatch.setattr(data, "load_dataset", load)
+    assert train("--steps", "2") == 1
+    assert "  demo/feelings: ConnectionError: no route to the source" in capsys.readouterr().out.splitlines()
+    assert train("--steps", "2", "--skip-unavailable") == 0
+    output = capsys.readouterr().out
+    assert "left out demo/feelings: ConnectionError" in output
+    assert "1 tasks (1 left out)" in output
+    results = json.loads((tmp_path / "runs" / "multitask-2" / "results.json").read_text())
+    assert list(results["skipped"]) == ["demo/feelings"]
+
+
+def test_push_to_the_hub_and_load_from_there(hub, train, tmp_path, capsys):
+    repo = hub.name("multitask")
+    assert train("--steps", "2", "--push-to-hub", repo) == 0
+    assert f"pushed to {repo}" in capsys.readouterr().out
+    pushed = ConditionalAdapterModel.from_pretrained(repo).trained_state()
+    local = ConditionalAdapterModel.from_pretrained(tmp_path / "runs" / "multitask-1" / "model").trained_state()
+    assert all(torch.equal(pushed[name], tensor) for name, tensor in local.items())
+
+
+def test_a_hub_that_refuses_costs_the_push_and_not_the_run(train, tmp_path, capsys, monkeypatch):
+    def refuse(*arguments, **options):
+        raise ConnectionError("the Hub is down")
+
+    monkeypatch.setattr(ConditionalAdapterModel, "push_to_hub", refuse)
+    assert train("--steps", "2", "--push-to-hub", "org/x") == 3
+    assert "ConnectionError: the Hub is down" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "multitask-1" / "results.json").exists()
+
+
+def test_several_processes_asked_for_and_one_started_is_refused(train, monkeypatch, capsys):
+    """``accelerate launch --cpu --num_processes 2`` sets these and starts one process."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    assert train() == 1
+    assert "asked for several processes and started one" in capsys.readouterr().out

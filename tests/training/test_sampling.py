@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.sampling import BatchPlan, count_draws, draw_tasks, epoch_batches, generator, key, task_probabilities
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [("sqrt", [0.1, 0.3, 0.6]), ("proportional", [1 / 46, 9 / 46, 36 / 46]), ("uniform", [1 / 3] * 3)],
+)
+def test_task_probabilities(sampling, expected):
+    assert np.allclose(task_probabilities([100, 900, 3600], sampling), expected)
+
+
+def test_tasks_are_drawn_with_their_probabilities():
+    """Chi-squared against the expected counts; 16.3 is its 99.9 % point for 3 degrees of freedom."""
+    expected = np.array([0.1, 0.2, 0.3, 0.4]) * 20_000
+    counts = np.bincount(draw_tasks(expected / 20_000, seed=1, steps=20_000), minlength=4)
+    assert ((counts - expected) ** 2 / expected).sum() < 16.3
+
+
+def test_a_longer_run_starts_with_the_same_tasks():
+    p = task_probabilities([5, 50, 500], "sqrt")
+    assert np.array_equal(draw_tasks(p, 3, 1000)[:100], draw_tasks(p, 3, 100))
+    assert not np.array_equal(draw_tasks(p, 3, 100), draw_tasks(p, 4, 100))
+
+
+@given(st.lists(st.integers(0, 4), max_size=60))
+def test_count_draws_counts_earlier_steps_of_the_same_task(tasks):
+    assert count_draws(np.array(tasks, dtype=np.int64)).tolist() == [tasks[:i].count(t) for i, t in enumerate(tasks)]
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=150), st.integers(1, 20), st.integers(1, 6), st.integers(0, 2**31)
+)
+def test_a_pass_holds_each_row_once_in_batches_of_nearly_one_size(lengths, batch_size, bucket_batches, seed):
+    batches = epoch_batches(np.array(lengths), batch_size, bucket_batches, seed)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    sizes = {len(batch) for batch in batches}
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_buckets_save_padding():
+    lengths = generator("lengths").lognormal(3.3, 0.7, 4000).astype(np.int64) + 3
+
+    def padded(bucket_batches):
+        return sum(len(b) * lengths[b].max() for b in epoch_batches(lengths, 16, bucket_batches, 0)) / lengths.sum()
+
+    assert padded(16) < 1.2 < 1.8 < padded(1)
+
+
+def test_passes_differ_and_repeat_by_their_seed():
+    lengths = np.arange(100) % 7
+    first, again, other = (epoch_batches(lengths, 8, 2, 0, "task", number) for number in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def make_plan(names=("a", "b"), rows=(40, 90), steps=60, **changes):
+    options = {"seed": 5, "sampling": "sqrt", "batch_size": 8, "bucket_batches": 2, **changes}
+    return BatchPlan(names, [np.arange(n) % 11 + 1 for n in rows], steps=steps, **options)
+
+
+def test_a_batch_depends_on_the_step_and_not_on_what_was_asked_before():
+    forward, scattered = make_plan(), make_plan()
+    batches = [forward[step] for step in range(len(forward))]
+    for step in generator("order").permutation(60):
+        assert scattered[step].task == batches[step].task
+        assert np.array_equal(scattered[step].rows, batches[step].rows)
+
+
+def test_a_task_sees_each_row_once_before_any_twice():
+    plan = make_plan(steps=200)
+    for task, rows in enumerate((40, 90)):
+        seen = [plan[step].rows for step in np.flatnonzero(plan.tasks == task)]
+        passes = -(-rows // 8)
+        assert len(seen) > passes
+        assert sorted(np.concatenate(seen[:passes]).tolist()) == list(range(rows))
+
+
+def test_the_shuffles_of_a_task_do_not_depend_on_the_other_tasks():
+    def draws_of_b(plan, number):
+        return [plan[step].rows.tolist() for step in np.flatnonzero(plan.tasks == number)][:5]
+
+    assert draws_of_b(make_plan(), 1) == draws_of_b(make_plan(("x", "y", "b"), (30, 20, 90), 200), 2)
+
+
+def test_keys_tell_parts_apart():
+    assert key("a", "bc") != key("ab", "c")
+    assert key(0, "tasks") == 0xC0FFEE or key(0, "tasks") < 2**128

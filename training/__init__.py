@@ -1,0 +1,1 @@
+"""Scripts that train the models; nothing imports them except their tests."""

@@ -1,0 +1,423 @@
+"""One training job from settings to results: what training/multitask.py runs, section after section."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+import transformers
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+
+from metaeval_datasets import UnknownTaskError, get_task
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.embeddings.figures import draw_map
+from metaeval_hub.embeddings.project import project
+from training.checkpoint import newest_checkpoint, remove_parts
+from training.config import CommandLine, ConfigError, TrainConfig, check_resume
+from training.data import DataError, TaskData, TaskRows, encode_task, expand_tasks, load_tasks, texts
+from training.evaluate import row_cosines, summarise
+from training.loop import Interrupted, StopRequest, Trainer, TrainingError
+from training.report import Reporter, duration, results_table
+from training.runs import RunError, RunFolder, available_cores, find_run, git_state, new_run, unfinished_run, versions
+from training.sampling import BatchPlan, count_batches
+
+DONE, FAILED, NOT_PUSHED = 0, 1, 3  # exit codes; 2 is wrong usage, 128 + n a stop by signal n
+
+
+def run_job(command: CommandLine) -> int:
+    """Train as the command line asks; returns the exit code. What goes wrong is told in one line, not in a trace."""
+    stop = StopRequest().install()
+    reporter = Reporter(main=int(os.environ.get("RANK", "0")) == 0)
+    run: RunFolder | None = None
+    try:
+        config, run = open_run(command)
+        accelerator = start_accelerator(config)
+        run = agree_on_run(accelerator, config, run, reporter)
+        return train_and_report(config, run, accelerator, reporter, stop, resumed=command.resume is not None)
+    except Interrupted as interrupted:
+        name = signal.Signals(interrupted.signal).name
+        reporter.warn(f"stopped by {name} after step {interrupted.step}; a checkpoint was written. Go on with:")
+        reporter.line(f"  {resume_command(run)}")
+        return 128 + interrupted.signal
+    except KeyboardInterrupt:
+        reporter.warn("interrupted before or after training; go on with:" if run else "interrupted")
+        if run:
+            reporter.line(f"  {resume_command(run)}")
+        return 128 + signal.SIGINT
+    except (ConfigError, RunError, DataError, TrainingError) as error:
+        reporter.error(str(error))
+        return FAILED
+    except OSError as error:
+        reporter.error(f"{type(error).__name__}: {error}")
+        if run:
+            reporter.line(f"what was written is in {run.path}; go on with: {resume_command(run)}")
+        return FAILED
+
+
+def resume_command(run: RunFolder | None) -> str:
+    """The command that goes on with a run."""
+    return f"accelerate launch {os.path.relpath(sys.argv[0])} --resume {run.path if run else ''}".rstrip()
+
+
+def open_run(command: CommandLine) -> tuple[TrainConfig, RunFolder | None]:
+    """The settings, and the folder of the run where it exists already.
+
+    Raises:
+        RunError, ConfigError: there is no such run, or its settings differ from the flags.
+    """
+    if command.resume is None:
+        return command.config, None
+    run, stored = find_run(command.resume, Path(command.config.output_dir), command.config.name)
+    return check_resume(stored, command.flags), run
+
+
+def start_accelerator(config: TrainConfig) -> Accelerator:
+    """Set up processes, threads, precision and reproducible arithmetic.
+
+    Raises:
+        RunError: the launcher was asked for several processes and started one.
+        ConfigError: the batch is smaller than the number of processes.
+    """
+    asked_for_several = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
+    if asked_for_several and not {"WORLD_SIZE", "RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"} & os.environ.keys():
+        raise RunError(
+            "`accelerate launch` was asked for several processes and started one, as it does on a CPU; "
+            "start them with: torchrun --nproc_per_node N training/multitask.py ..."
+        )
+    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    if config.batch_size < accelerator.num_processes:
+        raise ConfigError(
+            f"--batch-size {config.batch_size} is over all processes together; there are {accelerator.num_processes}"
+        )
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(config.threads or max(available_cores() // local, 1))
+    if accelerator.device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    transformers.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    return accelerator
+
+
+def agree_on_run(accelerator: Accelerator, config: TrainConfig, run: RunFolder | None, reporter: Reporter) -> RunFolder:
+    """Make the folder of a new run on the main process, and tell all processes and people where it is."""
+    output_dir = Path(config.output_dir)
+    if run is None:
+        number = torch.zeros(1, dtype=torch.int64, device=accelerator.device)
+        if accelerator.is_main_process:
+            before = unfinished_run(output_dir, config.name)
+            if before:
+                reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
+            run = new_run(output_dir, config.name)
+            run.write_json(run.config, config.to_dict())
+            number[0] = int(run.path.name.rsplit("-", 1)[1])
+        if accelerator.num_processes > 1:
+            number = broadcast(number)
+        run = RunFolder(output_dir / f"{config.name}-{int(number)}")
+    count, threads = accelerator.num_processes, torch.get_num_threads()
+    reporter.line(
+        f"run {run.path}  {count} process{'es' * (count > 1)} on {accelerator.device.type}, "
+        f"{threads} thread{'s' * (threads > 1)}{' each' * (count > 1)}, precision {describe_precision(config)}"
+    )
+    return run
+
+
+def describe_precision(config: TrainConfig) -> str:
+    """Name the number format: "fp32", "bf16" or "fp16"."""
+    return "fp32" if config.mixed_precision == "no" else config.mixed_precision
+
+
+def train_and_report(
+    config: TrainConfig, run: RunFolder, accelerator: Accelerator, reporter: Reporter, stop: StopRequest, resumed: bool
+) -> int:
+    """Load, train, evaluate, save, show; returns the exit code.
+
+    Raises:
+        Interrupted, ConfigError, RunError, DataError, TrainingError: as the parts raise them.
+    """
+    started = time.monotonic()
+    if run.results.exists():
+        reporter.line(f"{run.path} is finished; its results are in {run.results}")
+        return DONE
+
+    # Data and model
+    rows, skipped = load_rows(config, accelerator, reporter)
+    model = make_model(config, rows)
+    start = model.task_embeddings.values  # z0
+    tasks = [encode_task(task, model.tokenizer, config.max_length) for task in rows]
+    if accelerator.is_main_process:
+        check_or_write_data(run, describe_data(tasks, skipped, model), resumed)
+    plan = make_plan(config, tasks)
+    data_seconds = time.monotonic() - started
+    reporter.line(describe_job(config, tasks, skipped, plan, model))
+
+    # Training
+    model.to(accelerator.device)
+    trainer = Trainer(model, tasks, plan, config, run, accelerator, reporter, stop)
+    if resumed:
+        go_on(trainer, run, accelerator, reporter)
+    trainer.fit()
+
+    # Evaluation
+    began = time.monotonic()
+    with reporter.progress("evaluating", len(tasks)) as display:
+
+        def on_task(done: int) -> None:
+            if stop.signal:
+                raise Interrupted(stop.signal, trainer.progress.step)
+            display.update(done)
+
+        found = trainer.evaluate(("validation", "test"), on_task)
+    evaluation_seconds = time.monotonic() - began
+
+    # Results
+    if not accelerator.is_main_process:
+        return DONE
+    model.eval()
+    cosines = row_cosines(start, model.task_embeddings.values)
+    seconds = {
+        "data": data_seconds, "training": trainer.progress.seconds, "evaluation": evaluation_seconds,
+        "this_process": time.monotonic() - started,
+    }  # fmt: skip
+    results = {
+        **summarise(tasks, found, cosines),
+        "skipped": skipped,
+        "steps": trainer.progress.step,
+        "examples": trainer.progress.examples,
+        "seconds": seconds,
+        "examples_per_second": trainer.progress.examples / max(trainer.progress.seconds, 1e-9),
+        "processes": accelerator.num_processes,
+        "threads": torch.get_num_threads(),
+        "device": device_name(accelerator.device),
+        "encoder": model.base.to_dict(),
+        "seed": config.seed,
+        "config": config.to_dict(),
+        "versions": versions(),
+        "git": git_state(),
+    }
+    accuracies = card_results(results)
+    model.save_pretrained(run.model, results=accuracies)
+    model.task_embeddings.save(run.task_embeddings)
+    drawn = draw_task_map(model, run, config)
+    run.write_json(run.results, results)  # last: it says that the run is finished
+    reporter.console.print(results_table(results))
+    report_paths(run, drawn, results, reporter)
+    return push(model, config, run, accuracies, reporter) if config.push_to_hub else DONE
+
+
+def load_rows(
+    config: TrainConfig, accelerator: Accelerator, reporter: Reporter
+) -> tuple[list[TaskRows], dict[str, str]]:
+    """Load the tasks, on the main process first, so that the others find them in the cache."""
+    try:
+        names = expand_tasks(config.tasks)
+    except UnknownTaskError as error:
+        raise ConfigError(f"--tasks: {error}") from error
+    with accelerator.main_process_first(), reporter.progress("loading tasks", len(names)) as display:
+        done = iter(range(len(names)))
+        tasks, skipped = load_tasks(
+            names,
+            config.edition,
+            max_train_rows=config.max_train_rows,
+            max_eval_rows=config.max_eval_rows,
+            seed=config.seed,
+            skip_unavailable=config.skip_unavailable,
+            on_task=lambda name: display.update(next(done), name),
+        )
+    for name, reason in skipped.items():
+        reporter.warn(f"left out {name}: {reason}")
+    return tasks, skipped
+
+
+def make_model(config: TrainConfig, rows: Sequence[TaskRows]) -> ConditionalAdapterModel:
+    """The untrained model for these tasks.
+
+    Raises:
+        ConfigError: the encoder cannot be had, or does not take the settings.
+    """
+    options: dict[str, Any] = {"revision": config.encoder_revision} if config.encoder_revision else {}
+    if config.encoder == "tiny":
+        options["vocabulary"] = texts(rows)
+    try:
+        return ConditionalAdapterModel.create(
+            config.encoder,
+            labels={task.name: task.labels for task in rows},
+            config=ConditionalConfig(
+                conditioning=config.conditioning,
+                adapter_size=config.adapter_size,
+                dim_z=config.dim_z,
+                pooling=config.pooling,
+                max_length=config.max_length,
+                encoder_dropout=config.encoder_dropout,
+            ),
+            seed=config.seed,
+            **options,
+        )
+    except (ValueError, ImportError, OSError) as error:
+        raise ConfigError(f"--encoder {config.encoder}: {error}") from error
+
+
+def describe_data(tasks: Sequence[TaskData], skipped: dict[str, str], model: ConditionalAdapterModel) -> dict[str, Any]:
+    """What a run stands on: its tasks with the digests of their rows, and the encoder."""
+    return {
+        "tasks": {
+            task.name: {
+                "labels": list(task.labels),
+                **{split: rows.digest() for split, rows in task.splits.items()},
+                **task.origin,
+            }
+            for task in tasks
+        },
+        "skipped": skipped,
+        "encoder": model.base.to_dict(),
+    }
+
+
+def check_or_write_data(run: RunFolder, facts: dict[str, Any], resumed: bool) -> None:
+    """Store what the run stands on; for a resumed run, check that it is the same as when it was started.
+
+    Raises:
+        RunError: tasks or rows are others than when the run was started, or the encoder is.
+    """
+    if not (resumed and run.data.exists()):
+        run.write_json(run.data, facts)
+        return
+    before = json.loads(run.data.read_text(encoding="utf-8"))
+    names = before["tasks"].keys() | facts["tasks"].keys()
+    changed = sorted(name for name in names if before["tasks"].get(name) != facts["tasks"].get(name))
+    if changed:
+        raise RunError(
+            f"{run.path} cannot go on: {len(changed)} tasks have other rows or labels than when it was started, or are "
+            f"missing: {', '.join(changed[:5])}{', ...' * (len(changed) > 5)}. Start a new run"
+        )
+    if before["encoder"]["sha256"] != facts["encoder"]["sha256"]:
+        raise RunError(
+            f"{run.path} cannot go on: the encoder {facts['encoder']['id']} has other weights than when it was started "
+            f"(revision {before['encoder']['revision']} then, {facts['encoder']['revision']} now). Start a new run"
+        )
+
+
+def make_plan(config: TrainConfig, tasks: Sequence[TaskData]) -> BatchPlan:
+    """The batches of the run. An epoch has the steps that one pass over each task would need."""
+    an_epoch = sum(count_batches(len(task.train), config.batch_size) for task in tasks)
+    return BatchPlan(
+        [task.name for task in tasks],
+        [task.train.lengths for task in tasks],
+        steps=config.steps or max(round(config.epochs * an_epoch), 1),
+        seed=config.seed,
+        sampling=config.sampling,
+        batch_size=config.batch_size,
+        bucket_batches=config.bucket_batches,
+    )
+
+
+def describe_job(
+    config: TrainConfig,
+    tasks: Sequence[TaskData],
+    skipped: dict[str, str],
+    plan: BatchPlan,
+    model: ConditionalAdapterModel,
+) -> str:
+    """One line: tasks, rows, steps, sizes."""
+    kept = sum(len(task.train) for task in tasks)
+    available = sum(task.available["train"] for task in tasks)
+    left_out = f" ({len(skipped)} left out)" if skipped else ""
+    of_all = "" if kept == available else f" of {available:,}"
+    sizes = {name: sum(p.numel() for p in group) for name, group in model.trainable_groups().items()}
+    return (
+        f"{len(tasks)} tasks{left_out}, {kept:,}{of_all} training rows, {len(plan):,} steps of {config.batch_size}; "
+        f"encoder {config.encoder}, trained: {sizes['adapter']:,} numbers in adapters, "
+        f"{sizes['task_embedding']:,} in z, {sizes['head']:,} in heads"
+    )
+
+
+def go_on(trainer: Trainer, run: RunFolder, accelerator: Accelerator, reporter: Reporter) -> None:
+    """Put a stopped run back to its newest whole checkpoint; without one it starts again."""
+    checkpoint, torn = newest_checkpoint(run.checkpoints)
+    for message in torn:
+        reporter.warn(f"torn checkpoint passed over: {message}")
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        for part in remove_parts(run.checkpoints):
+            reporter.warn(f"removed {part}: a checkpoint that was being written when the run was killed")
+        run.cut_metrics(checkpoint.step if checkpoint else 0)
+    if checkpoint:
+        trainer.resume(checkpoint)
+        reporter.line(f"going on after step {checkpoint.step}")
+    else:
+        reporter.line("no whole checkpoint: starting again from step 0")
+
+
+def card_results(results: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Accuracies for the model's card."""
+    return {
+        name: {
+            "majority": task["majority"],
+            "validation": (task["validation"] or {}).get("accuracy"),
+            "test": (task["test"] or {}).get("accuracy"),
+        }
+        for name, task in results["tasks"].items()
+    }
+
+
+def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, config: TrainConfig) -> bool:
+    """Draw the task embeddings as a map, where there are enough tasks; returns whether it was drawn."""
+    embeddings = model.task_embeddings
+    if len(embeddings) < 3 or config.dim_z < 2:
+        return False
+    draw_map(
+        project(embeddings, "pca", config.seed),
+        embeddings.names,
+        {name: get_task(name).type.value for name in embeddings.names},
+        run.task_map,
+        title=f"Task embeddings of {run.path.name}: PCA of z ({len(embeddings)} tasks, seed {config.seed})",
+    )
+    return True
+
+
+def report_paths(run: RunFolder, drawn: bool, results: dict[str, Any], reporter: Reporter) -> None:
+    """Say what was written where, and how long it took."""
+    written = [("model", run.model), ("task embeddings", run.task_embeddings), ("results", run.results)]
+    if drawn:
+        written.append(("task map", run.task_map))
+    written.append(("checkpoints", run.checkpoints))
+    for what, path in written:
+        reporter.line(f"{what:16} {path}")
+    seconds = results["seconds"]
+    reporter.line(
+        f"{results['steps']:,} steps in {duration(seconds['training'])} "
+        f"({results['examples_per_second']:.0f} examples/s), data {duration(seconds['data'])}, "
+        f"evaluation {duration(seconds['evaluation'])}"
+    )
+
+
+def push(
+    model: ConditionalAdapterModel,
+    config: TrainConfig,
+    run: RunFolder,
+    accuracies: dict[str, dict[str, float | None]],
+    reporter: Reporter,
+) -> int:
+    """Send the model to the Hub. A Hub that cannot be reached costs the push, never the run."""
+    try:
+        url = model.push_to_hub(config.push_to_hub, private=config.private or None, results=accuracies)
+    except Exception as error:  # the run is complete on disk, whatever the client raises
+        reporter.error(f"the push to {config.push_to_hub} failed: {type(error).__name__}: {error}")
+        reporter.line(f"the run is complete in {run.path}; push its model later from {run.model}")
+        return NOT_PUSHED
+    reporter.line(f"pushed to {config.push_to_hub}: {url}")
+    return DONE
+
+
+def device_name(device: torch.device) -> str:
+    """Name the device: "cpu", or the model of the accelerator."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

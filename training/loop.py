@@ -1,0 +1,280 @@
+"""The training loop: one task a step, over any number of processes, interruptible after every step.
+
+What a step does follows from the seed, its number and the state of a checkpoint, and from nothing else: the batch
+(sampling.py), the learning rates (optim.rate_factor) and the random numbers of dropout (``seed_step``). So a run that
+is killed and resumed ends, on the same kind of machine, with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from metaeval_hub import ConditionalAdapterModel
+from training.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    save_checkpoint,
+)
+from training.config import TrainConfig
+from training.data import TaskData, collate
+from training.evaluate import evaluate_tasks
+from training.optim import RowLazyAdamW, cap_loss, rate_factor
+from training.report import ProgressDisplay, Reporter, validation_line
+from training.runs import RunFolder
+from training.sampling import Batch, BatchPlan, key
+
+LOG_STEPS = 10  # losses are fetched from the device, checked and written this many at a time
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to do."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The run was asked to stop, and has stopped after a whole step with a checkpoint.
+
+    Attributes:
+        signal: number of the signal that asked.
+        step: steps done.
+    """
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(number, step)
+        self.signal, self.step = number, step
+
+
+class StopRequest:
+    """Notes SIGINT and SIGTERM, for the loop to look at after a step; a second SIGINT stops at once."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def install(self) -> StopRequest:
+        """Begin to listen; for the main thread only."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal == signal.SIGINT and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+@dataclass
+class Progress:
+    """How far a run is, beside the weights.
+
+    Attributes:
+        step: steps done.
+        seconds: spent training, over all parts of a resumed run.
+        examples: trained on, over all processes.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+
+
+@dataclass
+class Trainer:
+    """All that a step touches. ``fit`` runs the loop.
+
+    Args:
+        model: the model, on its device.
+        tasks: in the order of their numbers in the model.
+        plan: the batches; its length is the number of steps.
+        config: the settings.
+        run: folder of the run.
+        accelerator: of the run.
+        reporter: what people see.
+        stop: says whether to stop after a step.
+    """
+
+    model: ConditionalAdapterModel
+    tasks: Sequence[TaskData]
+    plan: BatchPlan
+    config: TrainConfig
+    run: RunFolder
+    accelerator: Accelerator
+    reporter: Reporter
+    stop: StopRequest
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        groups, config = self.model.trainable_groups(), self.config
+        optimizer = RowLazyAdamW(
+            [
+                {"params": groups["adapter"], "lr": config.adapter_lr, "weight_decay": config.weight_decay},
+                {"params": groups["task_embedding"], "lr": config.z_lr, "weight_decay": 0.0, "by_row": True},
+                {"params": groups["head"], "lr": config.head_lr, "weight_decay": 0.0, "by_row": True},
+            ]
+        )
+        self.trained = [parameter for group in groups.values() for parameter in group]
+        self.rates = (config.adapter_lr, config.z_lr, config.head_lr)
+        self.pad = self.model.tokenizer.pad_token_id
+        self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self._unread: list[tuple[int, Tensor]] = []  # step, loss still on the device
+
+    def fit(self) -> None:
+        """Train from where ``progress`` stands to the end of the plan, with checkpoints and evaluations on the way.
+
+        Raises:
+            Interrupted: a signal asked to stop; a checkpoint of the last step was written.
+            TrainingError: the loss is not finite, or a checkpoint could not be written.
+        """
+        steps, config = len(self.plan), self.config
+        self.model.train()
+        with self.reporter.progress("training", steps, self.progress.step, "step") as display:
+            if 0 < self.progress.step < steps:
+                self._evaluate_if_due()
+            while self.progress.step < steps:
+                started = time.monotonic()
+                batch = self.plan[self.progress.step]
+                loss, stop = self._step(batch)
+                self._unread.append((self.progress.step, loss))
+                self.progress.step += 1
+                self.progress.examples += len(batch.rows)
+                done = self.progress.step
+                due = config.checkpoint_every and done % config.checkpoint_every == 0
+                if stop or due or done == steps or done % LOG_STEPS == 0:
+                    self._write_losses(display)
+                self.progress.seconds += time.monotonic() - started
+                if stop or due or done == steps:
+                    self._save()
+                if stop:
+                    raise Interrupted(stop, done)
+                if done < steps:
+                    self._evaluate_if_due()
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Put weights, optimiser and progress back to those of a checkpoint.
+
+        Raises:
+            TrainingError: the checkpoint is of another model.
+        """
+        try:
+            self.model.load_trained_state(checkpoint.tensors["model"])
+            load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise TrainingError(f"the checkpoint of step {checkpoint.step} is of another model: {error}") from error
+        if self.accelerator.scaler is not None and checkpoint.state["scaler"]:
+            self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
+        self.progress = Progress(checkpoint.step, checkpoint.state["seconds"], checkpoint.state["examples"])
+
+    def _step(self, batch: Batch) -> tuple[Tensor, int]:
+        """One update; returns the loss over all processes, uncapped, and the signal that asks to stop (0: none)."""
+        config, accelerator = self.config, self.accelerator
+        world = accelerator.num_processes
+        set_rates(
+            self.optimizer, self.rates, rate_factor(self.progress.step, len(self.plan), config.warmup, config.schedule)
+        )
+        seed_step(config.seed, self.progress.step, accelerator.process_index)
+        # A process without a row of this batch computes one all the same, with weight 0: all take part in the sum.
+        rows = batch.rows[accelerator.process_index :: world]
+        share = len(rows) * world / len(batch.rows)
+        inputs = collate(
+            self.tasks[batch.task].train,
+            rows if len(rows) else batch.rows[:1],
+            batch.task,
+            self.pad,
+            accelerator.device,
+        )
+        labels = inputs.pop("labels")
+        loss = F.cross_entropy(self.wrapped(**inputs).float(), labels) * share
+        level, stop = loss.detach(), self.stop.signal
+        if world > 1:  # the loss of the whole batch, and a stop that every process agrees on
+            both: Any = accelerator.reduce(
+                torch.stack([level, level.new_tensor(float(stop * world))]), reduction="mean"
+            )
+            level, stop = both[0], round(float(both[1]) / world)
+        self.optimizer.zero_grad()
+        accelerator.backward(cap_loss(loss, config.loss_cap, level))
+        if config.clip_norm:
+            accelerator.clip_grad_norm_(self.trained, config.clip_norm)
+        self.optimizer.step()
+        return level, stop
+
+    def _write_losses(self, display: ProgressDisplay) -> None:
+        """Fetch the losses since the last time, check that they are finite, write and show them."""
+        if not self._unread:
+            return
+        values = torch.stack([loss for _, loss in self._unread]).tolist()
+        lines = [
+            {"kind": "train", "step": step + 1, "task": self.tasks[self.plan[step].task].name, "loss": value}
+            for (step, _), value in zip(self._unread, values, strict=True)
+        ]
+        self._unread = []
+        bad = next((line for line in lines if not math.isfinite(line["loss"])), None)
+        if bad:
+            raise TrainingError(
+                f"the loss is {bad['loss']} at step {bad['step']} (task {bad['task']}); training stopped. "
+                f"Checkpoints up to then are kept in {self.run.checkpoints}; lower --adapter-lr, --head-lr or --z-lr"
+                + ("" if self.config.mixed_precision == "no" else ", or leave out --mixed-precision")
+            )
+        if self.accelerator.is_main_process:
+            self.run.append_metrics(lines)
+        rate = self.progress.examples / max(self.progress.seconds, 1e-9)
+        display.update(self.progress.step, f"loss {sum(values) / len(values):.3f}  {rate:.0f} examples/s")
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            step, folder = self.progress.step, self.run.checkpoints
+            scaler = self.accelerator.scaler
+            state = {
+                "seconds": self.progress.seconds,
+                "examples": self.progress.examples,
+                "scaler": scaler.state_dict() if scaler is not None else None,
+            }
+            tensors = {"model": self.model.trained_state(), "optimizer": optimizer_tensors(self.optimizer)}
+            try:
+                save_checkpoint(folder, step, tensors, state, self.config.keep_checkpoints)
+            except OSError as error:
+                raise TrainingError(
+                    f"the checkpoint of step {step} could not be written to {checkpoint_path(folder, step)}: {error}. "
+                    f"Earlier checkpoints are whole; make room and go on with --resume {self.run.path}"
+                ) from error
+
+    def _evaluate_if_due(self) -> None:
+        every, step = self.config.evaluate_every, self.progress.step
+        if not every or step % every:
+            return
+        found = self.evaluate(("validation",))
+        accuracies = {task: splits["validation"]["accuracy"] for task, splits in found.items() if splits}
+        if self.accelerator.is_main_process:
+            self.run.append_metrics([{"kind": "evaluation", "step": step, "scores": found}])
+        if accuracies:
+            self.reporter.line(f"step {step}/{len(self.plan)}  {validation_line(accuracies)}")
+
+    def evaluate(
+        self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Score the model as it stands; see ``evaluate_tasks``."""
+        return evaluate_tasks(
+            self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,
+            batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
+        )  # fmt: skip
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:
+    """Set the learning rate of every parameter group to its own rate times ``factor``."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+
+
+def seed_step(seed: int, step: int, process: int) -> None:
+    """Seed torch for one step of one process, so that no random state has to be saved."""
+    torch.manual_seed(key(seed, "step", step, process) % 2**63)

@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+"""Train conditional adapters, one embedding z and one head a task, on many tasks at once.
+
+    accelerate launch training/multitask.py                   # demo tasks, small encoder: about 100 s on two cores
+    accelerate launch training/multitask.py --tasks pragmeval glue/cola --encoder minilm --max-train-rows 600 --epochs 2
+    accelerate launch training/multitask.py --preset paper --push-to-hub ORG/NAME
+    accelerate launch training/multitask.py --resume runs/multitask-1
+
+Every run gets a folder of its own, <output-dir>/<name>-<number>, with config.json, metrics.jsonl, results.json,
+checkpoints/, model/, task_embeddings/ and task_map.png. Settings: defaults, then the preset, then flags.
+
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 trained, but the push to the Hub failed;
+130 interrupted and 143 terminated, both with a checkpoint to resume from.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The folder of this script must not be searched for imports: `evaluate` and `data` are names of others, too.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from training.config import parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, train, report; returns the exit code."""
+    command = parse(argv, description=__doc__)
+    from training.job import run_job  # after the parsing: --help and a mistyped flag need no torch
+
+    return run_job(command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

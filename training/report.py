@@ -1,0 +1,133 @@
+"""What a run shows: lines, one progress bar, one table. Plain text where the output is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+PLAIN_LINES = 20  # progress lines of a run whose output is no terminal
+PLAIN_WIDTH = 120
+
+
+class Reporter:
+    """Writes for people, from the main process only.
+
+    Args:
+        main: whether this is the main process; the others are silent.
+    """
+
+    def __init__(self, main: bool) -> None:
+        self.console = Console(quiet=not main, highlight=False)
+        if not self.console.is_terminal:
+            self.console = Console(quiet=not main, highlight=False, width=PLAIN_WIDTH)
+
+    def line(self, text: str = "") -> None:
+        """Print one line as it is: no wrapping, no markup."""
+        self.console.print(text, soft_wrap=True, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print one line that stands out."""
+        self.console.print(text, soft_wrap=True, markup=False, style="yellow")
+
+    def error(self, text: str) -> None:
+        """Print what ended the run."""
+        self.console.print(f"error: {text}", soft_wrap=True, markup=False, style="bold red")
+
+    def progress(self, text: str, total: int, done: int = 0, unit: str = "") -> ProgressDisplay:
+        """A bar to count ``total`` things with, as a context manager."""
+        return ProgressDisplay(self, text, total, done, unit)
+
+
+class ProgressDisplay:
+    """One bar in a terminal, a line every now and then elsewhere; see ``Reporter.progress``."""
+
+    def __init__(self, reporter: Reporter, text: str, total: int, done: int, unit: str) -> None:
+        self.reporter, self.text, self.total, self.done, self.unit = reporter, text, total, done, unit
+        self.started = time.monotonic()
+        self.live = reporter.console.is_terminal and not reporter.console.quiet
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=reporter.console, transient=True, disable=not self.live,
+        )  # fmt: skip
+        self.task = self.bar.add_task(text, total=total, completed=done, note="")
+
+    def __enter__(self) -> ProgressDisplay:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def update(self, done: int, note: str = "") -> None:
+        """Set how many things are done, with a note beside the bar."""
+        before, self.done = self.done, done
+        self.bar.update(self.task, completed=done, note=note)
+        if not self.live and self.unit and before * PLAIN_LINES // self.total != done * PLAIN_LINES // self.total:
+            elapsed = time.monotonic() - self.started
+            self.reporter.line(f"{self.unit} {done}/{self.total}  {note}  elapsed {duration(elapsed)}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 0:32, 12:05 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def validation_line(accuracies: dict[str, float], most: int = 6) -> str:
+    """Validation accuracies in one line: all of few tasks, else the mean and the lowest.
+
+    Args:
+        accuracies: task -> accuracy in 0..1; at least one.
+        most: tasks that are all named.
+    """
+    mean = f"mean of {len(accuracies)}: {sum(accuracies.values()) / len(accuracies):.3f}"
+    if len(accuracies) <= most:
+        named = ", ".join(f"{name.split('/', 1)[-1]} {value:.2f}" for name, value in accuracies.items())
+        return f"validation accuracy: {named} ({mean})"
+    low = sorted(accuracies.items(), key=lambda item: item[1])[:3]
+    return f"validation accuracy: {mean}; lowest: " + ", ".join(f"{name} {value:.2f}" for name, value in low)
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """The table at the end of a run; accuracies in %, "-" where a task lacks the split.
+
+    Args:
+        results: the content of results.json.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("task", no_wrap=True)
+    for column in ("train rows", "classes", "majority %", "validation %", "test %", "cos(z, z0)"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, task in results["tasks"].items():
+        kept, available = task["rows"]["train"]["kept"], task["rows"]["train"]["available"]
+        table.add_row(
+            name,
+            f"{kept:,}" if kept == available else f"{kept:,} of {available:,}",
+            str(task["classes"]),
+            percent(task["majority"]),
+            percent((task["validation"] or {}).get("accuracy")),
+            percent((task["test"] or {}).get("accuracy")),
+            f"{task['cos_z_z0']:.2f}",
+        )
+    mean = results["mean"]
+    table.add_section()
+    table.add_row(
+        f"mean of {len(results['tasks'])}", "", "", percent(mean["majority"]), percent(mean["validation"]),
+        percent(mean["test"]), f"{mean['cos_z_z0']:.2f}",
+    )  # fmt: skip
+    return table
+
+
+def percent(share: float | None) -> str:
+    """0.612 -> "61.2"; None -> "-"."""
+    return "-" if share is None else f"{100 * share:.1f}"
