@@ -43,14 +43,12 @@ def collect(specs: Iterable[TaskSpec]) -> dict[str, TaskSpec]:
     """Name -> declaration, in the order given.
 
     Raises:
-        SpecError: two tasks have one name, or would have one once the slash becomes a dash.
+        SpecError: two tasks have one name.
     """
     by_name: dict[str, TaskSpec] = {}
-    by_config: dict[str, str] = {}
     for spec in specs:
-        other = by_config.setdefault(spec.config_name, spec.name)
-        if spec.name in by_name or other != spec.name:
-            raise SpecError(f"task {spec.name}: `name` is taken by {other} (tasks/{spec.group}.py)")
+        if spec.name in by_name:
+            raise SpecError(f"task {spec.name}: `name` is taken by another declaration (tasks/{spec.group}.py)")
         by_name[spec.name] = spec
     return by_name
 

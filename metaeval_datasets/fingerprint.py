@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metaeval_datasets.spec import Embedded, TaskSpec
 
-_ROW_CODE = ("hashing", "schema", "cast", "splits", "layout", "sources", "rows")
+_ROW_CODE = ("hashing", "schema", "cast", "splits", "layout", "sources", "rows", "report", "metaeval")
 
 
 @cache

@@ -67,9 +67,9 @@ def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[st
         return {split: matching(files, [prefix + path for path in paths]) for split, paths in patterns.items()}
     if entry is not None and entry.get("data_dir"):
         return _by_layout(files, str(entry["data_dir"]).strip("/") + "/")
+    # A config that is named must be found by its name: what lies elsewhere is another config's.
     folders = [f"{config}/"] if config else []
-    if config in (None, "default") or not any(path.startswith(f"{config}/") for path in files):
-        folders += ["data/", ""]
+    folders += ["data/", ""] if config in (None, "default") else []
     for folder in folders:
         if splits := _by_layout(files, folder):
             return splits

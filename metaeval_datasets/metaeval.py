@@ -19,7 +19,7 @@ from datasets.fingerprint import Hasher
 
 from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
 from metaeval_datasets.fingerprint import code_hash, task_hash
-from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe
+from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
 from metaeval_datasets.sources import Access, Opened, describe_source, open_source
@@ -71,6 +71,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
     BUILDER_CONFIGS = [  # noqa: RUF012  (a class attribute by the rules of datasets)
         MetaEvalConfig(name=name, version=datasets.Version(VERSION)) for name in all_tasks()
     ]
+    _tally: Tally | None = None  # while the task is prepared
 
     def __init__(
         self,
@@ -110,20 +111,24 @@ class MetaEval(datasets.ArrowBasedBuilder):
             homepage=COLLECTION,
         )
 
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare the task, or find it prepared; in both cases tell whether its first source served, whole."""
+        self._prepared = False
+        super().download_and_prepare(*args, **kwargs)
+        if not self._prepared:  # it was there already
+            _tell(self.spec, read_report(self.info))
+
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         streaming = bool(dl_manager.is_streaming)
         force = bool(dl_manager.download_config.force_download)
         self._opened = open_source(self.spec, Access(self.token, streaming, force), self.config.revision)
         self._rule = rule_for(self._opened)
-        self._report = _start_report(self.config, self._opened)
-        self._tally = None if streaming else Tally()
         self.__dict__.pop("_assignment", None)  # of an earlier call
         official = dict(self._rule.official)
         if self._rule.derived and not streaming:
-            for split in (*self._rule.derived, "train"):
-                if not self._assignment.rows(split):
-                    logger.warning("%s: too few rows to derive a %s split", self.spec.name, split)
-                    del official[split]
+            for split in self._too_small():
+                del official[split]
+        self._report = _start_report(self.config, self._opened)
         for split, source_split in official.items():
             self._report.splits[split] = SplitReport(source_split, split in self._rule.derived)
         self.info.description = describe(self.spec, self._report)
@@ -132,6 +137,15 @@ class MetaEval(datasets.ArrowBasedBuilder):
             datasets.SplitGenerator(split, {"parts": shards(self._opened, source_split), "split": split})
             for split, source_split in official.items()
         ]
+
+    def _too_small(self) -> list[str]:
+        """Splits cut from the official train split that get no row, said in the log."""
+        empty = [split for split in (*self._rule.derived, "train") if not self._assignment.rows(split)]
+        if len(empty) == 1 + len(self._rule.derived):
+            raise _nothing_left(self.spec, "train", self._assignment.counts)
+        for split in empty:
+            logger.warning("%s: too few rows for a %s split", self.spec.name, split)
+        return empty
 
     @cached_property
     def _assignment(self) -> Assignment:
@@ -144,32 +158,24 @@ class MetaEval(datasets.ArrowBasedBuilder):
         yield from split_tables(
             self._opened, list(parts), split, self._assignment if derived else None, counts, self.token
         )
-        if self._tally is not None and not derived:
+        if not derived and self._tally is not None:
             self._tally.add(self._rule.official[split], counts)
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
-        super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
-        counted = self._tally.take() if self._tally is not None else {}
+        self._prepared = True
+        self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
+        with Tally() as self._tally:
+            super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+            counted = self._tally.sums()
         if self._rule.derived:
             counted["train"] = self._assignment.counts
         for name in self._opened.pieces:
             self._report.official[name] = OfficialReport(counted[name].read, dict(counted[name].dropped))
+            _tell_dropped(self.spec, name, counted[name])
         for name, split in self._report.splits.items():
             split.rows = self.info.splits[name].num_examples
             if not split.rows:
-                raise ValueError(
-                    f"{self.spec.name}: no row of the official {split.official} split can be used "
-                    f"({self._report.official[split.official]}); if its labels are hidden, declare it `unlabelled`"
-                )
-        for name, official in self._report.official.items():
-            if official.dropped:
-                logger.warning(
-                    "%s: dropped of %d rows of the official %s split: %s",
-                    self.spec.name,
-                    official.read,
-                    name,
-                    ", ".join(f"{count} ({reason})" for reason, count in official.dropped.items()),
-                )
+                raise _nothing_left(self.spec, split.official, counted[split.official])
         self.info.description = describe(self.spec, self._report)
         self.info.download_size = sum(piece.num_bytes for pieces in self._opened.pieces.values() for piece in pieces)
 
@@ -194,3 +200,16 @@ def _tell(spec: TaskSpec, report: Report) -> None:
         logger.warning("%s: rows come from %s", spec.name, report.source)
     for text in report.missing:
         logger.warning("%s: %s lacks %s; the splits are not those of the task", spec.name, report.source, text)
+
+
+def _tell_dropped(spec: TaskSpec, official: str, counts: Counts) -> None:
+    if counts.dropped:
+        reasons = ", ".join(f"{count} ({reason})" for reason, count in counts.dropped.items())
+        logger.warning("%s: of %d rows of the official %s split, dropped %s", spec.name, counts.read, official, reasons)
+
+
+def _nothing_left(spec: TaskSpec, official: str, counts: Counts) -> ValueError:
+    return ValueError(
+        f"{spec.name}: none of the {counts.read} rows of the official {official} split can be used: "
+        f"{dict(counts.dropped)}; if its labels are hidden, declare it in `unlabelled`"
+    )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from metaeval_datasets.cast import GROUP, cast_table, rows_per_source_row
 from metaeval_datasets.hashing import combine, mix
 from metaeval_datasets.schema import LABEL, check_rows, to_schema
-from metaeval_datasets.sources import Opened, Piece, Token, read_piece, read_splits
+from metaeval_datasets.sources import Opened, Piece, Token, read_piece
 from metaeval_datasets.spec import TaskSpec
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, cut, split_rule
 
@@ -71,8 +71,7 @@ class Assignment:
 
 def rule_for(opened: Opened) -> Rule:
     """The split rule, for the official splits that an opened source has."""
-    if len(read_splits(opened.spec)) == len(opened.spec.unlabelled):
-        # Nothing has labels: the rows are handed on as they are, to be predicted.
+    if not opened.spec.has_labels:
         return Rule({split: split for split in opened.pieces}, ())
     return split_rule(set(opened.pieces))
 
@@ -140,10 +139,9 @@ def _checked(
 ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
     """Cast batches of a shard, and which of their rows can be used; what cannot is counted."""
     spec = opened.spec
-    keep_unlabelled = len(spec.unlabelled) == len(spec.splits)
     seen = Seen()
     for table in _cast_batches(opened, shard, token):
-        mask, dropped = check_rows(table, spec, keep_unlabelled)
+        mask, dropped = check_rows(table, spec, keep_unlabelled=not spec.has_labels)
         usable = mask.to_numpy(zero_copy_only=False)
         if spec.distinct:
             usable = _without_repeats(table, usable, spec, seen, dropped)

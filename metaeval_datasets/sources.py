@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 import datasets
 import pyarrow as pa
@@ -139,7 +139,7 @@ def describe_source(source: AnySource) -> str:
 
 def read_splits(spec: TaskSpec) -> tuple[str, ...]:
     """Official splits that are read: the labelled ones, or all where none has labels."""
-    return tuple(split for split in spec.splits if split not in spec.unlabelled) or spec.splits
+    return tuple(split for split in spec.splits if split not in spec.unlabelled) if spec.has_labels else spec.splits
 
 
 def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None = None) -> Opened:
@@ -153,7 +153,7 @@ def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None 
     Raises:
         NoSourceError: no source can serve; lists each with its reason.
     """
-    sources = spec.sources
+    sources = tuple(spec.sources)
     if revision is not None:
         if not isinstance(sources[0], Source):
             raise NoSourceError(f"task {spec.name}: an embedded source has no revisions, got revision={revision!r}")
@@ -208,7 +208,9 @@ def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
     else:
         opened = _open_hub(spec, source, access)
     for pieces in opened.pieces.values():
-        _check_piece(pieces[0], opened, access.token)
+        firsts = {piece.config: piece for piece in reversed(pieces)}
+        for piece in pieces:
+            _check_piece(piece, opened, access.token, head=piece is firsts[piece.config])
     return opened
 
 
@@ -306,14 +308,15 @@ def _stored_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | Non
     return tuple(map(str, names)) if isinstance(names, list) else None
 
 
-def _check_piece(piece: Piece, opened: Opened, token: Token) -> None:
-    """See that the first rows of a file can be cast; raises SourceError where they cannot."""
+def _check_piece(piece: Piece, opened: Opened, token: Token, head: bool) -> None:
+    """See that a file has the declared labels, and, with ``head``, that its first rows can be cast."""
+    spec, source = opened.spec, opened.source
     try:
         if piece.label_names:
-            check_label_names(opened.spec, opened.source, piece.label_names)
-        for table in read_piece(piece, opened.spec, opened.source, token):
-            head = table.slice(0, 100)
-            cast_table(head, opened.spec, opened.source, config=piece.config, label_names=piece.label_names)
+            check_label_names(spec, source, piece.label_names)
+        batches = read_piece(piece, spec, source, token) if head else iter(())
+        for table in batches:
+            cast_table(table.slice(0, 100), spec, source, config=piece.config, label_names=piece.label_names)
             break
     except CastError as error:
         raise SourceError(str(error)) from error
@@ -386,9 +389,29 @@ def _opened_file(piece: Piece, token: Token, footer: bool = False) -> Iterator[B
     options = {"cache_type": "none"} if footer else {}
     remote = _ask(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
     try:
-        yield remote
+        yield cast("BinaryIO", _PatientFile(remote))
     finally:
         remote.close()
+
+
+class _PatientFile:
+    """A remote file whose reads are asked for again where the failure may pass; the Hub client does so only partly."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        position = self._file.tell()
+
+        def attempt() -> bytes:
+            self._file.seek(position)
+            content: bytes = self._file.read(size)
+            return content
+
+        return _ask(attempt)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def _ask(call: Callable[[], T]) -> T:

@@ -19,7 +19,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, TypeAlias
@@ -28,6 +28,7 @@ SPLITS = ("train", "validation", "test")
 EDITIONS = ("careful", "paper")
 EditionName = Literal["careful", "paper"]
 
+# A group has no dash, so names stay apart when the slash becomes one.
 _NAME = re.compile(r"[a-z0-9_]+/[A-Za-z0-9_+.\-]+")
 _REPO = re.compile(r"[A-Za-z0-9_.\-]+/[A-Za-z0-9_.\-]+")
 _CITATION = re.compile(r"[a-z]+[0-9]{4}[a-z0-9]*")
@@ -327,7 +328,7 @@ class Edition:
     names: tuple[str, ...] | None = None
     canonical: tuple[str, ...] | None = None
     label_values: Mapping[str | int, str | None] | None = None
-    sources: tuple[AnySource, ...] | None = None
+    sources: Sequence[AnySource] | None = None
     groups: Groups | None = None
     distinct: bool | None = None
     may_be_empty: tuple[str, ...] | None = None
@@ -365,7 +366,7 @@ class TaskSpec:
     """
 
     name: str
-    sources: tuple[AnySource, ...]
+    sources: Sequence[AnySource]
     names: tuple[str, ...]
     type: TaskType
     license: str
@@ -441,6 +442,11 @@ class TaskSpec:
         """Columns (in the task's own names) that texts and label are read from, in order, each once."""
         read = [column for text in self.texts.values() for column in text_columns(text)]
         return tuple(dict.fromkeys([*read, self.label]))
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether any official split has labels; a task without is there to be predicted (glue/ax)."""
+        return len(self.unlabelled) < len(self.splits)
 
     def edition(self, edition: EditionName) -> TaskSpec:
         """The task as the named edition has it, itself a whole declaration without further editions.
