@@ -58,8 +58,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[[TaskSpec], str]:
 
     def add(spec: TaskSpec) -> str:
         monkeypatch.setitem(all_tasks(), spec.name, spec)
-        others = [config for config in MetaEval.BUILDER_CONFIGS if config.name != spec.name]
-        monkeypatch.setattr(MetaEval, "BUILDER_CONFIGS", [*others, MetaEvalConfig(name=spec.name)])
+        monkeypatch.setitem(MetaEval.builder_configs, spec.name, MetaEvalConfig(name=spec.name))
         return spec.name
 
     return add
