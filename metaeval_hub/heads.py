@@ -33,18 +33,38 @@ class TaskHeads(nn.Module):
         if not labels:
             raise ValueError("a model needs at least one task; labels is empty")
         for task, names in labels.items():
-            if len(names) < 2 or len(set(names)) != len(names):
-                raise ValueError(f"{task}: expected two or more different class names, got {list(names)}")
-        sizes = [len(names) for names in labels.values()]
+            check_classes(task, names)
+        n_rows = sum(len(names) for names in labels.values())
+        self._lay_out([len(names) for names in labels.values()])
+        self.weight = nn.Parameter(torch.randn(n_rows, hidden_size) * HEAD_STD)
+        self.bias = nn.Parameter(torch.zeros(n_rows))
+
+    def _lay_out(self, sizes: Sequence[int]) -> None:
+        """Make the table of rows (n, C) for tasks of these sizes, one after the other."""
         self.sizes = tuple(sizes)
         table = torch.full((len(sizes), max(sizes)), NO_ROW)
         start = 0
         for i, size in enumerate(sizes):
             table[i, :size] = torch.arange(start, start + size)
             start += size
-        self.register_buffer("rows", table, persistent=False)  # follows from the labels
-        self.weight = nn.Parameter(torch.randn(start, hidden_size) * HEAD_STD)
-        self.bias = nn.Parameter(torch.zeros(start))
+        device = self.weight.device if hasattr(self, "weight") else None
+        self.register_buffer("rows", table.to(device), persistent=False)  # follows from the labels
+
+    @torch.no_grad()
+    def append(self, weight: Tensor, bias: Tensor) -> None:
+        """Add a task's classifier, (C, H) and (C,); the others keep their bits. Optimisers must be made anew."""
+        self.weight = nn.Parameter(torch.cat([self.weight, weight.to(self.weight)]))
+        self.bias = nn.Parameter(torch.cat([self.bias, bias.to(self.bias)]))
+        self._lay_out([*self.sizes, weight.shape[0]])
+
+    @torch.no_grad()
+    def remove(self, task_id: int) -> None:
+        """Take a task's classifier away; the others keep their bits. Optimisers must be made anew."""
+        start, size = sum(self.sizes[:task_id]), self.sizes[task_id]
+        keep = torch.cat([torch.arange(start), torch.arange(start + size, self.weight.shape[0])]).to(self.weight.device)
+        self.weight = nn.Parameter(self.weight[keep].clone())
+        self.bias = nn.Parameter(self.bias[keep].clone())
+        self._lay_out([*self.sizes[:task_id], *self.sizes[task_id + 1 :]])
 
     def forward(self, pooled: Tensor, task_ids: Tensor) -> Tensor:
         """Classify each text among the classes of its task.
@@ -65,3 +85,13 @@ class TaskHeads(nn.Module):
         rows = self.rows[task_ids, :columns]  # (B, C)
         logits = F.linear(pooled, self.weight, self.bias).gather(1, rows.clamp(min=0))
         return logits.masked_fill(rows == NO_ROW, -torch.inf)
+
+
+def check_classes(task: str, names: Sequence[str]) -> None:
+    """Check that the classes of a task can be told apart.
+
+    Raises:
+        ValueError: there are fewer than two, or a name comes twice.
+    """
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ValueError(f"{task}: expected two or more different class names, got {list(names)}")

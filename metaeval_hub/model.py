@@ -21,11 +21,12 @@ from tqdm.auto import tqdm
 from metaeval_hub.cards import model_card
 from metaeval_hub.client import fetch, looks_like_repo_id, push_folder
 from metaeval_hub.conditional import store
+from metaeval_hub.conditional.attach import rename_tasks
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.layers import LAYER_TYPES, TaskConditioning
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.encoder import LoadedEncoder, load_encoder, load_tokenizer, quiet, reload_base, save_encoder
-from metaeval_hub.heads import TaskHeads
+from metaeval_hub.heads import TaskHeads, check_classes
 
 ADAPTER_NAME = "metaeval"
 Text = str | tuple[str, str]
@@ -139,6 +140,54 @@ class ConditionalAdapterModel(nn.Module):
     def task_embeddings(self) -> TaskEmbeddings:
         """A copy of the learned task embeddings z, (n, Z)."""
         return TaskEmbeddings(self.task_names, self.conditioning.task_embedding.detach().float().cpu().numpy().copy())
+
+    def add_task(self, name: str, labels: Sequence[str], task_embedding: NDArray[np.floating] | None = None) -> int:
+        """Add a task: a row of the table of task embeddings and a classifier. The other tasks keep every bit.
+
+        Optimisers made before must be made anew.
+
+        Args:
+            name: not used before.
+            labels: class names.
+            task_embedding: (Z,); None starts from the mean of the model's tasks, the best guess without examples.
+
+        Returns:
+            The task's id.
+
+        Raises:
+            ValueError: the name is taken, the classes make no task, or the embedding has another length.
+        """
+        if name in self._ids:
+            raise ValueError(f"the model has a task {name!r} already")
+        check_classes(name, labels)
+        table = self.conditioning.task_embedding
+        start = table.detach().mean(dim=0) if task_embedding is None else torch.as_tensor(np.asarray(task_embedding))
+        if start.shape != table.shape[1:]:
+            raise ValueError(f"{name}: task_embedding has shape {tuple(start.shape)}; expected ({table.shape[1]},)")
+        self.conditioning.append(start)
+        classifier = torch.zeros(len(labels), self.heads.weight.shape[1])
+        self.heads.append(classifier, torch.zeros(len(labels)))
+        self._set_tasks({**self.labels, name: tuple(labels)})
+        return self._ids[name]
+
+    def remove_task(self, name: str) -> None:
+        """Remove a task; the ids of those after it move up by one. Optimisers made before must be made anew.
+
+        Raises:
+            KeyError: there is no such task.
+            ValueError: it is the last one.
+        """
+        task_id = self.task_id(name)
+        if len(self.labels) == 1:
+            raise ValueError(f"{name!r} is the model's only task; a model needs at least one")
+        self.conditioning.remove(task_id)
+        self.heads.remove(task_id)
+        self._set_tasks({task: names for task, names in self.labels.items() if task != name})
+
+    def _set_tasks(self, labels: Mapping[str, tuple[str, ...]]) -> None:
+        self.labels = dict(labels)
+        self._ids = {task: i for i, task in enumerate(self.labels)}
+        rename_tasks(self.encoder, ADAPTER_NAME, self.task_names)
 
     # --- forward ---
 

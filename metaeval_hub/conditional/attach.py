@@ -17,6 +17,7 @@ from adapters.context import ForwardContext
 from adapters.loading import AdapterLoader
 from adapters.methods.bottleneck import BottleneckLayer
 from adapters.model_mixin import ModelAdaptersMixin
+from adapters.utils import get_adapter_config_hash
 from torch import Tensor
 
 from metaeval_hub.conditional.config import ARCHITECTURE, ConditionalBnConfig
@@ -117,6 +118,18 @@ def _rename_shared(original: Callable[..., Any]) -> Callable[..., Any]:
         return lambda key: new + key[len(old) :] if key.startswith(old) else stock(key)
 
     return rename_func
+
+
+def rename_tasks(model: ModelAdaptersMixin, adapter_name: str, task_names: tuple[str, ...]) -> None:
+    """Put the names of a conditional adapter's tasks into the model's configuration, after tasks came or went.
+
+    ``save_adapter`` writes them, and loading makes a table of as many rows.
+    """
+    adapters_config = model.adapters_config
+    config = adapters_config.get(adapter_name).replace(task_names=task_names)
+    key = get_adapter_config_hash(config.to_dict())
+    adapters_config.config_map[key] = config
+    adapters_config.adapters[adapter_name] = key
 
 
 def install() -> None:

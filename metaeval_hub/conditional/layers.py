@@ -51,6 +51,18 @@ class TaskConditioning(nn.Module):
                 raise IndexError(f"task id {int(odd[0])} is outside 0..{n_tasks - 1}")
         return F.embedding(task_ids.reshape(-1), self.task_embedding)
 
+    @torch.no_grad()
+    def append(self, task_emb: Tensor) -> None:
+        """Add a row, (Z,), at the end; the other rows keep their bits. Optimisers must be made anew."""
+        row = task_emb.to(self.task_embedding).unsqueeze(0)
+        self.task_embedding = nn.Parameter(torch.cat([self.task_embedding, row]))
+
+    @torch.no_grad()
+    def remove(self, task_id: int) -> None:
+        """Take a row away; those after it move up. Optimisers must be made anew."""
+        keep = torch.arange(self.task_embedding.shape[0], device=self.task_embedding.device) != task_id
+        self.task_embedding = nn.Parameter(self.task_embedding[keep].clone())
+
     def values(self) -> Iterator[nn.Parameter]:
         """Return the trainable tensors: what `adapters` un-freezes when the adapter is trained."""
         return self.parameters()

@@ -308,3 +308,40 @@ def test_encoder_is_written_as_transformers_reads_it(model, tmp_path):
     save_encoder(tmp_path, model._encoder_config, {key: state[key] for key in model._base_keys})
     plain = AutoModel.from_pretrained(tmp_path, add_pooling_layer=False).state_dict()
     assert all(torch.equal(plain[key], state[key]) for key in plain)
+
+
+def test_adding_and_removing_tasks_leaves_the_others_bit_identical(tmp_path):
+    model = make()
+    before = {task: model.logits(task, TEXTS) for task in LABELS}
+    assert model.add_task("x/new", ("a", "b", "c", "d")) == 2
+    assert np.allclose(model.task_embeddings["x/new"], model.task_embeddings.values[:2].mean(axis=0))
+    model.add_task("x/given", ("a", "b"), task_embedding=np.arange(5))
+    assert model.task_embeddings["x/given"].tolist() == [0, 1, 2, 3, 4]
+    new = model.logits("x/new", TEXTS)
+    assert new.shape == (3, 4)
+    assert all(torch.equal(model.logits(task, TEXTS), before[task]) for task in LABELS)
+
+    model.save_pretrained(tmp_path)
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path)
+    assert loaded.task_names == ("x/two", "x/three", "x/new", "x/given")
+    assert torch.equal(loaded.logits("x/new", TEXTS), new)
+
+    model.remove_task("x/two")
+    model.remove_task("x/given")
+    assert model.task_names == ("x/three", "x/new")
+    assert torch.equal(model.logits("x/three", TEXTS), before["x/three"])
+    assert torch.equal(model.logits("x/new", TEXTS), new)
+    assert model.encoder.adapters_config.get("metaeval").task_names == ("x/three", "x/new")
+
+
+def test_tasks_that_cannot_be_added_or_removed_are_refused():
+    model = make()
+    with pytest.raises(ValueError, match="has a task 'x/two' already"):
+        model.add_task("x/two", ("a", "b"))
+    with pytest.raises(ValueError, match=r"x/new: task_embedding has shape \(4,\); expected \(5,\)"):
+        model.add_task("x/new", ("a", "b"), task_embedding=np.zeros(4))
+    with pytest.raises(ValueError, match="x/new: expected two or more different class names"):
+        model.add_task("x/new", ("a",))
+    model.remove_task("x/two")
+    with pytest.raises(ValueError, match="the model's only task"):
+        model.remove_task("x/three")
