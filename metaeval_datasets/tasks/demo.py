@@ -3,6 +3,7 @@
 from typing import Any
 
 from metaeval_datasets.spec import Embedded, TaskSpec, TaskType
+from metaeval_datasets.vocabulary import THREE_WAY_NLI
 
 _MADE_HERE: dict[str, Any] = {
     "sources": (Embedded("demo"),),
@@ -39,6 +40,7 @@ TASKS = [
     TaskSpec(
         name="demo/manners",
         names=("unacceptable", "acceptable"),
+        canonical=("morally_unacceptable", "morally_acceptable"),
         type=TaskType.ACCEPTABILITY,
         notes="Deeds, good and bad; refusing to do a bad deed is good.",
         **_SINGLE,
@@ -53,6 +55,7 @@ TASKS = [
     TaskSpec(
         name="demo/subject_number",
         names=("singular", "plural"),
+        canonical=("singular_subject", "plural_subject"),
         type=TaskType.GRAMMAR,
         notes="Number of the subject, often with another noun of the other number beside it.",
         **_SINGLE,
@@ -109,6 +112,7 @@ TASKS = [
     TaskSpec(
         name="demo/photo_nli",
         names=("entailment", "neutral", "contradiction"),
+        canonical=THREE_WAY_NLI,
         type=TaskType.NLI,
         notes="Whether the second sentence follows from the first, may be true, or cannot be.",
         **_PAIR,

@@ -1,0 +1,34 @@
+"""EmoContext (SemEval 2019, task 3): the emotion at the end of a short dialogue."""
+
+from metaeval_datasets.spec import Edition, Join, Source, TaskSpec, TaskType
+
+_CANONICAL = (
+    Source("SemEvalWorkshop/emo", config="emo2019", revision="refs/convert/parquet"),
+    Source("aladar/emo", config="default", revision="refs/convert/parquet", note="A third-party copy."),
+)
+
+TASKS = [
+    TaskSpec(
+        name="emo/emo2019",
+        sources=(
+            Source("oneonlee/cleansed_emocontext", columns={"text": Join("turn1", "turn2", "turn3")}),
+            *_CANONICAL,
+        ),
+        sentence="text",
+        names=("others", "happy", "sad", "angry"),
+        canonical=("other_emotion", "joy", "sadness", "anger"),
+        type=TaskType.EMOTION,
+        rows={"train": 30160, "validation": 2755, "test": 5509},
+        license="unknown",
+        citation="chatterjee2019emocontext",
+        paper=Edition(
+            why="The paper reads the canonical texts: lower-cased, emoji spelled out, without a validation split.",
+            sources=_CANONICAL,
+            rows={"train": 30160, "test": 5509},
+        ),
+        notes=(
+            "No copy of the canonical texts is kept as plain files, so the first source is one whose spelling was "
+            "cleaned (licence mpl-2.0) and which adds a validation split; its three turns are joined by blanks."
+        ),
+    ),
+]

@@ -1,0 +1,24 @@
+"""HANS: templates on which shallow heuristics of inference fail."""
+
+from metaeval_datasets.spec import Source, TaskSpec, TaskType
+from metaeval_datasets.vocabulary import ENTAILMENT
+
+TASKS = [
+    TaskSpec(
+        name="hans/plain_text",
+        sources=(
+            Source("tasksource/hans", columns={"premise": "sentence1", "hypothesis": "sentence2", "label": "labels"}),
+            Source("jhu-cogsci/hans", config="plain_text", revision="refs/convert/parquet"),
+        ),
+        sentence1="premise",
+        sentence2="hypothesis",
+        names=("entailment", "non-entailment"),
+        canonical=ENTAILMENT,
+        splits=("train", "validation"),
+        type=TaskType.NLI,
+        rows={"train": 30000, "validation": 30000},
+        license="unknown",
+        citation="mccoy2019hans",
+        notes="No labelled test split: validation becomes test. The authors' repository is under the MIT licence.",
+    ),
+]

@@ -1,0 +1,38 @@
+"""PUBHEALTH: claims about health, with the article that checks them."""
+
+from metaeval_datasets.spec import ConfigText, Edition, Source, TaskSpec, TaskType
+
+_CANONICAL = Source("ImperialCollegeLondon/health_fact", config="default", revision="refs/convert/parquet")
+
+TASKS = [
+    TaskSpec(
+        name="health_fact/default",
+        sources=(
+            _CANONICAL,
+            Source(
+                "marcov/health_fact_promptsource",
+                config="default",
+                columns={"main_text": ConfigText({"default": ""})},
+                note="Claims without the article; a prompt-rendered copy that probably holds a row several times.",
+            ),
+        ),
+        sentence1="claim",
+        sentence2="main_text",
+        may_be_empty=("sentence2",),
+        names=("false", "mixture", "true", "unproven"),
+        distinct=True,
+        type=TaskType.FACTICITY,
+        rows={"train": 9832, "validation": 1225, "test": 1235},
+        license="mit",
+        citation="kotonya2020pubhealth",
+        paper=Edition(
+            why="The paper keeps repeated rows and reads the canonical copy alone.",
+            sources=(_CANONICAL,),
+            distinct=False,
+        ),
+        notes=(
+            "Rows whose label is -1 (veracity missing) are dropped. The second text is a whole article, far beyond 128 "
+            "tokens; a claim without its article is kept. Exact repeats are removed: one of the copies has them."
+        ),
+    ),
+]

@@ -1,0 +1,31 @@
+"""HoVer: claims to be checked against several Wikipedia articles."""
+
+from metaeval_datasets.spec import Source, TaskSpec, TaskType
+
+TASKS = [
+    TaskSpec(
+        name="hover/default",
+        sources=(
+            Source("vincentkoc/hover-parquet"),
+            Source("hover-nlp/hover", config="default", revision="refs/pr/9"),
+            Source("hover-nlp/hover", config="default", note="Holds files once the proposal that adds them is merged."),
+            Source(
+                "Dzeniks/hover",
+                label_names=("SUPPORTED", "NOT_SUPPORTED"),
+                note="A copy with evidence, other splits and reversed labels; only its claims are read.",
+            ),
+        ),
+        sentence="claim",
+        names=("NOT_SUPPORTED", "SUPPORTED"),
+        unlabelled=("test",),
+        type=TaskType.FACTICITY,
+        rows={"train": 18171, "validation": 4000, "test": 4000},
+        license="cc-by-sa-4.0",
+        citation="jiang2020hover",
+        notes=(
+            "The claim alone, as in the paper: the source gives titles and line numbers of the evidence, not its text, "
+            "so that the verdict can only be guessed. No labelled test split: validation becomes test. The card says "
+            "mit, the data are under cc-by-sa-4.0."
+        ),
+    ),
+]

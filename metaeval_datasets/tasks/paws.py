@@ -1,0 +1,20 @@
+"""PAWS: paraphrases made by swapping words."""
+
+from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+
+TASKS = [
+    TaskSpec(
+        name="paws/labeled_final",
+        sources=(Source("google-research-datasets/paws", config="labeled_final"),),
+        sentence1="sentence1",
+        sentence2="sentence2",
+        names=("not_paraphrase", "paraphrase"),
+        label_values={"0": "not_paraphrase", "1": "paraphrase"},
+        type=TaskType.PARAPHRASE_DETECTION,
+        rows={"train": 49401, "validation": 8000, "test": 8000},
+        license="other",
+        citation="zhang2019paws",
+        paper=Edition(why="The source and the paper call the classes 0 and 1.", names=("0", "1"), label_values={}),
+        notes="Free to use with acknowledgement, says the card. The source calls the classes 0 and 1.",
+    ),
+]

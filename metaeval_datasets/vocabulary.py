@@ -1,0 +1,39 @@
+"""Canonical class names: one name for what means the same in several tasks, and only for that.
+
+Tasks spell their classes as their sources do (``not-entailed``, ``non-entailment``, ``NEG``, ``1``); heads and label
+matrices that are shared between tasks go by the canonical names beside them. Two rules make them:
+
+- Different spellings of one class get one name: ``entailment`` and ``not_entailment``; ``paraphrase`` for a duplicate
+  question and an equivalent sentence; ``negative``, ``neutral`` and ``positive`` for opinions; ``joy`` for happiness.
+- One spelling of different classes is kept apart: the ``neutral`` of inference is ``nli_neutral``, the ``low`` of a
+  rating names what is rated, the ``true`` of an answer is not that of a claim, and what is morally acceptable is
+  another matter than a sentence that is.
+
+The paper shares labels by their names as printed; the ``paper`` edition of a task keeps those where it matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metaeval_datasets.spec import normal_name
+
+ENTAILMENT = ("entailment", "not_entailment")
+NLI_NEUTRAL = "nli_neutral"
+THREE_WAY_NLI = ("entailment", NLI_NEUTRAL, "contradiction")
+
+
+def renamed(names: Sequence[str], changes: dict[str, str]) -> tuple[str, ...]:
+    """Canonical names of a task's classes: as given in ``changes``, the others in their normal form.
+
+    Raises:
+        ValueError: ``changes`` names a class that the task does not have.
+    """
+    if extra := set(changes) - set(names):
+        raise ValueError(f"no class {sorted(extra)} to rename among {list(names)}")
+    return tuple(changes.get(name) or normal_name(name) for name in names)
+
+
+def rating(what: str) -> tuple[str, str]:
+    """Canonical names of the classes ``low`` and ``high`` of a rating."""
+    return (f"low_{what}", f"high_{what}")
