@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from metaeval_hub.cards import model_card
+from metaeval_hub.classifier import TaskClassifier
 from metaeval_hub.client import fetch, looks_like_repo_id, push_folder
 from metaeval_hub.conditional import store
 from metaeval_hub.conditional.attach import rename_tasks
@@ -295,6 +296,14 @@ class ConditionalAdapterModel(nn.Module):
         names = self.labels[name]
         labels = [names[i] for i in probabilities.argmax(dim=-1).tolist()]
         return Prediction(labels, probabilities.numpy(), names)
+
+    def for_task(self, name: str) -> TaskClassifier:
+        """Return one task as a stock sequence classifier, for ``transformers.pipeline``; the weights are shared.
+
+        Raises:
+            KeyError: the model has no such task.
+        """
+        return TaskClassifier(self, name)
 
     # --- what is trained ---
 
