@@ -20,9 +20,10 @@ TASKS = [
         paper=Edition(
             why=(
                 "The paper's loader reads `context`, the occasion of the statement ('a press release'), from which its "
-                "truth cannot be told."
+                "truth cannot be told; where none is given, the text is empty."
             ),
             sentence="context",
+            may_be_empty=("sentence",),
         ),
         notes="The order of the classes is not that of their truth.",
     ),
