@@ -27,6 +27,7 @@ from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.layers import LAYER_TYPES, TaskConditioning
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.encoder import LoadedEncoder, load_encoder, load_tokenizer, quiet, reload_base, save_encoder
+from metaeval_hub.export import export_adapter
 from metaeval_hub.heads import TaskHeads, check_classes
 
 ADAPTER_NAME = "metaeval"
@@ -409,6 +410,10 @@ class ConditionalAdapterModel(nn.Module):
             )
         model.load_trained_state(store.read_tensors(folder / store.WEIGHTS_FILE, model.trained_state()))
         return model
+
+    def export_adapter(self, name: str, folder: Path | str) -> Path:
+        """Write one task as a stock adapter of `adapters`; see ``metaeval_hub.export.export_adapter``."""
+        return export_adapter(self, name, folder)
 
     def push_to_hub(
         self,

@@ -1,0 +1,158 @@
+"""One task as a stock adapter: what `adapters` loads without this package.
+
+For a fixed z the conditional layers are stock ones. Eq. 1 is a bottleneck with a LayerNorm behind it, generated weights
+are plain weights: both give the same bits. Eq. 2 also modulates the residual, which no single stock bottleneck does; it
+becomes a stack of two, the first of which computes h + g * h + b exactly up to rounding, as U relu(D h) + b + h with
+D = [I; -I] and U = [diag g, -diag g].
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from adapters import AutoAdapterModel, BnConfig, DoubleSeqBnConfig
+from adapters.composition import Stack
+from adapters.methods.bottleneck import BottleneckLayer
+from torch import Tensor, nn
+
+from metaeval_hub.conditional.layers import ConditionalNormAdapter, GeneratedAdapter, ModulatedInputAdapter
+from metaeval_hub.encoder import quiet
+
+if TYPE_CHECKING:
+    from metaeval_hub.model import ConditionalAdapterModel
+
+# Files written here are read by `adapters` itself, so their names are its own.
+_README = """# {task}
+
+A stock bottleneck adapter{stack} for `{base}`, exported from a model of conditional adapters for the one task `{task}`
+(classes: {labels}).
+
+```python
+from adapters import AutoAdapterModel
+
+model = AutoAdapterModel.from_pretrained("{base}"{revision})
+model.{call}("path of this folder", set_active=True, use_safetensors=True)
+```
+"""
+
+
+def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str) -> Path:
+    """Write one task as a stock adapter, with its classifier where a stock head can hold it.
+
+    Args:
+        model: the whole model.
+        task: one of its tasks.
+        folder: made if it does not exist; must be empty.
+
+    Returns:
+        The folder. ``load_adapter`` of `adapters` reads it; for eq. 2 ``load_adapter_setup`` does, since the task is a
+        stack of two adapters. The head is left out where the model pools by mean: stock heads read the first token.
+
+    Raises:
+        KeyError: the model has no such task.
+        FileExistsError: the folder holds something.
+    """
+    task_id = model.task_id(task)
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; export to a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", task)
+    with torch.no_grad():
+        z = model.conditioning(torch.tensor([task_id], device=model.device))
+        parts = [_stock_weights(layer, z) for layer in _conditional_layers(model.encoder)]
+    names = [name] if len(parts[0]) == 1 else [f"{name}-modulation", name]
+    stock = _stock_model(model, names, parts)
+    head = _add_head(stock, model, task, name) if model.config.pooling == "cls" else None
+    if len(names) == 1:
+        stock.save_adapter(str(folder), name, with_head=head is not None, use_safetensors=True)
+    else:
+        stock.save_adapter_setup(str(folder), Stack(*names), head_setup=head, use_safetensors=True)
+    text = _README.format(
+        task=task,
+        base=model.base.id,
+        stack="" if len(names) == 1 else " (a stack of two)",
+        labels=", ".join(model.labels[task]),
+        revision=f', revision="{model.base.revision}"' if model.base.kind == "hub" else "",
+        call="load_adapter" if len(names) == 1 else "load_adapter_setup",
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    return folder
+
+
+# A part is one stock bottleneck: its weights by the names that `adapters` gives them.
+Part = dict[str, Tensor]
+
+
+def _conditional_layers(encoder: nn.Module) -> list[nn.Module]:
+    places = [module for module in encoder.modules() if isinstance(module, BottleneckLayer)]
+    return [layer for place in places for layer in place.adapters.values()]
+
+
+def _stock_weights(layer: nn.Module, z: Tensor) -> list[Part]:
+    """Return the stock bottlenecks that stand for one conditional layer at z (1, Z), in the order they are applied."""
+    if isinstance(layer, GeneratedAdapter):
+        size, hidden = layer.down_sample, layer.input_size
+        return [
+            {
+                "adapter_down.0.weight": layer.z_down(z).view(size, hidden),
+                "adapter_down.0.bias": layer.z_down_bias(z)[0],
+                "adapter_up.weight": layer.z_up(z).view(hidden, size),
+                "adapter_up.bias": layer.z_up_bias(z)[0],
+            }
+        ]
+    own = {key: value for key, value in layer.state_dict().items() if not key.startswith("z_")}
+    if isinstance(layer, ConditionalNormAdapter):
+        norm = {"adapter_norm_after.weight": layer.z_gamma(z)[0], "adapter_norm_after.bias": layer.z_beta(z)[0]}
+        return [{**own, **norm}]
+    if isinstance(layer, ModulatedInputAdapter):
+        gain, shift = layer.z_scale(z)[0], layer.z_shift(z)[0]
+        one, diagonal = torch.eye(gain.shape[0]), torch.diag(gain)
+        modulation = {
+            "adapter_down.0.weight": torch.cat([one, -one]),
+            "adapter_down.0.bias": torch.zeros(2 * gain.shape[0]),
+            "adapter_up.weight": torch.cat([diagonal, -diagonal], dim=1),
+            "adapter_up.bias": shift,
+        }
+        return [modulation, own]
+    raise TypeError(f"no stock form is known for {type(layer).__name__}")
+
+
+def _stock_model(model: ConditionalAdapterModel, names: list[str], parts: list[list[Part]]) -> Any:
+    """Return a stock model whose adapters ``names`` hold the weights; its encoder has no memory behind it."""
+    with torch.device("meta"), quiet("adapters.model_mixin"):
+        stock = AutoAdapterModel.from_config(model.encoder.config)
+        for i, name in enumerate(names):
+            stock.add_adapter(name, config=_stock_config(parts[0][i], model, modulation=i + 1 < len(names)))
+    places = [module for module in stock.modules() if isinstance(module, BottleneckLayer)]
+    for place, layer_parts in zip(places, parts, strict=True):
+        for name, part in zip(names, layer_parts, strict=True):
+            place.adapters[name].load_state_dict({k: v.detach().cpu() for k, v in part.items()}, assign=True)
+    return stock
+
+
+def _stock_config(part: Part, model: ConditionalAdapterModel, modulation: bool) -> BnConfig:
+    size, hidden = part["adapter_down.0.weight"].shape
+    return DoubleSeqBnConfig(
+        # `adapters` takes hidden // factor units; with half a unit more, rounding cannot give one too few
+        reduction_factor=hidden / (size + 0.5),
+        non_linearity="relu" if modulation else "gelu",
+        ln_after="adapter_norm_after.weight" in part,
+    )
+
+
+def _add_head(stock: Any, model: ConditionalAdapterModel, task: str, name: str) -> str:
+    labels = model.labels[task]
+    with torch.device("meta"):
+        stock.add_classification_head(
+            name, num_labels=len(labels), layers=1, activation_function=None, id2label=dict(enumerate(labels)),
+            use_pooler=False,
+        )  # fmt: skip
+    rows = model.heads.rows[model.task_id(task), : len(labels)]
+    linear = next(module for module in stock.heads[name].modules() if isinstance(module, nn.Linear))
+    linear.weight = nn.Parameter(model.heads.weight[rows].detach().cpu())
+    linear.bias = nn.Parameter(model.heads.bias[rows].detach().cpu())
+    return name

@@ -1,0 +1,75 @@
+"""A task exported as a stock adapter gives the model's logits in a process without this package."""
+
+import json
+
+import pytest
+import torch
+
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+
+LABELS = {"x/one": ("no", "yes"), "x/three.way": ("p", "q", "r")}
+TEXTS = ["a cat sat", "a dog ran on the mat", "the cat"]
+CODE = """
+import sys, json, torch, adapters
+from adapters import AutoAdapterModel, BertAdapterModel
+from transformers import AutoTokenizer, BertConfig, BertModel
+base, ids, *folders = sys.argv[1:]
+for folder in folders:
+    model = AutoAdapterModel.from_pretrained(base)
+    if (setup := "setup" in folder):
+        model.load_adapter_setup(folder, set_active=True, use_safetensors=True)
+    else:
+        name = model.load_adapter(folder, set_active=True, use_safetensors=True)
+        model.active_head = name
+    batch = {key: torch.tensor(value) for key, value in json.loads(ids).items()}
+    with torch.inference_mode():
+        print(json.dumps(model.eval()(**batch).logits.tolist()))
+assert not [name for name in sys.modules if name.startswith("metaeval")]
+"""
+
+
+def make(method: str, adapter_size: int) -> ConditionalAdapterModel:
+    config = ConditionalConfig(conditioning=method, adapter_size=adapter_size, dim_z=5, max_length=16)
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=TEXTS)
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+def test_stock_library_gives_the_same_logits_without_this_package(tmp_path, run_python):
+    expected, folders = [], []
+    for method, size in (("layernorm", 13), ("mahabadi", 17), ("pilault", 30)):
+        model = make(method, size)
+        folder = tmp_path / (method if method != "pilault" else "setup")
+        model.export_adapter("x/three.way", folder)
+        assert not list(folder.rglob("*.bin"))
+        folders.append(str(folder))
+        batch = model.tokenizer(TEXTS, padding=True)
+        tensors = {key: torch.tensor(value) for key, value in batch.items()}
+        with torch.inference_mode():
+            expected.append(model(**tensors, task_ids=torch.tensor([1])))
+    model.save_pretrained(tmp_path / "model")  # the encoder of all three is the same
+    ids = json.dumps(dict(batch))
+    # the package is installed beside the tests; only the library is imported there, and it says so at its end
+    printed = run_python(CODE, str(tmp_path / "model/encoder"), ids, *folders).stdout.strip().splitlines()
+    found = [torch.tensor(json.loads(line)) for line in printed]
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    torch.testing.assert_close(found[2], expected[2], rtol=1e-4, atol=1e-4)
+
+
+def test_mean_pooling_leaves_the_head_out(tmp_path):
+    config = ConditionalConfig(conditioning="layernorm", adapter_size=4, dim_z=3, max_length=16, pooling="mean")
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=TEXTS)
+    folder = model.export_adapter("x/one", tmp_path / "out")
+    assert list(folder.glob("*.safetensors"))
+    assert not list(folder.glob("*head*"))
+
+
+def test_a_folder_that_holds_something_is_not_written_into(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(FileExistsError, match="is not empty"):
+        make("layernorm", 4).export_adapter("x/one", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
