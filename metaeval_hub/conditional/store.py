@@ -9,19 +9,33 @@ encoder/           the encoder itself, where no one else keeps it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from metaeval_hub.client import looks_like_repo_id
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.encoder import BaseEncoder
-from metaeval_hub.gate import UnsafeRepositoryError, check_inside, check_keys, read_json
+from metaeval_hub.gate import (
+    UnsafeRepositoryError,
+    check_file_names,
+    check_inside,
+    check_keys,
+    check_label,
+    check_name,
+    read_header,
+    read_json,
+    shown,
+)
+from metaeval_hub.gate_tables import is_number, is_whole
 
 FORMAT = "metaeval-conditional-adapters"
 FORMAT_VERSION = 1
@@ -36,6 +50,14 @@ MODEL_FILES = (
     f"{ENCODER_FOLDER}/config.json",
     f"{ENCODER_FOLDER}/model.safetensors",
 )
+# What else lies in a repository of a model is left alone by a push; of these, what the new model lacks goes.
+OWN_FILES = (CONFIG_FILE, WEIGHTS_FILE, f"{TOKENIZER_FOLDER}/*", f"{ENCODER_FOLDER}/*")
+
+MAX_WHOLE = 2**20  # of any whole number in a configuration; the weights file bounds what the numbers come to
+MAX_TASKS = 100_000
+MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of label rows has an entry for each
+_COMMIT = re.compile("[0-9a-f]{40}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -75,18 +97,20 @@ class ModelRecord:
         check_keys(value, CONFIG_FILE)
         if value.get("format") != FORMAT:
             raise UnsafeRepositoryError(
-                f"{CONFIG_FILE}: format is {value.get('format')!r}; expected {FORMAT!r} (is this a model of metaeval?)"
+                f"{CONFIG_FILE}: format is {shown(value.get('format'))}; expected {FORMAT!r} (is this a model of "
+                "metaeval?)"
             )
         if value.get("format_version") != FORMAT_VERSION:
             raise UnsafeRepositoryError(
-                f"{CONFIG_FILE}: format_version is {value.get('format_version')!r}; this release reads {FORMAT_VERSION}"
+                f"{CONFIG_FILE}: format_version is {shown(value.get('format_version'))}; this release reads "
+                f"{FORMAT_VERSION}"
             )
         expect_keys(value, {"format", "format_version", "metaeval_version", "base", "conditional", "tasks"}, "")
         return cls(
             base=_base(value["base"]),
             conditional=_conditional(value["conditional"]),
             labels=_labels(value["tasks"]),
-            metaeval_version=str(value["metaeval_version"]),
+            metaeval_version=check_name(value["metaeval_version"], f"{CONFIG_FILE}: metaeval_version"),
         )
 
 
@@ -106,41 +130,94 @@ def expect_keys(value: Any, keys: set[str], place: str) -> None:
 
 def _base(value: Any) -> BaseEncoder:
     expect_keys(value, {field.name for field in fields(BaseEncoder)}, "base")
-    if value["kind"] not in ("hub", "package", "local"):
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.kind is {value['kind']!r}; expected hub, package or local")
-    for key in ("id", "sha256"):
-        if not isinstance(value[key], str):
-            raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.{key} is {value[key]!r}; expected a string")
-    if value["revision"] is not None and not isinstance(value["revision"], str):
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.revision is {value['revision']!r}; expected a string or null")
+    kind, name, revision, sha256 = (value[key] for key in ("kind", "id", "revision", "sha256"))
+    if kind not in ("hub", "package", "local"):
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.kind is {shown(kind)}; expected hub, package or local")
+    check_name(name, f"{CONFIG_FILE}: base.id")
+    if kind == "hub" and not looks_like_repo_id(name):
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.id is {shown(name)}; expected a Hub id, such as 'org/name'")
+    if kind == "hub" and not (isinstance(revision, str) and _COMMIT.fullmatch(revision)):
+        raise UnsafeRepositoryError(
+            f"{CONFIG_FILE}: base.revision is {shown(revision)}; expected the full id of a commit, 40 hex digits: a "
+            "branch or tag could be moved to other weights"
+        )
+    if revision is not None:
+        check_name(revision, f"{CONFIG_FILE}: base.revision")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.sha256 is {shown(sha256)}; expected 64 hex digits")
     return BaseEncoder(**value)
 
 
 def _conditional(value: Any) -> ConditionalConfig:
-    expect_keys(value, {field.name for field in fields(ConditionalConfig)}, "conditional")
+    hints = get_type_hints(ConditionalConfig)
+    expect_keys(value, set(hints), "conditional")
+    for key, hint in hints.items():
+        if not _fits(value[key], hint):
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: conditional.{key} is {shown(value[key])}; expected {_named(hint)}"
+            )
     try:
         return ConditionalConfig.from_dict(value)
     except (ValueError, TypeError) as error:
         raise UnsafeRepositoryError(f"{CONFIG_FILE}: conditional: {error}") from error
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value read from JSON is of a field's type; numbers are bounded, finite, and no truth values."""
+    if get_origin(hint) is Literal:
+        return isinstance(value, str) and value in get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    if hint is int:
+        return is_whole(value, -MAX_WHOLE, MAX_WHOLE)
+    if hint is float:
+        return is_number(value, -MAX_WHOLE, MAX_WHOLE)
+    if hint in (bool, NoneType):
+        return isinstance(value, hint)
+    if hint is str:
+        return isinstance(value, str) and len(value) <= 256
+    raise TypeError(f"config.json has no rule for values of type {hint}; add one here")
+
+
+def _named(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_named(part) for part in get_args(hint))
+    names = {int: f"a whole number of at most {MAX_WHOLE}", float: "a number", bool: "true or false", NoneType: "null"}
+    return names.get(hint, "a string of at most 256 characters")
+
+
 def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(tasks, list) or not tasks:
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks is not a list of at least one task")
+    if not isinstance(tasks, list) or not 0 < len(tasks) <= MAX_TASKS:
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks is not a list of 1 to {MAX_TASKS:,} tasks")
     labels: dict[str, tuple[str, ...]] = {}
     for i, task in enumerate(tasks):
+        place = f"{CONFIG_FILE}: tasks[{i}]"
         expect_keys(task, {"name", "labels"}, f"tasks[{i}]")
-        name, classes = task["name"], task["labels"]
-        if not isinstance(name, str) or not name or name in labels:
-            raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks[{i}].name is {name!r}; expected a name not used before")
-        if not isinstance(classes, list) or not all(isinstance(label, str) for label in classes):
-            raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks[{i}].labels is {classes!r}; expected a list of strings")
-        labels[name] = tuple(classes)
+        name, classes = check_name(task["name"], f"{place}.name"), task["labels"]
+        if name in labels:
+            raise UnsafeRepositoryError(f"{place}.name is {shown(name)}; expected a name not used before")
+        if not isinstance(classes, list) or len(classes) < 2:
+            raise UnsafeRepositoryError(f"{place}.labels is {shown(classes)}; expected two or more names of classes")
+        labels[name] = tuple(check_label(label, f"{place}.labels") for label in classes)
+        if len(set(classes)) < len(classes):
+            raise UnsafeRepositoryError(f"{place}.labels has a name twice: {shown(classes)}")
+    if len(labels) * max(map(len, labels.values())) > MAX_TABLE:
+        raise UnsafeRepositoryError(
+            f"{CONFIG_FILE}: tasks: {len(labels):,} tasks of up to {max(map(len, labels.values())):,} classes need a "
+            f"table of more than {MAX_TABLE:,} entries"
+        )
     return labels
 
 
 def write_record(folder: Path, record: ModelRecord) -> None:
-    """Write config.json."""
+    """Write config.json.
+
+    Raises:
+        UnsafeRepositoryError: it could not be read back; names what is in the way, a task's name for one.
+    """
+    ModelRecord.from_dict(record.to_dict())
     text = json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n"
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 
@@ -152,6 +229,7 @@ def read_record(folder: Path) -> ModelRecord:
         UnsafeRepositoryError: it is missing or not of the expected form.
     """
     check_inside(folder)
+    check_file_names(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
     return ModelRecord.from_dict(read_json(folder / CONFIG_FILE))
 
 
@@ -165,27 +243,23 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
 
     Args:
         path: a safetensors file.
-        expected: the tensors that the configuration calls for; their names, shapes and types count.
+        expected: the tensors that the configuration calls for; only their names, shapes and types count, so that
+            they may be on the meta device.
 
     Raises:
         UnsafeRepositoryError: the file is missing or torn, or a name, shape, type or value is not as expected.
     """
-    if not path.is_file():
-        raise UnsafeRepositoryError(f"{path.name} is missing in {path.parent}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            _compare_names(path.name, set(file.keys()), set(expected))
-            for name, tensor in expected.items():
-                header = file.get_slice(name)
-                shape, dtype = tuple(header.get_shape()), header.get_dtype()
-                if shape != tuple(tensor.shape) or dtype != _SAFETENSORS_DTYPE.get(tensor.dtype):
-                    raise UnsafeRepositoryError(
-                        f"{path.name}: {name} is {dtype}{list(shape)}; its configuration calls for "
-                        f"{_SAFETENSORS_DTYPE.get(tensor.dtype)}{list(tensor.shape)}"
-                    )
-            tensors = {name: file.get_tensor(name) for name in expected}
-    except SafetensorError as error:
-        raise UnsafeRepositoryError(f"{path.name} is not a whole safetensors file: {error}") from error
+    found = read_header(path)
+    _compare_names(path.name, set(found), set(expected))
+    for name, tensor in expected.items():
+        dtype, shape = found[name]
+        if shape != tuple(tensor.shape) or dtype != _SAFETENSORS_DTYPE.get(tensor.dtype):
+            raise UnsafeRepositoryError(
+                f"{path.name}: {name} is {dtype}{list(shape)}; its configuration calls for "
+                f"{_SAFETENSORS_DTYPE.get(tensor.dtype)}{list(tensor.shape)}"
+            )
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in expected}
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not finite")
