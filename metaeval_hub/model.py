@@ -37,6 +37,7 @@ from metaeval_hub.encoder import (
     save_encoder,
 )
 from metaeval_hub.export import export_adapter
+from metaeval_hub.fewshot import fit_task
 from metaeval_hub.gate import UnsafeRepositoryError, naming
 from metaeval_hub.heads import TaskHeads, check_classes
 
@@ -249,8 +250,24 @@ class ConditionalAdapterModel(nn.Module):
                 f"task_ids has shape {tuple(task_ids.shape)}; expected (1,) or ({input_ids.shape[0]},), as input_ids"
             )
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        outputs = self.encoder(input_ids=input_ids, attention_mask=attention_mask, task_ids=task_ids, **segments)
-        return self.heads(self._pool(outputs.last_hidden_state, attention_mask), task_ids)
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask, **segments}
+        return self.heads(self.encode(batch, self.conditioning(task_ids)), task_ids)
+
+    def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor) -> Tensor:
+        """Return what the classifiers read of a batch of token ids, under given task embeddings.
+
+        Args:
+            batch: ``input_ids`` (B, T), ``attention_mask`` (B, T) or None, ``token_type_ids`` where there are segments.
+            task_embeddings: (B, Z), or (1, Z) where all rows are of one task.
+
+        Returns:
+            Pooled texts (B, H).
+
+        Raises:
+            ValueError: ``task_embeddings`` has another shape.
+        """
+        outputs = self.encoder(**batch, task_embeddings=task_embeddings)
+        return self._pool(outputs.last_hidden_state, batch.get("attention_mask"))
 
     def _pool(self, hidden: Tensor, attention_mask: Tensor | None) -> Tensor:
         if self.config.pooling == "cls":
@@ -315,6 +332,14 @@ class ConditionalAdapterModel(nn.Module):
             KeyError: the model has no such task.
         """
         return TaskClassifier(self, name)
+
+    def fit_task(self, name: str, examples: Any, labels: Sequence[str] | None = None, **options: Any) -> TaskClassifier:
+        """Add a task from a few labelled examples, fitting z and a classifier alone; return it as ``for_task`` does.
+
+        Args, options and errors: see ``metaeval_hub.fewshot.fit_task``.
+        """
+        fit_task(self, name, examples, labels, **options)
+        return self.for_task(name)
 
     # --- what is trained ---
 

@@ -1,0 +1,148 @@
+"""A new task from a few labelled examples: only its embedding z and its classifier are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from tqdm.auto import tqdm
+
+from metaeval_hub.heads import check_classes
+
+if TYPE_CHECKING:
+    from metaeval_hub.model import ConditionalAdapterModel
+
+Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
+
+
+def fit_task(
+    model: ConditionalAdapterModel,
+    name: str,
+    examples: Any,
+    labels: Sequence[str] | None = None,
+    *,
+    steps: int = 100,
+    batch_size: int = 16,
+    z_lr: float = 1e-2,
+    head_lr: float = 1e-2,
+    seed: int = 0,
+    progress: bool = False,
+) -> None:
+    """Add a task to a model, fitted to examples; all that was trained before stays as it is, bit by bit.
+
+    Args:
+        model: a trained model.
+        name: of the new task.
+        examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
+            and ``label``), or (text, class) and ((text, text), class) tuples.
+        labels: class names; None takes those of the dataset's ClassLabel, or the sorted names among the examples.
+        steps: optimiser steps; the examples are shuffled anew each time all were seen.
+        batch_size: examples a step.
+        z_lr: learning rate of z, which starts at the mean of the model's tasks.
+        head_lr: learning rate of the classifier, which starts at zero.
+        seed: of the shuffles.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: the name is taken, there is no example, or a class is not among ``labels``.
+        TypeError: the examples are of another form.
+    """
+    if name in model.task_names:
+        raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it anew")
+    texts, classes = _columns(examples)
+    if not texts:
+        raise ValueError(f"{name}: no examples to fit the task to")
+    names = _class_names(name, examples, classes, labels)
+    targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
+    tokens = model.tokenize(texts)
+
+    z = nn.Parameter(model.conditioning.task_embedding.detach().mean(dim=0, keepdim=True).clone())
+    weight = nn.Parameter(torch.zeros(len(names), model.heads.weight.shape[1], device=model.device))
+    bias = nn.Parameter(torch.zeros(len(names), device=model.device))
+    optimizer = torch.optim.AdamW(
+        [{"params": [z], "lr": z_lr}, {"params": [weight, bias], "lr": head_lr}], weight_decay=0.0
+    )
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
+    with _only_new_weights(model):
+        batches = _batches(len(texts), batch_size, torch.Generator().manual_seed(seed))
+        for _ in tqdm(range(steps), desc=f"fit {name}", unit="step", disable=not progress):
+            rows = next(batches)
+            chosen = {key: [values[i] for i in rows] for key, values in tokens.items()}
+            batch = model.tokenizer.pad(chosen, return_tensors="pt").to(model.device)
+            pooled = model.encode(batch, z)
+            loss = F.cross_entropy(F.linear(pooled, weight, bias), targets[rows].to(model.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    model.add_task(name, names, z.detach()[0].cpu().numpy())
+    with torch.no_grad():
+        rows_of_task = model.heads.rows[model.task_id(name), : len(names)]
+        model.heads.weight[rows_of_task] = weight
+        model.heads.bias[rows_of_task] = bias
+
+
+@contextmanager
+def _only_new_weights(model: ConditionalAdapterModel) -> Iterator[None]:
+    """Freeze the model in evaluation mode, so that the backward pass computes nothing but what is fitted."""
+    was_training = model.training
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.eval()
+    for parameter in trained:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad = True
+        model.train(was_training)
+
+
+def _columns(examples: Any) -> tuple[list[Any], list[Any]]:
+    names = getattr(examples, "column_names", None)
+    if names is not None:
+        if not isinstance(names, Sequence):
+            raise TypeError("examples is a DatasetDict; give one of its splits, such as dataset['train']")
+        if "label" not in names or not ({"sentence"} <= set(names) or {"sentence1", "sentence2"} <= set(names)):
+            raise TypeError(
+                f"the dataset has columns {list(names)}; expected sentence (or sentence1, sentence2), label"
+            )
+        if "sentence" in names:
+            return list(examples["sentence"]), list(examples["label"])
+        return list(zip(examples["sentence1"], examples["sentence2"], strict=True)), list(examples["label"])
+    if isinstance(examples, (str, Mapping)) or not isinstance(examples, Iterable):
+        raise TypeError(f"examples is a {type(examples).__name__}; expected a Dataset or (text, class) tuples")
+    pairs = list(examples)
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"examples[{i}] is {pair!r}; expected (text, class)")
+    return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Sequence[str] | None) -> tuple[str, ...]:
+    if labels is None:
+        feature = getattr(examples, "features", {}).get("label")
+        labels = getattr(feature, "names", None)
+    if labels is None:
+        if not all(isinstance(value, str) for value in classes):
+            raise ValueError(f"{name}: the classes are numbers; say what they are called with labels=")
+        labels = sorted(set(classes))
+    check_classes(name, labels)
+    return tuple(labels)
+
+
+def _index(name: str, row: int, value: Any, names: tuple[str, ...]) -> int:
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+        return value
+    raise ValueError(f"{name}: example {row} has class {value!r}; expected one of {list(names)} or its number")
+
+
+def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield from torch.randperm(count, generator=generator).split(min(size, count))

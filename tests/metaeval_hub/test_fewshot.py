@@ -1,0 +1,90 @@
+"""A new task from a few examples: z and a classifier are fitted, nothing else moves."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, Value
+
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+
+LABELS = {"x/one": ("no", "yes"), "x/three": ("p", "q", "r")}
+WORDS = ["good", "fine", "great", "bad", "awful", "poor", "film", "book", "meal", "the", "was", "a"]
+EXAMPLES = [
+    (f"the {thing} was {word}", "negative" if word in ("bad", "awful", "poor") else "positive")
+    for thing in ("film", "book", "meal")
+    for word in ("good", "fine", "great", "bad", "awful", "poor")
+]
+
+
+@pytest.fixture
+def model():
+    config = ConditionalConfig(adapter_size=8, dim_z=5, max_length=16, pooling="mean")
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=[" ".join(WORDS)])
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+def test_task_is_learned_and_nothing_else_moves(model):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    logits = model.logits("x/three", ["the film was good"])
+    start = model.task_embeddings.values.mean(axis=0)
+    classifier = model.fit_task("my/reviews", EXAMPLES, steps=150)
+    assert model.labels["my/reviews"] == ("negative", "positive")
+    assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
+    assert not np.allclose(model.task_embeddings["my/reviews"], start)
+    assert torch.equal(model.logits("x/three", ["the film was good"]), logits)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor[: len(before[name])], before[name]), name
+    assert classifier.config.id2label == {0: "negative", 1: "positive"}
+    assert all(parameter.requires_grad for group in model.trainable_groups().values() for parameter in group)
+
+
+def test_same_seed_same_task(model):
+    model.fit_task("my/a", EXAMPLES, steps=5, batch_size=4, seed=3)
+    model.fit_task("my/b", EXAMPLES, steps=5, batch_size=4, seed=4)
+    model.remove_task("my/a")
+    model.remove_task("my/b")
+    z = {}
+    for name, seed in (("my/c", 3), ("my/d", 3), ("my/e", 4)):
+        model.fit_task(name, EXAMPLES, steps=5, batch_size=4, seed=seed)
+        z[name] = model.task_embeddings[name]
+        model.remove_task(name)
+    assert np.array_equal(z["my/c"], z["my/d"])
+    assert not np.array_equal(z["my/c"], z["my/e"])
+
+
+def test_dataset_brings_its_class_names_and_pairs(model):
+    features = Features(sentence1=Value("string"), sentence2=Value("string"), label=ClassLabel(names=["same", "other"]))
+    dataset = Dataset.from_dict(
+        {"sentence1": ["the film", "a book"], "sentence2": ["the film", "a meal"], "label": [0, 1]}, features=features
+    )
+    model.fit_task("my/pairs", dataset, steps=2)
+    assert model.labels["my/pairs"] == ("same", "other")
+    assert len(model.predict("my/pairs", [("a film", "a film")]).labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("examples", "labels", "error", "message"),
+    [
+        ([], None, ValueError, "my/task: no examples"),
+        ([("a", 0), ("b", 1)], None, ValueError, "the classes are numbers; say what they are called"),
+        ([("a", "x"), ("b", "z")], ("x", "y"), ValueError, "example 1 has class 'z'; expected one of"),
+        ([("a", 2)], ("x", "y"), ValueError, "example 0 has class 2"),
+        ([("a", "x")], None, ValueError, "my/task: expected two or more different class names"),
+        (["a", "b"], None, TypeError, r"examples\[0\] is 'a'; expected \(text, class\)"),
+        ("text", None, TypeError, "examples is a str"),
+        (Dataset.from_dict({"text": ["a"], "label": [0]}), None, TypeError, r"columns \['text', 'label'\]; expected"),
+    ],
+)
+def test_examples_that_make_no_task_are_refused(model, examples, labels, error, message):
+    with pytest.raises(error, match=message):
+        model.fit_task("my/task", examples, labels)
+    assert model.task_names == ("x/one", "x/three")
+
+
+def test_a_name_that_is_taken_is_refused(model):
+    with pytest.raises(ValueError, match=r"has a task 'x/one' already; remove_task\('x/one'\) first"):
+        model.fit_task("x/one", EXAMPLES)
