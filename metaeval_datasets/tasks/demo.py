@@ -8,7 +8,7 @@ from metaeval_datasets.vocabulary import THREE_WAY_NLI
 _MADE_HERE: dict[str, Any] = {
     "sources": (Embedded("demo"),),
     "license": "mit",
-    "citation": "metaeval2026",
+    "citation": "sileo2022analysis",
     "in_101": False,
 }
 _ROWS: dict[str, Any] = {"rows": {"train": 400, "validation": 150, "test": 200}}

@@ -8,6 +8,7 @@ import pytest
 from metaeval_datasets import list_tasks
 from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import all_tasks, get_task
+from metaeval_datasets.citations import REFERENCES, bibtex
 from metaeval_datasets.spec import Embedded, Source, TaskType, normal_name
 
 APPENDIX_B = {
@@ -152,3 +153,21 @@ def test_the_same_class_has_one_canonical_name_and_other_classes_another():
     assert classes["super_glue/boolq", "True"] != classes["liar/default", "true"]
     ratings = [spec.canonical for spec in all_tasks().values() if spec.names == ("low", "high")]
     assert len(set(ratings)) == len(ratings) == 10
+
+
+def test_every_citation_has_a_reference_and_every_reference_a_task():
+    cited = {spec.citation for spec in all_tasks().values()}
+    assert cited == set(REFERENCES)
+
+
+def test_a_reference_is_bibtex():
+    assert bibtex("zhang2019paws") == (
+        "@misc{zhang2019paws,\n"
+        "  author = {{Zhang} and {Baldridge} and {He}},\n"
+        "  title = {{PAWS: Paraphrase Adversaries from Word Scrambling}},\n"
+        "  year = {2019}\n"
+        "}"
+    )
+    assert "{Coucke} and others}" in bibtex("coucke2018snips")
+    with pytest.raises(KeyError, match=r"no reference 'zhang2020paws'.*citations\.py"):
+        bibtex("zhang2020paws")
