@@ -70,8 +70,10 @@ class TrainConfig:
     pooling: Pooling = setting("cls", "model", "what a head sees of the tokens")
     encoder_dropout: bool = setting(False, "model", "keep the dropout of the frozen encoder while training")
 
-    epochs: float = setting(1.0, "optimisation", "passes over the training rows of all tasks together", "PASSES")
-    steps: int = setting(0, "optimisation", "optimiser steps; 0: as many as the epochs need")
+    epochs: float = setting(1.0, "optimisation", "passes over the training rows of all tasks, if steps is 0", "PASSES")
+    steps: int = setting(
+        0, "optimisation", "optimiser steps; 0: as many as the epochs need; setting the epochs sets it to 0"
+    )
     batch_size: int = setting(16, "optimisation", "examples a step, over all processes together", "EXAMPLES")
     adapter_lr: float = setting(1e-3, "optimisation", "learning rate of the adapters", "RATE")
     head_lr: float = setting(1e-2, "optimisation", "learning rate of the heads", "RATE")
@@ -200,11 +202,11 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def resolve(flags: dict[str, Any]) -> TrainConfig:
-    """Defaults <- preset <- flags. A layer that sets the epochs and not the steps takes back the steps below it."""
+    """Defaults <- preset <- flags. A layer that sets the epochs and not the steps undoes the steps below it."""
     values: dict[str, Any] = {}
     for layer in (read_preset(flags.get("preset", "demo")), flags):
         if "epochs" in layer and "steps" not in layer:
-            values.pop("steps", None)
+            values["steps"] = 0
         values.update(layer)
     return TrainConfig(**values)
 

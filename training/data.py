@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from metaeval_datasets import list_tasks, load_dataset, read_report, select_tasks
+from metaeval_datasets import NoSourceError, list_tasks, load_dataset, read_report, select_tasks
 from training.config import Edition
 from training.sampling import generator
 
@@ -34,14 +35,14 @@ class TaskRows:
         labels: class names, in the order of the label numbers.
         splits: the splits there are, among "train", "validation" and "test", cut to the rows that are kept.
         available: rows of each split before the cut.
-        origin: where the rows come from: "source", and its "commit" (None for rows made by this package).
+        origin: where the rows come from: the report of the task (``metaeval_datasets.Report``) as JSON values.
     """
 
     name: str
     labels: tuple[str, ...]
     splits: dict[str, Dataset]
     available: dict[str, int]
-    origin: dict[str, str | None]
+    origin: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class TaskData:
     labels: tuple[str, ...]
     splits: dict[str, EncodedRows]
     available: dict[str, int]
-    origin: dict[str, str | None]
+    origin: dict[str, Any]
 
     @property
     def train(self) -> EncodedRows:
@@ -127,8 +128,7 @@ def load_task(name: str, edition: Edition, *, max_train_rows: int, max_eval_rows
             continue
         available[split] = len(rows)
         splits[split] = keep_rows(rows, limit, seed, name, split) if limit else rows
-    report = read_report(loaded["train"].info)
-    origin = {"source": report.source, "commit": report.commit}
+    origin = read_report(loaded["train"].info).to_dict()
     return TaskRows(name, tuple(loaded["train"].features["label"].names), splits, available, origin)
 
 
@@ -174,9 +174,11 @@ def load_tasks(
                 load_task(name, edition, max_train_rows=max_train_rows, max_eval_rows=max_eval_rows, seed=seed)
             )
         except Exception as error:  # any reason counts: it is reported with the task's name
-            failed[name] = f"{type(error).__name__}: {error}" if not isinstance(error, DataError) else str(error)
+            failed[name] = (
+                str(error) if isinstance(error, DataError | NoSourceError) else f"{type(error).__name__}: {error}"
+            )
     if failed and (not skip_unavailable or not tasks):
-        told = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
+        told = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
         advice = "no task is left" if not tasks else "add --skip-unavailable to train on the others"
         raise DataError(f"{len(failed)} of {len(names)} tasks cannot be trained on; {advice}\n{told}")
     return tasks, failed

@@ -144,7 +144,7 @@ def summarise(
                 split: {"kept": len(task.splits[split]), "available": available, "digest": task.splits[split].digest()}
                 for split, available in task.available.items()
             },
-            "origin": task.origin,
+            "origin": {key: task.origin[key] for key in ("source", "commit", "edition")},
             "classes": len(task.labels),
             "majority": None if scored is None else majority_accuracy(task.train.labels, scored.labels),
             "validation": found[task.name].get("validation"),

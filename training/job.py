@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +36,28 @@ DONE, FAILED, NOT_PUSHED = 0, 1, 3  # exit codes; 2 is wrong usage, 128 + n a st
 
 
 def run_job(command: CommandLine) -> int:
-    """Train as the command line asks; returns the exit code. What goes wrong is told in one line, not in a trace."""
-    stop = StopRequest().install()
+    """Train as the command line asks; returns the exit code. What goes wrong is told in a line, not in a trace."""
     reporter = Reporter(main=int(os.environ.get("RANK", "0")) == 0)
     run: RunFolder | None = None
     try:
         config, run = open_run(command)
+        if run and run.results.exists():
+            reporter.line(f"{run.path} is finished; its results are in {run.results}")
+            return DONE
         accelerator = start_accelerator(config)
-        run = agree_on_run(accelerator, config, run, reporter)
-        return train_and_report(config, run, accelerator, reporter, stop, resumed=command.resume is not None)
+        reporter.line(describe_machine(config, accelerator))
+        material = prepare(config, accelerator, reporter)
+        run = run or make_run(config, accelerator, reporter)
+        return train_and_report(config, run, material, accelerator, reporter, command.resume is not None)
     except Interrupted as interrupted:
         name = signal.Signals(interrupted.signal).name
         reporter.warn(f"stopped by {name} after step {interrupted.step}; a checkpoint was written. Go on with:")
         reporter.line(f"  {resume_command(run)}")
         return 128 + interrupted.signal
     except KeyboardInterrupt:
-        reporter.warn("interrupted before or after training; go on with:" if run else "interrupted")
+        reporter.warn("interrupted")
         if run:
-            reporter.line(f"  {resume_command(run)}")
+            reporter.line(f"go on with: {resume_command(run)}")
         return 128 + signal.SIGINT
     except (ConfigError, RunError, DataError, TrainingError) as error:
         reporter.error(str(error))
@@ -93,7 +99,11 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
             "`accelerate launch` was asked for several processes and started one, as it does on a CPU; "
             "start them with: torchrun --nproc_per_node N training/multitask.py ..."
         )
-    accelerator = Accelerator(mixed_precision=config.mixed_precision)
+    # Without cpu=True processes on a CPU would not find each other, and each would train by itself.
+    accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=default_device_type() == "cpu")
+    expected = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != expected:
+        raise RunError(f"the launcher started {expected} processes, and {accelerator.num_processes} take part")
     if config.batch_size < accelerator.num_processes:
         raise ConfigError(
             f"--batch-size {config.batch_size} is over all processes together; there are {accelerator.num_processes}"
@@ -105,30 +115,33 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     transformers.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
+    logging.getLogger("metaeval_datasets").setLevel(logging.ERROR)  # what it warns of is in each task's report
     return accelerator
 
 
-def agree_on_run(accelerator: Accelerator, config: TrainConfig, run: RunFolder | None, reporter: Reporter) -> RunFolder:
-    """Make the folder of a new run on the main process, and tell all processes and people where it is."""
-    output_dir = Path(config.output_dir)
-    if run is None:
-        number = torch.zeros(1, dtype=torch.int64, device=accelerator.device)
-        if accelerator.is_main_process:
-            before = unfinished_run(output_dir, config.name)
-            if before:
-                reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
-            run = new_run(output_dir, config.name)
-            run.write_json(run.config, config.to_dict())
-            number[0] = int(run.path.name.rsplit("-", 1)[1])
-        if accelerator.num_processes > 1:
-            number = broadcast(number)
-        run = RunFolder(output_dir / f"{config.name}-{int(number)}")
+def describe_machine(config: TrainConfig, accelerator: Accelerator) -> str:
+    """One line: processes, device, threads, precision."""
     count, threads = accelerator.num_processes, torch.get_num_threads()
-    reporter.line(
-        f"run {run.path}  {count} process{'es' * (count > 1)} on {accelerator.device.type}, "
+    return (
+        f"{count} process{'es' * (count > 1)} on {accelerator.device.type}, "
         f"{threads} thread{'s' * (threads > 1)}{' each' * (count > 1)}, precision {describe_precision(config)}"
     )
-    return run
+
+
+def make_run(config: TrainConfig, accelerator: Accelerator, reporter: Reporter) -> RunFolder:
+    """Make the folder of a new run on the main process, and tell all processes where it is."""
+    output_dir = Path(config.output_dir)
+    number = torch.zeros(1, dtype=torch.int64, device=accelerator.device)
+    if accelerator.is_main_process:
+        before = unfinished_run(output_dir, config.name)
+        if before:
+            reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
+        run = new_run(output_dir, config.name)
+        run.write_json(run.config, config.to_dict())
+        number[0] = int(run.path.name.rsplit("-", 1)[1])
+    if accelerator.num_processes > 1:
+        number = broadcast(number)
+    return RunFolder(output_dir / f"{config.name}-{int(number)}")
 
 
 def describe_precision(config: TrainConfig) -> str:
@@ -136,57 +149,76 @@ def describe_precision(config: TrainConfig) -> str:
     return "fp32" if config.mixed_precision == "no" else config.mixed_precision
 
 
-def train_and_report(
-    config: TrainConfig, run: RunFolder, accelerator: Accelerator, reporter: Reporter, stop: StopRequest, resumed: bool
-) -> int:
-    """Load, train, evaluate, save, show; returns the exit code.
+@dataclass(frozen=True)
+class Material:
+    """What a run trains on: encoded tasks, why tasks were left out, the untrained model; and the seconds it took."""
+
+    tasks: list[TaskData]
+    skipped: dict[str, str]
+    model: ConditionalAdapterModel
+    seconds: float
+
+
+def prepare(config: TrainConfig, accelerator: Accelerator, reporter: Reporter) -> Material:
+    """Load the tasks, make the model, tokenise.
 
     Raises:
-        Interrupted, ConfigError, RunError, DataError, TrainingError: as the parts raise them.
+        DataError, ConfigError: tasks or the encoder cannot be had.
     """
     started = time.monotonic()
-    if run.results.exists():
-        reporter.line(f"{run.path} is finished; its results are in {run.results}")
-        return DONE
-
-    # Data and model
     rows, skipped = load_rows(config, accelerator, reporter)
     model = make_model(config, rows)
-    start = model.task_embeddings.values  # z0
     tasks = [encode_task(task, model.tokenizer, config.max_length) for task in rows]
+    return Material(tasks, skipped, model, time.monotonic() - started)
+
+
+def train_and_report(
+    config: TrainConfig,
+    run: RunFolder,
+    material: Material,
+    accelerator: Accelerator,
+    reporter: Reporter,
+    resumed: bool,
+) -> int:
+    """Train, evaluate, save, show; returns the exit code.
+
+    Raises:
+        Interrupted, RunError, TrainingError: as the parts raise them.
+    """
+    tasks, skipped, model = material.tasks, material.skipped, material.model
+    started = time.monotonic()
+    start = model.task_embeddings.values  # z0
     if accelerator.is_main_process:
         check_or_write_data(run, describe_data(tasks, skipped, model), resumed)
     plan = make_plan(config, tasks)
-    data_seconds = time.monotonic() - started
-    reporter.line(describe_job(config, tasks, skipped, plan, model))
+    reporter.line(f"run {run.path}: {describe_job(config, tasks, skipped, plan, model)}")
 
-    # Training
+    # Training and evaluation
     model.to(accelerator.device)
-    trainer = Trainer(model, tasks, plan, config, run, accelerator, reporter, stop)
-    if resumed:
-        go_on(trainer, run, accelerator, reporter)
-    trainer.fit()
+    with StopRequest() as stop:
+        trainer = Trainer(model, tasks, plan, config, run, accelerator, reporter, stop)
+        if resumed:
+            go_on(trainer, run, accelerator, reporter)
+        trainer.fit()
+        began = time.monotonic()
+        with reporter.progress("evaluating", len(tasks)) as display:
 
-    # Evaluation
-    began = time.monotonic()
-    with reporter.progress("evaluating", len(tasks)) as display:
+            def on_task(done: int) -> None:
+                if stop.signal:
+                    raise Interrupted(stop.signal, trainer.progress.step)
+                display.update(done)
 
-        def on_task(done: int) -> None:
-            if stop.signal:
-                raise Interrupted(stop.signal, trainer.progress.step)
-            display.update(done)
-
-        found = trainer.evaluate(("validation", "test"), on_task)
-    evaluation_seconds = time.monotonic() - began
-
-    # Results
+            found = trainer.evaluate(("validation", "test"), on_task)
+        evaluation_seconds = time.monotonic() - began
     if not accelerator.is_main_process:
         return DONE
+
+    # Results
     model.eval()
     cosines = row_cosines(start, model.task_embeddings.values)
     seconds = {
-        "data": data_seconds, "training": trainer.progress.seconds, "evaluation": evaluation_seconds,
-        "this_process": time.monotonic() - started,
+        "data": material.seconds, "training": trainer.progress.seconds, "evaluation": evaluation_seconds,
+        "this_process": material.seconds + time.monotonic() - started,
     }  # fmt: skip
     results = {
         **summarise(tasks, found, cosines),
@@ -234,8 +266,23 @@ def load_rows(
             on_task=lambda name: display.update(next(done), name),
         )
     for name, reason in skipped.items():
-        reporter.warn(f"left out {name}: {reason}")
+        reporter.warn(f"left out {name}: {shorten(reason)}")
+    notes = (
+        ("have rows from another source than their first", [task for task in tasks if task.origin["passed_over"]]),
+        ("lack a part that their source should have", [task for task in tasks if task.origin["missing"]]),
+    )
+    for note, concerned in notes:
+        if concerned:
+            reporter.line(
+                f"{len(concerned)} tasks {note} (see data.json): {shorten(', '.join(t.name for t in concerned))}"
+            )
     return tasks, skipped
+
+
+def shorten(text: str, most: int = 150) -> str:
+    """One line of at most so many characters; data.json and results.json keep the whole text."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 3] + "..."
 
 
 def make_model(config: TrainConfig, rows: Sequence[TaskRows]) -> ConditionalAdapterModel:
@@ -272,11 +319,11 @@ def describe_data(tasks: Sequence[TaskData], skipped: dict[str, str], model: Con
         "tasks": {
             task.name: {
                 "labels": list(task.labels),
-                **{split: rows.digest() for split, rows in task.splits.items()},
-                **task.origin,
+                "digests": {split: rows.digest() for split, rows in task.splits.items()},
             }
             for task in tasks
         },
+        "origins": {task.name: task.origin for task in tasks},
         "skipped": skipped,
         "encoder": model.base.to_dict(),
     }
@@ -416,6 +463,12 @@ def push(
         return NOT_PUSHED
     reporter.line(f"pushed to {config.push_to_hub}: {url}")
     return DONE
+
+
+def default_device_type() -> str:
+    """Say what torch computes on here: "cuda", "mps", ..., or "cpu" where there is no accelerator."""
+    found = torch.accelerator.current_accelerator() if hasattr(torch, "accelerator") else None  # torch 2.6 and later
+    return found.type if found is not None else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_name(device: torch.device) -> str:

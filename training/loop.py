@@ -57,16 +57,20 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM, for the loop to look at after a step; a second SIGINT stops at once."""
+    """Within ``with``, notes SIGINT and SIGTERM for the loop to look at after a step; a second SIGINT stops at once."""
 
     def __init__(self) -> None:
         self.signal = 0
+        self._before: dict[int, Any] = {}
 
-    def install(self) -> StopRequest:
-        """Begin to listen; for the main thread only."""
+    def __enter__(self) -> StopRequest:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+            self._before[number] = signal.signal(number, self._note)
         return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal == signal.SIGINT and number == signal.SIGINT:
@@ -144,10 +148,10 @@ class Trainer:
             while self.progress.step < steps:
                 started = time.monotonic()
                 batch = self.plan[self.progress.step]
-                loss, stop = self._step(batch)
-                self._unread.append((self.progress.step, loss))
+                self._unread.append((self.progress.step, self._step(batch)))
                 self.progress.step += 1
                 self.progress.examples += len(batch.rows)
+                stop = self._asked_to_stop()
                 done = self.progress.step
                 due = config.checkpoint_every and done % config.checkpoint_every == 0
                 if stop or due or done == steps or done % LOG_STEPS == 0:
@@ -175,8 +179,8 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
         self.progress = Progress(checkpoint.step, checkpoint.state["seconds"], checkpoint.state["examples"])
 
-    def _step(self, batch: Batch) -> tuple[Tensor, int]:
-        """One update; returns the loss over all processes, uncapped, and the signal that asks to stop (0: none)."""
+    def _step(self, batch: Batch) -> Tensor:
+        """One update; returns the loss over all processes, uncapped."""
         config, accelerator = self.config, self.accelerator
         world = accelerator.num_processes
         set_rates(
@@ -195,18 +199,27 @@ class Trainer:
         )
         labels = inputs.pop("labels")
         loss = F.cross_entropy(self.wrapped(**inputs).float(), labels) * share
-        level, stop = loss.detach(), self.stop.signal
-        if world > 1:  # the loss of the whole batch, and a stop that every process agrees on
-            both: Any = accelerator.reduce(
-                torch.stack([level, level.new_tensor(float(stop * world))]), reduction="mean"
-            )
-            level, stop = both[0], round(float(both[1]) / world)
+        level: Any = loss.detach()
+        if world > 1:
+            level = accelerator.reduce(level, reduction="mean")
         self.optimizer.zero_grad()
         accelerator.backward(cap_loss(loss, config.loss_cap, level))
         if config.clip_norm:
             accelerator.clip_grad_norm_(self.trained, config.clip_norm)
         self.optimizer.step()
-        return level, stop
+        return level
+
+    def _asked_to_stop(self) -> int:
+        """The signal that asks to stop after this step (0: none), the same on every process.
+
+        Several processes look only every so many steps: agreeing costs them a wait.
+        """
+        if self.accelerator.num_processes == 1:
+            return self.stop.signal
+        if self.progress.step % LOG_STEPS:
+            return 0
+        signals: Any = self.accelerator.gather(torch.tensor([self.stop.signal], device=self.accelerator.device))
+        return int(signals.max())
 
     def _write_losses(self, display: ProgressDisplay) -> None:
         """Fetch the losses since the last time, check that they are finite, write and show them."""
@@ -214,7 +227,7 @@ class Trainer:
             return
         values = torch.stack([loss for _, loss in self._unread]).tolist()
         lines = [
-            {"kind": "train", "step": step + 1, "task": self.tasks[self.plan[step].task].name, "loss": value}
+            {"kind": "train", "step": step + 1, "task": self.tasks[int(self.plan.tasks[step])].name, "loss": value}
             for (step, _), value in zip(self._unread, values, strict=True)
         ]
         self._unread = []

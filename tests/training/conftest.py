@@ -25,7 +25,6 @@ def train(tmp_path: Path) -> Iterator[Callable[..., int]]:
 
     from training.multitask import main
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     path = list(sys.path)
 
@@ -33,8 +32,6 @@ def train(tmp_path: Path) -> Iterator[Callable[..., int]]:
         return main([*SMALL, "--output-dir", str(folder), *flags])
 
     yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     sys.path[:] = path

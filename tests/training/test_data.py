@@ -87,7 +87,7 @@ def test_rows_are_cut_by_split_and_counted(tasks):
     assert {split: len(rows) for split, rows in task.splits.items()} == {"train": 3, "test": 2}
     assert task.available == {"train": 4, "test": 4}
     assert task.labels == ("no", "yes")
-    assert task.origin == {"source": "org/rows", "commit": "c0ffee"}
+    assert (task.origin["source"], task.origin["commit"]) == ("org/rows", "c0ffee")
 
 
 def test_a_split_with_hidden_labels_is_not_scored(tasks):

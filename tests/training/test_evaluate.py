@@ -9,6 +9,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, matthews
 from training.data import EncodedRows, TaskData
 from training.evaluate import count_predictions, evaluate_tasks, majority_accuracy, row_cosines, scores, summarise
 
+ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
+
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_scores_agree_with_scikit_learn(pairs):
@@ -54,8 +56,8 @@ def test_cosines_of_rows():
 def test_missing_splits_are_left_out_of_the_means():
     both = {"train": rows_with_answers(9), "validation": rows_with_answers(8, 1), "test": rows_with_answers(7, 2)}
     tasks = [
-        TaskData("x/both", ("a", "b", "c"), both, dict.fromkeys(both, 10), {"source": "x"}),
-        TaskData("x/bare", ("a", "b", "c"), {"train": both["train"]}, {"train": 9}, {"source": "x"}),
+        TaskData("x/both", ("a", "b", "c"), both, dict.fromkeys(both, 10), ORIGIN),
+        TaskData("x/bare", ("a", "b", "c"), {"train": both["train"]}, {"train": 9}, ORIGIN),
     ]
     model = LookUp()
     options = {"batch_size": 4, "pad": 9, "accelerator": Accelerator(cpu=True)}

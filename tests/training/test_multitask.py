@@ -204,7 +204,7 @@ def test_other_rows_than_at_the_start_are_refused(train, tmp_path, capsys):
     run = tmp_path / "runs" / "multitask-1"
     (run / "results.json").unlink()
     facts = json.loads((run / "data.json").read_text())
-    facts["tasks"]["demo/feelings"]["train"] = "0" * 16
+    facts["tasks"]["demo/feelings"]["digests"]["train"] = "0" * 16
     (run / "data.json").write_text(json.dumps(facts))
     assert train("--steps", "2", "--resume", str(run)) == 1
     assert "1 tasks have other rows or labels than when it was started, or are missing: demo/feelings" in (
@@ -270,11 +270,12 @@ def test_tasks_that_fail_to_load(train, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(data, "load_dataset", load)
     assert train("--steps", "2") == 1
     assert "  demo/feelings: ConnectionError: no route to the source" in capsys.readouterr().out.splitlines()
+    assert not (tmp_path / "runs").exists()  # nothing was started
     assert train("--steps", "2", "--skip-unavailable") == 0
     output = capsys.readouterr().out
     assert "left out demo/feelings: ConnectionError" in output
     assert "1 tasks (1 left out)" in output
-    results = json.loads((tmp_path / "runs" / "multitask-2" / "results.json").read_text())
+    results = json.loads((tmp_path / "runs" / "multitask-1" / "results.json").read_text())
     assert list(results["skipped"]) == ["demo/feelings"]
 
 
