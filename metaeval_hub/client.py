@@ -1,17 +1,61 @@
-"""The one file that talks to the Hub: fetch a snapshot, push a folder in one commit."""
+"""The one file that talks to the Hub: fetch a snapshot, push a folder in one commit.
+
+The client library leaves much to its callers (measured with huggingface_hub 0.36): a download that is cut off is not
+tried again, nor is a request answered with 429, ``Retry-After`` is not read, and a commit whose answer was lost may
+have been made. Here each of these is tried again, a few times, and an error that remains says what failed and why.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from time import sleep
+from typing import Literal, TypeVar
 
-from huggingface_hub import CommitInfo, HfApi, snapshot_download
+import requests
+from huggingface_hub import (
+    CommitInfo,
+    CommitOperationAdd,
+    CommitOperationDelete,
+    DatasetInfo,
+    HfApi,
+    ModelInfo,
+    SpaceInfo,
+    snapshot_download,
+)
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import HFValidationError, validate_repo_id
+from urllib3.exceptions import NewConnectionError
 
 logger = logging.getLogger(__name__)
 RepoType = Literal["model", "dataset", "space"]
+T = TypeVar("T")
+
+WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt, unless the Hub names others
+MAX_WAIT = 120.0  # seconds; a Hub that asks for more is left alone
+MAX_FETCH_BYTES = 16 * 2**30
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NEVER_SENT = ("**/.git/**", "**/.cache/huggingface/**", "**/__pycache__/**", "**/.DS_Store")
+
+
+class HubError(OSError):
+    """A call to the Hub failed for good; the message says which, for which repository, and why."""
+
+
+class ConflictError(HubError):
+    """Someone else has pushed since the commit that a push was to follow."""
 
 
 def looks_like_repo_id(name: str) -> bool:
@@ -23,6 +67,9 @@ def looks_like_repo_id(name: str) -> bool:
     return True
 
 
+# --- read ---
+
+
 def fetch(
     repo_id: str,
     *,
@@ -30,21 +77,79 @@ def fetch(
     allow_patterns: Sequence[str],
     repo_type: RepoType = "model",
     token: str | bool | None = None,
+    check_names: Callable[[list[str]], None] | None = None,
+    max_bytes: int = MAX_FETCH_BYTES,
 ) -> Path:
     """Download the files that match ``allow_patterns`` at one commit, into the Hub cache.
+
+    Where the Hub cannot be reached, the copy in the cache is used if there is one, and a warning says so.
+
+    Args:
+        repo_id: "org/name".
+        revision: branch, tag or commit.
+        allow_patterns: of the files to download.
+        repo_type: "model", "dataset" or "space".
+        token: for private repositories.
+        check_names: called with the names of all files in the repository, before any is downloaded.
+        max_bytes: of the files to download together.
 
     Returns:
         The snapshot's folder; its name is the commit's full id.
 
     Raises:
-        huggingface_hub.errors.RepositoryNotFoundError: the repository does not exist, or not for this token.
-        huggingface_hub.errors.RevisionNotFoundError: the revision does not exist.
-        huggingface_hub.errors.LocalEntryNotFoundError: the Hub cannot be reached and nothing is cached.
+        HubError: the repository or revision does not exist, or not for this token; more than ``max_bytes`` are to be
+            downloaded; or the Hub does not answer and nothing is in the cache.
     """
-    folder = snapshot_download(
-        repo_id, repo_type=repo_type, revision=revision, allow_patterns=list(allow_patterns), token=token
-    )
-    return Path(folder)
+
+    def download() -> Path:
+        try:
+            info = _info(api, repo_id, repo_type, revision)
+        except requests.ConnectionError as error:
+            if _is_unreachable(error) and (cached := from_cache(error)):
+                return cached
+            raise
+        files = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
+        if check_names is not None:
+            check_names(sorted(files))
+        chosen = {name: size for name, size in files.items() if any(fnmatch(name, each) for each in allow_patterns)}
+        if sum(chosen.values()) > max_bytes:
+            largest = max(chosen, key=lambda name: chosen[name])
+            raise HubError(
+                f"{repo_id}: {len(chosen)} files of {sum(chosen.values()):,} bytes together ({largest} the largest) "
+                f"are more than the {max_bytes:,} bytes that are fetched"
+            )
+        folder = Path(
+            snapshot_download(
+                repo_id, repo_type=repo_type, revision=revision, allow_patterns=list(allow_patterns), token=token
+            )
+        )
+        # an answer that fails makes the library return what it has of an earlier commit, or of half a download
+        if folder.name != info.sha or not all((folder / name).is_file() for name in chosen):
+            raise _IncompleteError(f"{folder.name} was received in part, or is not {info.sha}")
+        return folder
+
+    def from_cache(error: Exception) -> Path | None:
+        try:
+            cached = snapshot_download(
+                repo_id, repo_type=repo_type, revision=revision, token=token, local_files_only=True
+            )
+        except LocalEntryNotFoundError:
+            return None
+        logger.warning("%s: the Hub does not answer, the cache's copy of %s is used (%s)", repo_id, cached, error)
+        return Path(cached)
+
+    api = HfApi(token=token)
+    try:
+        return _retry(download, "downloading", repo_id)
+    except HubError as error:
+        cause = error.__cause__
+        silent = cause is not None and (_may_pass(cause) or isinstance(cause, OfflineModeIsEnabled))
+        if silent and (copy := from_cache(error)):
+            return copy
+        raise
+
+
+# --- write ---
 
 
 def push_folder(
@@ -56,8 +161,13 @@ def push_folder(
     revision: str | None = None,
     message: str,
     token: str | bool | None = None,
+    remove: Sequence[str] = (),
+    parent_commit: str | None = None,
 ) -> CommitInfo:
     """Create the repository if needed and send a folder in one commit; unchanged files are not sent again.
+
+    The commit follows the one that the files were compared with, so that it never mixes two pushes: of two at a time
+    the later one starts anew from the earlier one's commit, or gives up where ``parent_commit`` was given.
 
     Args:
         folder: what to send, with its README.md.
@@ -67,19 +177,192 @@ def push_folder(
         revision: a branch; it is made if it does not exist.
         message: summary line of the commit.
         token: with write access; the one logged in by default.
+        remove: patterns of files in the repository that go, in the same commit, where the folder has none of that
+            name.
+        parent_commit: full id of the commit that must be the branch's last.
 
     Returns:
-        The commit: ``oid``, ``commit_url``.
+        The commit: ``oid``, ``commit_url``. It is the branch's last commit where nothing has changed.
 
     Raises:
-        huggingface_hub.errors.HfHubHTTPError: the Hub refused, with its reason (no write access, say).
+        ConflictError: ``parent_commit`` is not the branch's last commit, or no longer.
+        HubError: the Hub refused (no write access, say), or does not answer.
+        ValueError: the card's metadata is not valid.
     """
-    api = HfApi(token=token)
-    api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True)
+    api, folder = HfApi(token=token), Path(folder)
+    files = dict(_files(folder))
+    _retry(lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True), "creating", repo_id)
     if revision is not None:
-        api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True)
-    commit = api.upload_folder(
-        folder_path=folder, repo_id=repo_id, repo_type=repo_type, revision=revision, commit_message=message
-    )
-    logger.info("pushed %s to %s at %s", folder, repo_id, commit.oid)
-    return commit
+        _retry(
+            lambda: api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True),
+            f"making the branch {revision} of",
+            repo_id,
+        )
+    tried: list[str] = []  # the commits that attempts were to follow
+
+    def commit() -> CommitInfo:
+        info = _info(api, repo_id, repo_type, revision)
+        remote = {sibling.rfilename: sibling for sibling in info.siblings or []}
+        stale = sorted(
+            name for name in remote.keys() - files.keys() if any(fnmatch(name, pattern) for pattern in remove)
+        )
+        head = str(info.sha)
+        # an earlier attempt whose answer was lost has made the commit if all is as it should be
+        if tried and head not in tried and not stale and _same(files, remote):
+            url = api.endpoint + ("" if repo_type == "model" else f"/{repo_type}s")
+            return CommitInfo(f"{url}/{repo_id}/commit/{head}", commit_message=message, commit_description="", oid=head)
+        if parent_commit is not None and head != parent_commit:
+            raise ConflictError(
+                f"pushing to {repo_id} was to follow {parent_commit}, and the last commit is {head}: someone else has "
+                "pushed; fetch that, and push again on top of it"
+            )
+        tried.append(head)
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()
+        ]
+        operations += [CommitOperationDelete(path_in_repo=name) for name in stale]
+        return api.create_commit(
+            repo_id,
+            operations,
+            repo_type=repo_type,
+            revision=revision,
+            commit_message=message,
+            parent_commit=head,
+        )
+
+    made = _retry(commit, "pushing to", repo_id, conflicts=True)
+    logger.info("pushed %s to %s at %s", folder, repo_id, made.oid)
+    return made
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder")
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not any(fnmatch(f"/{name}", pattern) for pattern in _NEVER_SENT):
+            yield name, path
+
+
+def _same(files: dict[str, Path], remote: dict[str, RepoSibling]) -> bool:
+    """Tell whether the repository has all the files, with the same content, by size and digest."""
+    for name, path in files.items():
+        found = remote.get(name)
+        if found is None or found.size != path.stat().st_size:
+            return False
+        if found.lfs is not None:
+            if found.lfs.sha256 != _digest(path, "sha256"):
+                return False
+        elif found.blob_id != _digest(path, "sha1", f"blob {found.size}\0".encode()):  # as git counts
+            return False
+    return True
+
+
+def _digest(path: Path, kind: str, start: bytes = b"") -> str:
+    digest = hashlib.new(kind, start, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+# --- attempts ---
+
+
+class _IncompleteError(Exception):
+    """A download that ended without an error and without all the files."""
+
+
+def _info(api: HfApi, repo_id: str, repo_type: RepoType, revision: str | None) -> ModelInfo | DatasetInfo | SpaceInfo:
+    return api.repo_info(repo_id, repo_type=repo_type, revision=revision, files_metadata=True)
+
+
+def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool = False) -> T:
+    """Call, again after a wait where the failure may pass.
+
+    Args:
+        call: what to do; done anew from its start.
+        doing: what an error says was being done.
+        repo_id: the repository.
+        conflicts: whether a refusal because of another's commit is such a failure.
+
+    Raises:
+        HubError: it failed for good; the last error is its cause.
+    """
+    for attempt, wait in enumerate((*WAITS, None), start=1):
+        try:
+            return call()
+        except (requests.RequestException, OSError, RuntimeError, _IncompleteError) as error:
+            root = _root(error)
+            if isinstance(error, HubError) or not isinstance(root, (OSError, _IncompleteError)):
+                raise
+            asked = _retry_after(root)
+            if not _may_pass(root) and not (conflicts and _status(root) == 412):
+                raise HubError(f"{doing} {repo_id} failed: {_reason(root)}") from root
+            if wait is None:
+                raise HubError(f"{doing} {repo_id} failed {attempt} times; the last: {_reason(root)}") from root
+            if asked is not None and asked > MAX_WAIT:
+                raise HubError(
+                    f"{doing} {repo_id} failed: {_reason(root)}; the Hub asks to wait {asked:.0f} seconds"
+                ) from root
+            logger.info("%s %s: %s; attempt %d follows", doing, repo_id, _reason(root), attempt + 1)
+            sleep(wait if asked is None else asked)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the failure that a library's error was made from."""
+    wrapped = isinstance(error, LocalEntryNotFoundError) or not isinstance(error, requests.RequestException)
+    return _root(error.__cause__) if wrapped and error.__cause__ is not None else error
+
+
+def _status(error: BaseException) -> int | None:
+    response = getattr(error, "response", None)
+    return None if response is None else int(response.status_code)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Tell whether the same call may succeed a little later."""
+    if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError, OfflineModeIsEnabled)):
+        return False
+    broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _IncompleteError)
+    # the library checks the size of what it downloads, and raises a plain OSError
+    cut_off = isinstance(error, broken) or "Consistency check failed" in str(error)
+    return cut_off or _status(error) in _TRANSIENT
+
+
+def _is_unreachable(error: requests.ConnectionError) -> bool:
+    """Tell whether no connection came about: no network, no such host, or nobody listens."""
+    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Return the seconds that the Hub asks to wait, which it gives as a number or as a date."""
+    response = getattr(error, "response", None)
+    written = "" if response is None else response.headers.get("Retry-After", "")
+    try:
+        return max(0.0, float(written))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(written) - datetime.now(timezone.utc)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    status = _status(error)
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, GatedRepoError):
+        return f"its owner asks for conditions to be accepted on the Hub first ({said})"
+    if isinstance(error, RepositoryNotFoundError):
+        return f"there is no such repository, or the token may not see it ({said})"
+    if isinstance(error, RevisionNotFoundError):
+        return f"there is no such branch, tag or commit ({said})"
+    if status == 401:
+        return f"the token is not valid, or there is none ({said})"
+    if status == 403:
+        return f"the token has no right to it ({said})"
+    if isinstance(error, OfflineModeIsEnabled):
+        return "the Hub is switched off here (HF_HUB_OFFLINE)"
+    return f"{type(error).__name__}: {said}"

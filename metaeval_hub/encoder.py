@@ -24,7 +24,15 @@ from transformers import MODEL_MAPPING, AutoConfig, BertConfig, BertModel, PreTr
 from transformers.modeling_utils import no_init_weights
 
 from metaeval_hub.client import fetch, looks_like_repo_id
-from metaeval_hub.gate import UnsafeRepositoryError, check_tensor, find_weights, naming, read_header, shown
+from metaeval_hub.gate import (
+    UnsafeRepositoryError,
+    check_file_names,
+    check_tensor,
+    find_weights,
+    naming,
+    read_header,
+    shown,
+)
 from metaeval_hub.gate_encoder import read_encoder_config, read_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -208,6 +216,12 @@ def quiet(name: str) -> Iterator[None]:
         logger.removeFilter(only_errors)
 
 
+def all_finite(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor holds neither NaN nor an infinity."""
+    # either of them shows in the sum, which costs a fifth; a sum may also overflow
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+
+
 def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of all weights, with their names, types and shapes, in the order of the names."""
     digest = hashlib.sha256()
@@ -269,7 +283,11 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
 
 
 def _find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
-    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token)
+    def check_names(names: list[str]) -> None:
+        with naming(name):
+            check_file_names((each for each in names if "/" not in each), code=False)
+
+    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token, check_names=check_names)
     return _find(folder, "hub", name, folder.name)
 
 
@@ -340,7 +358,7 @@ def _fill(module: Any, weights: dict[str, tuple[Path, str]]) -> None:
                 tensor = file.get_tensor(stored)
                 check_tensor(path.name, stored, ("F32", tuple(tensor.shape)), tuple(state[name].shape))
                 state[name].copy_(tensor)
-                if not torch.isfinite(state[name]).all():
+                if not all_finite(state[name]):
                     raise UnsafeRepositoryError(f"{path.name}: {stored} holds values that are not finite")
 
 

@@ -38,7 +38,7 @@ from metaeval_hub.encoder import (
 )
 from metaeval_hub.export import export_adapter
 from metaeval_hub.fewshot import fit_task
-from metaeval_hub.gate import UnsafeRepositoryError, naming
+from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming
 from metaeval_hub.heads import TaskHeads, check_classes
 
 ADAPTER_NAME = "metaeval"
@@ -430,12 +430,20 @@ class ConditionalAdapterModel(nn.Module):
         Raises:
             ValueError: ``name`` is neither, or the encoder found is not the one the model was trained on.
             UnsafeRepositoryError: a file is missing, not of the expected form, or asks for code to be run.
+            HubError: the Hub could not be read.
         """
         folder = Path(name).expanduser()
         if not folder.is_dir():
             if isinstance(name, Path) or not looks_like_repo_id(name):
                 raise ValueError(f"{str(name)!r} is neither a folder nor a Hub id")
-            folder = fetch(name, revision=revision, allow_patterns=store.MODEL_FILES, token=token)
+            with naming(name):
+                folder = fetch(
+                    name,
+                    revision=revision,
+                    allow_patterns=store.MODEL_FILES,
+                    token=token,
+                    check_names=check_file_names,
+                )
         with naming(str(name)):
             record = store.read_record(folder)
             tokenizer = load_tokenizer(folder / store.TOKENIZER_FOLDER)
@@ -472,8 +480,9 @@ class ConditionalAdapterModel(nn.Module):
         message: str = "Upload conditional adapter model",
         include_base: bool | None = None,
         results: Mapping[str, Mapping[str, float | None]] | None = None,
+        parent_commit: str | None = None,
     ) -> str:
-        """Save the model and send it to the Hub in one commit.
+        """Save the model and send it to the Hub in one commit; files of an earlier model there go in the same one.
 
         Args:
             repo_id: "org/name"; made if it does not exist.
@@ -483,16 +492,27 @@ class ConditionalAdapterModel(nn.Module):
             message: summary of the commit.
             include_base: see ``save_pretrained``.
             results: see ``save_pretrained``.
+            parent_commit: full id of the commit that must be the branch's last, so that nobody's push is lost.
 
         Returns:
             The address of the commit.
 
         Raises:
-            huggingface_hub.errors.HfHubHTTPError: the Hub refused, with its reason.
+            ConflictError: ``parent_commit`` is not the branch's last commit.
+            HubError: the Hub refused, with its reason, or does not answer.
         """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, include_base=include_base, results=results)
-            commit = push_folder(folder, repo_id, private=private, revision=revision, message=message, token=token)
+            commit = push_folder(
+                folder,
+                repo_id,
+                private=private,
+                revision=revision,
+                message=message,
+                token=token,
+                remove=store.OWN_FILES,
+                parent_commit=parent_commit,
+            )
         return commit.commit_url
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from metaeval_hub.client import looks_like_repo_id
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.encoder import BaseEncoder
+from metaeval_hub.encoder import BaseEncoder, all_finite
 from metaeval_hub.gate import (
     UnsafeRepositoryError,
     check_file_names,
@@ -261,7 +261,7 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in expected}
     for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
+        if not all_finite(tensor):
             raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not finite")
     return tensors
 
