@@ -12,21 +12,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
+CACHED_WORDS = 1 << 15  # hashed at a time, so that intermediate values stay in the processor's cache
 
 
 def mix(values: Hashes) -> Hashes:
     """Spread the bits of each value (the finaliser of splitmix64), (N,) to (N,); a bijection."""
-    with np.errstate(over="ignore"):
-        values = values + np.uint64(0x9E3779B97F4A7C15)
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    spare = np.empty_like(values)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= np.right_shift(values, np.uint64(shift), out=spare)
+        values *= np.uint64(factor)
+    values ^= np.right_shift(values, np.uint64(31), out=spare)
+    return values
 
 
 def combine(first: Hashes, second: Hashes) -> Hashes:
     """Hash of ordered pairs, (N,) and (N,) to (N,)."""
-    with np.errstate(over="ignore"):
-        return mix(first * np.uint64(3) + second)
+    return mix(first * np.uint64(3) + second)
 
 
 def text_hashes(texts: pa.Array | pa.ChunkedArray, seed: int = 0) -> Hashes:
@@ -53,17 +55,39 @@ def text_hashes(texts: pa.Array | pa.ChunkedArray, seed: int = 0) -> Hashes:
 def _hash_slices(data: NDArray[np.uint8], offsets: NDArray[np.int64], seed: int) -> Hashes:
     """Hash of ``data[offsets[i]:offsets[i + 1]]`` for each i, (N,); ``data`` ends with 8 bytes of zeros."""
     lengths = np.diff(offsets)
-    words = -(-lengths // 8)
-    firsts = np.cumsum(words) - words  # number of each text's first word among all words
-    text_of = np.repeat(np.arange(len(lengths)), words)  # (W,), W words in all
-    position = np.arange(len(text_of)) - firsts[text_of]
-    word_at = np.ndarray(len(data) - 7, "<u8", data, strides=(1,))  # the word at every byte, aligned or not
-    values = word_at[offsets[:-1][text_of] + 8 * position].astype(np.uint64)
-    beyond = np.clip(8 * (position + 1) - lengths[text_of], 0, 7).astype(np.uint64)  # bytes of the word past the end
-    values &= np.uint64(0xFFFFFFFFFFFFFFFF) >> (beyond * np.uint64(8))
-    values = mix(values ^ mix(position.astype(np.uint64) + np.uint64(seed)))
     sums = np.zeros(len(lengths), np.uint64)
-    held = words > 0
-    if held.any():
-        sums[held] = np.add.reduceat(values, firsts[held])
+    held = np.flatnonzero(lengths)  # texts that have a word at all
+    words = -(-lengths[held] // 8)
+    ends = np.cumsum(words)
+    longest = int(words.max(initial=0))
+    of_position = mix(np.arange(longest, dtype=np.uint64) + np.uint64(seed))
+    start = 0
+    while start < len(held):  # as many texts as have words for the processor's cache, one at least
+        done = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, done + CACHED_WORDS, side="right")))
+        chosen = held[start:stop]
+        sums[chosen] = _sum_words(data, offsets[chosen], lengths[chosen], words[start:stop], of_position)
+        start = stop
     return mix(sums ^ mix(lengths.astype(np.uint64) ^ np.uint64(seed)))
+
+
+def _sum_words(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    words: NDArray[np.int64],
+    of_position: Hashes,
+) -> Hashes:
+    """Sum over the words of each of n texts, none of them empty, of the mix of word and position, (n,)."""
+    lasts = np.cumsum(words) - 1  # number of each text's last word, among the words of all
+    firsts = lasts - words + 1
+    position = np.arange(int(words.sum()))
+    address = position * 8
+    position -= np.repeat(firsts, words)
+    address += np.repeat(starts - 8 * firsts, words)
+    word_at = np.ndarray(len(data) - 7, "<u8", data, strides=(1,))  # the word at every byte, aligned or not
+    values = word_at[address].astype(np.uint64, copy=False)
+    beyond = (8 * words - lengths).astype(np.uint64)  # bytes of the last word that are not the text's
+    values[lasts] &= np.uint64(0xFFFFFFFFFFFFFFFF) >> (beyond * np.uint64(8))
+    values ^= of_position[position]
+    return np.add.reduceat(mix(values), firsts)

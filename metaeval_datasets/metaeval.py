@@ -155,18 +155,22 @@ class MetaEval(datasets.ArrowBasedBuilder):
     def _generate_tables(self, parts: list[Shard], split: str) -> Iterator[tuple[tuple[int, int], pyarrow.Table]]:
         derived = bool(self._rule.derived) and self._rule.official[split] == "train"
         counts = Counts()
-        yield from split_tables(
-            self._opened, list(parts), split, self._assignment if derived else None, counts, self.token
-        )
+        assignment = self._assignment if derived else None
+        aside = self._tally.folder if self._tally is not None else None
+        yield from split_tables(self._opened, list(parts), split, assignment, counts, self.token, aside)
         if not derived and self._tally is not None:
             self._tally.add(self._rule.official[split], counts)
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
         self._prepared = True
         self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
-        with Tally() as self._tally:
-            super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
-            counted = self._tally.sums()
+        with Tally() as tally:
+            self._tally = tally
+            try:
+                super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+            finally:
+                self._tally = None
+            counted = tally.sums()
         if self._rule.derived:
             counted["train"] = self._assignment.counts
         for name in self._opened.pieces:

@@ -1,25 +1,27 @@
 """The way of a task's rows from an opened source to its splits, a batch at a time, and the count of what was lost.
 
-Where no split is derived, every official split is read once. Where one is, the official train split is read once
-more beforehand: that pass keeps 8 bytes for each row (16 with row groups), and leaves one byte for each, the split it
-goes to. No pass holds more than a batch of texts.
+Where no split is derived, every official split is read once. Where one is, the official train split is read twice.
+The first pass keeps 8 bytes for each row (16 with row groups), and leaves one byte for each, the split it goes to; the
+second hands on the rows of train and sets the others aside on disk. No pass holds more than a batch of texts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metaeval_datasets.cast import GROUP, cast_table, rows_per_source_row
-from metaeval_datasets.hashing import combine, mix
-from metaeval_datasets.schema import LABEL, check_rows, to_schema
-from metaeval_datasets.sources import Opened, Piece, Token, read_piece
-from metaeval_datasets.spec import TaskSpec
+from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_source_row
+from metaeval_datasets.hashing import Hashes, combine, mix
+from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
+from metaeval_datasets.sources import BATCH_ROWS, Opened, Piece, Token, read_piece
+from metaeval_datasets.spec import Alone, TaskSpec
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, cut, split_rule
 
 DUPLICATE = "same texts and label as an earlier row"
@@ -87,20 +89,43 @@ def shards(opened: Opened, official: str) -> list[Shard]:
 
 def assign(opened: Opened, rule: Rule, token: Token = None) -> Assignment:
     """Read the official train split and choose the rows of the derived splits."""
-    counts, codes, contents, groups = Counts(), [], [], []
-    for shard in shards(opened, "train"):
-        for table, usable in _checked(opened, shard, counts, token):
-            codes.append(np.where(usable, 0, DROPPED).astype(np.uint8))
-            kept = table.filter(pa.array(usable))
-            contents.append(content_hashes(kept, opened.spec))
-            if GROUP in kept.column_names:
-                groups.append(kept[GROUP].to_numpy())
-    if not contents:
-        return Assignment(np.empty(0, np.uint8), rule.derived, counts)
-    all_codes = np.concatenate(codes)
-    all_groups = np.concatenate(groups) if groups else None
-    all_codes[all_codes != DROPPED] = cut(np.concatenate(contents), all_groups, rule.derived)
-    return Assignment(all_codes, rule.derived, counts)
+    # note: one file after the other; four at a time halve the time on idle cores and double the memory.
+    passes = [_first_pass(opened, shard, token) for shard in shards(opened, "train")]
+    counts = Counts()
+    for entry in passes:
+        counts.add(entry.counts)
+    codes = np.concatenate([entry.codes for entry in passes])
+    contents = np.concatenate([entry.contents for entry in passes])
+    groups = None if passes[0].groups is None else np.concatenate([entry.groups for entry in passes])
+    codes[codes != DROPPED] = cut(contents, groups, rule.derived)
+    return Assignment(codes, rule.derived, counts)
+
+
+@dataclass(frozen=True)
+class _FirstPass:
+    """Of a shard with N cast rows, M of them usable: codes (N,), contents (M,), groups (M,) or None, and counts."""
+
+    codes: NDArray[np.uint8]
+    contents: Hashes
+    groups: Hashes | None
+    counts: Counts
+
+
+def _first_pass(opened: Opened, shard: Shard, token: Token) -> _FirstPass:
+    counts = Counts()
+    codes: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
+    contents: list[Hashes] = [np.empty(0, np.uint64)]
+    groups: list[Hashes] = [np.empty(0, np.uint64)]
+    for table, usable in _checked(opened, shard, counts, token):
+        codes.append(np.where(usable, 0, DROPPED).astype(np.uint8))
+        kept = _only(table, usable)
+        contents.append(content_hashes(kept, opened.spec))
+        if GROUP in kept.column_names:
+            groups.append(kept[GROUP].to_numpy())
+    grouped = not isinstance(row_groups(opened.spec, opened.source), Alone)
+    return _FirstPass(
+        np.concatenate(codes), np.concatenate(contents), np.concatenate(groups) if grouped else None, counts
+    )
 
 
 def split_tables(
@@ -110,6 +135,7 @@ def split_tables(
     assignment: Assignment | None,
     counts: Counts,
     token: Token = None,
+    aside: Path | None = None,
 ) -> Iterator[tuple[tuple[int, int], pa.Table]]:
     """The rows of one split of ours, cast to the schema.
 
@@ -120,18 +146,32 @@ def split_tables(
         assignment: for rows of an official train split that something is derived from; it was counted before.
         counts: filled as rows are read, where there is no assignment.
         token: for remote files.
+        aside: folder where reading train leaves the rows of derived splits, for them to be found there later
+            instead of in the source; None reads the source for each.
 
     Yields:
         (number of the shard, number of the batch) and a table that is not empty.
     """
     for number, shard in enumerate(parts):
         if assignment is None:
-            masked = _checked(opened, shard, counts, token)
+            tables = _usable(opened, shard, counts, token)
+        elif aside is not None and _file_aside(aside, split, shard).exists():
+            tables = _set_aside(_file_aside(aside, split, shard))
         else:
-            masked = _assigned(opened, shard, split, assignment, token)
-        for batch, (table, mask) in enumerate(masked):
-            if mask.any():
-                yield (number, batch), to_schema(table.filter(pa.array(mask)), opened.spec)
+            tables = _assigned(opened, shard, split, assignment, token, aside if split == "train" else None)
+        for batch, table in enumerate(tables):
+            if len(table):
+                yield (number, batch), table
+
+
+def _only(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
+    return table if mask.all() else table.filter(pa.array(mask))
+
+
+def _usable(opened: Opened, shard: Shard, counts: Counts, token: Token) -> Iterator[pa.Table]:
+    """The usable rows of a shard, in the schema."""
+    for table, usable in _checked(opened, shard, counts, token):
+        yield to_schema(_only(table, usable), opened.spec)
 
 
 def _checked(
@@ -152,7 +192,7 @@ def _checked(
 def _without_repeats(
     table: pa.Table, usable: NDArray[np.bool_], spec: TaskSpec, seen: Seen, dropped: Counter[str]
 ) -> NDArray[np.bool_]:
-    kept = table.filter(pa.array(usable))
+    kept = _only(table, usable)
     first = seen.first(combine(content_hashes(kept, spec), mix(kept[LABEL].to_numpy().astype(np.uint64))))
     if repeats := int(np.count_nonzero(~first)):
         dropped[DUPLICATE] += repeats
@@ -162,14 +202,35 @@ def _without_repeats(
 
 
 def _assigned(
-    opened: Opened, shard: Shard, split: str, assignment: Assignment, token: Token
-) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
-    """Cast batches of a shard, and which of their rows were assigned to a split."""
+    opened: Opened, shard: Shard, split: str, assignment: Assignment, token: Token, aside: Path | None
+) -> Iterator[pa.Table]:
+    """The rows of a shard that were assigned to a split, in the schema; those of derived splits go to ``aside``."""
     at = shard.first_row * rows_per_source_row(opened.source)
     code = assignment.code(split)
-    for table in _cast_batches(opened, shard, token):
-        yield table, assignment.codes[at : at + len(table)] == code
-        at += len(table)
+    with ExitStack() as stack:
+        writers = {}
+        paths = {} if aside is None else {name: _file_aside(aside, name, shard) for name in assignment.derived}
+        for name, path in paths.items():
+            sink = stack.enter_context(pa.OSFile(str(path), "wb"))
+            schema = features(opened.spec).arrow_schema
+            writers[assignment.code(name)] = stack.enter_context(pa.ipc.new_file(sink, schema))
+        for table in _cast_batches(opened, shard, token):
+            codes = assignment.codes[at : at + len(table)]
+            at += len(table)
+            for other, writer in writers.items():
+                writer.write_table(to_schema(_only(table, codes == other), opened.spec))
+            yield to_schema(_only(table, codes == code), opened.spec)
+
+
+def _file_aside(aside: Path, split: str, shard: Shard) -> Path:
+    return aside / f"{split}-{shard.first_row}.arrow"
+
+
+def _set_aside(path: Path) -> Iterator[pa.Table]:
+    with pa.memory_map(str(path)) as source:
+        rows = pa.ipc.open_file(source).read_all()
+        for start in range(0, len(rows), BATCH_ROWS):
+            yield rows.slice(start, BATCH_ROWS).combine_chunks()
 
 
 def _cast_batches(opened: Opened, shard: Shard, token: Token) -> Iterator[pa.Table]:

@@ -383,8 +383,8 @@ def _count(repo: str, commit: str, paths: Sequence[str], access: Access) -> int 
 def _opened_file(piece: Piece, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
     """A file to read from; ``footer`` where only its end will be."""
     if not piece.remote:
-        with open(piece.path, "rb") as file:
-            yield file
+        with pa.OSFile(piece.path, "rb") as file:
+            yield cast("BinaryIO", file)
         return
     options = {"cache_type": "none"} if footer else {}
     remote = _ask(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))

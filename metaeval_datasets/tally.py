@@ -1,8 +1,9 @@
-"""Counts that come back from the processes that prepare a split, through files in a temporary folder."""
+"""A temporary folder for preparing a task: counts that come back from several processes, rows that are set aside."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import uuid
 from collections import Counter, defaultdict
@@ -15,26 +16,24 @@ class Tally:
     """Sums counts by name for the length of a with block; what another process adds to a copy of it is found here."""
 
     def __init__(self) -> None:
-        self._folder = ""
+        self.folder = Path()
 
     def __enter__(self) -> Tally:
-        self._folder = tempfile.mkdtemp(prefix="metaeval-")
+        self.folder = Path(tempfile.mkdtemp(prefix="metaeval-"))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for path in Path(self._folder).iterdir():
-            path.unlink()
-        Path(self._folder).rmdir()
+        shutil.rmtree(self.folder)
 
     def add(self, name: str, counts: Counts) -> None:
         """Add counts under a name."""
         entry = {"name": name, "read": counts.read, "dropped": dict(counts.dropped)}
-        (Path(self._folder) / f"{uuid.uuid4().hex}.json").write_text(json.dumps(entry), encoding="utf-8")
+        (self.folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(entry), encoding="utf-8")
 
     def sums(self) -> dict[str, Counts]:
         """What was added so far, by name; zero for other names."""
         sums: dict[str, Counts] = defaultdict(Counts)
-        for path in Path(self._folder).iterdir():
+        for path in self.folder.glob("*.json"):
             entry = json.loads(path.read_text(encoding="utf-8"))
             sums[entry["name"]].add(Counts(entry["read"], Counter(entry["dropped"])))
         return sums
