@@ -210,7 +210,8 @@ def push_folder(
         # an earlier attempt whose answer was lost has made the commit if all is as it should be
         if tried and head not in tried and not stale and _same(files, remote):
             url = api.endpoint + ("" if repo_type == "model" else f"/{repo_type}s")
-            return CommitInfo(f"{url}/{repo_id}/commit/{head}", commit_message=message, commit_description="", oid=head)
+            address = f"{url}/{repo_id}/commit/{head}"
+            return CommitInfo(commit_url=address, commit_message=message, commit_description="", oid=head)
         if parent_commit is not None and head != parent_commit:
             raise ConflictError(
                 f"pushing to {repo_id} was to follow {parent_commit}, and the last commit is {head}: someone else has "
