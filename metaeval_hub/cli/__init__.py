@@ -10,9 +10,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from metaeval_hub.cli import predict, tasks
+from metaeval_hub.cli import overlap, predict, tasks
 
-COMMANDS = (tasks, predict)
+COMMANDS = (tasks, overlap, predict)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -75,6 +76,59 @@ def draw_map(
     plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
     plot.spines[["top", "right"]].set_visible(False)
     plot.legend(title="task type", fontsize=8, title_fontsize=8, loc="best", framealpha=0.9)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=160)
+    return path
+
+
+def draw_shares(
+    shares: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    path: Path | str,
+    *,
+    title: str,
+    axes: tuple[str, str],
+    label: str,
+) -> Path:
+    """Draw a matrix of shares as a heat map with a logarithmic scale, since what matters spans 0.1 % to 100 %.
+
+    Args:
+        shares: (R, C) in 0..1; a cell of 0 is left blank.
+        rows: R names.
+        columns: C names.
+        path: file to write; the ending says the format (png, svg, pdf).
+        title: says what is shown.
+        axes: names of the horizontal and the vertical axis.
+        label: names the colours.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: ``shares`` and the names do not fit, or there is nothing to draw.
+    """
+    if shares.shape != (len(rows), len(columns)) or not shares.size:
+        raise ValueError(f"shares has shape {shares.shape}; expected ({len(rows)}, {len(columns)}), not empty")
+    figure = Figure(figsize=(4.5 + 0.2 * len(columns), 3.2 + 0.2 * len(rows)), layout="constrained")
+    plot = figure.add_subplot()
+    scale = LogNorm(vmin=0.001, vmax=1.0, clip=True)
+    image = plot.imshow(np.where(shares > 0, shares, np.nan), cmap="viridis_r", norm=scale, aspect="equal")
+    plot.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
+    plot.set_yticks(range(len(rows)), rows, fontsize=7)
+    plot.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+    plot.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    plot.grid(which="minor", color="#e6e6e6", linewidth=0.5)
+    plot.tick_params(which="both", length=0)
+    for row, column in np.argwhere(shares >= 0.0095):  # paler cells are less than 1 %
+        plot.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", fontsize=5, color="white")
+    plot.set_title(title, fontsize=11)
+    plot.set_xlabel(axes[0])
+    plot.set_ylabel(axes[1])
+    bar = figure.colorbar(image, ax=plot, shrink=0.6, ticks=[0.001, 0.01, 0.1, 1.0])
+    bar.ax.set_yticklabels(["0.1 %", "1 %", "10 %", "100 %"], fontsize=8)
+    bar.set_label(label, fontsize=8)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)

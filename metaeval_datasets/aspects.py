@@ -1,0 +1,153 @@
+"""Aspects of a task that need neither a model nor labels (Sileo & Moens 2022, section 5.5).
+
+Number of training rows, number of text fields, length of the texts, task type. Counted ones are coded in quartiles over
+a set of tasks, then all as one-hot columns. The paper's fifth aspect, the domain cluster, needs text embeddings.
+
+>>> from metaeval_datasets import list_tasks, load_dataset
+>>> aspects = [aspects_of(load_dataset("metaeval", name), get_task(name)) for name in list_tasks(group="demo")]
+>>> values, columns = one_hot(aspects)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from metaeval_datasets.spec import TaskSpec, TaskType
+
+QUARTILES = ("1", "2", "3", "4")  # the first holds the smallest values
+COLUMNS = (
+    *(f"train_rows:{quartile}" for quartile in QUARTILES),
+    *(f"text_fields:{fields}" for fields in (1, 2)),
+    *(f"median_words:{quartile}" for quartile in QUARTILES),
+    *(f"task_type:{kind.value}" for kind in TaskType),
+)
+BATCH_ROWS = 5_000
+_WORD = r"[^\s\pZ\x{85}]+"
+
+
+@dataclass(frozen=True)
+class Aspects:
+    """What is known of a task without a model.
+
+    Args:
+        task: its name.
+        train_rows: rows of its training split; 0 for a task that has none (a diagnostic set).
+        text_fields: 1 or 2.
+        median_words: median over rows of the number of words, summed over two fields. Words are what white space
+            separates. Rows of the training split, or of the test split where there is no training split.
+        type: one of the eight task types.
+    """
+
+    task: str
+    train_rows: int
+    text_fields: int
+    median_words: float
+    type: TaskType
+
+    def __post_init__(self) -> None:
+        for name in ("train_rows", "median_words"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{self.task}: {name} must not be negative, got {getattr(self, name)}")
+        if self.text_fields not in (1, 2):
+            raise ValueError(f"{self.task}: text_fields must be 1 or 2, got {self.text_fields}")
+
+
+def aspects_of(splits: Mapping[str, Dataset], spec: TaskSpec) -> Aspects:
+    """The aspects of a loaded task, a batch of rows at a time.
+
+    Args:
+        splits: split -> rows, such as a DatasetDict; whole splits, not samples.
+        spec: its declaration.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    train_rows = len(splits["train"]) if "train" in splits else 0
+    rows = splits["train"] if train_rows else splits.get("test")
+    if rows is None or not len(rows):
+        raise ValueError(f"{spec.name}: neither a training nor a test row to measure; there is {list(splits)}")
+    median = median_of(length_counts(rows, list(spec.texts)))
+    return Aspects(spec.name, train_rows, spec.num_text_fields, median, spec.type)
+
+
+def length_counts(rows: Dataset, fields: Sequence[str]) -> NDArray[np.int64]:
+    """How many rows have 0, 1, 2, ... words in all fields together, (1 + the largest number,)."""
+    counts = np.zeros(1, np.int64)
+    for table in rows.select_columns(list(fields)).with_format("arrow").iter(BATCH_ROWS):
+        lengths = np.bincount(sum(count_words(table[field]) for field in fields))
+        counts, lengths = (lengths, counts) if len(lengths) > len(counts) else (counts, lengths)
+        counts[: len(lengths)] += lengths
+    return counts
+
+
+def count_words(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    """Number of stretches between white space (Unicode's) of each text, (N,); 0 for null."""
+    return pc.fill_null(pc.count_substring_regex(texts, _WORD), 0).to_numpy().astype(np.int64)
+
+
+def median_of(counts: NDArray[np.int64]) -> float:
+    """Median of whole numbers from how often each of 0, 1, 2, ... occurs; the mean of the middle two of an even number.
+
+    Raises:
+        ValueError: nothing occurs.
+    """
+    totals = np.cumsum(counts)
+    if not len(totals) or not totals[-1]:
+        raise ValueError("no rows: there is no median")
+    middle = [(totals[-1] - 1) // 2, totals[-1] // 2]
+    return float(np.searchsorted(totals, middle, side="right").mean())
+
+
+# --- Coding over a set of tasks -----------------------------------------------------------------------------------
+
+
+def quartile_cuts(values: Sequence[float]) -> NDArray[np.float64]:
+    """The three values that cut a set into quarters, (3,), interpolated between neighbours as numpy does.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not len(values):
+        raise ValueError("no values: there are no quartiles")
+    return np.quantile(np.asarray(values, np.float64), [0.25, 0.5, 0.75])
+
+
+def quartiles(values: Sequence[float], cuts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Quarter of each value, (n,) in 0..3; a value at a cut is in the lower one, so equal values stay together."""
+    return np.searchsorted(cuts, np.asarray(values, np.float64), side="left")
+
+
+def one_hot(
+    aspects: Sequence[Aspects], reference: Sequence[Aspects] | None = None
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Code aspects as columns of 0 and 1.
+
+    Args:
+        aspects: of n tasks.
+        reference: the tasks over which quartiles are taken; default: the n tasks. Give those that a model was
+            trained on, to code tasks it has not seen.
+
+    Returns:
+        (n, 18) with four ones a row, and the column names: the same ones for every set of tasks.
+
+    Raises:
+        ValueError: there is no task to take quartiles over.
+    """
+    reference = aspects if reference is None else reference
+    codes = [
+        quartiles([entry.train_rows for entry in aspects], quartile_cuts([entry.train_rows for entry in reference])),
+        4 + np.array([entry.text_fields for entry in aspects], np.int64) - 1,
+        6 + quartiles([entry.median_words for entry in aspects], quartile_cuts([e.median_words for e in reference])),
+        10 + np.array([list(TaskType).index(entry.type) for entry in aspects], np.int64),
+    ]
+    values = np.zeros((len(aspects), len(COLUMNS)))
+    for code in codes:
+        values[np.arange(len(aspects)), code] = 1.0
+    return values, COLUMNS

@@ -1,0 +1,272 @@
+"""Contamination: texts of evaluation splits that are also in training splits, of the same task or of another.
+
+A model trained on many tasks may have seen the test texts of one in the training split of another. Texts are compared
+by 64-bit hashes, so that a collection of any size fits: 33 bytes for each text of the validation and test splits, one
+text a row for tasks over sentences and up to three for tasks over pairs. Training splits are read through one after
+the other, a batch at a time, and cost 21 bytes for each text that is found. (With 10 million evaluation and 100
+million training texts, the chance that any two different ones have the same hash is 1 in 18,000.)
+
+What is compared, and when it counts:
+
+- A text is normalised: Unicode NFKC, lower case, then only letters, combining marks, numbers and pictographs (Unicode
+  categories L, M, N and So) are kept. Punctuation, white space, currency and mathematical signs, control characters,
+  skin tones and variation selectors go, so that "do n't ." equals "Don’t!", however it was tokenised.
+- The text of a row of a task over sentences, and the pair of a row of a task over pairs as a whole, in either order.
+- Each sentence of a pair alone too, with the sentences of other pairs and with the rows of tasks over sentences.
+- Texts (for pairs as a whole: both together) of fewer than ``min_length`` characters once normalised do not count:
+  "yes" and "thank you" are in everything.
+- A sentence alone does not count where more than ``max_repeats`` rows of a split share it: it is then the claim, the
+  topic or the template that these rows are about. As part of a whole pair it still counts.
+
+What is not found: texts inside longer texts, paraphrases, other spellings, texts in which names, links or mentions
+were replaced, texts damaged by a wrong encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from metaeval_datasets.hashing import Hashes, combine, mix, text_hashes
+
+EVALUATION = ("validation", "test")
+BATCH_ROWS = 5_000
+WHOLE = 0  # part of a row: its sentence, or its pair; 1 and 2 are the sentences of a pair alone
+_TEXT_COLUMNS = ("sentence", "sentence1", "sentence2")
+_DROPPED = r"[^\pL\pM\pN\p{So}]+|[\x{FE0E}\x{FE0F}]"
+_NORMALISED, _AS_IS = 101, 102  # seeds, so that hashes of the two kinds never meet
+_PAIR = np.uint64(0x70616972)  # sets pairs apart from sentences
+
+Splits = Mapping[str, Dataset]  # of a task: split -> rows, such as a DatasetDict
+OnSplit = Callable[[str, str], None]  # called with task and split before a split is read
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a shared text counts.
+
+    Args:
+        min_length: characters that a text needs at least, after normalisation. 20 leaves out greetings and
+            interjections ("thank you very much" has 16) and keeps nearly all sentences of five words.
+        max_repeats: rows of one split that may share a sentence of a pair before it counts as their common topic.
+        sentences: whether one sentence of a pair alone can be shared; if not, only whole pairs are compared.
+    """
+
+    min_length: int = 20
+    max_repeats: int = 10
+    sentences: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("min_length", "max_repeats"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+def normalise(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Texts as they are compared, (N,); see the top of this file.
+
+    >>> normalise(pa.array(["Do n't  WORRY , be happy !"])).to_pylist()
+    ['dontworrybehappy']
+    """
+    return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC")), _DROPPED, "")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts of a split by their hashes, M in all; a row has none where all its texts are short.
+
+    Args:
+        keys: hash of each text, normalised, (M,).
+        as_is: hash of each text as it is, (M,).
+        rows: number of the row that each is from, (M,).
+        parts: which part of its row each is, (M,): ``WHOLE``, or 1 or 2 for one sentence of a pair.
+    """
+
+    keys: Hashes
+    as_is: Hashes
+    rows: NDArray[np.int64] | NDArray[np.int32]
+    parts: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, kept: NDArray[np.bool_]) -> Texts:
+        return Texts(*(getattr(self, part.name)[kept] for part in fields(self)))
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """Rows of a training split that have a text in common with an evaluation split.
+
+    Args:
+        positions: of the rows in the split that was looked up, ascending, (k,).
+        whole: whether the row's sentence or whole pair is shared, or else only one sentence of its pair, (k,).
+    """
+
+    positions: NDArray[np.int64]
+    whole: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class EvaluationTexts:
+    """The texts of evaluation splits: add the splits, then look training splits up.
+
+    >>> from metaeval_datasets import load_dataset
+    >>> task = load_dataset("metaeval", "demo/manners")
+    >>> texts = EvaluationTexts()
+    >>> texts.add(task["test"])
+    >>> shared = texts.shared_rows(task["train"])
+    >>> train = task["train"].select(np.delete(np.arange(len(task["train"])), shared.positions))
+    """
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self._keys: list[Hashes] = []  # of each split
+        self._known: Hashes | None = None  # all different keys, ascending; None until something is looked up
+
+    def add(self, rows: Dataset) -> Texts:
+        """Read an evaluation split; returns those of its texts that count.
+
+        Args:
+            rows: with ``sentence``, or ``sentence1`` and ``sentence2``; other columns are not read.
+
+        Raises:
+            ValueError: ``rows`` has other text columns.
+        """
+        texts = _without_topics(_read(rows, self.rules), self.rules)
+        self._keys.append(texts.keys)
+        self._known = None
+        return texts
+
+    @property
+    def known(self) -> Hashes:
+        """All different keys, ascending, (U,)."""
+        if self._known is None:
+            self._known = np.unique(np.concatenate([np.empty(0, np.uint64), *self._keys]))
+        return self._known
+
+    def look_up(self, rows: Dataset) -> Texts:
+        """Those texts of a training split that count and are in an evaluation split too.
+
+        Raises:
+            ValueError: as for ``add``.
+        """
+        return _without_topics(_read(rows, self.rules, self.known), self.rules)
+
+    def shared_rows(self, rows: Dataset) -> SharedRows:
+        """Which rows of a training split have a text in common with any split added so far.
+
+        Raises:
+            ValueError: as for ``add``.
+        """
+        return shared_rows(self.look_up(rows))
+
+
+def shared_rows(found: Texts) -> SharedRows:
+    """The rows that texts found in a training split are from."""
+    positions, where = np.unique(found.rows.astype(np.int64), return_inverse=True)
+    whole = np.zeros(len(positions), bool)
+    whole[where[found.parts == WHOLE]] = True
+    return SharedRows(positions, whole)
+
+
+def rows_to_leave_out(
+    tasks: Mapping[str, Splits], rules: Rules | None = None, on_split: OnSplit = lambda task, split: None
+) -> dict[str, SharedRows]:
+    """Training rows to leave out, because their text is in the validation or test split of any of the tasks.
+
+    Args:
+        tasks: name -> loaded task. Pass evaluation splits whole, also where only a sample of them is scored.
+        rules: what counts as shared.
+        on_split: told of each split before it is read.
+
+    Returns:
+        For each task with a training split the positions in that split (not ``idx``, which numbers the source's
+        rows), and for each row whether it is shared as a whole.
+
+    Raises:
+        ValueError: a split's columns are not those of a task.
+    """
+    evaluation = EvaluationTexts(rules)
+    for name, splits in tasks.items():
+        for split in EVALUATION:
+            if split in splits:
+                on_split(name, split)
+                evaluation.add(splits[split])
+    found = {}
+    for name, splits in tasks.items():
+        if "train" in splits:
+            on_split(name, "train")
+            found[name] = evaluation.shared_rows(splits["train"])
+    return found
+
+
+# --- Reading -------------------------------------------------------------------------------------------------------
+
+
+def _read(rows: Dataset, rules: Rules, known: Hashes | None = None) -> Texts:
+    """The texts of a split that are long enough and, if given, among the known ones."""
+    columns = [name for name in _TEXT_COLUMNS if name in rows.column_names]
+    if columns not in (["sentence"], ["sentence1", "sentence2"]):
+        raise ValueError(f"columns {rows.column_names}: expected `sentence`, or `sentence1` and `sentence2`")
+    first = 0
+    none = np.empty(0, np.uint64)
+    batches = [Texts(none, none, np.empty(0, np.int32), np.empty(0, np.int8))]
+    for table in rows.select_columns(columns).with_format("arrow").iter(BATCH_ROWS):
+        batches.append(_texts(table.select(columns), first, rules, known))
+        first += len(table)
+    return Texts(*(np.concatenate([getattr(batch, part.name) for batch in batches]) for part in fields(Texts)))
+
+
+def _texts(table: pa.Table, first: int, rules: Rules, known: Hashes | None) -> Texts:
+    """The texts of a batch; its rows are numbered from ``first``."""
+    normal = [normalise(column) for column in table.columns]
+    keys = _by_part([text_hashes(texts, _NORMALISED) for texts in normal])
+    lengths = [pc.utf8_length(texts).to_numpy() for texts in normal]
+    if len(normal) == 2:
+        lengths = [lengths[0] + lengths[1], *lengths]
+    wanted = np.stack(lengths) >= rules.min_length  # (parts, N)
+    if not rules.sentences:
+        wanted[1:] = False
+    if known is not None:
+        wanted &= _among(keys, known)
+    parts, rows = np.nonzero(wanted)
+    taken, where = np.unique(rows, return_inverse=True)
+    as_is = _by_part([text_hashes(column, _AS_IS) for column in table.take(pa.array(taken)).columns])
+    return Texts(
+        keys=keys[parts, rows],
+        as_is=as_is[parts, where],
+        rows=(first + rows).astype(np.int32),
+        parts=parts.astype(np.int8),
+    )
+
+
+def _by_part(hashes: list[Hashes]) -> Hashes:
+    """Hashes by part of the row, (1 or 3, N), from those by text field: the pair in either order comes first."""
+    if len(hashes) == 1:
+        return np.stack(hashes)
+    return np.stack([mix(combine(np.minimum(*hashes), np.maximum(*hashes)) ^ _PAIR), *hashes])
+
+
+def _among(keys: Hashes, known: Hashes) -> NDArray[np.bool_]:
+    """Whether each key is among the known ones, which are ascending; the shape of ``keys``."""
+    if not len(known):
+        return np.zeros(keys.shape, bool)
+    return known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys
+
+
+def _without_topics(texts: Texts, rules: Rules) -> Texts:
+    """The texts of a split without the sentences that more of its pairs share than may."""
+    alone = texts.parts != WHOLE
+    _, number, count = np.unique(texts.keys[alone], return_inverse=True, return_counts=True)
+    kept = np.ones(len(texts), bool)
+    kept[alone] = count[number] <= rules.max_repeats
+    return texts[kept]
