@@ -25,10 +25,14 @@ class Card:
     Args:
         configs: the entries under ``configs``, as they stand.
         label_names: (config, column) -> class names in index order; a card may hold them where the files do not.
+        licenses: licences of the repository, in lower case.
+        rows: (config, split of the source) -> number of rows.
     """
 
     configs: tuple[Mapping[str, Any], ...] = ()
     label_names: Mapping[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
+    licenses: tuple[str, ...] = ()
+    rows: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
 
 
 def read_card(text: str) -> Card:
@@ -48,7 +52,14 @@ def read_card(text: str) -> Card:
         for feature in _listed(info.get("features"))
         if isinstance(feature, dict) and (found := _class_names(feature))
     }
-    return Card(configs, names)
+    rows = {
+        (info.get("config_name"), str(split.get("name"))): split["num_examples"]
+        for info in infos
+        for split in _listed(info.get("splits"))
+        if isinstance(split, dict) and isinstance(split.get("num_examples"), int)
+    }
+    licenses = tuple(str(item).lower() for item in _listed(facts.get("license")))
+    return Card(configs, names, licenses, rows)
 
 
 def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[str, tuple[str, ...]]:

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
-from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download
+from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -38,6 +38,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from metaeval_datasets.cast import (
     CastError,
@@ -185,15 +186,20 @@ def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = N
     Raises:
         SourceError: a column is missing, or the file is not what its extension says.
     """
-    columns = columns_to_read(spec, source)
     if isinstance(source, Embedded):
-        yield from _embedded_batches(piece, spec, source, columns)
+        yield from _embedded_batches(piece, spec, source, columns_to_read(spec, source))
         return
+    with _opened_file(piece, token) as file:
+        yield from read_file(file, piece, spec, source)
+
+
+def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -> Iterator[pa.Table]:
+    """As ``read_piece``, from an open file (or from the first lines of a CSV or JSON file, in memory)."""
+    columns = columns_to_read(spec, source)
     readers = {"parquet": _parquet_batches, "csv": _csv_batches, "json": _json_batches}
     text_columns = [column for column in columns if column != label_source(spec, source)]
     try:
-        with _opened_file(piece, token) as file:
-            yield from readers[piece.kind](file, piece, columns, text_columns)
+        yield from readers[piece.kind](file, piece, columns, text_columns)
     except (pa.ArrowException, KeyError, UnicodeDecodeError) as error:
         raise SourceError(f"{piece.path}: {error}") from error
 
@@ -220,20 +226,7 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
     if "README.md" in listing.files:
         readme = _fetch(source.repo, "README.md", listing.commit, access)
         card = read_card(Path(readme).read_text(encoding="utf-8", errors="replace"))
-    paths: dict[str, list[tuple[str | None, str]]] = {}
-    missing = []
-    for split in spec.splits:
-        for config in source.configs:
-            found = _find(listing.files, card, source, config)
-            for name in source.source_splits(split):
-                files = found[name] if name in found else lookup(found, name)
-                where = f"split {name!r}" + (f" of config {config!r}" if config else "")
-                if not files:
-                    missing.append((split, where))
-                elif lacking := missing_shards(files):
-                    missing.append((split, f"{where}: has {lacking}"))
-                else:
-                    paths.setdefault(split, []).extend((config, path) for path in files)
+    paths, missing = find_files(spec, source, listing.files, card)
     wanted = read_splits(spec)
     read = {split: paths[split] for split in wanted if split in paths}
     if not read:
@@ -256,6 +249,31 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
             if split not in wanted
         },
     )
+
+
+def find_files(
+    spec: TaskSpec, source: Source, files: Sequence[str], card: Card
+) -> tuple[dict[str, list[tuple[str | None, str]]], list[tuple[str, str]]]:
+    """Where the official splits of a task are among the files of a source.
+
+    Returns:
+        Split -> (config, path) in reading order, and (split, what is missing in words) where something is.
+    """
+    paths: dict[str, list[tuple[str | None, str]]] = {}
+    missing = []
+    for split in spec.splits:
+        for config in source.configs:
+            found = _find(files, card, source, config)
+            for name in source.source_splits(split):
+                held = found[name] if name in found else lookup(found, name)
+                where = f"split {name!r}" + (f" of config {config!r}" if config else "")
+                if not held:
+                    missing.append((split, where))
+                elif lacking := missing_shards(held):
+                    missing.append((split, f"{where}: has {lacking}"))
+                else:
+                    paths.setdefault(split, []).extend((config, path) for path in held)
+    return paths, missing
 
 
 def _find(files: Sequence[str], card: Card, source: Source, config: str | None) -> dict[str, tuple[str, ...]]:
@@ -284,7 +302,7 @@ def _piece(
         num_bytes=os.path.getsize(local) if local else 0,
     )
     label = label_source(spec, source)
-    names = card.label_names.get((config, label)) or card.label_names.get((None, label)) if label else None
+    names = card_label_names(card, config, label)
     if kind != "parquet":
         return dataclasses.replace(piece, label_names=names)
     with _opened_file(piece, access.token, footer=True) as file:
@@ -292,11 +310,16 @@ def _piece(
             opened = pq.ParquetFile(file)
         except pa.ArrowException as error:
             raise SourceError(f"{path} is no readable Parquet file: {error}") from error
-        names = _stored_names(opened.schema_arrow, label) or names
+        names = stored_label_names(opened.schema_arrow, label) or names
         return dataclasses.replace(piece, rows=opened.metadata.num_rows, label_names=names)
 
 
-def _stored_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
+def card_label_names(card: Card, config: str | None, label: str | None) -> tuple[str, ...] | None:
+    """Class names of a column, from what the card says of a config."""
+    return card.label_names.get((config, label)) or card.label_names.get((None, label)) if label else None
+
+
+def stored_label_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
     """Class names of a column, from what ``datasets`` stores in a Parquet file."""
     stored = (schema.metadata or {}).get(b"huggingface")
     if stored is None or label is None:
@@ -347,6 +370,63 @@ def _list(repo: str, revision: str | None, token: Token) -> _Listing:
     temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
     temporary.replace(kept)
     return listing
+
+
+@dataclass(frozen=True)
+class RepoFacts:
+    """What the Hub says of a repository at a revision, without any of its data.
+
+    Args:
+        name: its name today; another than was asked for where it was moved.
+        commit: full id of the revision's commit.
+        sizes: path -> bytes of each file.
+        gated: whether its conditions have to be accepted.
+        card: its README at that commit, as far as it is understood.
+        licenses: of the README, or of the repository's tags where the revision has no README.
+    """
+
+    name: str
+    commit: str
+    sizes: Mapping[str, int]
+    gated: bool
+    card: Card
+    licenses: tuple[str, ...]
+
+
+def repo_facts(repo: str, revision: str | None = None, token: Token = None) -> RepoFacts:
+    """Ask the Hub about a repository: two requests, nothing kept.
+
+    Raises:
+        SourceError: there is none, or it cannot be read; says why.
+    """
+    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True, timeout=30))
+    commit = str(info.sha)
+    sizes = {entry.rfilename: int(entry.size or 0) for entry in info.siblings or ()}
+    card = Card()
+    if readme := sizes.get("README.md"):
+        text = read_range(repo, "README.md", commit, 0, readme, token)
+        card = read_card(text.decode("utf-8", errors="replace"))
+    tags = (tag.partition(":") for tag in info.tags or ())
+    licenses = card.licenses or tuple(value for kind, _, value in tags if kind == "license")
+    return RepoFacts(info.id or repo, commit, sizes, bool(info.gated), card, licenses)
+
+
+def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: Token = None) -> bytes:
+    """Bytes ``start`` to ``stop`` (not included) of a file, in one request.
+
+    Raises:
+        SourceError: the Hub does not give them; says why.
+    """
+    url = hf_hub_url(repo, path, repo_type="dataset", revision=commit)
+    headers = {**build_hf_headers(token=token), "Range": f"bytes={start}-{stop - 1}"}
+
+    def attempt() -> bytes:
+        answer = get_session().get(url, headers=headers, timeout=30)
+        hf_raise_for_status(answer)
+        content: bytes = answer.content
+        return content if answer.status_code == 206 else content[start:stop]
+
+    return _ask(attempt)
 
 
 def _fetch(repo: str, path: str, commit: str, access: Access) -> str:
