@@ -459,7 +459,7 @@ class ConditionalAdapterModel(nn.Module):
             except ValueError as error:
                 raise UnsafeRepositoryError(f"{store.CONFIG_FILE} does not fit its encoder: {error}") from error
             tensors = store.read_tensors(folder / store.WEIGHTS_FILE, model.trained_state())
-        module, base = found.load()
+            module, base = found.load()
         check_same(record.base, base)
         with torch.random.fork_rng(devices=[]):  # the random start is replaced below; the caller's generator stays
             model = cls(LoadedEncoder(module, tokenizer, found.config, record.base), record.labels, record.conditional)

@@ -1,6 +1,7 @@
 """Reading from the Hub and pushing to it while it fails in every way it can."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,15 +91,10 @@ def test_hub_that_asks_for_an_hour_is_left_alone(hub, repo, waits):
 
 
 def test_wait_may_be_given_as_a_date():
-    class Response:
-        status_code = 503
-        headers = {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}
-
     error = OSError()
-    error.response = Response
-    assert client._retry_after(error) == 0.0
-    Response.headers = {"Retry-After": "soon"}
-    assert client._retry_after(error) is None
+    for written, seconds in (("Fri, 31 Dec 1999 23:59:59 GMT", 0.0), ("2.5", 2.5), ("soon", None)):
+        error.response = SimpleNamespace(status_code=503, headers={"Retry-After": written})
+        assert client._retry_after(error) == seconds
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,5 @@
 """The model class: forward, storage, and the way to the Hub and back."""
 
-import json
-import shutil
-
 import adapters
 import numpy as np
 import pytest
@@ -12,7 +9,7 @@ from huggingface_hub import HfApi
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
-from metaeval_hub import ConditionalAdapterModel, ConditionalBnConfig, ConditionalConfig, UnsafeRepositoryError
+from metaeval_hub import ConditionalAdapterModel, ConditionalBnConfig, ConditionalConfig
 from metaeval_hub.encoder import save_encoder, word_tokenizer
 
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}
@@ -200,79 +197,6 @@ def test_a_name_that_is_neither_folder_nor_id_is_refused(name):
 def test_too_long_inputs_are_refused_at_the_start():
     with pytest.raises(ValueError, match="max_length is 4096; the encoder tiny takes at most 128 tokens"):
         ConditionalAdapterModel.create("tiny", LABELS, ConditionalConfig(max_length=4096), vocabulary=TEXTS)
-
-
-def _edit_config(folder, change):
-    config = json.loads((folder / "config.json").read_text())
-    change(config)
-    (folder / "config.json").write_text(json.dumps(config))
-
-
-def _edit_weights(folder, change):
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "model.safetensors")
-
-
-def _nan(tensors):
-    tensors["heads.bias"][0] = float("nan")
-
-
-HOSTILE = {
-    "another format": (lambda f: _edit_config(f, lambda c: c.update(format="bert")), "format is 'bert'"),
-    "unknown key": (lambda f: _edit_config(f, lambda c: c.update(hook="x")), r"unknown keys \['hook'\]"),
-    "missing key": (lambda f: _edit_config(f, lambda c: c.pop("base")), r"lacks \['base'\]"),
-    "remote code": (lambda f: _edit_config(f, lambda c: c.update(auto_map={"AutoModel": "evil.Model"})), "auto_map"),
-    "unknown conditioning": (
-        lambda f: _edit_config(f, lambda c: c["conditional"].update(conditioning="evil")), "conditioning is 'evil'",
-    ),
-    "sizes that do not fit": (
-        lambda f: _edit_config(f, lambda c: c["conditional"].update(dim_z=6)),
-        r"F32\[128, 5\]; its configuration calls for F32\[128, 6\]",
-    ),
-    "task twice": (lambda f: _edit_config(f, lambda c: c["tasks"].append(c["tasks"][0])), "expected a name not used"),
-    "labels that fit no head": (
-        lambda f: _edit_config(f, lambda c: c["tasks"][0]["labels"].append("maybe")), "calls for",
-    ),
-    "kernel in the encoder": (
-        lambda f: (f / "encoder/config.json").write_text(
-            json.dumps({"model_type": "bert", "_attn_implementation_internal": "evil-org/evil-kernel"})
-        ),
-        "_attn_implementation_internal = 'evil-org/evil-kernel'",
-    ),
-    "encoder of another type": (
-        lambda f: (f / "encoder/config.json").write_text(json.dumps({"model_type": "lightglue"})), "'lightglue'",
-    ),
-    "tokenizer class": (
-        lambda f: (f / "tokenizer/tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "EvilTokenizer"})),
-        "tokenizer_class is 'EvilTokenizer'",
-    ),
-    "torn weights": (
-        lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-8]), "not a whole",
-    ),
-    "weights that are not finite": (lambda f: _edit_weights(f, _nan), "heads.bias holds values that are not finite"),
-    "missing tensor": (lambda f: _edit_weights(f, lambda t: t.pop("heads.bias")), r"1 tensors missing \(heads.bias\)"),
-    "pickle instead of safetensors": (
-        lambda f: (f / "encoder/model.safetensors").rename(f / "encoder/pytorch_model.bin"), "pytorch_model.bin holds code, or a pickle",
-    ),
-    "link out of the folder": (lambda f: (f / "extra.json").symlink_to("/etc/hostname"), "link out of the folder"),
-    "not JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    return make().save_pretrained(tmp_path_factory.mktemp("model"))
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_folder_is_refused_with_its_reason(name, saved, tmp_path):
-    folder = tmp_path / "model"
-    shutil.copytree(saved, folder)
-    spoil, reason = HOSTILE[name]
-    spoil(folder)
-    with pytest.raises(UnsafeRepositoryError, match=reason):
-        ConditionalAdapterModel.from_pretrained(folder)
 
 
 def _trained_parameters(config) -> tuple[int, int]:
