@@ -3,7 +3,7 @@
 Number of training rows, number of text fields, length of the texts, task type. Counted ones are coded in quartiles over
 a set of tasks, then all as one-hot columns. The paper's fifth aspect, the domain cluster, needs text embeddings.
 
->>> from metaeval_datasets import list_tasks, load_dataset
+>>> from metaeval_datasets import get_task, list_tasks, load_dataset
 >>> aspects = [aspects_of(load_dataset("metaeval", name), get_task(name)) for name in list_tasks(group="demo")]
 >>> values, columns = one_hot(aspects)
 """

@@ -1,10 +1,11 @@
 """Contamination: texts of evaluation splits that are also in training splits, of the same task or of another.
 
 A model trained on many tasks may have seen the test texts of one in the training split of another. Texts are compared
-by 64-bit hashes, so that a collection of any size fits: 33 bytes for each text of the validation and test splits, one
-text a row for tasks over sentences and up to three for tasks over pairs. Training splits are read through one after
-the other, a batch at a time, and cost 21 bytes for each text that is found. (With 10 million evaluation and 100
-million training texts, the chance that any two different ones have the same hash is 1 in 18,000.)
+by 64-bit hashes, so that a collection of any size fits: 16 bytes for each text of the validation and test splits (33
+for the report, which also says which row and how exactly), one text a row for tasks over sentences and up to three for
+tasks over pairs. Training splits are read through one after the other, a batch at a time, and cost 21 bytes for each
+text that is found. (With 10 million evaluation and 100 million training texts, the chance that any two different ones
+have the same hash is 1 in 18,000.)
 
 What is compared, and when it counts:
 
@@ -122,7 +123,7 @@ class EvaluationTexts:
     >>> from metaeval_datasets import load_dataset
     >>> task = load_dataset("metaeval", "demo/manners")
     >>> texts = EvaluationTexts()
-    >>> texts.add(task["test"])
+    >>> added = texts.add(task["test"])
     >>> shared = texts.shared_rows(task["train"])
     >>> train = task["train"].select(np.delete(np.arange(len(task["train"])), shared.positions))
     """

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,8 @@ def _facts(
     """The report as JSON-able data, beside what it was made from."""
     from metaeval_datasets import read_report
 
-    facts: dict[str, Any] = {"edition": edition, "seconds": round(seconds, 1), **overlap.to_dict(), "failed": failed}
+    made_by = {"version": version("metaeval"), "edition": edition, "seconds": round(seconds, 1)}
+    facts: dict[str, Any] = {**made_by, **overlap.to_dict(), "failed": failed}
     for name, splits in tasks.items():
         report = read_report(next(iter(splits.values())).info)
         facts["tasks"][name].update(source=report.source, commit=report.commit, missing=report.missing)

@@ -166,13 +166,13 @@ def test_wrong_columns_and_limits_are_named():
         Rules(min_length=0)
 
 
-def test_an_evaluation_text_costs_21_bytes_and_its_key():
+def test_a_text_that_is_read_costs_21_bytes_and_8_to_be_known():
     texts = EvaluationTexts()
     read = texts.add(pairs(*((f"{LONG} {row}", f"{OTHER} {row}") for row in range(100))))
     assert len(read) == 300
     kept = [read.keys, read.as_is, read.rows, read.parts]
     assert sum(array.nbytes for array in kept) == 21 * len(read)
-    assert texts.known.nbytes == 8 * len(read)
+    assert texts.known.nbytes == 8 * len(read)  # of what was read, the keys alone are kept besides
 
 
 # --- The report, against plain loops -------------------------------------------------------------------------------
