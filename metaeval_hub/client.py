@@ -1,4 +1,4 @@
-"""The one file that talks to the Hub: fetch a snapshot, push a folder in one commit.
+"""The one file that talks to the Hub: fetch a snapshot, push files in one commit, tag it.
 
 The client library leaves much to its callers (measured with huggingface_hub 0.36): a download that is cut off is not
 tried again, nor is a request answered with 429, ``Retry-After`` is not read, and a commit whose answer was lost may
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatch
@@ -79,6 +80,7 @@ def fetch(
     token: str | bool | None = None,
     check_names: Callable[[list[str]], None] | None = None,
     max_bytes: int = MAX_FETCH_BYTES,
+    cache_dir: Path | None = None,
 ) -> Path:
     """Download the files that match ``allow_patterns`` at one commit, into the Hub cache.
 
@@ -92,6 +94,7 @@ def fetch(
         token: for private repositories.
         check_names: called with the names of all files in the repository, before any is downloaded.
         max_bytes: of the files to download together.
+        cache_dir: a cache of one's own, such as an empty folder for reading everything anew.
 
     Returns:
         The snapshot's folder; its name is the commit's full id.
@@ -120,7 +123,12 @@ def fetch(
             )
         folder = Path(
             snapshot_download(
-                repo_id, repo_type=repo_type, revision=revision, allow_patterns=list(allow_patterns), token=token
+                repo_id,
+                repo_type=repo_type,
+                revision=revision,
+                allow_patterns=list(allow_patterns),
+                token=token,
+                cache_dir=cache_dir,
             )
         )
         # an answer that fails makes the library return what it has of an earlier commit, or of half a download
@@ -131,7 +139,7 @@ def fetch(
     def from_cache(error: Exception) -> Path | None:
         try:
             cached = snapshot_download(
-                repo_id, repo_type=repo_type, revision=revision, token=token, local_files_only=True
+                repo_id, repo_type=repo_type, revision=revision, token=token, cache_dir=cache_dir, local_files_only=True
             )
         except LocalEntryNotFoundError:
             return None
@@ -147,6 +155,44 @@ def fetch(
         if silent and (copy := from_cache(error)):
             return copy
         raise
+
+
+@dataclass(frozen=True)
+class RepoState:
+    """A repository at one commit.
+
+    Args:
+        commit: full id.
+        private: whether only its members see it.
+        files: path -> what the Hub says of it.
+    """
+
+    commit: str
+    private: bool
+    files: Mapping[str, RepoSibling]
+
+
+def repo_state(
+    repo_id: str, *, repo_type: RepoType = "model", revision: str | None = None, token: str | bool | None = None
+) -> RepoState | None:
+    """What a repository holds, in one request; None where there is none of that name, or the token may not see it.
+
+    Raises:
+        HubError: it is gated, there is no such revision, or the Hub does not answer.
+    """
+    api = HfApi(token=token)
+    try:
+        info = _retry(lambda: _info(api, repo_id, repo_type, revision), "looking at", repo_id)
+    except HubError as error:
+        if isinstance(error.__cause__, RepositoryNotFoundError) and not isinstance(error.__cause__, GatedRepoError):
+            return None
+        raise
+    return _state(info)
+
+
+def changed_files(files: Mapping[str, Path], state: RepoState | None) -> list[str]:
+    """Names of the files that a repository does not have, or has with other content; no file is downloaded."""
+    return [name for name, path in files.items() if state is None or not _is_same(path, state.files.get(name))]
 
 
 # --- write ---
@@ -189,26 +235,62 @@ def push_folder(
         HubError: the Hub refused (no write access, say), or does not answer.
         ValueError: the card's metadata is not valid.
     """
-    api, folder = HfApi(token=token), Path(folder)
-    files = dict(_files(folder))
-    _retry(lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True), "creating", repo_id)
+    api = HfApi(token=token)
+    files = dict(_files(Path(folder)))
+    create_repo(repo_id, repo_type=repo_type, private=private, token=token)
     if revision is not None:
         _retry(
             lambda: api.create_branch(repo_id, branch=revision, repo_type=repo_type, exist_ok=True),
             f"making the branch {revision} of",
             repo_id,
         )
+    return push_files(
+        files,
+        repo_id,
+        repo_type=repo_type,
+        revision=revision,
+        message=message,
+        token=token,
+        remove=remove,
+        parent_commit=parent_commit,
+    )
+
+
+def create_repo(
+    repo_id: str, *, repo_type: RepoType = "model", private: bool | None = None, token: str | bool | None = None
+) -> None:
+    """Make a repository if there is none of that name; ``private`` as for ``push_folder``.
+
+    Raises:
+        HubError: the Hub refused, or does not answer.
+    """
+    api = HfApi(token=token)
+    _retry(lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True), "creating", repo_id)
+
+
+def push_files(
+    files: Mapping[str, Path],
+    repo_id: str,
+    *,
+    repo_type: RepoType = "model",
+    revision: str | None = None,
+    message: str,
+    token: str | bool | None = None,
+    remove: Sequence[str] = (),
+    parent_commit: str | None = None,
+) -> CommitInfo:
+    """Send files, name in the repository -> where each lies, to an existing repository; else as ``push_folder``."""
+    api = HfApi(token=token)
     tried: list[str] = []  # the commits that attempts were to follow
 
     def commit() -> CommitInfo:
-        info = _info(api, repo_id, repo_type, revision)
-        remote = {sibling.rfilename: sibling for sibling in info.siblings or []}
+        state = _state(_info(api, repo_id, repo_type, revision))
         stale = sorted(
-            name for name in remote.keys() - files.keys() if any(fnmatch(name, pattern) for pattern in remove)
+            name for name in state.files.keys() - files.keys() if any(fnmatch(name, pattern) for pattern in remove)
         )
-        head = str(info.sha)
+        head = state.commit
         # an earlier attempt whose answer was lost has made the commit if all is as it should be
-        if tried and head not in tried and not stale and _same(files, remote):
+        if tried and head not in tried and not stale and not changed_files(files, state):
             url = api.endpoint + ("" if repo_type == "model" else f"/{repo_type}s")
             address = f"{url}/{repo_id}/commit/{head}"
             return CommitInfo(commit_url=address, commit_message=message, commit_description="", oid=head)
@@ -232,8 +314,40 @@ def push_folder(
         )
 
     made = _retry(commit, "pushing to", repo_id, conflicts=True)
-    logger.info("pushed %s to %s at %s", folder, repo_id, made.oid)
+    logger.info("pushed %d files to %s at %s", len(files), repo_id, made.oid)
     return made
+
+
+def tag_commit(
+    repo_id: str,
+    tag: str,
+    commit: str,
+    *,
+    repo_type: RepoType = "model",
+    move: bool = False,
+    token: str | bool | None = None,
+) -> str:
+    """Give a commit a tag. A tag of that name on another commit stays there, unless it is to be moved.
+
+    Returns:
+        Full id of the commit that the tag is on in the end.
+
+    Raises:
+        HubError: the Hub refused (the name, say), or does not answer.
+    """
+    api = HfApi(token=token)
+
+    def place() -> str:
+        refs = api.list_repo_refs(repo_id, repo_type=repo_type)
+        found = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
+        if found is not None and (found == commit or not move):
+            return str(found)
+        if found is not None:
+            api.delete_tag(repo_id, tag=tag, repo_type=repo_type)
+        api.create_tag(repo_id, tag=tag, revision=commit, repo_type=repo_type)
+        return commit
+
+    return _retry(place, f"tagging {tag} in", repo_id)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -245,18 +359,13 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def _same(files: dict[str, Path], remote: dict[str, RepoSibling]) -> bool:
-    """Tell whether the repository has all the files, with the same content, by size and digest."""
-    for name, path in files.items():
-        found = remote.get(name)
-        if found is None or found.size != path.stat().st_size:
-            return False
-        if found.lfs is not None:
-            if found.lfs.sha256 != _digest(path, "sha256"):
-                return False
-        elif found.blob_id != _digest(path, "sha1", f"blob {found.size}\0".encode()):  # as git counts
-            return False
-    return True
+def _is_same(path: Path, found: RepoSibling | None) -> bool:
+    """Tell whether the repository's file has the content of the local one, by size and digest."""
+    if found is None or found.size != path.stat().st_size:
+        return False
+    if found.lfs is not None:
+        return bool(found.lfs.sha256 == _digest(path, "sha256"))
+    return found.blob_id == _digest(path, "sha1", f"blob {found.size}\0".encode())  # as git counts
 
 
 def _digest(path: Path, kind: str, start: bytes = b"") -> str:
@@ -276,6 +385,10 @@ class _IncompleteError(Exception):
 
 def _info(api: HfApi, repo_id: str, repo_type: RepoType, revision: str | None) -> ModelInfo | DatasetInfo | SpaceInfo:
     return api.repo_info(repo_id, repo_type=repo_type, revision=revision, files_metadata=True)
+
+
+def _state(info: ModelInfo | DatasetInfo | SpaceInfo) -> RepoState:
+    return RepoState(str(info.sha), bool(info.private), {entry.rfilename: entry for entry in info.siblings or []})
 
 
 def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool = False) -> T:
