@@ -297,7 +297,7 @@ def _piece(
         kind=kind,
         config=config,
         remote=access.remote,
-        delimiter=source.delimiter or ("\t" if path.lower().endswith(".tsv") else ","),
+        delimiter=delimiter_of(source, path),
         header=source.header,
         num_bytes=os.path.getsize(local) if local else 0,
     )
@@ -312,6 +312,11 @@ def _piece(
             raise SourceError(f"{path} is no readable Parquet file: {error}") from error
         names = stored_label_names(opened.schema_arrow, label) or names
         return dataclasses.replace(piece, rows=opened.metadata.num_rows, label_names=names)
+
+
+def delimiter_of(source: Source, path: str) -> str:
+    """The separator of a CSV file."""
+    return source.delimiter or ("\t" if path.lower().endswith(".tsv") else ",")
 
 
 def card_label_names(card: Card, config: str | None, label: str | None) -> tuple[str, ...] | None:
@@ -553,7 +558,7 @@ def _parquet_batches(
     file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
 ) -> Iterator[pa.Table]:
     opened = pq.ParquetFile(file, buffer_size=1 << 20)
-    _require(columns, opened.schema_arrow.names)
+    require_columns(columns, opened.schema_arrow.names)
     for batch in opened.iter_batches(BATCH_ROWS, columns=list(columns)):
         yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
 
@@ -570,7 +575,7 @@ def _csv_batches(
             column_types=dict.fromkeys(text_columns, pa.string()), null_values=[""], strings_can_be_null=False
         ),
     )
-    _require(columns, reader.schema.names)
+    require_columns(columns, reader.schema.names)
     for batch in reader:
         table = pa.Table.from_batches([batch]).select(list(columns))
         yield from _in_batches(table)
@@ -596,7 +601,7 @@ def _json_block(lines: bytes, columns: Sequence[str], first: bool) -> Iterator[p
     options = pa.json.ReadOptions(block_size=len(lines) + 1, use_threads=False)
     table = pa.json.read_json(io.BytesIO(lines), read_options=options)
     if first:
-        _require(columns, table.schema.names)
+        require_columns(columns, table.schema.names)
     for column in columns:
         if column not in table.schema.names:  # no row of this block has it
             table = table.append_column(column, pa.nulls(len(table)))
@@ -608,7 +613,7 @@ def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: S
     tables: dict[str, pa.Table] = module.generate(spec.name)
     if piece.path not in tables:
         raise SourceError(f"generates {sorted(tables)}, not the declared split {piece.path!r}")
-    _require(columns, tables[piece.path].schema.names)
+    require_columns(columns, tables[piece.path].schema.names)
     yield from _in_batches(tables[piece.path].select(list(columns)))
 
 
@@ -617,6 +622,11 @@ def _in_batches(table: pa.Table) -> Iterator[pa.Table]:
         yield table.slice(start, BATCH_ROWS)
 
 
-def _require(columns: Sequence[str], present: Sequence[str]) -> None:
+def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
+    """See that all columns are there.
+
+    Raises:
+        SourceError: one is not; names it, and those that are.
+    """
     if missing := [column for column in columns if column not in present]:
         raise SourceError(f"has no column {', '.join(map(repr, missing))}; its columns are {', '.join(present)}")

@@ -10,9 +10,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from metaeval_hub.cli import overlap, predict, tasks
+from metaeval_hub.cli import check_sources, overlap, predict, tasks
 
-COMMANDS = (tasks, overlap, predict)
+COMMANDS = (tasks, check_sources, overlap, predict)
 
 
 def build_parser() -> argparse.ArgumentParser:

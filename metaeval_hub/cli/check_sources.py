@@ -1,0 +1,229 @@
+"""Ask the Hub about every source of every task.
+
+For each source: does it exist, is it gated or moved, which commit is it at, are its splits, columns and class names
+those of the declaration, how many rows has it, under which licence. Nothing is downloaded whole. Tasks that are not
+as declared are listed, worst first; --all lists them all. The exit status is 1 where a task has no usable source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from metaeval_datasets.check import Answers, SourceCheck, TaskCheck
+    from metaeval_datasets.spec import EditionName
+
+STYLES = {"not usable": "red", "differs": "yellow", "usable": "green"}
+CONVERT_BRANCH = "refs/convert/parquet"
+FULL_COMMIT = re.compile(r"[0-9a-f]{40}")
+WIDE = 120  # columns of a terminal from which on a table is easier to read than a list
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("names", nargs="*", help="tasks and groups, such as pragmeval glue/cola; all tasks if none")
+    parser.add_argument(
+        "--edition", choices=("careful", "paper"), help="only this edition (default: both, where they differ)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all that was found as JSON; - for standard output")
+    parser.add_argument("--all", action="store_true", help="list the sources that are as declared, too")
+    parser.add_argument("--workers", type=int, default=8, help="questions to the Hub at the same time (default 8)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, show and write; 1 where a task has no usable source."""
+    from metaeval_datasets import get_task, list_tasks, select_tasks
+    from metaeval_datasets.check import Answers, check_tasks
+
+    if options.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {options.workers}")
+    editions: tuple[EditionName, ...] = ("careful", "paper")
+    names = select_tasks(options.names) if options.names else list_tasks()
+    entries: list[tuple[str, EditionName]] = [
+        (name, edition)
+        for name in names
+        for edition in editions
+        if options.edition in (None, edition) and (edition == "careful" or get_task(name).paper is not None)
+    ]
+    if not entries:
+        raise ValueError(f"none of {', '.join(options.names)} has an edition {options.edition!r} of its own")
+    answers = Answers()
+    started = time.monotonic()
+    sources = sum(len(get_task(name).edition(edition).sources) for name, edition in entries)
+    with progress(sources, "asking the Hub") as step:
+        checks = check_tasks(entries, answers, options.workers, step)
+    seconds = time.monotonic() - started
+    if options.json:
+        _write(options.json, checks, answers, seconds)
+    if options.json != "-":
+        _show(make_console(), checks, everything=options.all or len(names) == 1)
+        for line in _sums(checks, answers, seconds):
+            print(line)
+    return int(any(check.status == "not usable" for check in checks))
+
+
+# --- For people -----------------------------------------------------------------------------------------------------
+
+
+def _show(console: Console, checks: list[TaskCheck], everything: bool) -> None:
+    """The tasks, worst first: a table, or where the terminal is too narrow for one a list."""
+    careful = {check.task: _what(check) for check in checks if check.edition == "careful"}
+    listed = [
+        check
+        for check in sorted(checks, key=_badness, reverse=True)
+        # the paper's edition is told apart where something else is found for it
+        if check.edition == "careful" or _what(check) != careful.get(check.task)
+    ]
+    if not everything:
+        listed = [check for check in listed if check.status != "usable"]
+    if not listed:
+        return
+    if not console.is_terminal:
+        print_table(console, _table(listed, "status", "task", "source", "what is found"))
+        return
+    for status, style in STYLES.items():
+        if group := [check for check in listed if check.status == status]:
+            console.print(f"{status.upper()} ({len(group)})", style=f"bold {style}")
+            if console.width >= WIDE:
+                console.print(_table(group, "task", "source", "what is found"))
+            else:
+                _print_list(console, group)
+            console.print()
+
+
+def _badness(check: TaskCheck) -> tuple[bool, bool, bool, bool]:
+    """No source; splits missing; another source than the first; anything else not as declared."""
+    if check.serves is None:
+        return True, True, True, True
+    source = check.sources[check.serves]
+    return False, bool(source.missing), bool(check.serves), bool(source.findings)
+
+
+def _what(check: TaskCheck) -> list[tuple[str, list[str]]]:
+    return [(source.source, source.findings) for source in check.sources]
+
+
+def _table(checks: list[TaskCheck], *columns: str) -> Table:
+    """A line for each source; with the status, for a pipe, the task is named on each of its lines."""
+    table = make_table(*columns)
+    for column in table.columns:
+        column.overflow = "fold"
+    for check in checks:
+        for number, source in enumerate(check.sources):
+            names = [check.status, _name(check)] if columns[0] == "status" else [_name(check) if number == 0 else ""]
+            table.add_row(*names, _short(source), _words(check, number), style=_style(check, number))
+    return table
+
+
+def _print_list(console: Console, checks: list[TaskCheck]) -> None:
+    from rich.padding import Padding
+
+    for check in checks:
+        console.print(_name(check), style="bold")
+        for number, source in enumerate(check.sources):
+            text = f"{_short(source)}: {_words(check, number)}"
+            console.print(Padding(text, (0, 0, 0, 2), style=_style(check, number)))
+
+
+def _name(check: TaskCheck) -> str:
+    return check.task + (" (paper)" if check.edition == "paper" else "")
+
+
+def _short(source: SourceCheck) -> str:
+    """A source in few words: the first of many configs, the start of a commit."""
+    if source.repo is None:
+        return source.source
+    configs = source.configs[0] if source.configs else ""
+    configs += f" and {len(source.configs) - 1} more" if len(source.configs) > 1 else ""
+    revision = source.revision or ""
+    if revision == CONVERT_BRANCH:
+        revision = "convert branch"
+    elif FULL_COMMIT.fullmatch(revision):
+        revision = revision[:8]
+    return source.repo + (f" ({configs})" if configs else "") + (f", {revision}" if revision else "")
+
+
+def _style(check: TaskCheck, number: int) -> str:
+    """What serves stands out."""
+    return "" if check.serves in (None, number) else "dim"
+
+
+def _words(check: TaskCheck, number: int) -> str:
+    """What is wrong with a source, and whether it is the one that serves."""
+    source = check.sources[number]
+    serves = ["serves"] if check.serves == number and (number or source.findings) else []
+    return "; ".join([*serves, *source.findings]) or _facts(source)
+
+
+def _facts(source: SourceCheck) -> str:
+    """What there is to say of a source that is as declared."""
+    rows = ", ".join(f"{split} {entry.rows:,}" for split, entry in source.splits.items() if entry.rows is not None)
+    commit = f"commit {source.commit[:10]}" if source.commit else ""
+    return "; ".join(filter(None, ["as declared", rows, commit]))
+
+
+def _sums(checks: list[TaskCheck], answers: Answers, seconds: float) -> list[str]:
+    """How many are in which state."""
+    lines = []
+    for edition, noun in (("careful", "task"), ("paper", "edition of the paper")):
+        counts = Counter(check.status for check in checks if check.edition == edition)
+        if total := counts.total():
+            plural = noun.replace("task", "tasks").replace("edition", "editions") if total > 1 else noun
+            lines.append(
+                f"{total} {plural}: {counts['usable']} as declared, {counts['differs']} usable but differ, "
+                f"{counts['not usable']} not usable"
+            )
+    sources = [source for check in checks for source in check.sources]
+    if unanswered := sum(not source.answered for source in sources):
+        lines.append(f"for {unanswered} of {len(sources)} sources the Hub gave no answer: try again later")
+    lines.append(
+        f"{len(sources)} sources in {answers.count('repo')} repositories and revisions, "
+        f"{answers.count('footer') + answers.count('head')} files looked at, {seconds:.1f} s"
+    )
+    return lines
+
+
+# --- For programs ---------------------------------------------------------------------------------------------------
+
+
+def _write(path: str, checks: list[TaskCheck], answers: Answers, seconds: float) -> None:
+    """Write the whole report; a file appears at once or not at all."""
+    from huggingface_hub import constants
+
+    facts = {
+        "endpoint": constants.ENDPOINT,
+        "checked_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 1),
+        "asked": answers.count(),
+        "tasks": [_task_facts(check) for check in checks],
+    }
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    temporary = Path(f"{path}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _task_facts(check: TaskCheck) -> dict[str, Any]:
+    return {
+        "task": check.task,
+        "edition": check.edition,
+        "status": check.status,
+        "serves": None if check.serves is None else check.sources[check.serves].source,
+        "sources": [{"status": source.status, **dataclasses.asdict(source)} for source in check.sources],
+    }

@@ -1,0 +1,58 @@
+"""What the commands share to print: tables that fit a terminal and are whole in a pipe, and a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+ENDLESS = 100_000  # width, in characters, where the output is no terminal: nothing is cut or wrapped
+
+
+def make_console() -> Console:
+    """Standard output: as wide as the terminal, or endless."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(width=ENDLESS, highlight=False, markup=False, emoji=False)
+
+
+def make_table(*columns: str, **options: Any) -> Table:
+    """A table without lines, its columns two blanks apart."""
+    from rich.table import Table
+
+    return Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), **options)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table, without blanks at the ends of lines where it is not for a terminal."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        print(line.rstrip())
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error that is gone in the end; yields what to call with a word after each of ``total`` steps.
+
+    Where standard error is no terminal there is none.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        *(TextColumn(what), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn()),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda text: bar.update(task, description=text, advance=1)
