@@ -9,7 +9,7 @@ have the same hash is 1 in 18,000.)
 
 What is compared, and when it counts:
 
-- A text is normalised: Unicode NFKC, lower case, then only letters, combining marks, numbers and pictographs (Unicode
+- A text is normalised: Unicode NFKD, lower case, then only letters, combining marks, numbers and pictographs (Unicode
   categories L, M, N and So) are kept. Punctuation, white space, currency and mathematical signs, control characters,
   skin tones and variation selectors go, so that "do n't ." equals "Don’t!", however it was tokenised.
 - The text of a row of a task over sentences, and the pair of a row of a task over pairs as a whole, in either order.
@@ -75,7 +75,8 @@ def normalise(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     >>> normalise(pa.array(["Do n't  WORRY , be happy !"])).to_pylist()
     ['dontworrybehappy']
     """
-    return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC")), _DROPPED, "")
+    # decomposed, not composed: releases of pyarrow before 22 compose nothing, whatever the form is called
+    return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(texts, form="NFKD")), _DROPPED, "")
 
 
 @dataclass(frozen=True)
