@@ -6,8 +6,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .PHONY: demo test slow lint clean
 
@@ -32,12 +33,12 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "metaeval needs Python 3.10 or later, found " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed-train: $(BIN)/python setup.py constraints.txt
+$(VENV)/.installed-train: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what it trains with into $(VENV) ..."
 	$(INSTALL) --editable '.[train]'
 	@touch $@
 
-$(VENV)/.installed-test: $(BIN)/python setup.py constraints.txt
+$(VENV)/.installed-test: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what it is tested with into $(VENV) ..."
 	$(INSTALL) --editable '.[train,analysis,test]'
 	@touch $@
