@@ -220,6 +220,22 @@ def test_lost_answer_is_found_out_even_where_the_list_is_late(hub, folder, repo,
     assert hub.repo(repo).read("config.json") == b'{"a": 2}'
 
 
+def test_own_commit_is_no_conflict_when_its_answer_was_lost(hub, folder, repo, waits):
+    (folder / "config.json").write_bytes(b'{"a": 2}')
+    (folder / "model.safetensors").write_bytes(b"other weights" * 1000)
+    hub.add_repo(repo, {"old.json": b"{}"})
+    before = hub.repo(repo).commit("main").sha
+    hub.faults.add(route="commit", status=504, applied=True)
+    commit = push_folder(folder, repo, message="Change it", parent_commit=before, remove=("old.json",))
+    assert hub.repo(repo).commit("main").sha == commit.oid != before
+    # where someone else's commit came first, the same loss of an answer hides no conflict
+    hub.add_repo(repo, {"config.json": b'{"theirs": 1}'})
+    hub.faults.add(route="info", stale=True)
+    hub.faults.add(route="commit", reset=True)
+    with pytest.raises(ConflictError):
+        push_folder(folder, repo, message="Again", parent_commit=commit.oid)
+
+
 def test_push_that_never_gets_through_is_reported(hub, folder, repo, waits):
     (folder / "config.json").write_bytes(b'{"a": 2}')
     hub.faults.add(route="commit", status=503, times=None)
