@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.conditional.store import ModelRecord
+import yaml
+
+from metaeval_datasets.citations import REFERENCES, bibtex
+from metaeval_datasets.record import RECORDS_FILE, TaskRecord
+
+if TYPE_CHECKING:  # it imports torch
+    from metaeval_hub.conditional.store import ModelRecord
 
 # Beside the package in a clone, inside it where it was installed.
 _FOLDERS = (Path(__file__).parents[1] / "model_cards", Path(__file__).parent / "model_cards")
@@ -79,3 +86,178 @@ def model_card(record: ModelRecord, results: Mapping[str, Mapping[str, float | N
         version=record.metaeval_version,
         tasks=markdown_table(header, rows),
     )
+
+
+# --- datasets ---
+
+PAPER = "sileo2022analysis"
+_SHOWN_CLASSES = 4
+_SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
+# Licences that the Hub knows, of those that sources have; it refuses a card with another word.
+_LICENSES = """
+afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0
+cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0
+cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-3.0 mit mpl-2.0
+odbl odc-by openrail pddl unknown unlicense wtfpl
+"""
+_TASK_IDS = {
+    "acceptability": "acceptability-classification",
+    "facticity": "fact-checking",
+    "nli": "natural-language-inference",
+    "paraphrase_detection": "semantic-similarity-classification",
+}
+_EDITIONS = {
+    "careful": "This is the careful edition: it differs where the paper used a task in a way that does not hold; the "
+    "notes say how.",
+    "paper": "This is the paper's edition: what the paper used, also where a careful choice would differ; the notes "
+    "say how.",
+}
+
+
+def dataset_card(repo_id: str, records: Sequence[TaskRecord]) -> str:
+    """Return the card of a published collection, with all that the Hub and ``datasets`` read from it.
+
+    Args:
+        repo_id: where it is published.
+        records: of all tasks in the repository, of one edition, in the order of the card; at least one.
+    """
+    edition = records[0].edition
+    example = min(records, key=lambda entry: (not entry.in_101, len(entry.config)))
+    notes = {entry.config: text for entry in records if (text := " ".join(_notes(entry)))}
+    keys = [PAPER, *sorted({entry.citation for entry in records} & REFERENCES.keys() - {PAPER})]
+    return template("dataset.md").substitute(
+        metadata=_yaml(_metadata(records)),
+        title="MetaEval" if edition == "careful" else "MetaEval, the paper's edition",
+        n_tasks=_count(len(records), "task"),
+        rows=_count(sum(entry.rows for entry in records), "row"),
+        repo_id=repo_id,
+        example_config=example.config,
+        example_task=example.task,
+        records=RECORDS_FILE,
+        tasks=_task_table(records),
+        edition=_EDITIONS[edition],
+        dropped=_dropped_table(records),
+        notes="\n".join(f"- `{name}`: {text}" for name, text in notes.items()) or "None.",
+        citations="\n\n".join(map(bibtex, keys)),
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _metadata(records: Sequence[TaskRecord]) -> dict[str, Any]:
+    rows = sum(entry.rows for entry in records)
+    licenses = {entry.license if entry.license in _LICENSES.split() else "other" for entry in records}
+    types = sorted({entry.type for entry in records})
+    repos = {repo for entry in records if (repo := _source_repo(entry))}
+    return {
+        "pretty_name": "MetaEval",
+        "language": ["en"],
+        "license": sorted(licenses),
+        "multilinguality": ["monolingual"],
+        "size_categories": [next((name for limit, name in _SIZES if rows < limit), "10M<n<100M")],
+        "source_datasets": sorted(repos) or ["original"],
+        "task_categories": ["text-classification"],
+        "task_ids": [*(_TASK_IDS[kind] for kind in types if kind in _TASK_IDS), "multi-class-classification"],
+        "tags": ["metaeval", "multi-task-learning", "task-embeddings", *(kind.replace("_", "-") for kind in types)],
+        "configs": [
+            {
+                "config_name": entry.config,
+                "data_files": [{"split": split, "path": f"{entry.config}/{split}-*"} for split in entry.splits],
+            }
+            for entry in records
+        ],
+        "dataset_info": [_dataset_info(entry) for entry in records],
+    }
+
+
+def _dataset_info(entry: TaskRecord) -> dict[str, Any]:
+    label = {"class_label": {"names": {str(index): name for index, name in enumerate(entry.names)}}}
+    return {
+        "config_name": entry.config,
+        "license": entry.license,
+        "features": [
+            *({"name": name, "dtype": "string"} for name in entry.fields),
+            {"name": "label", "dtype": label},
+            {"name": "idx", "dtype": "int64"},
+        ],
+        "splits": [
+            {"name": name, "num_bytes": split.num_bytes, "num_examples": split.rows}
+            for name, split in entry.splits.items()
+        ],
+        "download_size": sum(entry.paths.values()),
+        "dataset_size": sum(split.num_bytes for split in entry.splits.values()),
+    }
+
+
+def _yaml(data: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _task_table(records: Sequence[TaskRecord]) -> str:
+    header = ["config", "type", "texts", "classes", "train", "validation", "test", "left out", "licence", "source"]
+    rows = []
+    for entry in records:
+        counts = [_split_rows(entry, split) for split in ("train", "validation", "test")]
+        dropped = sum(sum(official.dropped.values()) for official in entry.report.official.values())
+        left_out = f"{dropped:,}" if dropped else "-"
+        kind = entry.type.replace("_", " ")
+        facts = [f"`{entry.config}`", kind, str(len(entry.fields)), _classes(entry.names)]
+        rows.append([*facts, *counts, left_out, entry.license, _source(entry)])
+    return markdown_table(header, rows)
+
+
+def _classes(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN_CLASSES])
+    return shown + (f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else "")
+
+
+def _split_rows(entry: TaskRecord, name: str) -> str:
+    if name not in entry.splits:
+        return "-"
+    derived = name in entry.report.splits and entry.report.splits[name].derived
+    return f"{entry.splits[name].rows:,}" + (" †" if derived else "")
+
+
+def _source_repo(entry: TaskRecord) -> str | None:
+    """The repository on the Hub that the rows come from; None for rows that a module of ours makes."""
+    name = entry.report.source.split(" ", 1)[0]
+    return name if "/" in name else None
+
+
+def _source(entry: TaskRecord) -> str:
+    repo, commit = _source_repo(entry), entry.report.commit
+    if repo is None:
+        return f"made by `{entry.report.source}`"
+    place = f"/datasets/{repo}/tree/{commit}" if commit else f"/datasets/{repo}"
+    configs = entry.report.source.removeprefix(repo).split(" at ")[0].removesuffix(" (default)")
+    return f"[{repo}]({place}){configs}" + (f" @ {commit[:7]}" if commit else "")
+
+
+def _dropped_table(records: Sequence[TaskRecord]) -> str:
+    rows = [
+        [f"`{entry.config}`", name, f"{official.read:,}", f"{count:,}", reason]
+        for entry in records
+        for name, official in entry.report.official.items()
+        for reason, count in official.dropped.items()
+    ]
+    if not rows:
+        return "None: every row of the sources is in one of the splits."
+    text = "Rows that cannot be used, by the first reason that holds; every other row of the sources is in a split."
+    return text + "\n\n" + markdown_table(["config", "official split", "rows", "left out", "because"], rows)
+
+
+def _notes(entry: TaskRecord) -> Iterator[str]:
+    """What a user of a task should know, as sentences."""
+    if entry.notes:
+        yield entry.notes
+    if entry.paper:
+        yield f"The paper's edition differs: {entry.paper}"
+    if entry.report.missing:
+        yield f"**The source lacked {', '.join(entry.report.missing)}: the splits are not those of the whole task.**"
+    if passed := dict.fromkeys(each["source"].split(" (")[0] for each in entry.report.passed_over):
+        yield f"{', '.join(passed)} could not serve when this was built."
+    for name, hidden in entry.report.unlabelled.items():
+        yield f"The official {name} split has no public labels" + (f" ({hidden:,} rows)." if hidden else ".")

@@ -1,0 +1,267 @@
+"""Tasks as a folder of Parquet files that ``datasets`` loads without this package, and the check of a published copy.
+
+    <folder>/pragmeval-sarcasm/train-00000-of-00001.parquet
+    <folder>/pragmeval-sarcasm/.record.json                   the task's record; stays here
+
+The same rows give the same bytes (with one release of pyarrow): row groups and files have fixed numbers of rows,
+whatever the batches of the prepared task. A task is written aside and moved into its place when it is whole, with its
+record, so that whatever interrupts leaves whole tasks, which are not written again. Sending is ``metaeval_hub``'s part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Dataset, DownloadMode, Features, load_dataset
+from filelock import FileLock, Timeout
+
+from metaeval_datasets.catalog import all_tasks, get_task
+from metaeval_datasets.fingerprint import code_hash, task_hash
+from metaeval_datasets.record import FORMAT, SplitRecord, TaskRecord
+from metaeval_datasets.report import read_report
+from metaeval_datasets.schema import features
+from metaeval_datasets.spec import SPLITS, EditionName, TaskSpec
+
+logger = logging.getLogger(__name__)
+
+GROUP_ROWS = 5_000  # of a Parquet row group, and of a batch in memory
+FILE_BYTES = 500 * 10**6  # of the rows in one file, in memory; Parquet is smaller
+_RECORD = ".record.json"
+_NO_INTEGER = -(2**63)  # stands for null in a digest
+_PARQUET: dict[str, Any] = {"compression": "zstd", "version": "2.6", "use_dictionary": True}
+
+# --- Rows -----------------------------------------------------------------------------------------------------------
+
+
+class Digest:
+    """A digest of rows, column by column, that does not depend on batches, files or formats."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self.rows = 0
+        self.num_bytes = 0
+        self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in columns}
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows; strings and integers, nulls included."""
+        self.rows += len(table)
+        for name, (lengths, values) in self._columns.items():
+            for chunk in table[name].chunks:
+                for digest, part in zip((lengths, values), _plain_parts(chunk), strict=True):
+                    digest.update(part)
+                    self.num_bytes += part.nbytes
+
+    def hexdigest(self) -> str:
+        """64 hexadecimal digits."""
+        digests = [[name, *(part.hexdigest() for part in parts)] for name, parts in self._columns.items()]
+        return hashlib.sha256(json.dumps([self.rows, digests]).encode()).hexdigest()
+
+
+def _plain_parts(array: pa.Array) -> tuple[memoryview, memoryview]:
+    """Of a column: lengths of texts (-1 for null) and their bytes; or nothing, and the integers."""
+    if pa.types.is_integer(array.type):
+        integers = pc.fill_null(array.cast(pa.int64()), _NO_INTEGER).to_numpy()
+        return memoryview(b""), memoryview(integers.astype("<i8"))
+    texts = array.cast(pa.large_string())
+    lengths = pc.fill_null(pc.binary_length(texts), -1).cast(pa.int32()).to_numpy().astype("<i4")
+    offsets_buffer, data = texts.buffers()[1:]
+    offsets = np.frombuffer(offsets_buffer, "<i8", len(texts) + 1, offset=8 * texts.offset)
+    start, stop = int(offsets[0]), int(offsets[-1])
+    return memoryview(lengths), memoryview(data)[start:stop] if data is not None else memoryview(b"")
+
+
+def _tables(rows: Dataset) -> Iterator[pa.Table]:
+    """The rows in order, ``GROUP_ROWS`` at a time, each column in one piece."""
+    for table in rows.with_format("arrow").iter(GROUP_ROWS):
+        yield table.combine_chunks()
+
+
+# --- Building -------------------------------------------------------------------------------------------------------
+
+
+def fingerprint(spec: TaskSpec) -> str:
+    """Changes whenever the files of a task may: with its declaration, the code that makes rows, and the format."""
+    return task_hash(spec, code_hash(), f"published {FORMAT} {GROUP_ROWS} {FILE_BYTES} {_PARQUET}")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from building in a folder.
+
+    Raises:
+        BlockingIOError: another process does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BlockingIOError(f"{folder} is in use by another `metaeval publish`; wait, or give a --folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def read_built(folder: Path, spec: TaskSpec) -> TaskRecord | None:
+    """The record of a task as it lies in a folder, None where it was not built or is no longer what would be built."""
+    path = folder / spec.config_name / _RECORD
+    try:
+        record = TaskRecord.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        sizes = {name: (folder / name).stat().st_size for name in record.paths}
+    except (OSError, ValueError):
+        return None
+    whole = sizes == record.paths and record.fingerprint == fingerprint(spec)
+    return record if whole else None
+
+
+def build_task(name: str, folder: Path, edition: EditionName = "careful", *, anew: bool = False) -> TaskRecord:
+    """Write a task's files, unless they are there already.
+
+    Args:
+        name: ``group/task``.
+        folder: of all tasks; ``locked`` by the caller.
+        edition: careful, or what the paper used.
+        anew: read the sources and write the files again, whatever is there.
+
+    Returns:
+        The task's record.
+
+    Raises:
+        UnknownTaskError: no such task.
+        NoSourceError: no source of the task can serve.
+    """
+    spec = get_task(name).edition(edition)
+    if not anew and (built := read_built(folder, spec)):
+        return built
+    mode = DownloadMode.FORCE_REDOWNLOAD if anew else DownloadMode.REUSE_DATASET_IF_EXISTS
+    loaded = load_dataset("metaeval", name, edition=edition, download_mode=mode)
+    report = read_report(next(iter(loaded.values())).info)
+    # why a source did not serve here can hold paths and addresses of this machine
+    report.passed_over = [{**entry, "reason": "could not serve"} for entry in report.passed_over]
+    aside, place = folder / f".{spec.config_name}.partial", folder / spec.config_name
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    paper = get_task(name).paper
+    record = TaskRecord(
+        task=name,
+        edition=edition,
+        fingerprint=fingerprint(spec),
+        type=spec.type.value,
+        fields=tuple(spec.texts),
+        names=spec.names,
+        canonical=spec.canonical,
+        license=spec.license,
+        citation=spec.citation,
+        in_101=spec.in_101,
+        notes=spec.notes,
+        paper=paper.why if paper is not None and edition == "careful" else "",
+        report=report,
+        splits={split: _write_split(loaded[split], split, spec, aside) for split in SPLITS if split in loaded},
+    )
+    (aside / _RECORD).write_text(json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if place.exists():
+        shutil.rmtree(place)
+    aside.rename(place)
+    return record
+
+
+def _write_split(rows: Dataset, split: str, spec: TaskSpec, folder: Path) -> SplitRecord:
+    digest = Digest((*spec.texts, "label", "idx"))
+    for table in _tables(rows):
+        digest.add(table)
+    count = -(-digest.num_bytes // FILE_BYTES) or 1
+    groups = -(-digest.rows // GROUP_ROWS)
+    per_file = -(-groups // count)  # row groups in a file; the last has fewer
+    count = -(-groups // per_file)
+    paths = [folder / f"{split}-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
+    schema = features(spec).arrow_schema  # holds the class names, where `datasets` looks for them
+    tables = _tables(rows)
+    for path in paths:
+        with pq.ParquetWriter(path, schema, **_PARQUET) as writer:
+            for _, table in zip(range(per_file), tables, strict=False):
+                writer.write_table(table.select(schema.names).cast(schema), row_group_size=GROUP_ROWS)
+    return SplitRecord(
+        digest.rows, digest.num_bytes, digest.hexdigest(), {path.name: path.stat().st_size for path in paths}
+    )
+
+
+def in_order(records: Iterable[TaskRecord]) -> list[TaskRecord]:
+    """Records in catalogue order; behind them those of tasks that this release does not know, by name."""
+    places = {name: place for place, name in enumerate(all_tasks())}
+    return sorted(records, key=lambda record: (places.get(record.task, len(places)), record.task))
+
+
+# --- Verification ---------------------------------------------------------------------------------------------------
+
+
+def differences(record: TaskRecord, folder: Path) -> list[str]:
+    """Compare a task of a published copy, read as anybody's ``datasets`` reads it, with what was built.
+
+    Args:
+        record: what was built.
+        folder: the copy, downloaded: its card and the task's folder.
+
+    Returns:
+        What differs, in words; nothing where all is equal: splits, columns, class names, number and content of rows.
+    """
+    try:
+        loaded = load_dataset(str(folder), record.config, streaming=True)
+    except Exception as error:  # any reason why it cannot be loaded is what we want to know
+        return [f"cannot be loaded: {_one_line(error)}"]
+    found = []
+    if set(loaded) != set(record.splits):
+        found.append(f"has splits {', '.join(loaded)}; built were {', '.join(record.splits)}")
+    for split, built in record.splits.items():
+        if split in loaded:
+            found += [f"{split}: {text}" for text in _split_differences(loaded[split], record, built)]
+    return found
+
+
+def _split_differences(rows: Any, record: TaskRecord, built: SplitRecord) -> Iterator[str]:
+    if differing := _feature_differences(rows.features or Features(), record):
+        yield from differing
+        return
+    columns = (*record.fields, "label", "idx")
+    digest = Digest(columns)
+    try:
+        for table in rows.with_format("arrow").iter(GROUP_ROWS):
+            digest.add(table)
+    except Exception as error:  # as above
+        yield f"cannot be read beyond row {digest.rows:,}: {_one_line(error)}"
+        return
+    promised = (rows.info.splits or {}).get(str(rows.split))
+    if digest.rows != built.rows:
+        yield f"has {digest.rows:,} rows; built were {built.rows:,}"
+    elif digest.hexdigest() != built.content:
+        yield "has as many rows as were built, with other content"
+    if promised is None or promised.num_examples != built.rows:
+        number = "no number of rows" if promised is None else f"{promised.num_examples:,} rows"
+        yield f"the card says {number}; built were {built.rows:,}"
+
+
+def _feature_differences(found: Features, record: TaskRecord) -> list[str]:
+    columns = [*record.fields, "label", "idx"]
+    if sorted(found) != sorted(columns):
+        return [f"has columns {', '.join(found)}; built were {', '.join(columns)}"]
+    label = found["label"]
+    names = list(label.names) if isinstance(label, ClassLabel) else None
+    if names != list(record.names):
+        return [f"has class names {names}; built were {list(record.names)}"]
+    kinds = {name: getattr(found[name], "dtype", None) for name in columns}
+    odd = [name for name in columns if kinds[name] != ("string" if name in record.fields else "int64")]
+    return [f"column {name} is of type {kinds[name]}" for name in odd]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -1,0 +1,140 @@
+"""What a published copy says of its tasks: the records of ``tasks.json``, beside the data in its repository. Pure.
+
+A record holds what a reader of the card, ``load_dataset("metaeval", ..., source=)`` and the verification need: the
+declaration as far as it matters without the source, what was done to the rows, and for each split its files, its number
+of rows and a digest of their content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metaeval_datasets.report import Report
+from metaeval_datasets.spec import SPLITS
+
+RECORDS_FILE = "tasks.json"
+FORMAT = 1  # of the file and of the folders; a release reads its own and earlier ones
+
+
+class RecordError(ValueError):
+    """A ``tasks.json`` that this release cannot read; says why."""
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """One split of a published task.
+
+    Args:
+        rows: number of rows.
+        num_bytes: of the rows in memory, as Arrow holds them.
+        content: digest of the rows, whatever files hold them (``publish.Digest``).
+        files: file name -> size in bytes, in order.
+    """
+
+    rows: int
+    num_bytes: int
+    content: str
+    files: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """One published task.
+
+    Args:
+        task: ``group/task``.
+        edition: ``careful`` or ``paper``.
+        fingerprint: of the declaration and of the code that made the rows.
+        type: task type.
+        fields: names of the text columns.
+        names, canonical: class names in index order; those shared between tasks.
+        license, citation: as declared.
+        in_101: one of the 101 tasks of the paper.
+        notes: what a user should know.
+        paper: how the paper's edition differs; empty where it does not, or where this is it.
+        report: what was done to make the rows.
+        splits: in the order train, validation, test.
+    """
+
+    task: str
+    edition: str
+    fingerprint: str
+    type: str
+    fields: tuple[str, ...]
+    names: tuple[str, ...]
+    canonical: tuple[str, ...]
+    license: str
+    citation: str
+    in_101: bool
+    notes: str
+    paper: str
+    report: Report
+    splits: Mapping[str, SplitRecord]
+
+    @property
+    def config(self) -> str:
+        """Name of the config, and of the folder."""
+        return self.task.replace("/", "-")
+
+    @property
+    def paths(self) -> dict[str, int]:
+        """Path in the repository -> size in bytes, of all files."""
+        splits = self.splits.values()
+        return {f"{self.config}/{name}": size for split in splits for name, size in split.files.items()}
+
+    @property
+    def rows(self) -> int:
+        """Rows of all splits."""
+        return sum(split.rows for split in self.splits.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> TaskRecord:
+        """From what ``to_dict`` gave, read back from JSON.
+
+        Raises:
+            RecordError: it is something else.
+        """
+        try:
+            values = {entry.name: data[entry.name] for entry in dataclasses.fields(cls)}
+            for name in ("fields", "names", "canonical"):
+                values[name] = tuple(map(str, values[name]))
+            splits = {name: SplitRecord(**values["splits"][name]) for name in SPLITS if name in values["splits"]}
+            report = Report.from_dict(dict(values["report"]))
+            record = cls(**{**values, "report": report, "splits": splits})
+            sound = record.config.count("/") == 0 and all("/" not in path for s in splits.values() for path in s.files)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RecordError(f"a record is not as expected: {type(error).__name__}: {error}") from error
+        if not sound or not record.config:
+            raise RecordError(f"a record of {record.task!r} names files outside of the task's folder")
+        return record
+
+
+def dump_records(records: Iterable[TaskRecord]) -> str:
+    """The text of ``tasks.json``: the same for the same records in the same order."""
+    tasks = [record.to_dict() for record in records]
+    return json.dumps({"format": FORMAT, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n"
+
+
+def load_records(text: str) -> dict[str, TaskRecord]:
+    """Task name -> record, from the text of ``tasks.json``.
+
+    Raises:
+        RecordError: the text is no such file, or of a later format.
+    """
+    try:
+        data = json.loads(text)
+        written, tasks = data["format"], data["tasks"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{RECORDS_FILE} is not as expected: {type(error).__name__}: {error}") from error
+    if written != FORMAT:
+        raise RecordError(f"{RECORDS_FILE} has format {written!r}, this release reads {FORMAT}; another may read it")
+    records = [TaskRecord.from_dict(entry) for entry in tasks]
+    return {record.task: record for record in records}

@@ -1,0 +1,319 @@
+"""Publish tasks as a dataset repository that loads without this package.
+
+Tasks are built on disk first, each to a folder of Parquet files; what is there and unchanged is not built again. Then
+everything that changed goes up in one commit, with a card that describes all that is in the repository. Whatever
+interrupts leaves the repository as it was, and the same command goes on. --dry-run builds and tells what would be
+sent; --verify sends nothing either: it reads back what is published, and compares it with what was built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metaeval_hub.cli.terminal import progress
+
+if TYPE_CHECKING:
+    from metaeval_datasets.record import TaskRecord
+    from metaeval_hub.client import RepoState
+
+CARD = "README.md"
+# What a repository may hold before anything was published to it; a card made on the Hub's site is replaced.
+_OF_NEW_REPOSITORIES = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.md", "LICENSE.txt"})
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--repo-id", required=True, metavar="ORG/NAME", help="dataset repository; made if new")
+    parser.add_argument("--tasks", nargs="+", metavar="NAME", help="tasks and groups; all tasks if not given")
+    parser.add_argument("--edition", choices=("careful", "paper"), default="careful", help="edition of the tasks")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("published"), help="where the files are built (default ./published)"
+    )
+    parser.add_argument("--private", action="store_true", help="only members see a repository made by this command")
+    parser.add_argument("--prune", action="store_true", help="remove tasks that are published and not selected now")
+    parser.add_argument("--skip-failed", action="store_true", help="publish the others where tasks cannot be built")
+    parser.add_argument("--anew", action="store_true", help="read the sources and build again, whatever is there")
+    parser.add_argument("--tag", help="tag of the commit (default v and the version of this package)")
+    parser.add_argument("--move-tag", action="store_true", help="move the tag where another commit has it")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--dry-run", action="store_true", help="build, and tell what would be sent")
+    mode.add_argument("--verify", action="store_true", help="build, and compare with what is published")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build, then publish or compare; 1 where a task could not be built or differs."""
+    from metaeval_datasets import list_tasks, select_tasks
+    from metaeval_datasets.publish import locked
+
+    names = select_tasks(options.tasks) if options.tasks else list_tasks()
+    with locked(options.folder), _quiet(options.verbose):
+        records, failed = _build(names, options)
+        print(_sum(records, options.folder))
+        for name, reason in failed.items():
+            print(f"not built: {name}: {reason}")
+        if options.verify:
+            return int(not _verify(records, options.repo_id, options.folder) or bool(failed))
+        if failed and not (options.skip_failed and records):
+            print(f"{len(failed)} of {len(names)} tasks not built: nothing was sent (--skip-failed sends the others)")
+            return 1
+        _publish(records, options)
+    return 0
+
+
+def _build(names: Sequence[str], options: argparse.Namespace) -> tuple[list[TaskRecord], dict[str, str]]:
+    """Build all tasks; for those that cannot be built the reason."""
+    from metaeval_datasets.publish import build_task
+
+    records, failed = [], {}
+    with progress(len(names), "building") as step:
+        for number, name in enumerate(names):
+            try:
+                records.append(build_task(name, options.folder, options.edition, anew=options.anew))
+            except Exception as error:  # any reason counts: it is reported with the task's name
+                failed[name] = f"{type(error).__name__}: {error}".replace("\n", "\n  ")
+            step(names[number + 1] if number + 1 < len(names) else "")
+    return records, failed
+
+
+def _sum(records: Sequence[TaskRecord], folder: Path) -> str:
+    rows, size = sum(record.rows for record in records), sum(sum(record.paths.values()) for record in records)
+    return f"{_count(len(records), 'task')} in {folder}: {_count(rows, 'row')}, {_megabytes(size)}"
+
+
+# --- Publishing -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be sent.
+
+    Args:
+        files: name in the repository -> file, of those that are not there as they should be.
+        stale: names of files that go.
+        tasks: task -> new, changed, unchanged, kept (not selected now) or removed.
+    """
+
+    files: Mapping[str, Path]
+    stale: Sequence[str]
+    tasks: Mapping[str, str]
+
+    def __str__(self) -> str:
+        counts = {status: list(self.tasks.values()).count(status) for status in ("new", "changed", "removed")}
+        others = len(self.tasks) - sum(counts.values())
+        size = sum(path.stat().st_size for path in self.files.values())
+        told = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{told}, {others} unchanged; {_count(len(self.files), 'file')} to send, {_megabytes(size)}"
+
+
+def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
+    from metaeval_hub.client import ConflictError, create_repo, push_files, repo_state, tag_commit
+
+    repo_id = options.repo_id
+    state = repo_state(repo_id, repo_type="dataset")
+    if state is None and not options.dry_run:
+        create_repo(repo_id, repo_type="dataset", private=options.private)
+        state = repo_state(repo_id, repo_type="dataset")
+    if options.private and state is not None and not state.private:
+        raise ValueError(f"{repo_id} is public; --private is for new repositories, make it private on the Hub first")
+    plan = _plan(records, _published(repo_id, state), state, options)
+    print(f"{repo_id}: {plan}")
+    if options.dry_run:
+        for name, status in plan.tasks.items():
+            print(f"  {status:9}  {name}")
+        print(f"nothing was sent; the card is {options.folder / CARD}")
+        return
+    if state is None:  # it was there a moment ago
+        raise ValueError(f"{repo_id} was made and is not there; try again")
+    commit = state.commit
+    if plan.files or plan.stale:
+        try:
+            made = push_files(
+                plan.files,
+                repo_id,
+                repo_type="dataset",
+                message=f"Publish {_count(len(records), 'task')}",
+                remove=[glob.escape(name) for name in plan.stale],
+                parent_commit=state.commit,
+            )
+        except ConflictError as error:
+            raise ConflictError(
+                f"{repo_id} was changed by someone else meanwhile; it is as they left it, nothing of this call is in "
+                "it. Call again to publish on top of that"
+            ) from error
+        commit = made.oid
+        print(f"published: {made.commit_url}")
+    tag = options.tag or _default_tag()
+    place = tag_commit(repo_id, tag, commit, repo_type="dataset", move=options.move_tag)
+    if place == commit:
+        print(f"tagged {tag}: {commit}")
+    else:
+        print(f"tag {tag} stays at {place}; --move-tag moves it, --tag gives another")
+
+
+def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
+    """Records of the tasks that a repository holds, by name.
+
+    Raises:
+        ValueError: it holds something else than published tasks.
+    """
+    from metaeval_datasets.record import RECORDS_FILE, load_records
+    from metaeval_hub.client import fetch
+
+    if state is None:
+        return {}
+    if RECORDS_FILE not in state.files:
+        if other := sorted(state.files.keys() - _OF_NEW_REPOSITORIES):
+            raise ValueError(
+                f"{repo_id} holds {other[0]} and no {RECORDS_FILE}: it was not published by this command, which would "
+                "replace its card; give another --repo-id"
+            )
+        return {}
+    folder = fetch(repo_id, revision=state.commit, allow_patterns=[RECORDS_FILE], repo_type="dataset")
+    records = load_records((folder / RECORDS_FILE).read_text(encoding="utf-8"))
+    for name, record in list(records.items()):
+        if gone := sorted(record.paths.keys() - state.files.keys()):
+            print(f"{repo_id}: {gone[0]} is gone; {name} is left out of the card unless it is published again")
+            del records[name]
+    return records
+
+
+def _plan(
+    records: Sequence[TaskRecord],
+    published: Mapping[str, TaskRecord],
+    state: RepoState | None,
+    options: argparse.Namespace,
+) -> _Plan:
+    """Write the card and the records of all that the repository will hold, and compare everything with it."""
+    from metaeval_datasets.publish import in_order
+    from metaeval_datasets.record import RECORDS_FILE, dump_records
+    from metaeval_hub.cards import dataset_card
+    from metaeval_hub.client import changed_files
+
+    built = {record.task: record for record in records}
+    others = {name: record for name, record in published.items() if name not in built}
+    kept = {} if options.prune else others
+    if odd := [name for name, record in kept.items() if record.edition != options.edition]:
+        raise ValueError(
+            f"{options.repo_id} holds {odd[0]} in the {kept[odd[0]].edition} edition, and a repository holds one; give "
+            "another --repo-id, or --prune to replace what is there"
+        )
+    merged = in_order([*built.values(), *kept.values()])
+    folder: Path = options.folder
+    (folder / CARD).write_text(dataset_card(options.repo_id, merged), encoding="utf-8")
+    (folder / RECORDS_FILE).write_text(dump_records(merged), encoding="utf-8")
+    files = {
+        path: folder / path for path in (CARD, RECORDS_FILE, *(path for record in records for path in record.paths))
+    }
+    changed = changed_files(files, state)
+    ours = {record.config for record in records} | {record.config for record in others.values() if options.prune}
+    there = [] if state is None else sorted(state.files)
+    stale = [name for name in there if "/" in name and name.split("/")[0] in ours and name not in files]
+    tasks = dict.fromkeys((record.task for record in merged), "kept")
+    for record in records:
+        same = published.get(record.task) == record and not record.paths.keys() & set(changed)
+        tasks[record.task] = "unchanged" if same else "changed" if record.task in published else "new"
+    return _Plan(
+        {name: files[name] for name in changed}, stale, tasks | dict.fromkeys(others.keys() - kept.keys(), "removed")
+    )
+
+
+def _default_tag() -> str:
+    from importlib.metadata import version
+
+    return f"v{version('metaeval')}"
+
+
+# --- Verification ---------------------------------------------------------------------------------------------------
+
+
+def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
+    """Read back what is published, print what differs from what was built, and tell whether nothing does."""
+    from metaeval_datasets.publish import differences, in_order
+    from metaeval_datasets.record import RECORDS_FILE
+    from metaeval_hub.client import fetch, repo_state
+
+    state = repo_state(repo_id, repo_type="dataset")
+    if state is None:
+        raise ValueError(f"there is no dataset {repo_id}, or the token may not see it")
+    published = _published(repo_id, state)
+    found: dict[str, list[str]] = {}
+    with progress(len(records), "reading back") as step, _empty_folder(folder / ".verify") as cache:
+        for record in records:
+            if record.task not in published:
+                found[record.task] = ["is not published"]
+            else:
+                # `datasets` looks at the files of the first config, whichever it is to load
+                configs = {in_order(published.values())[0].config, record.config}
+                copy = fetch(
+                    repo_id,
+                    revision=state.commit,
+                    allow_patterns=[CARD, *(f"{glob.escape(config)}/*" for config in sorted(configs))],
+                    repo_type="dataset",
+                    cache_dir=cache,
+                )
+                found[record.task] = differences(record, copy)
+                if published[record.task] != record:
+                    found[record.task].append(f"{RECORDS_FILE} tells of something else than what was built")
+            step(record.task)
+    for task, texts in found.items():
+        for text in texts:
+            print(f"{task}: {text}")
+    differing = sum(bool(texts) for texts in found.values())
+    told = f"{differing} of {_count(len(records), 'task')} differ" if differing else "as built"
+    print(f"{repo_id} at {state.commit}: {_count(len(records), 'task')} read back, {told}")
+    return not differing
+
+
+@contextmanager
+def _empty_folder(path: Path) -> Iterator[Path]:
+    """A folder that is gone afterwards; one that an earlier call left is emptied."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# --- Words ----------------------------------------------------------------------------------------------------------
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+@contextmanager
+def _quiet(verbose: bool) -> Iterator[None]:
+    """No bars and no warnings for each task; what matters is in the records and in the card."""
+    import datasets
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    loggers = [logging.getLogger(name) for name in ("metaeval_datasets", "datasets")]
+    levels = [logger.level for logger in loggers]
+    bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    if not hub_bars:
+        disable_progress_bars()
+    for logger in loggers if not verbose else []:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if not bars:
+            datasets.enable_progress_bars()
+        if not hub_bars:
+            enable_progress_bars()
