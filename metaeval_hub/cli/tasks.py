@@ -1,64 +1,146 @@
-"""List the tasks of the collection."""
+"""List the tasks of the collection.
+
+Conditions are combined: metaeval tasks --type nli emotion --fields 2 --max-rows 10000. Rows are those of the official
+train split as declared, or of the test split of a task that has no other. In a terminal too narrow for all columns
+the last ones are left out; in a pipe, and with --json, nothing is.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from typing import TYPE_CHECKING
 
-from metaeval_datasets import get_task, list_tasks
-from metaeval_datasets.spec import TaskType
+from metaeval_hub.cli.terminal import ENDLESS, make_console, make_table, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from metaeval_datasets import TaskSpec
+
+# As in TaskType, which is not imported here: `metaeval --help` would take seconds.
+TYPES = (
+    *("acceptability", "discourse", "emotion", "facticity", "grammar", "nli", "paraphrase_detection"),
+    "other",
+)
+COLUMNS = ("task", "type", "classes", "rows", "fields", "licence")  # the last ones go first where there is no room
+KEPT = 4  # never left out
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--group", help="tasks of one group, such as glue or pragmeval; demo for the demo tasks")
-    parser.add_argument("--type", choices=[kind.value for kind in TaskType], help="tasks of one type")
-    parser.add_argument("--fields", type=int, choices=(1, 2), help="tasks over one sentence, or over pairs")
-    parser.add_argument("--license", help="tasks of one licence, as declared")
+    parser.add_argument("--group", nargs="+", metavar="GROUP", help="of these groups: glue, pragmeval, demo, ...")
+    parser.add_argument(
+        "--type", nargs="+", metavar="TYPE", choices=TYPES, help="of these types: " + ", ".join(TYPES),
+    )  # fmt: skip
+    parser.add_argument("--fields", type=int, choices=(1, 2), help="over one sentence, or over pairs")
+    parser.add_argument("--min-rows", type=int, metavar="N", help="with at least this many rows")
+    parser.add_argument("--max-rows", type=int, metavar="N", help="with at most this many rows")
+    parser.add_argument("--license", nargs="+", metavar="LICENCE", help="under one of these licences, as declared")
     parser.add_argument("--in-101", action="store_true", help="only the 101 tasks of the paper")
     parser.add_argument("--json", action="store_true", help="print JSON: one object a task")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the tasks that meet the conditions."""
-    names = list_tasks(
-        group=options.group,
-        type=options.type,
-        fields=options.fields,
-        license=options.license,
-        in_101=True if options.in_101 else None,
-    )
-    specs = [get_task(name) for name in names]
+    specs = [spec for spec in _of_groups(options.group) if _meets(spec, options)]
+    if options.license:
+        _see_that_they_exist(options.license)
+    unknown = 0
+    if options.min_rows is not None or options.max_rows is not None:
+        sized = [spec for spec in specs if size(spec) is not None]
+        unknown = len(specs) - len(sized)
+        least, most = options.min_rows or 0, options.max_rows
+        specs = [spec for spec in sized if least <= (size(spec) or 0) and (most is None or (size(spec) or 0) <= most)]
     if options.json:
-        rows = [
-            {
-                "name": spec.name,
-                "type": spec.type.value,
-                "fields": spec.num_text_fields,
-                "classes": list(spec.names),
-                "train_rows": spec.rows.get("train"),
-                "license": spec.license,
-                "in_101": spec.in_101,
-            }
-            for spec in specs
-        ]
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    from rich.console import Console
-    from rich.table import Table
+        print(json.dumps([_facts(spec) for spec in specs], indent=1, ensure_ascii=False))
+    else:
+        _show(make_console(), specs)
+    if unknown:
+        print(f"left out: {unknown} tasks whose number of rows is not declared", file=sys.stderr)
 
-    table = Table("task", "type", "fields", "classes", "train rows", "licence", box=None, header_style="bold")
-    for column in table.columns[2:5]:
-        column.justify = "right"
+
+def size(spec: TaskSpec) -> int | None:
+    """Rows of the official train split as declared, or of the test split of a task that has no other."""
+    return declared_rows(spec)["train" if "train" in spec.splits else spec.splits[-1]]
+
+
+def declared_rows(spec: TaskSpec) -> dict[str, int | None]:
+    """Official split -> rows of the task, which can be several for one row of its source; None where not known."""
+    from metaeval_datasets.cast import rows_per_source_row
+
+    factor = rows_per_source_row(spec.sources[0])
+    return {split: None if (rows := spec.rows.get(split)) is None else rows * factor for split in spec.splits}
+
+
+def _of_groups(groups: list[str] | None) -> list[TaskSpec]:
+    from metaeval_datasets import get_task, list_tasks, select_tasks
+
+    names = list_tasks() if groups is None else select_tasks(groups)
+    return [get_task(name) for name in names]
+
+
+def _meets(spec: TaskSpec, options: argparse.Namespace) -> bool:
+    return (
+        (options.type is None or spec.type.value in options.type)
+        and (options.fields is None or spec.num_text_fields == options.fields)
+        and (not options.in_101 or spec.in_101)
+        and (options.license is None or spec.license.lower() in [name.lower() for name in options.license])
+    )
+
+
+def _see_that_they_exist(licenses: list[str]) -> None:
+    from metaeval_datasets import get_task, list_tasks
+
+    known = sorted({get_task(name).license for name in [*list_tasks(), *list_tasks(group="demo")]})
+    for name in licenses:
+        if name.lower() not in known:
+            raise ValueError(f"no task has the licence {name!r}; there are {', '.join(known)}")
+
+
+def _facts(spec: TaskSpec) -> dict[str, object]:
+    return {
+        "name": spec.name,
+        "type": spec.type.value,
+        "fields": spec.num_text_fields,
+        "classes": list(spec.names),
+        "train_rows": declared_rows(spec).get("train"),
+        "rows": declared_rows(spec),
+        "license": spec.license,
+        "in_101": spec.in_101,
+        "editions": ["careful"] if spec.paper is None else ["careful", "paper"],
+    }
+
+
+def _show(console: Console, specs: list[TaskSpec]) -> None:
+    from rich.measure import Measurement
+
+    shown = len(COLUMNS)
+    wanted = console.options.update(max_width=ENDLESS)
+    while shown > KEPT and Measurement.get(console, wanted, _table(specs, shown)).maximum > console.width:
+        shown -= 1
+    if specs:
+        print_table(console, _table(specs, shown))
+    gone = " and ".join(COLUMNS[shown:])
+    hint = f" (no room for {gone}: widen the terminal, or --json)" if gone else ""
+    console.print(f"{len(specs)} task{'s' * (len(specs) != 1)}{hint}")
+
+
+def _table(specs: list[TaskSpec], shown: int) -> Table:
+    """The first ``shown`` columns."""
+    table = make_table()
+    for name in COLUMNS[:shown]:
+        number = name in ("classes", "rows", "fields")
+        # "paraphrase detection" may take two lines
+        width = {"min_width": len("acceptability")} if name == "type" else {"no_wrap": True}
+        table.add_column(name, justify="right" if number else "left", overflow="fold", **width)
     for spec in specs:
-        train_rows = spec.rows.get("train")
-        table.add_row(
-            spec.name,
-            spec.type.value.replace("_", " "),
-            str(spec.num_text_fields),
-            str(len(spec.names)),
-            f"{train_rows:,}" if train_rows else "-",
-            spec.license,
+        rows = size(spec)
+        cells = (
+            *(spec.name, spec.type.value.replace("_", " "), str(len(spec.names)), "?" if rows is None else f"{rows:,}"),
+            *(str(spec.num_text_fields), spec.license),
         )
-    Console().print(table)
-    Console().print(f"{len(specs)} tasks")
+        table.add_row(*cells[:shown])
+    return table

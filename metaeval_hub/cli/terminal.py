@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,31 @@ def print_table(console: Console, table: Table) -> None:
         console.print(table)
     for line in capture.get().splitlines():
         print(line.rstrip())
+
+
+@contextmanager
+def quiet(verbose: bool) -> Iterator[None]:
+    """No warnings of what loading leaves in its report; no bars where standard error is no terminal."""
+    import datasets
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    logger = logging.getLogger("metaeval_datasets")
+    level = logger.level
+    bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
+    if not verbose:
+        logger.setLevel(logging.ERROR)
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        if not hub_bars:
+            disable_progress_bars()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if not bars:
+            datasets.enable_progress_bars()
+        if not hub_bars:
+            enable_progress_bars()
 
 
 @contextmanager

@@ -1,0 +1,241 @@
+"""Show one task: rows, classes, lengths of its texts, examples, and where it comes from.
+
+The task is loaded, and the first time downloaded; demo tasks such as demo/film_reviews need no network. Where no
+source can serve it, what is declared is shown, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from metaeval_hub.cli.terminal import make_console, make_table, print_table, quiet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from metaeval_datasets import Report, TaskSpec
+    from metaeval_datasets.summary import SplitSummary, Summary
+
+EXAMPLES = 3  # for each class
+MANY_CLASSES = 20  # from which on one example each is enough to see what they are
+BAR = 20  # characters of a bar that stands for all rows
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("name", help="a task, such as glue/cola; metaeval tasks lists them")
+    parser.add_argument("--edition", choices=("careful", "paper"), default="careful", help="default: careful")
+    parser.add_argument("--split", choices=("train", "validation", "test"), help="only this split; examples from it")
+    parser.add_argument(
+        "--examples", type=int, metavar="N",
+        help=f"for each class (default {EXAMPLES}; 1 where there are more than {MANY_CLASSES} classes)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON, with whole texts")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Load the task and print what is known of it."""
+    from metaeval_datasets import NoSourceError, get_task, load_dataset, read_report
+    from metaeval_datasets.summary import summarise
+
+    declared = get_task(options.name)
+    spec = declared.edition(options.edition)
+    count = options.examples
+    if count is None:
+        count = 1 if len(spec.names) > MANY_CLASSES else EXAMPLES
+    if count < 0:
+        raise ValueError(f"--examples must not be negative, got {count}")
+    with quiet(options.verbose):
+        try:
+            splits = load_dataset("metaeval", options.name, edition=options.edition)
+        except NoSourceError:
+            if not options.json:
+                _show_declared(make_console(), declared, spec, options.edition)
+            raise
+        report = read_report(next(iter(splits.values())).info)
+        if options.split is not None:
+            if options.split not in splits:
+                raise ValueError(f"{options.name} has no split {options.split!r}; it has {', '.join(splits)}")
+            splits = {options.split: splits[options.split]}
+        summary = summarise(splits, spec, count)
+    if options.json:
+        print(json.dumps(_facts(declared, spec, report, summary), indent=1, ensure_ascii=False))
+    else:
+        _show(make_console(), declared, spec, report, summary)
+
+
+def _facts(declared: TaskSpec, spec: TaskSpec, report: Report, summary: Summary) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "edition": report.edition,
+        "type": spec.type.value,
+        "classes": list(spec.names),
+        "canonical": list(spec.canonical),
+        "in_101": spec.in_101,
+        "license": spec.license,
+        "citation": spec.citation,
+        "bibtex": _bibtex(spec),
+        "notes": declared.notes,
+        "paper_edition": declared.paper and declared.paper.why,
+        "report": report.to_dict(),
+        **dataclasses.asdict(summary),
+    }
+
+
+def _bibtex(spec: TaskSpec) -> str:
+    from metaeval_datasets.citations import bibtex
+
+    return bibtex(spec.citation)
+
+
+# --- For people -----------------------------------------------------------------------------------------------------
+
+
+def _show(console: Console, declared: TaskSpec, spec: TaskSpec, report: Report, summary: Summary) -> None:
+    _show_head(console, spec, report.edition)
+    _show_rows(console, spec, report, summary)
+    _show_labels(console, spec, summary)
+    _show_examples(console, summary)
+    _show_facts(console, declared, spec, report.edition, _origin(report))
+
+
+def _show_declared(console: Console, declared: TaskSpec, spec: TaskSpec, edition: str) -> None:
+    """What is known of a task that cannot be loaded."""
+    rows = ", ".join(f"{split} {count:,}" for split, count in spec.rows.items() if count is not None)
+    _show_head(console, spec, edition)
+    _show_facts(
+        console, declared, spec, edition, [("classes", ", ".join(spec.names)), ("official rows", rows or "not known")]
+    )
+
+
+def _show_head(console: Console, spec: TaskSpec, edition: str) -> None:
+    fields = "one text" if spec.num_text_fields == 1 else "two texts"
+    facts = [spec.type.value.replace("_", " "), fields, f"{len(spec.names)} classes"]
+    facts += ["one of the 101 tasks of the paper"] if spec.in_101 else []
+    console.print(spec.name, style="bold")
+    console.print(f"{', '.join(facts)}; {edition} edition")
+
+
+def _show_rows(console: Console, spec: TaskSpec, report: Report, summary: Summary) -> None:
+    """Splits, where they are from, and how long their texts are."""
+    table = make_table("split")
+    table.add_column("rows", justify="right")
+    table.add_column("taken from")
+    for name in spec.texts:
+        table.add_column(f"{name}, words")
+    for split, numbers in summary.splits.items():
+        taken = report.splits[split]
+        origin = f"{'cut from' if taken.derived else 'official'} {taken.official}"
+        lengths = [f"{found.lower} {found.median} {found.upper} ({found.longest})" for found in numbers.words.values()]
+        table.add_row(split, f"{numbers.rows:,}", origin, *lengths)
+    console.print()
+    print_table(console, table)
+    every = max(numbers.every for numbers in summary.splits.values())
+    console.print(
+        "words: quartiles, and the longest"
+        + (f"; of long splits every {every}th row was measured" if every > 1 else ""),
+        style="dim",
+    )
+
+
+def _show_labels(console: Console, spec: TaskSpec, summary: Summary) -> None:
+    """Share of each class in each split, the first with a bar."""
+    from metaeval_datasets.spec import normal_name
+
+    first, *others = summary.splits
+    table = make_table()
+    table.add_column("class", overflow="fold")
+    shared = any(canonical != normal_name(name) for name, canonical in zip(spec.names, spec.canonical, strict=True))
+    if shared:  # with other tasks, where it is not just another spelling
+        table.add_column("shared name", overflow="fold")
+    table.add_column(first, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for split in others:
+        table.add_column(split, justify="right", no_wrap=True)
+    for name, canonical in zip(spec.names, spec.canonical, strict=True):
+        share, *shares = (_share(numbers, name) for numbers in summary.splits.values())
+        names = [name, canonical] if shared else [name]
+        table.add_row(*names, _percent(share), _bar(share), *map(_percent, shares))
+    console.print()
+    print_table(console, table)
+    for split, numbers in summary.splits.items():
+        if numbers.unlabelled:
+            console.print(f"{split}: {numbers.unlabelled:,} of {numbers.rows:,} rows have no label", style="dim")
+
+
+def _share(numbers: SplitSummary, name: str) -> float:
+    return numbers.labels[name] / numbers.rows if numbers.rows else 0.0
+
+
+def _percent(share: float) -> str:
+    """With one digit; "-" for nothing at all."""
+    if not share:
+        return "-"
+    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
+
+
+def _bar(share: float) -> str:
+    """As many eighths of a character as there are; something for anything above zero."""
+    eighths = max(round(share * BAR * 8), 1 if share else 0)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _show_examples(console: Console, summary: Summary) -> None:
+    """Rows of each class, a line a text, as much of it as the line has room for."""
+    if not any(summary.examples.values()):
+        return
+    from rich.text import Text
+
+    console.print(f"\nexamples ({summary.examples_from})", style="bold")
+    for name, rows in summary.examples.items():
+        console.print(name if rows else f"{name}: none", style="italic")
+        for row in rows:
+            for number, field in enumerate(field for field in row if field != "idx"):
+                line = Text(("  - " if number == 0 else "    ") + " ".join(str(row[field]).split()))
+                line.truncate(console.width, overflow="ellipsis")  # a Chinese character takes two columns
+                console.print(line, no_wrap=True)
+
+
+def _origin(report: Report) -> list[tuple[str, str]]:
+    """Which source served, what it lacks, what was dropped, what was not read."""
+    lines = [("source", report.source + (f", commit {report.commit}" if report.commit else ""))]
+    lines += [("", f"not {entry['source']}: {entry['reason']}") for entry in report.passed_over]
+    if report.missing:
+        lines.append(("", f"lacks {', '.join(report.missing)}: these are not the splits of the whole task"))
+    dropped = [
+        f"{count:,} of {official.read:,} rows of official {split}: {reason}"
+        for split, official in report.official.items()
+        for reason, count in official.dropped.items()
+    ]
+    lines += [("dropped" if number == 0 else "", text) for number, text in enumerate(dropped or ["nothing"])]
+    hidden = [
+        f"official {split}, labels hidden" + ("" if rows is None else f" ({rows:,} rows)")
+        for split, rows in report.unlabelled.items()
+    ]
+    lines += [("not read" if number == 0 else "", text) for number, text in enumerate(hidden)]
+    return lines
+
+
+def _show_facts(
+    console: Console, declared: TaskSpec, spec: TaskSpec, edition: str, first: list[tuple[str, str]]
+) -> None:
+    """Name and text on a line each: those given, then licence, notes, edition of the paper; and the reference."""
+    lines = [*first, ("licence", spec.license)]
+    if declared.notes:
+        lines.append(("notes", declared.notes))
+    if declared.paper is not None:
+        lines.append(("paper", declared.paper.why + (" (--edition paper)" if edition == "careful" else "")))
+    elif edition == "paper":
+        lines.append(("paper", "used the task as the careful edition has it"))
+    table = make_table(show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in lines:
+        table.add_row(name, " ".join(text.split()))
+    console.print()
+    print_table(console, table)
+    console.print()
+    console.print(_bibtex(spec), soft_wrap=True)
