@@ -10,9 +10,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from metaeval_hub.cli import check_sources, overlap, predict, tasks
+from metaeval_hub.cli import check_sources, overlap, predict, publish, show, tasks
 
-COMMANDS = (tasks, check_sources, overlap, predict)
+COMMANDS = (tasks, show, check_sources, publish, overlap, predict)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -52,4 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _message(error: Exception) -> str:
     # str() of a KeyError is the repr of its message
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    first, *others = text.splitlines() or [""]
+    return ": ".join(filter(None, [first, "; ".join(line.strip().removeprefix("- ") for line in others)]))
