@@ -9,7 +9,11 @@ from metaeval_hub import client
 from metaeval_hub.client import ConflictError, HubError, fetch, push_folder
 
 # a binary file goes through LFS, the rest through the commit itself
-FILES = {"config.json": b'{"a": 1}', "model.safetensors": bytes(range(256)) * 400, "README.md": b"# A model\n"}
+FILES = {
+    "config.json": b'{"a": 1}',
+    "model.safetensors": bytes(range(256)) * 400,
+    "README.md": b"---\nlicense: mit\n---\n# A model\n",
+}
 ALL = ("*.json", "*.safetensors", "*.md")
 
 

@@ -665,7 +665,7 @@ def test_weights_in_each_form_are_found(form, tmp_path):
         stock.save_pretrained(encoder, max_shard_size="5KB")
         assert len(list(encoder.glob("model-*.safetensors"))) > 1
     elif form == "half precision":
-        stock.half().save_pretrained(encoder)
+        stock.bfloat16().save_pretrained(encoder)
         expected = {name: value.float() for name, value in stock.state_dict().items()}
     elif form == "old names":
         old = {
