@@ -151,7 +151,7 @@ def build_task(name: str, folder: Path, edition: EditionName = "careful", *, ane
     report.passed_over = [{**entry, "reason": "could not serve"} for entry in report.passed_over]
     aside, place = folder / f".{spec.config_name}.partial", folder / spec.config_name
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    aside.mkdir(parents=True)
     paper = get_task(name).paper
     record = TaskRecord(
         task=name,

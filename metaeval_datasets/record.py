@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,9 @@ from metaeval_datasets.report import Report
 from metaeval_datasets.spec import SPLITS
 
 RECORDS_FILE = "tasks.json"
-FORMAT = 1  # of the file and of the folders; a release reads its own and earlier ones
+_TASK = re.compile(r"[a-z0-9_]+/[A-Za-z0-9_+.\-]+")
+_DATA_FILE = re.compile(r"[a-z]+-\d{5}-of-\d{5}\.parquet")
+FORMAT = 1  # of the file and of the folders
 
 
 class RecordError(ValueError):
@@ -109,11 +112,13 @@ class TaskRecord:
             splits = {name: SplitRecord(**values["splits"][name]) for name in SPLITS if name in values["splits"]}
             report = Report.from_dict(dict(values["report"]))
             record = cls(**{**values, "report": report, "splits": splits})
-            sound = record.config.count("/") == 0 and all("/" not in path for s in splits.values() for path in s.files)
+            sound = _TASK.fullmatch(record.task) and all(
+                _DATA_FILE.fullmatch(name) for split in splits.values() for name in split.files
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"a record is not as expected: {type(error).__name__}: {error}") from error
-        if not sound or not record.config:
-            raise RecordError(f"a record of {record.task!r} names files outside of the task's folder")
+        if not sound:
+            raise RecordError(f"a record of {record.task!r} names a task or files as there are none")
         return record
 
 
