@@ -229,7 +229,10 @@ def test_records_come_back_as_they_were(built):
         (lambda data: data["tasks"][0].update(splits=3), "a record is not as expected: TypeError"),
         (lambda data: data["tasks"][0].update(report={}), "a record is not as expected: KeyError"),
         (lambda data: data["tasks"][0].update(task="../../x/y"), "names a task or files as there are none"),
-        (lambda data: data["tasks"][0]["splits"]["test"].update(files={"../x": 1}), "names a task or files as there are none"),
+        (
+            lambda data: data["tasks"][0]["splits"]["test"].update(files={"../x": 1}),
+            "names a task or files as there are none",
+        ),
     ],
 )
 def test_records_that_cannot_be_read_say_why(change, message, built):
