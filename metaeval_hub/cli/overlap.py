@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from metaeval_hub.cli.terminal import quiet
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     names = select_tasks(options.names) if options.names else list_tasks()
     console = _console()
     started = time.monotonic()
-    with _quiet(options.verbose), _progress(len(names)) as step:
+    with quiet(options.verbose, bars=False), _progress(len(names)) as step:
         tasks, failed = _load(names, options.edition, step)
         overlap = find_overlap(tasks, rules, lambda task, split: step(f"{task} {split}", split == "train"))
     facts = _facts(overlap, tasks, failed, options.edition, time.monotonic() - started)
@@ -229,31 +230,6 @@ def _console() -> Console:
 
     console = Console()
     return console if console.is_terminal else Console(width=PLAIN_WIDTH)
-
-
-@contextmanager
-def _quiet(verbose: bool) -> Iterator[None]:
-    """No bars and no warnings for each task while many are loaded; what matters is in the report."""
-    import datasets
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    loggers = [logging.getLogger(name) for name in ("metaeval_datasets", "datasets")]
-    levels = [logger.level for logger in loggers]
-    bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    if not hub_bars:
-        disable_progress_bars()
-    for logger in loggers if not verbose else []:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if not bars:
-            datasets.enable_progress_bars()
-        if not hub_bars:
-            enable_progress_bars()
 
 
 @contextmanager

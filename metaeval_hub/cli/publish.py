@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import glob
-import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.terminal import progress
+from metaeval_hub.cli.terminal import progress, quiet
 
 if TYPE_CHECKING:
     from metaeval_datasets.record import TaskRecord
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets.publish import locked
 
     names = select_tasks(options.tasks) if options.tasks else list_tasks()
-    with locked(options.folder), _quiet(options.verbose):
+    with locked(options.folder), quiet(options.verbose, bars=False):
         records, failed = _build(names, options)
         print(_sum(records, options.folder))
         for name, reason in failed.items():
@@ -292,28 +291,3 @@ def _count(number: int, noun: str) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
-
-
-@contextmanager
-def _quiet(verbose: bool) -> Iterator[None]:
-    """No bars and no warnings for each task; what matters is in the records and in the card."""
-    import datasets
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    loggers = [logging.getLogger(name) for name in ("metaeval_datasets", "datasets")]
-    levels = [logger.level for logger in loggers]
-    bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    if not hub_bars:
-        disable_progress_bars()
-    for logger in loggers if not verbose else []:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if not bars:
-            datasets.enable_progress_bars()
-        if not hub_bars:
-            enable_progress_bars()

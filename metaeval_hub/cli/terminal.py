@@ -42,27 +42,32 @@ def print_table(console: Console, table: Table) -> None:
 
 
 @contextmanager
-def quiet(verbose: bool) -> Iterator[None]:
-    """No warnings of what loading leaves in its report; no bars where standard error is no terminal."""
+def quiet(verbose: bool, *, bars: bool = True) -> Iterator[None]:
+    """No warnings of what loading leaves in its report; no bars where standard error is no terminal.
+
+    Args:
+        verbose: warnings nevertheless.
+        bars: False where a bar of our own counts what is loaded: no others beside it.
+    """
     import datasets
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     logger = logging.getLogger("metaeval_datasets")
     level = logger.level
-    bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
+    no_bars, no_hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
     if not verbose:
         logger.setLevel(logging.ERROR)
-    if not sys.stderr.isatty():
+    if not (bars and sys.stderr.isatty()):
         datasets.disable_progress_bars()
-        if not hub_bars:
+        if not no_hub_bars:
             disable_progress_bars()
     try:
         yield
     finally:
         logger.setLevel(level)
-        if not bars:
+        if not no_bars:
             datasets.enable_progress_bars()
-        if not hub_bars:
+        if not no_hub_bars:
             enable_progress_bars()
 
 
