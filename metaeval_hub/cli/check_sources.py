@@ -93,6 +93,7 @@ def _show(console: Console, checks: list[TaskCheck], everything: bool) -> None:
         return
     if not console.is_terminal:
         print_table(console, _table(listed, "status", "task", "source", "what is found"))
+        console.print()
         return
     for status, style in STYLES.items():
         if group := [check for check in listed if check.status == status]:
