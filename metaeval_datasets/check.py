@@ -445,7 +445,7 @@ def _nothing_found(spec: TaskSpec, source: Source, facts: RepoFacts) -> str:
     if source.files:
         patterns = [item for name in splits for item in source.files.get(name, ())]
         wanted = [item.replace("{config}", config or "") for config in source.configs for item in patterns]
-        return f"has no file {_some(wanted, 3)}; nearest {_some(_nearest(wanted[0], paths)[:3])}"
+        return f"has no file {_some(wanted, 3)}; nearest {_nearest(wanted[0], paths)[0]!r}"
     if source.config is None or not absent or not known:
         return f"has none of the splits {', '.join(splits)}; its files: {_some(paths)}"
     return f"has no config {_some(absent, 3)}; it has {_some(_nearest(absent[0], known))}"

@@ -190,10 +190,9 @@ def _sums(checks: list[TaskCheck], answers: Answers, seconds: float) -> list[str
     sources = [source for check in checks for source in check.sources]
     if unanswered := sum(not source.answered for source in sources):
         lines.append(f"for {unanswered} of {len(sources)} sources the Hub gave no answer: try again later")
-    lines.append(
-        f"{len(sources)} sources in {answers.count('repo')} repositories and revisions, "
-        f"{answers.count('footer') + answers.count('head')} files looked at, {seconds:.1f} s"
-    )
+    files = answers.count("footer") + answers.count("head")
+    asked = f"asked for {answers.count('repo')} repositories and {files} files" if answers.count() else "nothing asked"
+    lines.append(f"{len(sources)} sources: {asked}, {seconds:.1f} s")
     return lines
 
 
