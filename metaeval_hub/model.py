@@ -412,6 +412,9 @@ class ConditionalAdapterModel(nn.Module):
             state = self.encoder.state_dict()
             weights = {key: state[key] for key in sorted(self._base_keys)}
             save_encoder(folder / store.ENCODER_FOLDER, self._encoder_config, weights)
+        else:
+            for name in store.ENCODER_FILES:  # of an earlier model, which would be taken for those of this one
+                (folder / name).unlink(missing_ok=True)
         (folder / "README.md").write_text(model_card(record, results), encoding="utf-8")
         store.write_record(folder, record)
         return folder

@@ -43,12 +43,12 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 ENCODER_FOLDER = "encoder"
+ENCODER_FILES = (f"{ENCODER_FOLDER}/config.json", f"{ENCODER_FOLDER}/model.safetensors")
 MODEL_FILES = (
     CONFIG_FILE,
     WEIGHTS_FILE,
     *(f"{TOKENIZER_FOLDER}/*{ending}" for ending in (".json", ".txt", ".model")),
-    f"{ENCODER_FOLDER}/config.json",
-    f"{ENCODER_FOLDER}/model.safetensors",
+    *ENCODER_FILES,
 )
 # What else lies in a repository of a model is left alone by a push; of these, what the new model lacks goes.
 OWN_FILES = (CONFIG_FILE, WEIGHTS_FILE, f"{TOKENIZER_FOLDER}/*", f"{ENCODER_FOLDER}/*")
