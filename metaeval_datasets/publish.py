@@ -89,9 +89,9 @@ def _tables(rows: Dataset) -> Iterator[pa.Table]:
 # --- Building -------------------------------------------------------------------------------------------------------
 
 
-def fingerprint(spec: TaskSpec) -> str:
-    """Changes whenever the files of a task may: with its declaration, the code that makes rows, and the format."""
-    return task_hash(spec, code_hash(), f"published {FORMAT} {GROUP_ROWS} {FILE_BYTES} {_PARQUET}")
+def fingerprint(spec: TaskSpec, edition: EditionName) -> str:
+    """Changes whenever files or record of a task may: with declaration, edition, the code that makes rows, format."""
+    return task_hash(spec, code_hash(), edition, f"published {FORMAT} {GROUP_ROWS} {FILE_BYTES} {_PARQUET}")
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def read_built(folder: Path, spec: TaskSpec) -> TaskRecord | None:
+def read_built(folder: Path, spec: TaskSpec, edition: EditionName) -> TaskRecord | None:
     """The record of a task as it lies in a folder, None where it was not built or is no longer what would be built."""
     path = folder / spec.config_name / _RECORD
     try:
@@ -121,7 +121,7 @@ def read_built(folder: Path, spec: TaskSpec) -> TaskRecord | None:
         sizes = {name: (folder / name).stat().st_size for name in record.paths}
     except (OSError, ValueError):
         return None
-    whole = sizes == record.paths and record.fingerprint == fingerprint(spec)
+    whole = sizes == record.paths and record.fingerprint == fingerprint(spec, edition)
     return record if whole else None
 
 
@@ -142,7 +142,7 @@ def build_task(name: str, folder: Path, edition: EditionName = "careful", *, ane
         NoSourceError: no source of the task can serve.
     """
     spec = get_task(name).edition(edition)
-    if not anew and (built := read_built(folder, spec)):
+    if not anew and (built := read_built(folder, spec, edition)):
         return built
     mode = DownloadMode.FORCE_REDOWNLOAD if anew else DownloadMode.REUSE_DATASET_IF_EXISTS
     loaded = load_dataset("metaeval", name, edition=edition, download_mode=mode)
@@ -156,7 +156,7 @@ def build_task(name: str, folder: Path, edition: EditionName = "careful", *, ane
     record = TaskRecord(
         task=name,
         edition=edition,
-        fingerprint=fingerprint(spec),
+        fingerprint=fingerprint(spec, edition),
         type=spec.type.value,
         fields=tuple(spec.texts),
         names=spec.names,
