@@ -244,8 +244,8 @@ def _dropped_table(records: Sequence[TaskRecord]) -> str:
         for reason, count in official.dropped.items()
     ]
     if not rows:
-        return "None: every row of the sources is in one of the splits."
-    text = "Rows that cannot be used, by the first reason that holds; every other row of the sources is in a split."
+        return "None: every labelled row of the sources is in one of the splits."
+    text = "Rows that cannot be used, by the first reason that holds; every other labelled row is in a split."
     return text + "\n\n" + markdown_table(["config", "official split", "rows", "left out", "because"], rows)
 
 
