@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -36,9 +36,9 @@ def template(name: str) -> Template:
     raise FileNotFoundError(f"no card template {name} in {' or '.join(map(str, _FOLDERS))}")
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; bars and line breaks in cells are escaped."""
-    lines = [list(header), ["---"] * len(header), *rows]
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
+    """Return a Markdown table; bars and line breaks in cells are escaped, columns of ``numbers`` aligned to the right."""
+    lines = [list(header), ["---:" if name in numbers else "---" for name in header], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
@@ -197,7 +197,8 @@ def _yaml(data: Mapping[str, Any]) -> str:
 
 
 def _task_table(records: Sequence[TaskRecord]) -> str:
-    header = ["config", "type", "texts", "classes", "train", "validation", "test", "left out", "licence", "source"]
+    numbers = ["texts", "train", "validation", "test", "left out"]
+    header = ["config", "type", "texts", "classes", *numbers[1:], "licence", "source", "cite"]
     rows = []
     for entry in records:
         counts = [_split_rows(entry, split) for split in ("train", "validation", "test")]
@@ -205,8 +206,8 @@ def _task_table(records: Sequence[TaskRecord]) -> str:
         left_out = f"{dropped:,}" if dropped else "-"
         kind = entry.type.replace("_", " ")
         facts = [f"`{entry.config}`", kind, str(len(entry.fields)), _classes(entry.names)]
-        rows.append([*facts, *counts, left_out, entry.license, _source(entry)])
-    return markdown_table(header, rows)
+        rows.append([*facts, *counts, left_out, entry.license, _source(entry), f"`{entry.citation}`"])
+    return markdown_table(header, rows, numbers)
 
 
 def _classes(names: Sequence[str]) -> str:
@@ -246,7 +247,8 @@ def _dropped_table(records: Sequence[TaskRecord]) -> str:
     if not rows:
         return "None: every labelled row of the sources is in one of the splits."
     text = "Rows that cannot be used, by the first reason that holds; every other labelled row is in a split."
-    return text + "\n\n" + markdown_table(["config", "official split", "rows", "left out", "because"], rows)
+    header = ["config", "official split", "rows", "left out", "because"]
+    return text + "\n\n" + markdown_table(header, rows, ("rows", "left out"))
 
 
 def _notes(entry: TaskRecord) -> Iterator[str]:
@@ -257,7 +259,9 @@ def _notes(entry: TaskRecord) -> Iterator[str]:
         yield f"The paper's edition differs: {entry.paper}"
     if entry.report.missing:
         yield f"**The source lacked {', '.join(entry.report.missing)}: the splits are not those of the whole task.**"
-    if passed := dict.fromkeys(each["source"].split(" (")[0] for each in entry.report.passed_over):
+    passed = dict.fromkeys(each["source"].split(" ", 1)[0] for each in entry.report.passed_over)
+    passed.pop(_source_repo(entry) or "", None)  # of the repository that served, another revision
+    if passed:
         yield f"{', '.join(passed)} could not serve when this was built."
     for name, hidden in entry.report.unlabelled.items():
         yield f"The official {name} split has no public labels" + (f" ({hidden:,} rows)." if hidden else ".")
