@@ -37,7 +37,7 @@ def template(name: str) -> Template:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Return a Markdown table; bars and line breaks in cells are escaped, columns of ``numbers`` aligned to the right."""
+    """Return a Markdown table, columns of ``numbers`` to the right; bars and line breaks in cells are escaped."""
     lines = [list(header), ["---:" if name in numbers else "---" for name in header], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
