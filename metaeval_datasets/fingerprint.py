@@ -8,7 +8,10 @@ from pathlib import Path
 
 from metaeval_datasets.spec import Embedded, TaskSpec
 
-_ROW_CODE = ("hashing", "schema", "cast", "splits", "layout", "sources", "rows", "report", "metaeval")
+_ROW_CODE = (
+    *("hashing", "schema", "cast", "splits", "layout", "sources", "rows", "report"),
+    *("record", "published", "metaeval"),
+)
 
 
 @cache

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import pyarrow
@@ -19,10 +19,11 @@ from datasets.fingerprint import Hasher
 
 from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
 from metaeval_datasets.fingerprint import code_hash, task_hash
+from metaeval_datasets.published import Copy, copied_tables, find_copy, open_copy
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
-from metaeval_datasets.sources import Access, Opened, describe_source, open_source
+from metaeval_datasets.sources import Access, Opened, Piece, describe_source, open_source
 from metaeval_datasets.spec import EDITIONS, EditionName, TaskSpec
 from metaeval_datasets.tally import Tally
 
@@ -38,11 +39,13 @@ class MetaEvalConfig(datasets.BuilderConfig):
 
     Args:
         edition: ``careful``, or ``paper`` for what the paper used where that differs.
-        revision: revision of the task's first source to read instead of the declared one.
+        revision: revision of the task's first source to read instead of the declared one; or of ``source``.
+        source: a published copy, ``ORG/NAME``, to read instead of the task's sources.
     """
 
     edition: EditionName = "careful"
     revision: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         """Leave the name alone: the inherited check refuses slashes because names become folders; ours do not."""
@@ -54,9 +57,10 @@ class MetaEvalConfig(datasets.BuilderConfig):
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None) -> str:
         """Name of the cache folder: the task without a slash, and a digest of all that its rows depend on."""
-        del config_kwargs  # edition and revision are in the digest
+        del config_kwargs  # edition, revision and source are in the digest
         custom = Hasher.hash(custom_features) if custom_features is not None else ""
-        return f"{self.spec.config_name}-{task_hash(self.spec, self.revision or '', custom)}"
+        digest = task_hash(self.spec, self.revision or "", custom, *([self.source] if self.source else []))
+        return f"{self.spec.config_name}-{digest}"
 
 
 class MetaEval(datasets.ArrowBasedBuilder):
@@ -64,6 +68,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
 
     Raises:
         UnknownTaskError: no task of this name; names the nearest.
+        NoSourceError: the copy given as ``source`` does not hold the task as it is declared.
         ValueError: an unknown edition, or an argument that tasks have no use for.
     """
 
@@ -72,6 +77,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
         MetaEvalConfig(name=name, version=datasets.Version(VERSION)) for name in all_tasks()
     ]
     _tally: Tally | None = None  # while the task is prepared
+    _copy: Copy | None = None  # where a published copy is read instead of the sources
 
     def __init__(
         self,
@@ -89,6 +95,11 @@ class MetaEval(datasets.ArrowBasedBuilder):
         for name in ("data_files", "data_dir"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name}={kwargs[name]!r}: a task reads the sources it declares, not given files")
+        if source := kwargs.get("source"):
+            edition, revision = kwargs.get("edition", "careful"), kwargs.get("revision")
+            spec = get_task(config_name).edition(edition)
+            self._copy = find_copy(source, spec, edition, revision, Access(kwargs.get("token")))
+            kwargs["revision"] = self._copy.commit  # so that the cache is that commit's
         super().__init__(
             *args,
             config_name=config_name,
@@ -120,8 +131,10 @@ class MetaEval(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         streaming = bool(dl_manager.is_streaming)
-        force = bool(dl_manager.download_config.force_download)
-        self._opened = open_source(self.spec, Access(self.token, streaming, force), self.config.revision)
+        access = Access(self.token, streaming, bool(dl_manager.download_config.force_download))
+        if self._copy is not None:
+            return self._copied_splits(self._copy, access)
+        self._opened = open_source(self.spec, access, self.config.revision)
         self._rule = rule_for(self._opened)
         self.__dict__.pop("_assignment", None)  # of an earlier call
         official = dict(self._rule.official)
@@ -138,6 +151,16 @@ class MetaEval(datasets.ArrowBasedBuilder):
             for split, source_split in official.items()
         ]
 
+    def _copied_splits(self, copy: Copy, access: Access) -> list[datasets.SplitGenerator]:
+        pieces = open_copy(copy, access)
+        self._report = copy.report
+        self.info.description = describe(self.spec, self._report)
+        self.info.download_size = sum(piece.num_bytes for files in pieces.values() for piece in files)
+        _tell(self.spec, self._report)
+        return [
+            datasets.SplitGenerator(split, {"parts": list(files), "split": split}) for split, files in pieces.items()
+        ]
+
     def _too_small(self) -> list[str]:
         """Splits cut from the official train split that get no row, said in the log."""
         empty = [split for split in (*self._rule.derived, "train") if not self._assignment.rows(split)]
@@ -152,18 +175,28 @@ class MetaEval(datasets.ArrowBasedBuilder):
         """Found in a pass of its own over the official train split; when streaming, once the first row is asked."""
         return assign(self._opened, self._rule, self.token)
 
-    def _generate_tables(self, parts: list[Shard], split: str) -> Iterator[tuple[tuple[int, int], pyarrow.Table]]:
+    def _generate_tables(
+        self, parts: list[Shard] | list[Piece], split: str
+    ) -> Iterator[tuple[tuple[int, int], pyarrow.Table]]:
+        if self._copy is not None:
+            yield from copied_tables(cast("list[Piece]", parts), self.spec, self.token)
+            return
         derived = bool(self._rule.derived) and self._rule.official[split] == "train"
         counts = Counts()
         assignment = self._assignment if derived else None
         aside = self._tally.folder if self._tally is not None else None
-        yield from split_tables(self._opened, list(parts), split, assignment, counts, self.token, aside)
+        own = cast("list[Shard]", list(parts))
+        yield from split_tables(self._opened, own, split, assignment, counts, self.token, aside)
         if not derived and self._tally is not None:
             self._tally.add(self._rule.official[split], counts)
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
         self._prepared = True
         self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
+        if self._copy is not None:
+            super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+            _check_copy(self._copy, self.info)
+            return
         with Tally() as tally:
             self._tally = tally
             try:
@@ -182,6 +215,15 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 raise _nothing_left(self.spec, split.official, counted[split.official])
         self.info.description = describe(self.spec, self._report)
         self.info.download_size = sum(piece.num_bytes for pieces in self._opened.pieces.values() for piece in pieces)
+
+
+def _check_copy(copy: Copy, info: datasets.DatasetInfo) -> None:
+    for split, made in copy.record.splits.items():
+        if (rows := info.splits[split].num_examples) != made.rows:
+            raise ValueError(
+                f"{copy.record.task}: the {split} split of {copy.repo} at {copy.commit} has {rows:,} rows, and it says "
+                f"that it has {made.rows:,}; `metaeval publish --repo-id {copy.repo} --verify` tells what else differs"
+            )
 
 
 def _start_report(config: MetaEvalConfig, opened: Opened) -> Report:

@@ -48,6 +48,7 @@ class Report:
         splits: split of ours -> where its rows come from.
         official: official split -> rows read and dropped; known once the task was prepared, not when streaming.
         unlabelled: official splits that were not read because their labels are hidden -> rows, None if not known.
+        copy: the published copy that was read in place of the source, with its commit; None where none was.
     """
 
     task: str
@@ -59,6 +60,7 @@ class Report:
     splits: dict[str, SplitReport] = field(default_factory=dict)
     official: dict[str, OfficialReport] = field(default_factory=dict)
     unlabelled: dict[str, int | None] = field(default_factory=dict)
+    copy: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data."""
@@ -74,7 +76,8 @@ class Report:
     def lines(self) -> list[str]:
         """The facts as sentences."""
         commit = f", commit {self.commit}" if self.commit else ""
-        lines = [f"Rows from {self.source}{commit}."]
+        lines = [f"Read from the copy {self.copy}."] if self.copy else []
+        lines += [f"Rows from {self.source}{commit}."]
         lines += [f"Not used: {entry['source']}: {entry['reason']}." for entry in self.passed_over]
         lines += [f"The source lacks {text}: splits are not those of the whole task." for text in self.missing]
         for name, split in self.splits.items():

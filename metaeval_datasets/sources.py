@@ -189,7 +189,7 @@ def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = N
     if isinstance(source, Embedded):
         yield from _embedded_batches(piece, spec, source, columns_to_read(spec, source))
         return
-    with _opened_file(piece, token) as file:
+    with open_piece(piece, token) as file:
         yield from read_file(file, piece, spec, source)
 
 
@@ -221,10 +221,10 @@ def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
 
 
 def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
-    listing = _list(source.repo, source.revision, access.token)
+    listing = list_files(source.repo, source.revision, access.token)
     card = Card()
     if "README.md" in listing.files:
-        readme = _fetch(source.repo, "README.md", listing.commit, access)
+        readme = fetch_file(source.repo, "README.md", listing.commit, access)
         card = read_card(Path(readme).read_text(encoding="utf-8", errors="replace"))
     paths, missing = find_files(spec, source, listing.files, card)
     wanted = read_splits(spec)
@@ -291,7 +291,7 @@ def _piece(
 ) -> Piece:
     """Fetch a file, or look at it where it lies, and read what it says about itself."""
     kind = kind_of(path) or "unknown"  # only files of a known kind are found
-    local = "" if access.remote else _fetch(source.repo, path, commit, access)
+    local = "" if access.remote else fetch_file(source.repo, path, commit, access)
     piece = Piece(
         path=local or f"datasets/{source.repo}@{commit}/{path}",
         kind=kind,
@@ -305,7 +305,7 @@ def _piece(
     names = card_label_names(card, config, label)
     if kind != "parquet":
         return dataclasses.replace(piece, label_names=names)
-    with _opened_file(piece, access.token, footer=True) as file:
+    with open_piece(piece, access.token, footer=True) as file:
         try:
             opened = pq.ParquetFile(file)
         except pa.ArrowException as error:
@@ -354,22 +354,28 @@ def _check_piece(piece: Piece, opened: Opened, token: Token, head: bool) -> None
 
 
 @dataclass(frozen=True)
-class _Listing:
+class Listing:
+    """Commit and paths of a repository at a revision."""
+
     commit: str
     files: tuple[str, ...]
 
 
-def _list(repo: str, revision: str | None, token: Token) -> _Listing:
-    """Commit and files of a repository at a revision; kept, so that it is known offline."""
+def list_files(repo: str, revision: str | None, token: Token) -> Listing:
+    """Commit and files of a repository at a revision; kept, so that it is known offline.
+
+    Raises:
+        SourceError: there is none, it cannot be read, or is not known offline; says why.
+    """
     key = hashlib.sha256(f"{constants.ENDPOINT}/{repo}@{revision}".encode()).hexdigest()[:32]
     kept = Path(datasets.config.HF_DATASETS_CACHE) / "metaeval-listings" / f"{key}.json"
     if constants.HF_HUB_OFFLINE:
         if not kept.exists():
             raise SourceError("offline (HF_HUB_OFFLINE), and this source was never read here")
         stored = json.loads(kept.read_text(encoding="utf-8"))
-        return _Listing(stored["commit"], tuple(stored["files"]))
+        return Listing(stored["commit"], tuple(stored["files"]))
     info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, timeout=30))
-    listing = _Listing(str(info.sha), tuple(entry.rfilename for entry in info.siblings or ()))
+    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in info.siblings or ()))
     kept.parent.mkdir(parents=True, exist_ok=True)
     temporary = kept.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
@@ -434,8 +440,12 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
     return _ask(attempt)
 
 
-def _fetch(repo: str, path: str, commit: str, access: Access) -> str:
-    """Local path of a file in the Hub client's cache, downloaded if it is not there."""
+def fetch_file(repo: str, path: str, commit: str, access: Access) -> str:
+    """Local path of a file in the Hub client's cache, downloaded if it is not there.
+
+    Raises:
+        SourceError: it is not there, or the Hub does not give it; says why.
+    """
     return _ask(
         lambda: hf_hub_download(
             repo,
@@ -456,7 +466,7 @@ def _count(repo: str, commit: str, paths: Sequence[str], access: Access) -> int 
         total = 0
         for path in paths:
             piece = Piece(f"datasets/{repo}@{commit}/{path}", "parquet", remote=True)
-            with _opened_file(piece, access.token, footer=True) as file:
+            with open_piece(piece, access.token, footer=True) as file:
                 total += pq.ParquetFile(file).metadata.num_rows
         return total
     except (SourceError, pa.ArrowException, OSError) as error:
@@ -465,7 +475,7 @@ def _count(repo: str, commit: str, paths: Sequence[str], access: Access) -> int 
 
 
 @contextmanager
-def _opened_file(piece: Piece, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
+def open_piece(piece: Piece, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
     """A file to read from; ``footer`` where only its end will be."""
     if not piece.remote:
         with pa.OSFile(piece.path, "rb") as file:

@@ -1,0 +1,155 @@
+"""Reading a task from a published copy: ``load_dataset("metaeval", "glue/cola", source="ORG/NAME")``.
+
+Its rows are in the schema already: nothing is cast, dropped or split here, only checked against what the copy says of
+itself and what this release declares. A copy is read at one commit, whatever happens to its branch meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
+from metaeval_datasets.report import Report
+from metaeval_datasets.schema import LABEL, UNLABELLED, features
+from metaeval_datasets.sources import (
+    BATCH_ROWS,
+    DOWNLOADS,
+    Access,
+    NoSourceError,
+    Piece,
+    SourceError,
+    Token,
+    fetch_file,
+    list_files,
+    open_piece,
+    require_columns,
+)
+from metaeval_datasets.spec import EditionName, TaskSpec
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One task of a published copy: repository, full id of the commit that is read, and what the copy says of it."""
+
+    repo: str
+    commit: str
+    record: TaskRecord
+
+    @property
+    def report(self) -> Report:
+        """What was done to make the rows, and where they were read from."""
+        copy = f"{self.repo} ({self.record.config}), commit {self.commit}"
+        return dataclasses.replace(self.record.report, copy=copy)
+
+
+def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | None, access: Access) -> Copy:
+    """Look for a task in a published copy.
+
+    Args:
+        repo: dataset repository, ``ORG/NAME``, that ``metaeval publish`` has made.
+        spec: the task, in the edition that is wanted.
+        edition: that edition.
+        revision: branch, tag or commit of the repository; None is the main branch.
+        access: how to reach the Hub.
+
+    Raises:
+        NoSourceError: there is no such copy, it lacks the task or some of its files, or holds it in another edition or
+            with other columns or class names than this release declares.
+    """
+    at = f"{repo} at {revision}" if revision else repo
+    try:
+        listing = list_files(repo, revision, access.token)
+        if RECORDS_FILE not in listing.files:
+            raise SourceError(f"has no {RECORDS_FILE}: it was not made by `metaeval publish`")
+        path = fetch_file(repo, RECORDS_FILE, listing.commit, access)
+        records = load_records(Path(path).read_text(encoding="utf-8"))
+        if spec.name not in records:
+            raise SourceError(f"does not hold it among its {len(records)} tasks")
+        record = records[spec.name]
+        if gone := sorted(record.paths.keys() - set(listing.files)):
+            raise SourceError(f"lacks {gone[0]}")
+        _check(record, spec, edition)
+    except (SourceError, RecordError) as error:
+        raise NoSourceError(f"task {spec.name}: the copy {at} cannot serve it: {error}") from error
+    return Copy(repo, listing.commit, record)
+
+
+def _check(record: TaskRecord, spec: TaskSpec, edition: EditionName) -> None:
+    if record.edition != edition:
+        raise SourceError(f"holds the {record.edition} edition, not the {edition} one")
+    for what, held, declared in (
+        ("columns", record.fields, tuple(spec.texts)),
+        ("class names", record.names, spec.names),
+    ):
+        if held != declared:
+            raise SourceError(
+                f"has the {what} {list(held)}, and this release declares {list(declared)}; "
+                "give the revision that was published with this release"
+            )
+
+
+def open_copy(copy: Copy, access: Access) -> dict[str, tuple[Piece, ...]]:
+    """Split -> its files in order, fetched (or to be read where they lie).
+
+    Raises:
+        SourceError: the Hub does not give a file; says why.
+    """
+    record = copy.record
+    jobs = [(split, f"{record.config}/{name}") for split, made in record.splits.items() for name in made.files]
+    with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
+        pieces = list(pool.map(lambda job: _piece(copy, job[1], access), jobs))
+    return {
+        split: tuple(piece for (its, _), piece in zip(jobs, pieces, strict=True) if its == split)
+        for split in record.splits
+    }
+
+
+def _piece(copy: Copy, path: str, access: Access) -> Piece:
+    if access.remote:
+        return Piece(f"datasets/{copy.repo}@{copy.commit}/{path}", "parquet", remote=True)
+    local = fetch_file(copy.repo, path, copy.commit, access)
+    return Piece(local, "parquet", num_bytes=os.path.getsize(local))
+
+
+def copied_tables(
+    pieces: Sequence[Piece], spec: TaskSpec, token: Token = None
+) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+    """The rows of files of a copy.
+
+    Yields:
+        (number of the file, number of the batch) and a table in the schema.
+
+    Raises:
+        SourceError: a file lacks a column, or a label is none of the classes.
+    """
+    schema = features(spec).arrow_schema
+    for number, piece in enumerate(pieces):
+        try:
+            with open_piece(piece, token) as file:
+                opened = pq.ParquetFile(file, buffer_size=1 << 20)
+                require_columns(schema.names, opened.schema_arrow.names)
+                for batch, rows in enumerate(opened.iter_batches(BATCH_ROWS, columns=schema.names)):
+                    table = pa.Table.from_batches([rows]).select(schema.names).cast(schema)
+                    _check_labels(table, spec, piece)
+                    yield (number, batch), table
+        except pa.ArrowException as error:
+            raise SourceError(f"{piece.path}: {error}") from error
+
+
+def _check_labels(table: pa.Table, spec: TaskSpec, piece: Piece) -> None:
+    lowest = 0 if spec.has_labels else UNLABELLED
+    found = pc.min_max(table[LABEL]).as_py()
+    if table[LABEL].null_count or found["min"] < lowest or found["max"] >= len(spec.names):
+        raise SourceError(
+            f"{piece.path}: labels from {found['min']} to {found['max']}, {table[LABEL].null_count} null; "
+            f"expected {lowest} to {len(spec.names) - 1}"
+        )
