@@ -115,7 +115,7 @@ class _Plan:
 def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
     from metaeval_hub.client import ConflictError, create_repo, push_files, repo_state, tag_commit
 
-    repo_id = options.repo_id
+    repo_id, tag = options.repo_id, options.tag or _default_tag()
     state = repo_state(repo_id, repo_type="dataset")
     if state is None and not options.dry_run:
         create_repo(repo_id, repo_type="dataset", private=options.private)
@@ -149,7 +149,6 @@ def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None
             ) from error
         commit = made.oid
         print(f"published: {made.commit_url}")
-    tag = options.tag or _default_tag()
     place = tag_commit(repo_id, tag, commit, repo_type="dataset", move=options.move_tag)
     if place == commit:
         print(f"tagged {tag}: {commit}")
@@ -225,9 +224,12 @@ def _plan(
 
 
 def _default_tag() -> str:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return f"v{version('metaeval')}"
+    try:
+        return f"v{version('metaeval')}"
+    except PackageNotFoundError:
+        raise ValueError("the package is not installed, and its version not known; give a --tag") from None
 
 
 # --- Verification ---------------------------------------------------------------------------------------------------
@@ -259,7 +261,7 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
                     cache_dir=cache,
                 )
                 found[record.task] = differences(record, copy)
-                if published[record.task] != record:
+                if not record.is_like(published[record.task]):
                     found[record.task].append(f"{RECORDS_FILE} tells of something else than what was built")
             step(record.task)
     for task, texts in found.items():

@@ -306,6 +306,19 @@ def test_verification_reads_the_hub_and_no_cache(hub, publish, folder):
     assert publish(FIRST, verify=True)[0] == 0
 
 
+def test_verification_tells_where_the_card_is_of_other_rows(hub, publish, stored):
+    publish(FIRST)
+    records = json.loads(stored()[1]["tasks.json"])
+    records["tasks"][0]["splits"]["train"]["files"] = {"train-00000-of-00001.parquet": 1}  # another pyarrow
+    hub.add_repo(publish.repo, {"tasks.json": json.dumps(records)}, repo_type="dataset")
+    assert publish(FIRST, verify=True)[0] == 0
+    records["tasks"][0]["splits"]["train"]["content"] = "0" * 64
+    hub.add_repo(publish.repo, {"tasks.json": json.dumps(records)}, repo_type="dataset")
+    status, printed = publish(FIRST, verify=True)
+    assert status == 1
+    assert f"{FIRST}: tasks.json tells of something else than what was built" in printed
+
+
 def test_verification_of_nothing_is_an_error(publish):
     status, printed = publish(FIRST, verify=True)
     assert status == 1
