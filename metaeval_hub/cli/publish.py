@@ -38,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--private", action="store_true", help="only members see a repository made by this command")
     parser.add_argument("--prune", action="store_true", help="remove tasks that are published and not selected now")
-    parser.add_argument("--skip-failed", action="store_true", help="publish the others where tasks cannot be built")
+    parser.add_argument("--skip-failed", action="store_true", help="go on with the others where tasks cannot be built")
     parser.add_argument("--anew", action="store_true", help="read the sources and build again, whatever is there")
     parser.add_argument("--tag", help="tag of the commit (default v and the version of this package)")
     parser.add_argument("--move-tag", action="store_true", help="move the tag where another commit has it")
@@ -58,9 +58,10 @@ def run(options: argparse.Namespace) -> int:
         print(_sum(records, options.folder))
         for name, reason in failed.items():
             print(f"not built: {name}: {reason}")
+        lacking = bool(failed) and not (options.skip_failed and records)
         if options.verify:
-            return int(not _verify(records, options.repo_id, options.folder) or bool(failed))
-        if failed and not (options.skip_failed and records):
+            return int(not _verify(records, options.repo_id, options.folder) or lacking)
+        if lacking:
             print(f"{len(failed)} of {len(names)} tasks not built: nothing was sent (--skip-failed sends the others)")
             return 1
         _publish(records, options)

@@ -254,6 +254,8 @@ def test_nothing_is_sent_where_a_task_cannot_be_built(hub, publish, stored, wait
     assert ("dataset", publish.repo) not in hub.store.repos
     assert publish(FIRST, "hans/plain_text", skip_failed=True)[0] == 0
     assert tasks_of(stored()[1]) == [FIRST]
+    assert publish(FIRST, "hans/plain_text", verify=True)[0] == 1
+    assert publish(FIRST, "hans/plain_text", verify=True, skip_failed=True)[0] == 0
 
 
 def test_no_right_is_one_line(hub, publish):
