@@ -12,7 +12,8 @@ BARRED = {"metaeval_datasets": {"metaeval_hub", "training", "tests", "torch"}, "
 DATASETS_ORDER = [
     *("spec", "vocabulary", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog", "cast", "splits"),
     *("overlap", "overlap_report", "aspects"),
-    *("layout", "sources", "rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook", "__init__"),
+    *("layout", "sources", "rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook"),
+    "__init__",
 ]
 
 

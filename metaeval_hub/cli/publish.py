@@ -53,18 +53,21 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets.publish import locked
 
     names = select_tasks(options.tasks) if options.tasks else list_tasks()
-    with locked(options.folder), quiet(options.verbose, bars=False):
-        records, failed = _build(names, options)
+    with locked(options.folder):
+        with quiet(options.verbose, bars=False):
+            records, failed = _build(names, options)
         print(_sum(records, options.folder))
         for name, reason in failed.items():
             print(f"not built: {name}: {reason}")
         lacking = bool(failed) and not (options.skip_failed and records)
         if options.verify:
-            return int(not _verify(records, options.repo_id, options.folder) or lacking)
+            with quiet(options.verbose, bars=False):
+                return int(not _verify(records, options.repo_id, options.folder) or lacking)
         if lacking:
             print(f"{len(failed)} of {len(names)} tasks not built: nothing was sent (--skip-failed sends the others)")
             return 1
-        _publish(records, options)
+        with quiet(options.verbose):
+            _publish(records, options)
     return 0
 
 
