@@ -38,8 +38,14 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=["metaeval_datasets*", "metaeval_hub*"]),
-    package_data={"metaeval_hub": ["py.typed"], "metaeval_datasets": ["py.typed"]},
+    # the templates of cards lie beside the packages in a clone, and inside one of them where they are installed
+    packages=[*find_packages(include=["metaeval_datasets*", "metaeval_hub*"]), "metaeval_hub.model_cards"],
+    package_dir={"metaeval_hub.model_cards": "model_cards"},
+    package_data={
+        "metaeval_hub": ["py.typed"],
+        "metaeval_hub.model_cards": ["*.md"],
+        "metaeval_datasets": ["py.typed"],
+    },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["metaeval = metaeval_hub.cli:main"]},
