@@ -72,7 +72,7 @@ class TrainConfig:
 
     epochs: float = setting(1.0, "optimisation", "passes over the training rows of all tasks, if steps is 0", "PASSES")
     steps: int = setting(
-        0, "optimisation", "optimiser steps; 0: as many as the epochs need; setting the epochs sets it to 0"
+        4000, "optimisation", "optimiser steps; 0: as many as the epochs need; setting the epochs sets it to 0"
     )
     batch_size: int = setting(16, "optimisation", "examples a step, over all processes together", "EXAMPLES")
     adapter_lr: float = setting(1e-3, "optimisation", "learning rate of the adapters", "RATE")
