@@ -73,7 +73,7 @@ def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str
         stock.save_adapter_setup(str(folder), Stack(*names), head_setup=head, use_safetensors=True)
     text = _README.format(
         task=task,
-        base=model.base.id,
+        base="the encoder/ folder of the model" if model.base.kind == "local" else model.base.id,
         stack="" if len(names) == 1 else " (a stack of two)",
         labels=", ".join(model.labels[task]),
         revision=f', revision="{model.base.revision}"' if model.base.kind == "hub" else "",
