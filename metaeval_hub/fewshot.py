@@ -45,7 +45,8 @@ def fit_task(
         name: of the new task.
         examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
             and ``label``), or (text, class) and ((text, text), class) tuples.
-        labels: class names; None takes those of the dataset's ClassLabel, or the sorted names among the examples.
+        labels: class names; None takes those of ``start``, of the dataset's ClassLabel, or the sorted names among the
+            examples. Numbers of a dataset whose ClassLabel has these names in another order are read by that.
         steps: optimiser steps; the examples are shuffled anew each time all were seen.
         batch_size: examples a step.
         z_lr: learning rate of z, which starts where the model expects that of an unseen task.
@@ -73,6 +74,7 @@ def fit_task(
         labels = model.labels[start] if labels is None else labels
         task_features = _features_of(model, start) if task_features is None else task_features
     names = _class_names(name, examples, classes, labels)
+    classes = _by_name(examples, classes, names)
     targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
     tokens = model.tokenize(texts)
 
@@ -204,6 +206,14 @@ def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Seque
         labels = sorted(set(classes))
     check_classes(name, labels)
     return tuple(labels)
+
+
+def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
+    """Return the classes of a dataset by name, where its ClassLabel has the same names, in whatever order."""
+    own = getattr((getattr(examples, "features", None) or {}).get("label"), "names", None)
+    if own is None or set(own) != set(names):
+        return classes
+    return [own[value] if isinstance(value, int) and 0 <= value < len(own) else value for value in classes]
 
 
 def _index(name: str, row: int, value: Any, names: tuple[str, ...]) -> int:

@@ -66,6 +66,20 @@ def test_same_seed_same_task(model):
     assert not np.array_equal(z["my/c"], z["my/e"])
 
 
+def test_numbers_of_a_dataset_are_read_by_its_own_class_names(model):
+    """The start, or ``labels``, may have the same classes in another order."""
+    names = ["positive", "negative"]
+    features = Features(sentence=Value("string"), label=ClassLabel(names=names))
+    columns = {"sentence": [text for text, _ in EXAMPLES], "label": [names.index(label) for _, label in EXAMPLES]}
+    dataset = Dataset.from_dict(columns, features=features)
+    model.add_task("my/start", ["negative", "positive"])
+    model.fit_task("my/from-start", dataset, start="my/start", steps=150)
+    model.fit_task("my/named", dataset, ["negative", "positive"], steps=150)
+    for name in ("my/from-start", "my/named"):
+        assert model.labels[name] == ("negative", "positive")
+        assert model.predict(name, [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
+
+
 def test_dataset_brings_its_class_names_and_pairs(model):
     features = Features(sentence1=Value("string"), sentence2=Value("string"), label=ClassLabel(names=["same", "other"]))
     dataset = Dataset.from_dict(
