@@ -46,9 +46,9 @@ def summary_table(comparison: Comparison) -> Table:
     rows = [
         {
             **vars(summary),
-            "range": _range(summary.interval),
-            "gain": _signed(summary.over_majority, summary.over_majority_interval),
-            "change": _signed(summary.difference, summary.difference_interval),
+            "range": show_interval(summary.interval),
+            "gain": show_change(summary.over_majority, summary.over_majority_interval),
+            "change": show_change(summary.difference, summary.difference_interval),
             "signs": None if summary.difference is None else f"{summary.better}, {summary.equal}, {summary.worse}",
         }
         for summary in comparison.summaries
@@ -94,11 +94,13 @@ def _some(names: Sequence[str], most: int) -> str:
     return f"{', '.join(names[:most])}{more} ({len(names)} task{'s' * (len(names) != 1)})"
 
 
-def _range(interval: Interval | None) -> str | None:
+def show_interval(interval: Interval | None) -> str | None:
+    """An interval of shares in hundredths: "48.2 to 53.1"; None for None."""
     return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
-def _signed(value: float | None, interval: Interval | None) -> str | None:
+def show_change(value: float | None, interval: Interval | None) -> str | None:
+    """A difference of shares in points, with its interval: "+1.2 (-0.3 to +2.7)"; None for None."""
     if value is None:
         return None
     bounds = "" if interval is None else f" ({100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"

@@ -119,7 +119,8 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
     own = {name: value for name, value in given.items() if name not in script.settings}
     options = {**script.options, **own}
     try:
-        script.check(options)
+        if resume is None:  # a run that goes on has its own options, checked when it was started
+            script.check(options)
         config = resolve(flags, script.own)
         # what a preset says of other settings is not meant for this script, and is not stored with the run
         config = TrainConfig(**{name: getattr(config, name) for name in script.settings})
@@ -144,7 +145,8 @@ def launch(command: Command, work: Callable[[Job], int]) -> int:
             return DONE
         accelerator = start_accelerator(config)
         run = run or make_run(command, reporter)
-        reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}, encoder {config.encoder}")
+        encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
+        reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}{encoder}")
         return work(Job(command.script, config, options, run, accelerator, reporter))
     except KeyboardInterrupt:
         reporter.warn("interrupted; tasks that are done stay done")

@@ -51,15 +51,16 @@ from metaeval_hub.cli.terminal import show_table
 from metaeval_hub.comparison import read_runs
 from metaeval_hub.embeddings.moved import check_moved
 from metaeval_hub.report.zero_shot import glue_table, group_table
-from metaeval_hub.zero_shot import By, Description
+from metaeval_hub.zero_shot import By
 from training import baselines, single_task
 from training.baselines import Job, Script
 from training.config import CommandLine, ConfigError, TrainConfig
 from training.data import TaskData, encode_task
-from training.evaluate import count_predictions, scores
-from training.job import canonical_labels, data_cache, row_choice, run_job
+from training.evaluate import scores
+from training.held_out import HeldOut, describe, score
+from training.job import data_cache, row_choice, run_job
 from training.results import task_row
-from training.rows import CHUNK, TaskRows, expand_tasks, load_tasks
+from training.rows import expand_tasks, load_tasks
 from training.runs import RunFolder
 
 Method = Literal[
@@ -69,7 +70,6 @@ Method = Literal[
 METHODS: tuple[Method, ...] = get_args(Method)
 GROUPS = "groups"  # the value of --held-out that holds every group out once
 EXPERIMENT = "zero_shot"
-MOST_TEXTS = 1000  # unlabelled texts that describe a task, the first training rows
 FULL_LR = single_task.RATES["full"]
 HEAD_RATIO = 10.0  # of the classifier's learning rate, as training/single_task.py has it
 # Settings that say what is trained are this script's own business.
@@ -181,43 +181,10 @@ def open_model(job: Job, folder: Path) -> ConditionalAdapterModel:
 # --- Answers ---
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """A held-out task: its rows, what describes it, the label row of each class."""
-
-    rows: TaskRows
-    description: Description
-    labels: Mapping[str, str]
-
-
-def describe(task: TaskRows) -> HeldOut:
-    """What may be known of a held-out task: type, fields, size and texts, never a label of a row."""
-    texts: list[Any] = []
-    for chunk in task.splits["train"].select_columns(task.text_columns).iter(CHUNK):
-        columns = [chunk[column] for column in task.text_columns]
-        texts += columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-        if len(texts) >= MOST_TEXTS:
-            break
-    kind = get_task(task.name).type.value
-    description = Description(kind, texts[:MOST_TEXTS], train_rows=task.available["train"])
-    return HeldOut(task, description, dict(zip(task.labels, canonical_labels(task), strict=True)))
-
-
-def score(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: str) -> dict[str, Any]:
+def score_task(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: str) -> dict[str, Any]:
     """The row of results.json of a task that was added to a model under ``name``."""
     data = encode_task(task.rows, model.tokenizer, job.config.max_length)
-    model.eval()
-    found: dict[str, dict[str, float]] = {
-        split: scores(
-            count_predictions(
-                model, data.splits[split], model.task_id(name), len(data.labels), batch_size=job.config.eval_batch_size,
-                pad=model.tokenizer.pad_token_id, accelerator=job.accelerator,
-            )
-        )
-        for split in ("validation", "test")
-        if split in data.splits
-    }  # fmt: skip
-    return make_row(data, found)
+    return make_row(data, score(job, model, data, name, ("validation", "test")))
 
 
 def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -246,7 +213,7 @@ def answer_all(
             continue
         name = f"held_out/{task.rows.name}"
         guess = add(name, task)
-        answers[task.rows.name] = score(job, model, task, name)
+        answers[task.rows.name] = score_task(job, model, task, name)
         if guess is not None:
             nearest = [[other, round(cosine, 4)] for other, cosine in guess.nearest]
             answers[task.rows.name] |= {"nearest": nearest, "explained": guess.explained}

@@ -147,6 +147,57 @@ def draw_shares(
     return path
 
 
+def draw_curves(
+    curves: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    path: Path | str,
+    *,
+    title: str,
+    axes: tuple[str, str],
+    level: tuple[str, float] | None = None,
+) -> Path:
+    """Draw shares against counts that grow by factors, with intervals.
+
+    Args:
+        curves: name -> points: a count, its share in 0..1, and the lower and upper bound of the share.
+        path: file to write; the ending says the format (png, svg, pdf).
+        title: says what is shown.
+        axes: names of the horizontal and the vertical axis.
+        level: name and share of a horizontal line.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ValueError: there is no point.
+    """
+    counts = sorted({point[0] for points in curves.values() for point in points})
+    if not counts:
+        raise ValueError("there is no point to draw")
+    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+    plot = figure.add_subplot()
+    for i, (name, points) in enumerate(curves.items()):
+        # one place a count, since 0 has none on a logarithmic axis; curves stand beside each other there
+        places = [counts.index(point[0]) + 0.05 * (i - (len(curves) - 1) / 2) for point in points]
+        values, lows, highs = (100 * np.array([point[part] for point in points]) for part in (1, 2, 3))
+        plot.errorbar(
+            places, values, [values - lows, highs - values], color=PALETTE[i % len(PALETTE)], label=name,
+            marker=MARKERS[i % len(MARKERS)], markersize=5, linewidth=1.6, elinewidth=0.8, capsize=2,
+        )  # fmt: skip
+    if level is not None:
+        plot.axhline(100 * level[1], color="#7F7F7F", linewidth=1, linestyle="--", label=level[0], zorder=1)
+    plot.set_xticks(range(len(counts)), [f"{count:g}" for count in counts])
+    plot.set_title(title, fontsize=11)
+    plot.set_xlabel(axes[0])
+    plot.set_ylabel(axes[1])
+    plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
+    plot.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=160)
+    return path
+
+
 def _label_offsets(points: NDArray[np.float64], labels: Sequence[str]) -> list[tuple[float, float]]:
     """Return where each label goes, in points from its task, so that it covers neither a task nor another label."""
     span = np.ptp(points, axis=0)

@@ -14,6 +14,7 @@ from metaeval_hub.embeddings.runs import EMBEDDINGS, EmbeddedRun, read_embedded
 from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
 
 ZERO_SHOT = "zero_shot"  # value of "experiment" in the results of training/zero_shot.py
+FEW_SHOT = "few_shot"  # the same of training/few_shot.py
 SEVERAL = ", embeddings a task: "  # in the name of a method, before their number
 VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # of training/task_vectors.py, in a run's folder
 
@@ -27,6 +28,7 @@ class Inputs:
         embedded: runs with learned task embeddings, one embedding a task or several.
         vectors: "TextEmb" and "Fisher" as far as they were given.
         zero_shot: experiment ("glue" or "groups") -> method -> its results.
+        few_shot: folder of a run of training/few_shot.py -> the results of its methods at each number of examples.
         partial: tasks of which a source lacks a part, with the words of the report of the task.
         left_out: tasks not shown, and why.
     """
@@ -35,6 +37,7 @@ class Inputs:
     embedded: Sequence[EmbeddedRun]
     vectors: Mapping[str, TaskEmbeddings]
     zero_shot: Mapping[str, Mapping[str, Run]]
+    few_shot: Mapping[str, Sequence[Run]]
     partial: Mapping[str, str]
     left_out: Mapping[str, str]
 
@@ -69,8 +72,9 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     """Read and sort runs.
 
     Args:
-        places: folders of runs of training/multitask.py, single_task.py, probes.py, task_vectors.py and zero_shot.py.
-        least_rows: tasks with fewer training rows are left out of everything but zero-shot results.
+        places: folders of runs of training/multitask.py, single_task.py, probes.py, task_vectors.py, zero_shot.py and
+            few_shot.py.
+        least_rows: tasks with fewer training rows are left out of everything but zero-shot and few-shot results.
 
     Raises:
         ComparisonError: a folder holds nothing of the kind.
@@ -80,6 +84,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     embedded: list[EmbeddedRun] = []
     vectors: dict[str, TaskEmbeddings] = {}
     zero_shot: dict[str, dict[str, Run]] = {}
+    few_shot: dict[str, list[Run]] = {}
     partial: dict[str, str] = {}
     for place in places:
         folder = Path(place)
@@ -94,6 +99,8 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         for run in runs:
             if run.facts.get("experiment") == ZERO_SHOT:
                 zero_shot.setdefault(str(run.facts.get("held_out")), {})[str(run.facts["method"])] = run
+            elif run.facts.get("experiment") == FEW_SHOT:
+                few_shot.setdefault(str(place), []).append(run)
             elif run.tasks and all("test" in row for row in run.tasks.values()):
                 methods.setdefault(method_of(run), []).append(run)
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
@@ -102,7 +109,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     few = _few_rows(methods, least_rows)
     kept = {name: [replace(run, tasks=_without(run.tasks, few)) for run in runs] for name, runs in methods.items()}
     shown = [run.select([task for task in run.tasks if task not in few]) for run in embedded]
-    return Inputs(kept, shown, vectors, zero_shot, _without(partial, few), few)
+    return Inputs(kept, shown, vectors, zero_shot, few_shot, _without(partial, few), few)
 
 
 def method_of(run: Run) -> str:

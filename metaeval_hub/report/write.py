@@ -12,7 +12,7 @@ from metaeval_hub.embeddings.analyses import geometry, silent
 from metaeval_hub.embeddings.drawings import draw_geometry
 from metaeval_hub.embeddings.moved import NotMovedError
 from metaeval_hub.embeddings.runs import EmbeddedRun
-from metaeval_hub.report import sections
+from metaeval_hub.report import few_shot, sections
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.document import Missing, Picture, Section, Shown, to_html, to_markdown
 from metaeval_hub.report.inputs import Inputs, read_inputs
@@ -99,6 +99,7 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
         ),
         _part("Table 5: zero-shot accuracy on GLUE", table_5, inputs),
         _part("Beyond the paper: zero-shot accuracy on every group left out", beyond, inputs),
+        few_shot.section(inputs.few_shot, job.folder, job.made, job.step),
     ]
     tables: dict[str, Table] = {
         block.stem: block.table for part in parts for block in part.blocks if isinstance(block, Shown)

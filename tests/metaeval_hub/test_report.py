@@ -8,6 +8,7 @@ import pytest
 
 from metaeval_hub import TaskEmbeddings, paper
 from metaeval_hub.cli import main
+from metaeval_hub.report.few_shot import ALL_ROWS, TITLES, means_table, task_table
 from metaeval_hub.report.inputs import method_of, read_inputs
 from metaeval_hub.report.zero_shot import glue_table, group_table
 from tests.metaeval_hub.embedded import TASKS, write_results, write_run
@@ -19,6 +20,18 @@ RNG = np.random.default_rng(0)
 def write_zero_shot(folder, method, tasks, accuracies, held_out="glue"):
     facts = {"method": method, "experiment": "zero_shot", "held_out": held_out}
     return write_results(folder / method, tasks, accuracies, **facts)
+
+
+def write_few_shot(folder, method, shots, draws, unanswered=(), notes=()):
+    """Results of a method at a number of examples; ``draws`` (n, draws) are its accuracies on the first tasks."""
+    tasks = SOME[: len(draws)]
+    facts = {"experiment": "few_shot", "answered_by": method, "shots": shots, "notes": list(notes)}
+    facts |= {"unanswered": dict(unanswered)}
+    place = write_results(folder / f"{method}-{shots}", tasks, [np.mean(each) for each in draws], **facts)
+    stored = json.loads((place / "results.json").read_text())
+    for task, each in zip(tasks, draws, strict=True):
+        stored["tasks"][task] |= {"draws": list(each), "spread": float(np.std(each, ddof=1)) if len(each) > 1 else None}
+    (place / "results.json").write_text(json.dumps(stored))
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +49,10 @@ def places(tmp_path_factory):
         write_zero_shot(folder / "zero-1", "same_type_mean", paper.GLUE, np.linspace(0.5, 0.8, 7)),
     ]
     TaskEmbeddings(SOME, RNG.normal(size=(20, 6))).save(folder / "textemb-1" / "textemb")
+    write_few_shot(folder / "few-1", "zero_shot", 0, [[0.6], [0.7]])
+    write_few_shot(folder / "few-1", "zero_shot", 8, [[0.7, 0.8], [0.8, 0.7]], notes=["Drawn at random."])
+    write_few_shot(folder / "few-1", "full", 8, [[0.6, 0.6], [0.5, 0.6]])
+    places.append(folder / "few-1")
     (folder / "multitask-1" / "data.json").write_text(json.dumps({"origins": {SOME[1]: {"missing": ["test"]}}}))
     return [str(path) for path in sorted({path if path.name[-1].isdigit() else path.parent for path in places})]
 
@@ -82,8 +99,8 @@ def test_methods_are_told_by_their_settings(tmp_path, facts, method):
 
 def test_every_table_and_figure_is_there_beside_the_paper_s(report):
     stems = {path.stem for path in report.iterdir()}
-    tables = {"runs", "claims", "table1", "table2", "table3", "table4", "table5", "prediction"}
-    assert stems == {*tables, "figure3", "figure4", "figure5", "report"}
+    tables = {"runs", "claims", "table1", "table2", "table3", "table4", "table5", "prediction", "few_shot_tasks"}
+    assert stems == {*tables, "figure3", "figure4", "figure5", "few_shot", "report"}
     for stem in stems - {"report"}:
         stored = json.loads((report / f"{stem}.json").read_text())
         assert stored["made_by"]["command"].startswith("metaeval report ")
@@ -124,7 +141,7 @@ def test_what_no_run_speaks_to_is_named_with_its_command(report):
 
 def test_the_page_needs_no_other_file(report):
     page = (report / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4
     assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []
     assert page.count("<h2>") == (report / "report.md").read_text(encoding="utf-8").count("\n## ")
 
@@ -186,3 +203,53 @@ def test_groups_are_averaged_by_type_over_the_tasks_of_all_methods(tmp_path):
     assert table.rows[-1]["tasks"] == 19
     assert table.rows[-1]["ridge_aspects"] == pytest.approx(0.8)
     assert table.rows[-1]["majority"] == pytest.approx(0.5)
+
+
+def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
+    few = tmp_path / "few"
+    write_few_shot(few, "zero_shot", 0, [[0.6], [0.7]], {SOME[2]: "no label row"})
+    write_few_shot(few, "zero_shot", 8, [[0.7, 0.9], [0.8, 0.9]], {SOME[2]: "no label row"})
+    write_few_shot(few, "probe", 8, [[0.5, 0.6], [0.6, 0.5], [0.1, 0.2]])
+    write_few_shot(few, "full", 8, [[0.6, 0.8], [0.6, 0.6], [0.9, 0.9]])
+    write_few_shot(few, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
+    (runs,) = read_inputs([str(few)]).few_shot.values()
+    table = means_table(runs)
+    rows = {(row["method"], row["shots"]): row for row in table.rows}
+    ours, probe, full = (TITLES[key] for key in ("zero_shot", "probe", "full"))
+    assert set(rows) == {(ALL_ROWS, None), (ours, 0), (ours, 8), (probe, 8), (full, 8)}
+    assert rows[ours, 0]["mean"] == pytest.approx(0.65)
+    assert rows[ours, 0]["spread"] is None
+    assert rows[ours, 8]["mean"] == pytest.approx(0.825)
+    assert rows[ours, 8]["spread"] == pytest.approx(np.std([0.75, 0.9], ddof=1))  # of the two draws' means
+    # by task 0.8 - 0.55 and 0.85 - 0.55; of two tasks the bootstrap reaches from one to the other
+    assert rows[ours, 8]["probe"] == "+27.5 (+25.0 to +30.0)"
+    assert "full" not in rows[full, 8]
+    assert rows[ALL_ROWS, None]["mean"] == pytest.approx(0.5)
+    text = " ".join(table.notes)
+    assert f"{SOME[2]} has no figure of zero_shot-0, zero_shot-8: no label row." in text
+    assert f"{SOME[0]} has no figure of full-99: 60 training rows are fewer than 99." in text
+    by_task = {(row["task"], row["method"]): row for row in task_table(runs).rows}
+    assert by_task[SOME[2], probe]["k8"] == pytest.approx(0.15)
+    assert (SOME[2], ours) not in by_task
+    assert by_task["mean of 2", full]["k8"] == pytest.approx(0.65)
+    assert "k0" not in by_task["mean of 2", full]
+
+
+def test_each_few_shot_run_has_its_own_tables_and_figure(tmp_path):
+    for name in ("a", "b"):
+        write_few_shot(tmp_path / name, "fit", 8, [[0.7, 0.9], [0.8, 0.9]])
+    out = tmp_path / "out"
+    assert main(["report", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out), "--permutations", "1"]) == 0
+    assert {path.name for path in out.glob("few_shot*.png")} == {"few_shot.png", "few_shot_2.png"}
+    text = (out / "report.md").read_text(encoding="utf-8")
+    assert text.index(f"Of `{tmp_path / 'a'}`") < text.index("(few_shot.png)") < text.index(f"Of `{tmp_path / 'b'}`")
+
+
+def test_a_few_shot_run_that_no_task_has_answered_whole_leaves_the_report_as_it_is(tmp_path):
+    write_few_shot(tmp_path / "few", "zero_shot", 0, [], {SOME[0]: "no label row"})
+    write_few_shot(tmp_path / "few", "fit", 8, [[0.7, 0.9]])
+    write_few_shot(tmp_path / "few", "zero_shot", 8, [], {SOME[0]: "no label row"})
+    out = tmp_path / "out"
+    assert main(["report", str(tmp_path / "few"), "--out", str(out), "--permutations", "1"]) == 0
+    text = (out / "report.md").read_text(encoding="utf-8")
+    assert f"{SOME[0]} has no figure of zero_shot-0, zero_shot-8: no label row." in text

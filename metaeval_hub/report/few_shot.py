@@ -1,0 +1,181 @@
+"""Accuracy against the number of labelled examples, on tasks that a model was not trained on: tables and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaeval_hub.comparison import Run
+from metaeval_hub.comparison_table import show_change, show_interval
+from metaeval_hub.embeddings.drawings import draw_few_shot
+from metaeval_hub.intervals import bootstrap_mean
+from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown
+from metaeval_hub.tables import Column, Table
+
+SECTION = "Beyond the paper: accuracy against labelled examples"
+TITLES: Mapping[str, str] = {
+    "zero_shot": "described, then z and classifier fitted",
+    "fit": "z and classifier fitted",
+    "probe": "linear probe of the encoder's mean",
+    "full": "full fine-tuning",
+    "majority": "majority class of the examples",
+}
+ALL_ROWS = "majority class of all training rows"
+REFERENCES = ("probe", "full")  # what the other methods are held against
+COMMAND = "python training/zero_shot.py --preset small --tasks all --held-out glue\n" + (
+    "python training/few_shot.py --preset small --model runs/zero_shot-1 --skip-unavailable"
+)
+
+Cells = dict[tuple[str, int], Run]  # method, k -> its results
+
+
+def cells_of(runs: Sequence[Run]) -> Cells:
+    """The results of one run of training/few_shot.py by method and number of examples, in the order they are shown.
+
+    What no task was answered by is left out, such as more examples than any task has.
+    """
+    found = {(str(run.facts["answered_by"]), int(run.facts["shots"])): run for run in runs if run.tasks}
+    order = [*TITLES, *(method for method, _ in found if method not in TITLES)]
+    return {key: found[key] for key in sorted(found, key=lambda key: (order.index(key[0]), key[1]))}
+
+
+def shared_tasks(cells: Cells) -> list[str]:
+    """Tasks that every method has answered at every number of examples."""
+    return [task for task in _tasks(cells) if all(task in run.tasks for run in cells.values())]
+
+
+def task_table(runs: Sequence[Run]) -> Table:
+    """A task and method a row, a number of examples a column; the means over tasks at the end, with their intervals."""
+    cells = cells_of(runs)
+    methods, shots = _axes(cells)
+    rows = []
+    for task in _tasks(cells):
+        for method in methods:
+            row: dict[str, Any] = {"task": task, "method": TITLES.get(method, method)}
+            for k in shots:
+                found = cells[method, k].tasks.get(task) if (method, k) in cells else None
+                if found is not None:
+                    row |= {f"k{k}": found["test"]["accuracy"], f"k{k}_spread": found["spread"]}
+            if len(row) > 2:
+                rows.append(row)
+    shared = shared_tasks(cells)
+    for method in methods if shared else ():
+        row = {"task": f"mean of {len(shared)}", "method": TITLES.get(method, method)}
+        for k in shots:
+            if (method, k) in cells:
+                values = _draws(cells[method, k], shared)
+                row |= {f"k{k}": float(values.mean()), f"k{k}_spread": _spread(values)}
+        rows.append(row)
+    columns = [Column("task", "task"), Column("method", "method")]
+    columns += [Column(f"k{k}", f"k = {k}", "percent", spread=f"k{k}_spread") for k in shots]
+    note = "Test accuracy. ± is the standard deviation over draws of examples; beside a mean, that of the draws' means."
+    return Table("Few-shot accuracy by task", tuple(columns), tuple(rows), (note,))
+
+
+def means_table(runs: Sequence[Run]) -> Table:
+    """A number of examples and method a row: mean over tasks, its interval, and the differences from the baselines."""
+    cells = cells_of(runs)
+    methods, shots = _axes(cells)
+    tasks = shared_tasks(cells)
+    references = [method for method in REFERENCES if method in methods and len(methods) > 1]
+    rows: list[dict[str, Any]] = []
+    if tasks:
+        draws = {key: _draws(run, tasks) for key, run in cells.items()}  # (n, draws) each
+        values = {key: found.mean(axis=1) for key, found in draws.items()}
+        majority = np.array([next(iter(cells.values())).tasks[task]["majority"] for task in tasks])
+        rows.append(_row(ALL_ROWS, None, majority, None))
+        for k in shots:
+            for method in methods:
+                if (method, k) not in cells:
+                    continue
+                row = _row(TITLES.get(method, method), k, values[method, k], _spread(draws[method, k]))
+                for other in references:
+                    if other != method and (other, k) in values:
+                        change = values[method, k] - values[other, k]
+                        row[other] = show_change(float(change.mean()), bootstrap_mean(change))
+                rows.append(row)
+    columns = [
+        *(Column("shots", "k", "count"), Column("method", "method")),
+        *(Column("mean", "mean %", "percent", spread="spread"), Column("interval", "95 % interval")),
+        *(Column(other, f"over {TITLES[other]}") for other in references),
+    ]
+    of_all = f"Mean test accuracy over the {len(tasks)} tasks that all methods answer at every k: {', '.join(tasks)}."
+    notes = [
+        of_all if tasks else "There are no means: no task is answered by all methods at every k.",
+        "± is the standard deviation, over draws of examples, of the mean over tasks. Intervals are 95 %, bootstrapped "
+        "over tasks; those in brackets are paired by task.",
+        *dict.fromkeys(note for run in runs for note in run.facts.get("notes", ())),
+        *_left_out(runs),
+    ]
+    return Table("Few-shot accuracy", tuple(columns), tuple(rows), tuple(notes), {"tasks": tasks})
+
+
+def _tasks(cells: Cells) -> list[str]:
+    """Tasks that any method has answered."""
+    return list(dict.fromkeys(task for run in cells.values() for task in run.tasks))
+
+
+def _axes(cells: Cells) -> tuple[list[str], list[int]]:
+    return list(dict.fromkeys(method for method, _ in cells)), sorted({k for _, k in cells})
+
+
+def _draws(run: Run, tasks: Sequence[str]) -> NDArray[np.float64]:
+    """Accuracies, (n, draws)."""
+    return np.array([run.tasks[task]["draws"] for task in tasks], dtype=np.float64)
+
+
+def _spread(draws: NDArray[np.float64]) -> float | None:
+    """Standard deviation, over draws, of the mean over tasks; None for a single draw."""
+    by_draw = draws.mean(axis=0)
+    return float(by_draw.std(ddof=1)) if len(by_draw) > 1 else None
+
+
+def _row(method: str, shots: int | None, values: NDArray[np.float64], spread: float | None) -> dict[str, Any]:
+    low, high = bootstrap_mean(values) or (None, None)
+    return {
+        "shots": shots, "method": method, "mean": float(values.mean()), "spread": spread, "low": low, "high": high,
+        "interval": show_interval(bootstrap_mean(values)),
+    }  # fmt: skip
+
+
+def _left_out(runs: Sequence[Run]) -> list[str]:
+    """Why tasks have no figure, a sentence for each reason."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        for task, reason in run.facts.get("unanswered", {}).items():
+            reasons.setdefault((task, reason), []).append(run.path.parent.name)
+    return [f"{task} has no figure of {', '.join(names)}: {reason}." for (task, reason), names in reasons.items()]
+
+
+def section(
+    found: Mapping[str, Sequence[Run]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
+) -> Section:
+    """The section of the report.
+
+    Args:
+        found: folder of a run of training/few_shot.py -> its results.
+        folder: of the report; the figure is drawn there.
+        made: what made it.
+        step: called with a few words before each figure.
+    """
+    if not found:
+        missing = Missing("accuracy against labelled examples, on tasks held out", COMMAND)
+        return Section(SECTION, (missing,))
+    blocks: list[Block] = []
+    for number, (place, runs) in enumerate(found.items()):
+        step(SECTION)
+        stem = "few_shot" if not number else f"few_shot_{number + 1}"
+        table = means_table(runs)
+        if len(found) > 1:
+            blocks.append(f"Of `{place}`:")
+        blocks.append(Shown(stem, table))
+        if table.rows:
+            table.save(folder, stem, made)
+            draw_few_shot(table, folder, stem)
+            blocks.append(Picture(stem, f"{table.title}: mean over {len(table.facts['tasks'])} tasks, 95 % intervals"))
+        blocks.append(Shown(f"{stem}_tasks", task_table(runs)))
+    return Section(SECTION, tuple(blocks))
