@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -44,6 +44,7 @@ from metaeval_hub.encoder import (
 )
 from metaeval_hub.export import export_adapter
 from metaeval_hub.fewshot import fit_task
+from metaeval_hub.first_token import can_cut, first_token_only
 from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming, shown
 from metaeval_hub.grow import add_tasks, check_fields, check_known, remove_tasks
 from metaeval_hub.heads import TaskHeads
@@ -406,7 +407,9 @@ class ConditionalAdapterModel(nn.Module):
             ValueError: ``task_embeddings`` has another shape.
         """
         given = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
-        outputs = self.encoder(**batch, **given)
+        cuts = self.training and self.config.pooling == "cls" and can_cut(self.encoder)
+        with first_token_only(self.encoder) if cuts else nullcontext():
+            outputs = self.encoder(**batch, **given)
         return self._pool(outputs.last_hidden_state, batch.get("attention_mask"))
 
     def _pool(self, hidden: Tensor, attention_mask: Tensor | None) -> Tensor:
