@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.comparison import RESULTS, ComparisonError, Run, read_runs
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.runs import EMBEDDINGS, EmbeddedRun, read_embedded
@@ -29,7 +30,7 @@ class Inputs:
         vectors: "TextEmb" and "Fisher" as far as they were given.
         zero_shot: experiment ("glue" or "groups") -> method -> its results.
         few_shot: folder of a run of training/few_shot.py -> the results of its methods at each number of examples.
-        partial: tasks of which a source lacks a part, with the words of the report of the task.
+        partial: tasks of which the source lacks a part or has fewer rows than the catalogue declares, and what.
         left_out: tasks not shown, and why.
     """
 
@@ -141,12 +142,28 @@ def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
 
 
 def _partial(folder: Path) -> dict[str, str]:
-    """Tasks of which the source lacks a part, by the run's data.json."""
+    """Tasks of which the source lacks a part or rows, by the run's data.json."""
     file = folder / "data.json"
     if not file.is_file():
         return {}
     origins = json.loads(file.read_text(encoding="utf-8")).get("origins", {})
-    return {name: str(origin["missing"]) for name, origin in origins.items() if origin.get("missing")}
+    told = {name: "; ".join((*map(str, origin.get("missing") or ()), *_fewer_rows(name, origin)))
+            for name, origin in origins.items()}  # fmt: skip
+    return {name: text for name, text in told.items() if text}
+
+
+def _fewer_rows(name: str, origin: Mapping[str, Any]) -> list[str]:
+    """Official splits of which fewer rows were read than the catalogue declares."""
+    try:
+        declared = get_task(name).rows
+    except UnknownTaskError:  # a task of somebody's own
+        return []
+    read = {split: int(found["read"]) for split, found in (origin.get("official") or {}).items()}
+    return [
+        f"{split}: {count:,} of {declared[split]:,} rows"
+        for split, count in read.items()
+        if count < (declared.get(split) or 0)
+    ]
 
 
 def _few_rows(methods: Mapping[str, Sequence[Run]], least: int) -> dict[str, str]:

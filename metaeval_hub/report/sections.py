@@ -132,8 +132,8 @@ def differences(inputs: Inputs) -> list[str]:
             lines.append(f"Ours: {words.format(' or '.join(map(str, found)))}.")
     if inputs.partial:
         lines.append(
-            f"Of {len(inputs.partial)} tasks the source here lacks a part, so that their splits are not those of the "
-            f"whole task: {', '.join(sorted(inputs.partial))}."
+            f"Of {len(inputs.partial)} tasks the source here had fewer rows than the whole task has, so that their "
+            "splits are not the task's own; the table of accuracies by task says what they lack."
         )
     if inputs.left_out:
         listed = ", ".join(f"{name} ({why})" for name, why in sorted(inputs.left_out.items()))

@@ -16,6 +16,7 @@ from metaeval_hub.report import few_shot, sections
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.document import Missing, Picture, Section, Shown, to_html, to_markdown
 from metaeval_hub.report.inputs import Inputs, read_inputs
+from metaeval_hub.report.tasks import by_task
 from metaeval_hub.report.zero_shot import beyond, table_5
 from metaeval_hub.tables import Table
 
@@ -87,6 +88,7 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
     """All sections in the order of the paper; claims come second, because they are what most readers want."""
     job.step("tables 1 to 3")
     compared = sections.compare_methods(inputs)
+    detail = by_task(inputs, compared)
     parts = [
         sections.table_1(inputs, compared),
         *figures(inputs, job),
@@ -100,6 +102,7 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
         _part("Table 5: zero-shot accuracy on GLUE", table_5, inputs),
         _part("Beyond the paper: zero-shot accuracy on every group left out", beyond, inputs),
         few_shot.section(inputs.few_shot, job.folder, job.made, job.step),
+        *([detail] if detail else []),
     ]
     tables: dict[str, Table] = {
         block.stem: block.table for part in parts for block in part.blocks if isinstance(block, Shown)

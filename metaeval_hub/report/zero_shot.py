@@ -77,7 +77,7 @@ def group_table(methods: Mapping[str, Run]) -> Table:
     tasks = [
         name for name in methods[order[0]].tasks if all(_accuracy(methods[key], name) is not None for key in order)
     ]
-    kinds = {name: _kind(name) for name in tasks}
+    kinds = {name: task_type(name) for name in tasks}
     rows = []
     for kind in [*sorted(set(kinds.values())), "all"]:
         chosen = [name for name in tasks if kind in ("all", kinds[name])]
@@ -111,7 +111,8 @@ def _mean(values: Any) -> float | None:
     return None if None in found or not found else float(np.mean(found))
 
 
-def _kind(name: str) -> str:
+def task_type(name: str) -> str:
+    """The type of a task of the catalogue, else "unknown"."""
     try:
         return str(get_task(name).type.value)
     except UnknownTaskError:

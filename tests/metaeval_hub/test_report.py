@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from metaeval_datasets.catalog import get_task
 from metaeval_hub import TaskEmbeddings, paper
 from metaeval_hub.cli import main
 from metaeval_hub.report.few_shot import ALL_ROWS, TITLES, means_table, task_table
@@ -53,7 +54,17 @@ def places(tmp_path_factory):
     write_few_shot(folder / "few-1", "zero_shot", 8, [[0.7, 0.8], [0.8, 0.7]], notes=["Drawn at random."])
     write_few_shot(folder / "few-1", "full", 8, [[0.6, 0.6], [0.5, 0.6]])
     places.append(folder / "few-1")
-    (folder / "multitask-1" / "data.json").write_text(json.dumps({"origins": {SOME[1]: {"missing": ["test"]}}}))
+    (folder / "multitask-1" / "data.json").write_text(
+        json.dumps(
+            {
+                "origins": {
+                    SOME[1]: {"missing": ["test"]},
+                    SOME[2]: {"missing": [], "official": {"train": {"read": 7}}},
+                    SOME[3]: {"missing": [], "official": {"train": {"read": get_task(SOME[3]).rows["train"]}}},
+                }
+            }
+        )
+    )
     return [str(path) for path in sorted({path if path.name[-1].isdigit() else path.parent for path in places})]
 
 
@@ -72,7 +83,18 @@ def test_runs_are_sorted_by_what_they_are(places):
     assert [run.name for run in inputs.several] == ["within-1"]
     assert set(inputs.vectors) == {"TextEmb"}
     assert set(inputs.zero_shot["glue"]) == {"ridge_aspects", "same_type_mean"}
-    assert inputs.partial == {SOME[1]: "['test']"}
+    declared = get_task(SOME[2]).rows["train"]
+    assert inputs.partial == {SOME[1]: "test", SOME[2]: f"train: 7 of {declared:,} rows"}
+
+
+def test_every_task_has_its_accuracies_and_what_its_source_lacks(report):
+    table = json.loads((report / "tasks.json").read_text(encoding="utf-8"))
+    rows = {row["task"]: row for row in table["rows"]}
+    assert set(rows) == set(SOME)
+    means = [np.mean([row[method] for row in rows.values()]) for method in ("pilault", "full")]
+    assert means == pytest.approx([0.71, 0.65], abs=0.01)
+    assert rows[SOME[1]]["lacks"] == "test"
+    assert rows[SOME[0]]["lacks"] is None
 
 
 def test_tasks_with_few_rows_can_be_left_out(places):
@@ -99,7 +121,18 @@ def test_methods_are_told_by_their_settings(tmp_path, facts, method):
 
 def test_every_table_and_figure_is_there_beside_the_paper_s(report):
     stems = {path.stem for path in report.iterdir()}
-    tables = {"runs", "claims", "table1", "table2", "table3", "table4", "table5", "prediction", "few_shot_tasks"}
+    tables = {
+        "runs",
+        "claims",
+        "table1",
+        "table2",
+        "table3",
+        "table4",
+        "table5",
+        "prediction",
+        "few_shot_tasks",
+        "tasks",
+    }
     assert stems == {*tables, "figure3", "figure4", "figure5", "few_shot", "report"}
     for stem in stems - {"report"}:
         stored = json.loads((report / f"{stem}.json").read_text())
@@ -132,10 +165,7 @@ def test_what_no_run_speaks_to_is_named_with_its_command(report):
     assert "training/single_task.py --preset small --tasks all --methods adapter" in text
     assert "**Missing:** Fisher vectors of the tasks" in text
     assert "training/zero_shot.py --preset small --tasks all --held-out groups" in text
-    assert (
-        f"Of 1 tasks the source here lacks a part, so that their splits are not those of the whole task: {SOME[1]}"
-        in text
-    )
+    assert "Of 2 tasks the source here had fewer rows than the whole task has" in text
     assert "RoBERTa-base on its 101 tasks" in text
 
 
