@@ -359,7 +359,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
         f"{options['draws']} draws, of which a larger one holds the smaller.",
         f"z and classifier: {fitted['steps']} steps of {fitted['batch_size']}, rates {fitted['z_lr']:g} and "
         f"{fitted['head_lr']:g}; full fine-tuning: {options['full_steps']} steps of {job.config.batch_size}, rate "
-        f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; nothing was chosen on these tasks.",
+        f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; none of it was chosen on these tasks.",
     ]
     loose = [task for task, model in models.items() if task not in model.held_out]
     kept = [t for t, model in models.items() if t not in loose and model.run and model.run.decontaminate == "no"]

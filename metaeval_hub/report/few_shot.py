@@ -18,14 +18,14 @@ from metaeval_hub.tables import Column, Table
 
 SECTION = "Beyond the paper: accuracy against labelled examples"
 TITLES: Mapping[str, str] = {
-    "zero_shot": "described, then z and classifier fitted",
-    "fit": "z and classifier fitted",
+    "zero_shot": "z and classifier, from a description",
+    "fit": "z and classifier",
     "probe": "linear probe of the encoder's mean",
     "full": "full fine-tuning",
     "majority": "majority class of the examples",
 }
 ALL_ROWS = "majority class of all training rows"
-REFERENCES = ("probe", "full")  # what the other methods are held against
+REFERENCES = {"probe": "linear probe", "full": "full fine-tuning"}  # what the other methods are held against
 COMMAND = "python training/zero_shot.py --preset small --tasks all --held-out glue\n" + (
     "python training/few_shot.py --preset small --model runs/zero_shot-1 --skip-unavailable"
 )
@@ -49,7 +49,7 @@ def shared_tasks(cells: Cells) -> list[str]:
 
 
 def task_table(runs: Sequence[Run]) -> Table:
-    """A task and method a row, a number of examples a column; the means over tasks at the end, with their intervals."""
+    """A task and method a row, a number of examples a column; the means over tasks at the end."""
     cells = cells_of(runs)
     methods, shots = _axes(cells)
     rows = []
@@ -101,7 +101,7 @@ def means_table(runs: Sequence[Run]) -> Table:
     columns = [
         *(Column("shots", "k", "count"), Column("method", "method")),
         *(Column("mean", "mean %", "percent", spread="spread"), Column("interval", "95 % interval")),
-        *(Column(other, f"over {TITLES[other]}") for other in references),
+        *(Column(other, f"over {REFERENCES[other]}") for other in references),
     ]
     of_all = f"Mean test accuracy over the {len(tasks)} tasks that all methods answer at every k: {', '.join(tasks)}."
     notes = [
