@@ -69,13 +69,13 @@ def measure(way: str, task: str) -> dict[str, Any]:
     load = {"metaeval": _load_task, "source": _load_source, "map": _load_and_map}[way]
     spec = get_task(task)
     with _own_memory() as own:
-        before, started, cpu = _largest_resident_set(), time.perf_counter(), time.process_time()
+        before, started, cpu = largest_resident_set(), time.perf_counter(), time.process_time()
         splits = load(spec)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     return {
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
-        "memory": _largest_resident_set() - before,
+        "memory": largest_resident_set() - before,
         "own_memory": max(own) - own[0],
         "rows": {split: len(rows) for split, rows in splits.items()},
     }
@@ -87,7 +87,7 @@ def _status(name: str) -> int | None:
     return values[0] if values else None
 
 
-def _largest_resident_set() -> int:
+def largest_resident_set() -> int:
     """Of this process, in bytes."""
     # rusage also counts what the parent had
     other = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -31,7 +31,6 @@ import dataclasses
 import importlib.util
 import io
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -50,6 +49,7 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from numpy.typing import NDArray
 
+from benchmarks.casting import largest_resident_set
 from training.cache import DataCache
 from training.config import TrainConfig, parse
 from training.data import EncodedRows, TaskData, collate, encode_rows, encode_tasks
@@ -632,7 +632,7 @@ def train_alone(options: argparse.Namespace) -> None:
     for step in range(options.block):
         trainer.progress.step = step
         trainer._step(trainer.plan[step])
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2))
+    print(largest_resident_set() / 1e6)
 
 
 # --- Start-up --------------------------------------------------------------------------------------------------------
