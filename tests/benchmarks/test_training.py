@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import logging
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers.utils import logging as transformers_logging
 
 from benchmarks import training as benchmark
 from metaeval_hub.encoder import load_encoder
@@ -29,6 +31,8 @@ def _tiny(monkeypatch):
     settings, threads, exact = (
         benchmark.settings, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
     )  # fmt: skip
+    logger, verbosity = logging.getLogger("metaeval_datasets"), transformers_logging.get_verbosity()
+    level = logger.level
     monkeypatch.setattr(
         benchmark, "settings", lambda o: dataclasses.replace(settings(o), encoder="tiny", max_train_rows=30)
     )
@@ -38,6 +42,8 @@ def _tiny(monkeypatch):
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
+    logger.setLevel(level)  # a run quiets both
+    transformers_logging.set_verbosity(verbosity)
 
 
 def cells(output, column):
