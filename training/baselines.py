@@ -44,9 +44,9 @@ from training.runs import RunError, RunFolder, git_state, new_run, unfinished_ru
 
 # The settings of TrainConfig that every such script takes.
 SETTINGS = (
-    "preset", "name", "output_dir", "seed", "threads", "tasks", "edition", "skip_unavailable", "max_train_rows",
-    "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder", "encoder_revision",
-    "eval_batch_size",
+    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "skip_unavailable",
+    "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder",
+    "encoder_revision", "eval_batch_size",
 )  # fmt: skip
 
 Answer = tuple[dict[str, Any], str]  # what is stored of a task, as JSON values; what is said of it, a few words

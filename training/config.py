@@ -27,6 +27,7 @@ Step = Literal["one-task", "mixed"]
 Sampling = Literal["sqrt", "proportional", "uniform", "temperature"]
 Schedule = Literal["linear", "constant"]
 Precision = Literal["no", "bf16", "fp16"]
+MatmulPrecision = Literal["highest", "high", "medium"]
 Pooling = Literal["cls", "mean"]
 Edition = Literal["careful", "paper"]
 Decontaminate = Literal["no", "whole", "sentences"]
@@ -55,6 +56,9 @@ class TrainConfig:
     output_dir: str = setting("runs", "run", "folder that holds the run folders", "DIR")
     seed: int = setting(0, "run", "seed of the start, of the tasks drawn and of the shuffles")
     threads: int = setting(0, "run", "CPU threads a process; 0: cores divided by the processes of this machine", "N")
+    matmul_precision: MatmulPrecision = setting(
+        "highest", "run", "how exactly float32 matrices are multiplied: torch.set_float32_matmul_precision"
+    )
     tracker: Tracker = setting("none", "run", "where curves go, beside metrics.jsonl")
     push_to_hub: str = setting("", "run", "after training, push the model to this Hub repository", "ORG/NAME")
     push_every_checkpoint: bool = setting(

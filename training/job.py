@@ -131,6 +131,7 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
         )
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(config.threads or max(available_cores() // local, 1))
+    set_arithmetic(config, accelerator.device.type)
     if accelerator.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -140,12 +141,24 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
     return accelerator
 
 
+def set_arithmetic(config: TrainConfig, device_type: str) -> None:
+    """Choose how matrices are multiplied, for this process.
+
+    On a CPU, anything but the highest precision lets torch multiply by oneDNN, which is faster for products of whole
+    batches and slower for the small ones within fused attention: there attention is made of whole products, too.
+    """
+    torch.set_float32_matmul_precision(config.matmul_precision)
+    exact = config.matmul_precision == "highest" and config.mixed_precision == "no"
+    torch.backends.cuda.enable_flash_sdp(device_type != "cpu" or exact)  # despite its name this is of CPUs, too
+
+
 def describe_machine(config: TrainConfig, accelerator: Accelerator) -> str:
     """One line: processes, device, threads, precision."""
     count, threads = accelerator.num_processes, torch.get_num_threads()
     return (
         f"{count} process{'es' * (count > 1)} on {accelerator.device.type}, "
         f"{threads} thread{'s' * (threads > 1)}{' each' * (count > 1)}, precision {describe_precision(config)}"
+        + ("" if config.matmul_precision == "highest" else f", products of {config.matmul_precision} precision")
     )
 
 

@@ -24,9 +24,12 @@ def _arithmetic() -> Iterator[None]:
     import torch
 
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    products, flash = torch.get_float32_matmul_precision(), torch.backends.cuda.flash_sdp_enabled()
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cuda.enable_flash_sdp(flash)
 
 
 @pytest.fixture

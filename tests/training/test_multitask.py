@@ -95,6 +95,7 @@ def test_z_and_the_maps_from_z_have_moved(launched):
 def test_mixed_steps_train_resume_and_say_so(train, tmp_path, monkeypatch):
     """Killed after step 8, as a crash in the step after it, and resumed: the same bits as in one go."""
     mixed = ("--step", "mixed", "--bucket-batches", "3", "--sampling", "temperature", "--temperature", "3")
+    mixed += ("--matmul-precision", "medium")
     assert train(*mixed, folder=tmp_path / "whole") == 0
     lines = [json.loads(line) for line in (tmp_path / "whole" / "multitask-1" / "metrics.jsonl").open()]
     assert {line["task"] for line in lines if line["kind"] == "train"} == {None}
@@ -138,6 +139,21 @@ def test_half_precision_runs_on_a_cpu_too(launched, tmp_path):
     losses = [
         [line["loss"] for line in map(json.loads, (run / "metrics.jsonl").open()) if line["kind"] == "train"]
         for run in (launched[0], tmp_path / "multitask-1")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+def test_matrices_are_multiplied_as_asked(launched, train, tmp_path, capsys):
+    """Attention in one piece only where products have all their digits; on a CPU it is slower elsewhere."""
+    for precision, fused in (("medium", False), ("highest", True)):
+        assert train("--matmul-precision", precision, folder=tmp_path / precision) == 0
+        assert torch.get_float32_matmul_precision() == precision
+        assert torch.backends.cuda.flash_sdp_enabled() == fused
+        told = capsys.readouterr().out
+        assert ("products of medium precision" in told) == (precision == "medium")
+    losses = [
+        [line["loss"] for line in map(json.loads, (run / "metrics.jsonl").open()) if line["kind"] == "train"]
+        for run in (launched[0], tmp_path / "medium" / "multitask-1")
     ]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
