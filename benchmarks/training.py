@@ -8,13 +8,15 @@
 What is compared, on the packaged MiniLM at the length and batch of the preset `small`. A round is so many of our steps;
 the others get the same rows, or as many of the same lengths, in batches of the same size:
 
-- ours: the training loop with that preset; also with the encoder's dropout on, and with mixed steps.
+- ours: the training loop with that preset, in steps of one task; also with the encoder's dropout on, with mixed steps,
+  in bfloat16, and with the products of matrices that torch takes by itself.
 - stock: a stock adapter of `adapters` of the same size and one head, in transformers' Trainer, from tokens on. As it
-  comes; padded to the maximum, as examples have it; and at its best (batches by length, the encoder's dropout off).
+  comes; padded to the maximum, as examples have it; in bfloat16, a flag of the Trainer; and at its best (batches by
+  length, the encoder's dropout off, products as ours).
 - tasknet: multitask full fine-tuning, which is what it offers, where it is installed (it is no dependency),
   in batches of one task, as it draws them.
 - floor: forward of the frozen encoder, and backward through activations to the first adapter's place, on as many tokens
-  as our batches have without padding; no adapter, no optimiser.
+  as our batches have without padding; no adapter, no optimiser; products as ours.
 
 A second table adds what is around the steps: tokenising all texts, which the cache spares our later runs, and scoring
 validation and test once (ours by length, the Trainer's `predict` in the order of the rows), at the rates measured.
@@ -38,6 +40,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,9 +54,10 @@ from numpy.typing import NDArray
 
 from benchmarks.casting import largest_resident_set
 from training.cache import DataCache
-from training.config import TrainConfig, parse
+from training.config import MatmulPrecision, TrainConfig, parse
 from training.data import EncodedRows, TaskData, collate, encode_rows, encode_tasks
 from training.evaluate import count_predictions
+from training.job import set_arithmetic
 from training.rows import TaskRows
 from training.sampling import Batch, BatchPlan, generator
 
@@ -117,7 +121,8 @@ CLOCK = Clock()
 def settings(options: argparse.Namespace) -> TrainConfig:
     """The preset `small`, at the length and the batch that were asked for."""
     flags = {"--threads": options.threads, "--max-length": options.max_length, "--batch-size": options.batch_size}
-    return parse(["--preset", "small", "--steps", "100000", *(str(x) for pair in flags.items() for x in pair)]).config
+    one_task = ("--preset", "small", "--step", "one-task", "--steps", "100000")
+    return parse([*one_task, *(str(x) for pair in flags.items() for x in pair)]).config
 
 
 def minilm() -> Any:
@@ -204,16 +209,24 @@ class Contender:
     train: Step
     evaluate: Step | None = None
     encoders: Sequence[Any]  # the tokens of which are counted
+    matmul_precision: MatmulPrecision = "highest"  # torch's default, with its fused attention
+
+    def set_up(self) -> None:
+        """Set for the process how this contender multiplies matrices, and whether its operations are deterministic."""
+        set_arithmetic(TrainConfig(matmul_precision=self.matmul_precision), "cpu")
+        torch.use_deterministic_algorithms(isinstance(self, Ours))  # our bits need it; others need not pay for it
 
 
 class Ours(Contender):
     """Our loop, with tasks one by one or mixed."""
 
-    def __init__(self, contest: Contest, accelerator: Any, **changes: Any) -> None:
+    def __init__(self, contest: Contest, accelerator: Any, bf16: bool = False, **changes: Any) -> None:
         self.contest, self.mixed = contest, changes.get("step") == "mixed"
         config = dataclasses.replace(contest.config, **changes)
         self.trainer = our_trainer(contest.tasks, contest.rows, config, accelerator)
-        self.encoders = [self.trainer.model.encoder]
+        self.encoders, self.matmul_precision = [self.trainer.model.encoder], config.matmul_precision
+        if bf16:  # Accelerate, which would do the same, has one precision a process
+            self.trainer.wrapped = torch.autocast("cpu", torch.bfloat16)(self.trainer.wrapped)
 
     def train(self, number: int) -> int:
         """The loop's own steps, with the batches that it makes."""
@@ -243,7 +256,7 @@ class Floor(Contender):
 
     def __init__(self, contest: Contest) -> None:
         self.contest, self.encoder = contest, minilm().module
-        self.encoders = [self.encoder]
+        self.encoders, self.matmul_precision = [self.encoder], contest.config.matmul_precision
         self.encoder.requires_grad_(False)
         self.encoder.eval()
         self.added = torch.nn.Parameter(torch.zeros(self.encoder.config.hidden_size))
@@ -272,10 +285,13 @@ class Stock(Contender):
         folder: that the Trainer writes to.
         padding: to the longest row of a batch, which is what Trainer's collator does if left alone, or to the maximum,
             as examples have it.
-        best: rows grouped by length, the dropout of the frozen encoder off.
+        best: rows grouped by length, the dropout of the frozen encoder off, products of matrices as ours.
+        bf16: in bfloat16, as the Trainer does it.
     """
 
-    def __init__(self, contest: Contest, folder: str, padding: str = "longest", best: bool = False) -> None:
+    def __init__(
+        self, contest: Contest, folder: str, padding: str = "longest", best: bool = False, bf16: bool = False
+    ) -> None:
         import adapters
         from transformers import BertForSequenceClassification, DataCollatorWithPadding, TrainingArguments
 
@@ -283,6 +299,7 @@ class Stock(Contender):
         from metaeval_hub.encoder import quiet
 
         config, found, self.best, self.contest = contest.config, minilm(), best, contest
+        self.matmul_precision = config.matmul_precision if best else "highest"
         model = BertForSequenceClassification(found.module.config)
         model.bert.load_state_dict(found.module.state_dict(), strict=False)
         model.config.num_labels = model.num_labels = max(len(task.labels) for task in contest.tasks)
@@ -300,7 +317,7 @@ class Stock(Contender):
                 layer.attention.self.dropout_prob = 0.0
         self.model, self.encoders = model, [model.bert]
         self.collator = DataCollatorWithPadding(found.tokenizer, padding=padding, max_length=config.max_length)
-        self.arguments = TrainingArguments(**hf_arguments(folder, config))
+        self.arguments = TrainingArguments(**hf_arguments(folder, config), bf16=bf16)
 
     def trainer(self, rows: Sequence[tuple[EncodedRows, int]]) -> Any:
         """A Trainer of rows, each named by its split and its place there; at its best it takes them in this order."""
@@ -411,6 +428,7 @@ def contenders(contest: Contest, folder: str) -> dict[str, Contender]:
     others: dict[str, Contender] = {
         STOCK: Stock(contest, folder),
         "stock adapter, padded to the maximum": Stock(contest, folder, padding="max_length"),
+        "stock adapter, bfloat16": Stock(contest, folder, bf16=True),
         BEST: Stock(contest, folder, best=True),
     }
     if importlib.util.find_spec("tasknet"):
@@ -420,6 +438,8 @@ def contenders(contest: Contest, folder: str) -> dict[str, Contender]:
         OURS: Ours(contest, accelerator),
         "ours, the encoder's dropout on": Ours(contest, accelerator, encoder_dropout=True),
         "ours, mixed steps": Ours(contest, accelerator, step="mixed"),
+        "ours, bfloat16": Ours(contest, accelerator, bf16=True),
+        "ours, products of the highest precision": Ours(contest, accelerator, matmul_precision="highest"),
     }
     return {**ours, **others, FLOOR: Floor(contest)}
 
@@ -436,8 +456,20 @@ class Measured:
     tokens: list[float] = dataclasses.field(default_factory=list)
 
 
-def measure(steps: Mapping[str, Step], rounds: int, encoders: Sequence[Any] = ()) -> dict[str, Measured]:
-    """Examples a second of every contender in every round; a first round warms up. They run the clock."""
+def measure(
+    steps: Mapping[str, Step],
+    rounds: int,
+    encoders: Sequence[Any] = (),
+    set_up: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+) -> dict[str, Measured]:
+    """Examples a second of every contender in every round; a first round warms up. They run the clock.
+
+    Args:
+        steps: what is measured, by name.
+        rounds: how many.
+        encoders: the tokens of which are counted.
+        set_up: called before the steps of that name, off the clock.
+    """
     found = {name: Measured() for name in steps}
     names, tokens = list(steps), [0]
 
@@ -448,8 +480,8 @@ def measure(steps: Mapping[str, Step], rounds: int, encoders: Sequence[Any] = ()
         table.register_forward_pre_hook(count)
     for number in range(rounds + 1):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            # our loop needs it for its bits; what others would pay for it is not theirs
-            torch.use_deterministic_algorithms(not name.startswith(("stock", "tasknet")))
+            if name in set_up:
+                set_up[name]()
             CLOCK.cpu = CLOCK.wall = tokens[0] = 0
             examples = steps[name](number)
             if number:
@@ -481,14 +513,16 @@ def compare(options: argparse.Namespace) -> None:
     contest = Contest(tasks, rows, config, plan, options.rounds, options.block)
     with tempfile.TemporaryDirectory() as folder:
         each = contenders(contest, folder)
+        set_up = {name: contender.set_up for name, contender in each.items()}
         rates = measure(
             {name: contender.train for name, contender in each.items()},
-            options.rounds, [encoder for contender in each.values() for encoder in contender.encoders],
+            options.rounds, [encoder for contender in each.values() for encoder in contender.encoders], set_up,
         )  # fmt: skip
         true = contest.lengths(join([plan[step] for step in range(options.rounds * options.block)])).mean()
         show_steps(rates, f"{len(tasks)} tasks; the examples that were timed have {true:.1f} tokens each")
         scored = {name: each[name].evaluate for name in (OURS, STOCK, BEST)}
-        evaluation = measure({name: step for name, step in scored.items() if step is not None}, options.rounds)
+        found_steps = {name: step for name, step in scored.items() if step is not None}
+        evaluation = measure(found_steps, options.rounds, set_up=set_up)
     tokenisation = measure({name: tokenise(contest, name, found.tokenizer) for name in (OURS, STOCK)}, options.rounds)
     show_run(rates, evaluation, tokenisation, contest)
 

@@ -31,6 +31,7 @@ def _tiny(monkeypatch):
     settings, threads, exact = (
         benchmark.settings, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
     )  # fmt: skip
+    products, flash = torch.get_float32_matmul_precision(), torch.backends.cuda.flash_sdp_enabled()
     logger, verbosity = logging.getLogger("metaeval_datasets"), transformers_logging.get_verbosity()
     level = logger.level
     monkeypatch.setattr(
@@ -42,6 +43,8 @@ def _tiny(monkeypatch):
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cuda.enable_flash_sdp(flash)
     logger.setLevel(level)  # a run quiets both
     transformers_logging.set_verbosity(verbosity)
 
