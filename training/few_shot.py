@@ -150,8 +150,9 @@ class Bench:
         )
         config, options = self.job.config, self.job.options
         config = replace(
-            config, steps=options["full_steps"], seed=config.seed + draw, pooling=self.model.config.pooling
-        )
+            config, steps=options["full_steps"], batch_size=single_task.BATCH_SIZE, seed=config.seed + draw,
+            pooling=self.model.config.pooling,
+        )  # fmt: skip
         job = replace(self.job, config=config, options={**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO})
         result = single_task.train_one(job, few, "full", options["full_lr"], None, say)
         if "failed" in result:
@@ -358,7 +359,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
         "k labelled examples of a task in all, drawn at random from its training rows, the same for every method; "
         f"{options['draws']} draws, of which a larger one holds the smaller.",
         f"z and classifier: {fitted['steps']} steps of {fitted['batch_size']}, rates {fitted['z_lr']:g} and "
-        f"{fitted['head_lr']:g}; full fine-tuning: {options['full_steps']} steps of {job.config.batch_size}, rate "
+        f"{fitted['head_lr']:g}; full fine-tuning: {options['full_steps']} steps of {single_task.BATCH_SIZE}, rate "
         f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; none of it was chosen on these tasks.",
     ]
     loose = [task for task, model in models.items() if task not in model.held_out]

@@ -14,7 +14,7 @@ validation over the tasks is taken, one for all tasks of a method (--pick task: 
 table at the end; each method has its results.json in the form of training/multitask.py, so that `metaeval compare`
 takes them. Tasks that are done stay done when the run is stopped. Models are kept only where --keep-models asks for it.
 
-The paper's literal values: --preset paper --methods full adapter --rates full=2e-5 adapter=2e-5 --head-ratio 1.
+The paper's literal values: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted.
 """
@@ -49,6 +49,7 @@ from training.rows import TaskRows
 
 Method = Literal["full", "adapter"]
 METHODS = get_args(Method)
+BATCH_SIZE = 16  # of one task; the batches of presets are for many at once
 RATES: dict[Method, float] = {"full": 5e-5, "adapter": 1e-3}  # of the encoder, of the adapter
 SETTINGS = (
     *baselines.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
@@ -314,7 +315,7 @@ def check(options: Mapping[str, Any]) -> None:
 SCRIPT = Script(
     __doc__,
     SETTINGS,
-    {"name": "single_task", "epochs": 3.0, "steps": 0},
+    {"name": "single_task", "epochs": 3.0, "steps": 0, "batch_size": BATCH_SIZE},
     {
         "methods": list(METHODS), "rates": [], "pick": "method", "head_ratio": 10.0, "fisher": False,
         "keep_models": False,

@@ -277,7 +277,7 @@ def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
     """Answers of one fine-tuned model a task, as training/single_task.py trains them."""
     options = {**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO}
-    config = replace(job.config, epochs=3.0, steps=0, embeddings_per_task=1)
+    config = replace(job.config, epochs=3.0, steps=0, batch_size=single_task.BATCH_SIZE, embeddings_per_task=1)
     vocabulary = list(baselines.all_texts(job.config)) if job.config.encoder == "tiny" else None
     answers: dict[str, Any] = {}
     for task in tasks:
