@@ -423,6 +423,7 @@ def test_tasks_of_which_nothing_is_known_are_shown(show, tmp_path):
     page = show(write_page(tmp_path / "map.html", [make_space("run", emb)], {}), "#two")
     assert page.text("#panel h2") == "two"
     assert len(page.texts("#panel .nearest button")) == 2
+    assert "null" not in page.text("#panel")
     assert page.js("document.getElementById('run-choice').hidden && document.getElementById('methods').hidden")
 
 

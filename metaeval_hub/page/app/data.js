@@ -1,4 +1,5 @@
-// The data of the page, as the other parts use it. Offers: data, nearest, measure, comparePair, format, breakable, h.
+// The data of the page, as the other parts use it. Offers: data, nearest, measure, comparePair, format, breakable,
+// present, h.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
@@ -66,12 +67,16 @@ function breakable(name) {
 /** A number for people: shares as percentages, whole numbers with separators. */
 function format(value, unit = "") {
   if (value === null || value === undefined) return "–";
-  if (unit === "share") return `${(100 * value).toFixed(1)}%`.replace("-", "−");
+  const minus = (text) => text.replace("-", /[1-9]/.test(text) ? "−" : ""); // none before a zero
+  if (unit === "share") return minus(`${(100 * value).toFixed(1)}%`);
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
   const text = size < 100 ? value.toFixed(size < 10 ? 2 : 1) : Math.round(value).toLocaleString("en");
-  return text.replace("-", "−");
+  return minus(text);
 }
+
+/** The children that are there, of lists in lists; the document would write out what is not as "null". */
+const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined);
 
 /**
  * Make an element. Children that are strings become text and nothing else: no data is ever read as markup.
@@ -84,6 +89,6 @@ function h(tag, properties = {}, ...children) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  element.append(...present(children));
   return element;
 }

@@ -10,7 +10,7 @@ const FAR = 5; // tasks in the lists of extremes
 function showPanel(panel, state, calls) {
   const open = [...panel.querySelectorAll("details")].filter((each) => each.open).map((each) => each.dataset.name);
   const task = state.selected;
-  panel.replaceChildren(...(task === null ? aboutRuns(state, calls) : aboutTask(state, task, calls)));
+  panel.replaceChildren(...present(task === null ? aboutRuns(state, calls) : aboutTask(state, task, calls)));
   for (const each of panel.querySelectorAll("details")) if (open.includes(each.dataset.name)) each.open = true;
   panel.scrollTop = 0;
   document.body.classList.toggle("chosen", task !== null);
