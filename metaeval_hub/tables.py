@@ -20,7 +20,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
-Form = Literal["text", "count", "number", "percent", "points", "p"]
+Form = Literal["text", "count", "minutes", "number", "percent", "points", "p"]
 EMPTY = "-"  # shown where there is no value
 
 
@@ -31,8 +31,9 @@ class Column:
     Args:
         key: of its values in the rows, and its name in CSV and JSON files.
         title: what people read.
-        form: "text" as it is; "count" a whole number; "number" with two decimals; "percent" a share as hundredths with
-            one decimal; "points" the same with a sign; "p" a probability with three decimals.
+        form: "text" as it is; "count" a whole number; "minutes" the same, with one decimal below ten; "number" with two
+            decimals; "percent" a share as hundredths with one decimal; "points" the same with a sign; "p" a probability
+            with three decimals.
         spread: key of the standard deviation that is shown behind the value.
         p_value: key of a probability that is shown behind both.
     """
@@ -59,8 +60,15 @@ def _show(value: Any, form: Form) -> str:
         return EMPTY
     if form == "text":
         return str(value)
-    patterns = {"count": "{:,.0f}", "number": "{:.2f}", "percent": "{:.1f}", "points": "{:+.1f}", "p": "{:.3f}"}
-    return patterns[form].format(100 * value if form in ("percent", "points") else value)
+    if form == "minutes" and 0 < value < 0.05:
+        return "<0.1"
+    patterns = {
+        "count": "{:,.0f}", "minutes": "{:.1f}" if value < 9.95 else "{:,.0f}", "number": "{:.2f}", "percent": "{:.1f}",
+        "points": "{:+.1f}", "p": "{:.3f}",
+    }  # fmt: skip
+    shown = patterns[form].format(100 * value if form in ("percent", "points") else value)
+    is_zero = not any(digit in shown for digit in "123456789")  # as it is shown, where a minus would mislead
+    return shown.replace("-", "+" if form == "points" else "") if is_zero else shown
 
 
 @dataclass(frozen=True)

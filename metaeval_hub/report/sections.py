@@ -79,7 +79,7 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
             Column("train_rows", "training rows", "count"),
             Column("seed", "seed", "count"),
         ),
-        *(Column("moved", "cos(z, z0)", "number"), Column("minutes", "minutes", "count"), Column("commit", "commit")),
+        *(Column("moved", "cos(z, z0)", "number"), Column("minutes", "minutes", "minutes"), Column("commit", "commit")),
     )
     table = Table("Runs of this report", columns, tuple(rows), facts={"runs": list(places)})
     blocks: list[Block] = [Shown("runs", table)] if rows else []

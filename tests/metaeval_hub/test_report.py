@@ -11,6 +11,7 @@ from metaeval_hub import TaskEmbeddings, paper
 from metaeval_hub.cli import main
 from metaeval_hub.report.few_shot import ALL_ROWS, TITLES, means_table, task_table
 from metaeval_hub.report.inputs import method_of, read_inputs
+from metaeval_hub.report.sections import overview
 from metaeval_hub.report.zero_shot import glue_table, group_table
 from tests.metaeval_hub.embedded import TASKS, write_results, write_run
 
@@ -117,6 +118,13 @@ def test_tasks_with_few_rows_can_be_left_out(places):
 def test_methods_are_told_by_their_settings(tmp_path, facts, method):
     place = write_results(tmp_path / "run", SOME, np.ones(20), **facts)
     assert method_of(read_inputs([str(place)]).methods[method][0]) == method
+
+
+def test_a_run_of_seconds_does_not_take_no_minutes(tmp_path):
+    place = write_results(tmp_path / "run", SOME, np.ones(20), method="full", seconds={"training": 15, "evaluation": 4})
+    table = overview(read_inputs([str(place)]), []).blocks[0].table
+    shown = dict(zip([column.key for column in table.columns], table.cells()[0], strict=True))
+    assert shown["minutes"] == "0.3"
 
 
 def test_every_table_and_figure_is_there_beside_the_paper_s(report):

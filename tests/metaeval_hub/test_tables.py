@@ -26,7 +26,9 @@ TABLE = Table(
     [
         ("text", "x", "x"), ("count", 1234567, "1,234,567"), ("number", 0.256, "0.26"), ("percent", 0.256, "25.6"),
         ("points", 0.256, "+25.6"), ("points", -0.01, "-1.0"), ("p", 0.0496, "0.050"), ("percent", None, "-"),
-        ("number", math.nan, "-"), ("count", np.int64(3), "3"),
+        ("number", math.nan, "-"), ("count", np.int64(3), "3"), ("minutes", 0.32, "0.3"), ("minutes", 0.01, "<0.1"),
+        ("minutes", 9.96, "10"), ("minutes", 1234.5, "1,234"), ("minutes", 0, "0.0"), ("percent", -0.0001, "0.0"),
+        ("number", -0.001, "0.00"), ("points", -0.0001, "+0.0"), ("count", -0.2, "0"), ("number", -0.01, "-0.01"),
     ],
 )  # fmt: skip
 def test_values_are_shown_in_their_form(form, value, shown):
