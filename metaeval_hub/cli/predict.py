@@ -9,6 +9,11 @@ import argparse
 import json
 import sys
 
+TAB_HINT = (
+    "The two texts of a pair have a tab in between, which bash and zsh write as $'first\\tsecond'; a backslash and a t "
+    "in other quotes are no tab"
+)
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -27,7 +32,12 @@ def run(options: argparse.Namespace) -> None:
     lines = options.text or [line.rstrip("\n") for line in sys.stdin]
     texts: list[Text] = [(first, second) if tab else first for first, tab, second in (x.partition("\t") for x in lines)]
     model = ConditionalAdapterModel.from_pretrained(options.model, revision=options.revision)
-    found = model.predict(options.task, texts, batch_size=options.batch_size)
+    try:
+        found = model.predict(options.task, texts, batch_size=options.batch_size)
+    except TypeError as error:
+        if all("\t" in line for line in lines):
+            raise
+        raise TypeError(f"{error}. {TAB_HINT}") from error
     for line, label, probabilities in zip(lines, found.labels, found.probabilities.tolist(), strict=True):
         if options.json:
             shares = dict(zip(found.names, probabilities, strict=True))

@@ -23,7 +23,9 @@ def test_tasks_are_listed_and_filtered(capsys):
 def folder(tmp_path_factory):
     labels = {"x/one": ("no", "yes"), "x/pair": ("same", "other")}
     config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
-    model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=["a cat sat", "a dog ran"])
+    model = ConditionalAdapterModel.create(
+        "tiny", labels, config, vocabulary=["a cat sat", "a dog ran"], fields={"x/one": 1, "x/pair": 2}
+    )
     return str(model.save_pretrained(tmp_path_factory.mktemp("model")))
 
 
@@ -48,6 +50,15 @@ def test_predict_reads_arguments_and_standard_input(folder, capsys, monkeypatch)
 def test_errors_are_one_line_and_status_1(folder, arguments, message, capsys):
     assert main(["predict", folder, *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_pair_without_a_tab_is_told_how_to_type_one(folder, capsys):
+    assert main(["predict", folder, "x/pair", r"a cat\ta dog"]) == 1
+    error = capsys.readouterr().err
+    assert "x/pair is a task over pairs of texts, and texts[0] is one text" in error
+    assert r"a tab in between, which bash and zsh write as $'first\tsecond'; a backslash and a t" in error
+    assert main(["predict", folder, "x/one", "a cat\ta dog"]) == 1
+    assert "tab" not in capsys.readouterr().err
 
 
 def test_a_missing_model_is_one_line_too(capsys):
