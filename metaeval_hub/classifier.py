@@ -9,6 +9,8 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from metaeval_hub.heads import few
+
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel
     from metaeval_hub.zero_shot import Guess
@@ -50,6 +52,11 @@ class TaskClassifier(PreTrainedModel):
         self.tokenizer: PreTrainedTokenizerBase = model.tokenizer
         self.guess: Guess | None = None  # what it stands on, where it was made without labelled examples
         self.eval()
+
+    def __repr__(self) -> str:
+        """Return the task, its classes and what answers it, in a line; ``model.encoder`` shows the layers."""
+        classes = few((self.config.id2label or {}).values())
+        return f"TaskClassifier({self.task!r}, classes: {classes}; {self.model.told()})"
 
     def forward(
         self,

@@ -61,7 +61,8 @@ def fit_task(
 
     Raises:
         ValueError: the name is taken, there is no example, a class is not among ``labels``, the features are missing or
-            do not fit, or the model has no such label row.
+            do not fit, the model has no such label row, or ``start`` is over pairs and the examples are single texts,
+            or the other way round.
         TypeError: the examples are of another form.
     """
     if name in model.task_names:
@@ -77,6 +78,9 @@ def fit_task(
     classes = _by_name(examples, classes, names)
     targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
     tokens = model.tokenize(texts)
+    fields = 1 if isinstance(texts[0], str) else 2
+    if start is not None:
+        _check_form(name, fields, start, model.fields.get(start, fields))
 
     z: Tensor | None = None
     fitted: list[nn.Parameter] = []
@@ -113,13 +117,23 @@ def fit_task(
         names,
         fitted[0].detach()[0].cpu().numpy() if fitted else None,
         task_features=task_features,
-        fields=1 if isinstance(texts[0], str) else 2,
+        fields=fields,
         origin=TaskOrigin.of_dataset(examples),
     )
     with torch.no_grad():
         rows_of_task = model.heads.rows[model.task_id(name), : len(names)]
         model.heads.weight[rows_of_task] = weight.to(model.dtype)
         model.heads.bias[rows_of_task] = bias.to(model.dtype)
+
+
+def _check_form(name: str, given: int, start: str, expected: int) -> None:
+    """Refuse examples of another form than those of the task that is the start."""
+    if given != expected:
+        forms = {1: "single texts", 2: "pairs of texts"}
+        raise ValueError(
+            f"{name}: the examples are {forms[given]}, and start={start!r} is a task over {forms[expected]}; give "
+            f"{forms[expected]}, or another start"
+        )
 
 
 def _features_of(model: ConditionalAdapterModel, task: str) -> NDArray[np.float32] | None:
@@ -143,11 +157,12 @@ def _start(
     """Return what the classifier starts from, (C, H) and (C,), float32."""
     heads = model.heads
     if start is not None:
-        if set(model.labels[start]) != set(names) or label_rows is not None:
-            told = f"{list(names)}, not the {list(model.labels[start])} of {start}"
+        if label_rows is not None:
             raise ValueError(
-                f"{name}: the classes are {told}" if label_rows is None else f"{name}: start or label_rows"
+                f"{name}: start={start!r} and label_rows; the classifier starts from one, so leave one out"
             )
+        if set(model.labels[start]) != set(names):
+            raise ValueError(f"{name}: the classes are {list(names)}, not the {list(model.labels[start])} of {start}")
         of_start = heads.rows[model.task_id(start)]
         rows_of_start = [int(of_start[model.labels[start].index(each)]) for each in names]
         return heads.weight.detach()[rows_of_start].float(), heads.bias.detach()[rows_of_start].float()

@@ -6,7 +6,7 @@ A table says which rows belong to which task. With it a batch may mix tasks, and
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -166,11 +166,25 @@ def row_keys(
     return keys
 
 
-def check_classes(task: str, names: Sequence[str]) -> None:
+def check_classes(task: str, names: Collection[str]) -> None:
     """Check that the classes of a task can be told apart.
 
     Raises:
+        TypeError: they are no list of names.
         ValueError: there are fewer than two, or a name comes twice.
     """
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise TypeError(f"{task}: labels is {names!r}; expected a list of two or more class names, as in ['no', 'yes']")
     if len(names) < 2 or len(set(names)) != len(names):
         raise ValueError(f"{task}: expected two or more different class names, got {list(names)}")
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """Return the first of some names, and how many more there are.
+
+    >>> few(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -47,7 +47,7 @@ from metaeval_hub.fewshot import fit_task
 from metaeval_hub.first_token import can_cut, first_token_only
 from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming, shown
 from metaeval_hub.grow import add_tasks, check_fields, check_known, remove_tasks
-from metaeval_hub.heads import TaskHeads
+from metaeval_hub.heads import TaskHeads, few
 from metaeval_hub.inference import task_logits
 from metaeval_hub.origin import TaskOrigin
 from metaeval_hub.zero_shot import By, Description, zero_shot
@@ -182,6 +182,16 @@ class ConditionalAdapterModel(nn.Module):
         if matrix is not None:
             model.conditioning.set_features(matrix)
         return model
+
+    def __repr__(self) -> str:
+        """Return its tasks, encoder and conditioning in a line; ``model.encoder`` shows the layers."""
+        plural = "" if len(self.labels) == 1 else "s"
+        return f"ConditionalAdapterModel({len(self.labels)} task{plural}: {few(self.labels)}; {self.told()})"
+
+    def told(self) -> str:
+        """Return encoder and conditioning in words."""
+        size = f", z of {self.config.dim_z}" if self.config.has_task_embeddings else ""
+        return f"encoder: {self.base.id}, conditioning: {self.config.conditioning}{size}"
 
     # --- tasks ---
 

@@ -53,6 +53,18 @@ def test_weights_are_shared_and_not_saved_apart(model, tmp_path):
         classifier.save_pretrained(tmp_path)
 
 
+def test_it_is_shown_in_a_line(model):
+    told = "encoder: tiny, conditioning: pilault, z of 3"
+    assert repr(model.for_task("x/three")) == f"TaskClassifier('x/three', classes: p, q, r; {told})"
+    assert repr(model) == f"ConditionalAdapterModel(2 tasks: x/one, x/three; {told})"
+    many = ConditionalAdapterModel.create(
+        "tiny", {"x/many": [str(i) for i in range(9)]}, ConditionalConfig(conditioning="full"), vocabulary=TEXTS
+    )
+    told = "encoder: tiny, conditioning: full"
+    assert repr(many) == f"ConditionalAdapterModel(1 task: x/many; {told})"
+    assert repr(many.for_task("x/many")) == f"TaskClassifier('x/many', classes: 0, 1, 2, 3, 4 and 4 more; {told})"
+
+
 def test_an_unknown_task_names_the_closest(model):
     with pytest.raises(KeyError, match="closest: x/three"):
         model.for_task("x/thre")

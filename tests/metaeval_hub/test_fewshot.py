@@ -107,6 +107,7 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
         ([("a", "x"), ("b", "z")], ("x", "y"), ValueError, "example 1 has class 'z'; expected one of"),
         ([("a", 2)], ("x", "y"), ValueError, "example 0 has class 2"),
         ([("a", "x")], None, ValueError, "my/task: expected two or more different class names"),
+        ([("a", "x"), ("b", "z")], "xz", TypeError, "my/task: labels is 'xz'; expected a list"),
         (["a", "b"], None, TypeError, r"examples\[0\] is 'a'; expected \(text, class\)"),
         ("text", None, TypeError, "examples is a str"),
         (Dataset.from_dict({"text": ["a"], "label": [0]}), None, TypeError, r"columns \['text', 'label'\]; expected"),
@@ -116,6 +117,22 @@ def test_examples_that_make_no_task_are_refused(model, examples, labels, error, 
     with pytest.raises(error, match=message):
         model.fit_task("my/task", examples, labels)
     assert model.task_names == ("x/one", "x/three")
+
+
+def test_examples_of_another_form_than_the_start_are_refused(model):
+    model.add_task("my/pairs", ("no", "yes"), fields=2)
+    model.add_task("my/texts", ("no", "yes"), fields=1)
+    single, pairs = [("a", "no"), ("b", "yes")], [(("a", "b"), "no"), (("b", "a"), "yes")]
+    wrong = "my/task: the examples are single texts, and start='my/pairs' is a task over pairs of texts; give pairs"
+    with pytest.raises(ValueError, match=wrong):
+        model.fit_task("my/task", single, start="my/pairs")
+    with pytest.raises(ValueError, match="the examples are pairs of texts, and start='my/texts' is a task over single"):
+        model.fit_task("my/task", pairs, start="my/texts")
+    with pytest.raises(ValueError, match=r"my/task: start='my/pairs' and label_rows; .* leave one out"):
+        model.fit_task("my/task", pairs, start="my/pairs", label_rows=("no", "yes"))
+    assert "my/task" not in model.task_names
+    model.fit_task("my/task", pairs, start="my/pairs", steps=1)
+    model.fit_task("my/either", pairs, start="x/one", steps=1)  # of which it is not known
 
 
 def test_a_name_that_is_taken_is_refused(model):

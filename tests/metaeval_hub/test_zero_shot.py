@@ -1,6 +1,7 @@
 """Zero-shot classifiers: z from a description, classes from the rows of other tasks, said when either is missing."""
 
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from metaeval_hub.embeddings.features import measure
 from metaeval_hub.embeddings.zero_shot import fit_ridge
 from metaeval_hub.encoder import load_encoder
 from metaeval_hub.measure import count_tokens, domain_vector, text_embedding, tokenize
-from metaeval_hub.zero_shot import Description
+from metaeval_hub.zero_shot import NOTHING_EXPLAINED, Description
 
 WORDS = [
     "the",
@@ -143,6 +144,60 @@ def test_a_class_without_a_row_is_said_and_never_answered(caplog):
     assert "mixed_feelings" not in model.shared_rows  # no other task takes it for trained
 
 
+@pytest.mark.parametrize("more", [{}, {"so so": "entailment"}])
+def test_a_row_that_is_named_and_does_not_exist_is_an_error_with_the_closest(more):
+    """However many classes are left: what a user names is meant to be there."""
+    model = make()
+    message = r"no label row 'negatve' \(for class 'no'\), closest: negative; model.shared_rows lists the rows"
+    with pytest.raises(ValueError, match=message):
+        model.zero_shot("my/films", DESCRIPTION, {"no": "negatve", "yes": "positive", **more})
+    assert "my/films" not in model.task_names
+
+
+def test_where_no_row_is_close_some_are_listed(caplog):
+    model = make()
+    model.add_task("x/many", [f"odd{i}" for i in range(4)], label_rows=[f"odd{i}" for i in range(4)])
+    rows = "'poem', closest: none; rows of the model: entailment, not_entailment, negative, positive, odd0 and 3 more"
+    with pytest.raises(ValueError, match=rows):
+        model.zero_shot("my/films", DESCRIPTION, ("positive", "poem"))
+    with caplog.at_level(logging.WARNING):
+        model.zero_shot("my/films", DESCRIPTION, ("positive", "negative", "poem"))
+    assert rows in caplog.text
+    assert "model.shared_rows lists the rows" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("description", "labels", "message"),
+    [
+        (DESCRIPTION, "yes", "my/films: labels is 'yes'; expected a list of two or more class names"),
+        (DESCRIPTION, 2, "my/films: labels is 2; expected a list"),
+        (DESCRIPTION, [0, 1], "labels has 0; expected names of classes"),
+        (DESCRIPTION, {"no": None, "yes": "positive"}, "labels has None; expected names of classes"),
+        (FILMS, POLARITY, r"description is \['the film was good', .*; expected Description\(type, texts\)"),
+    ],
+)
+def test_arguments_of_another_form_are_refused(description, labels, message):
+    with pytest.raises(TypeError, match=message):
+        make().zero_shot("my/films", description, labels)
+
+
+def test_a_description_that_says_nothing_of_z_is_told_once_a_model(recwarn):
+    model = make()
+    model.zero_shot("my/good", DESCRIPTION, POLARITY)
+    assert not recwarn.list
+    table = model.conditioning.task_embedding
+    table.data = torch.ones_like(table)
+    for number in range(3):
+        guess = model.zero_shot(f"my/{number}", DESCRIPTION, POLARITY).guess
+        with warnings.catch_warnings():  # as libraries do, after which Python says again what it has said
+            pass
+    assert guess.explained == 0.0 < NOTHING_EXPLAINED
+    [found] = recwarn.list
+    assert "the aspects of a description say nothing about z for this model" in str(found.message)
+    assert "train on more tasks, or try by='texts' or by='type'" in str(found.message)
+    assert found.filename == __file__
+
+
 @pytest.mark.parametrize(
     ("change", "labels", "message"),
     [
@@ -163,9 +218,13 @@ def test_what_the_model_lacks_is_said_and_nothing_is_added(change, labels, messa
     ("arguments", "message"),
     [
         (("poem", FILMS), "task type 'poem'; expected one of acceptability"),
+        (("emotoin", FILMS), "task type 'emotoin'; closest: emotion; expected one of acceptability"),
         (("nli", []), "one or more texts"),
         (("nli", "text"), "one or more texts"),
-        (("nli", ["a", ("b", "c")]), "all texts, or all pairs"),
+        (("nli", None), "texts is None; expected a list of one or more texts"),
+        (("nli", ["a", ("b", "c")]), r"texts\[1\] is \('b', 'c'\); expected all texts, or all pairs"),
+        (("nli", [1, 2]), r"texts\[0\] is 1; expected all texts, or all pairs"),
+        (("nli", [("b", "c", "d")]), r"texts\[0\] is \('b', 'c', 'd'\); expected all texts, or all pairs"),
     ],
 )
 def test_descriptions_that_describe_nothing_are_refused(arguments, message):
