@@ -286,7 +286,7 @@ class Stock(Contender):
         padding: to the longest row of a batch, which is what Trainer's collator does if left alone, or to the maximum,
             as examples have it.
         best: rows grouped by length, the dropout of the frozen encoder off, products of matrices as ours.
-        bf16: in bfloat16, as the Trainer does it.
+        bf16: in bfloat16, as the Trainer does with ``bf16=True``.
     """
 
     def __init__(
@@ -317,7 +317,9 @@ class Stock(Contender):
                 layer.attention.self.dropout_prob = 0.0
         self.model, self.encoders = model, [model.bert]
         self.collator = DataCollatorWithPadding(found.tokenizer, padding=padding, max_length=config.max_length)
-        self.arguments = TrainingArguments(**hf_arguments(folder, config), bf16=bf16)
+        self.arguments = TrainingArguments(**hf_arguments(folder, config))
+        if bf16:  # what the Trainer's flag comes to, which would set it for the whole process
+            model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
 
     def trainer(self, rows: Sequence[tuple[EncodedRows, int]]) -> Any:
         """A Trainer of rows, each named by its split and its place there; at its best it takes them in this order."""
