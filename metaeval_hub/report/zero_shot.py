@@ -51,22 +51,28 @@ def beyond(inputs: Inputs) -> Section:
 def glue_table(methods: Mapping[str, Run]) -> Table:
     """A method a row, a task of GLUE a column; the paper's figures in rows of their own."""
     present = [name for name in paper.GLUE if any(name in run.tasks for run in methods.values())]
+    answered = [name for name in present if all(_accuracy(run, name) is not None for run in methods.values())]
     rows: list[dict[str, Any]] = []
     for key in _order(methods):
         scores = {name: _accuracy(methods[key], name) for name in present}
-        rows.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": _mean(scores.values())})
+        average = _mean(scores[name] for name in answered)
+        rows.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": average})
         of_paper = paper.TABLE_5.get(PAPER.get(key, key))
         if of_paper:
             shown = {name: of_paper[name] for name in present}
-            average = of_paper["average"] if len(present) == len(paper.GLUE) else _mean(shown.values())
+            whole = len(answered) == len(paper.GLUE)
+            average = of_paper["average"] if whole else _mean(shown[name] for name in answered)
             rows.append({"method": TITLES.get(key, key), "source": "paper", **shown, "average": average})
     columns = [Column("method", "method"), Column("source", "")]
     columns += [Column(name, title, "percent") for name, title in zip(present, short_names(present), strict=True)]
     columns.append(Column("average", "avg %", "percent"))
-    notes = ["Test accuracy. Averages are over the tasks shown, where all of them have a figure."]
+    notes = [
+        f"Test accuracy. Averages, the paper's too, are over the {len(answered)} tasks that all methods here answer: "
+        f"{', '.join(answered) or 'none'}."
+    ]
     absent = [name for name in paper.GLUE if name not in present]
     if absent:
-        notes.append(f"No data here for {', '.join(absent)}; the paper's averages are over the tasks shown, too.")
+        notes.append(f"No data here for {', '.join(absent)}.")
     notes += _notes(methods)
     return Table("Zero-shot accuracy, GLUE left out", tuple(columns), tuple(rows), tuple(notes))
 

@@ -234,6 +234,20 @@ def test_table_5_has_the_paper_s_averages_over_the_tasks_shown(tmp_path):
     assert "No data here for glue/qqp" in table.notes[1]
 
 
+def test_averages_of_table_5_are_over_the_tasks_that_every_method_answers(tmp_path):
+    """A method that cannot answer a task is not compared with others on it; nor is the paper."""
+    shown = paper.GLUE[:3]
+    write_zero_shot(tmp_path / "z", "majority", shown, [0.5, 0.6, 0.7])
+    write_zero_shot(tmp_path / "z", "ridge_aspects", shown[:2], [0.6, 0.7])
+    table = glue_table(read_inputs([str(tmp_path / "z")]).zero_shot["glue"])
+    averages = {(row["method"], row["source"]): row["average"] for row in table.rows}
+    assert averages["majority class", "ours"] == pytest.approx(0.55)
+    assert averages["offline ridge, aspects", "ours"] == pytest.approx(0.65)
+    assert averages["offline ridge, aspects", "paper"] == pytest.approx((0.762 + 0.920) / 2)
+    assert table.rows[0][shown[2]] == 0.7
+    assert f"the 2 tasks that all methods here answer: {', '.join(shown[:2])}." in table.notes[0]
+
+
 def test_groups_are_averaged_by_type_over_the_tasks_of_all_methods(tmp_path):
     for method, accuracy, tasks in (("ridge_aspects", 0.8, SOME), ("majority", 0.5, SOME[:-1])):
         write_zero_shot(tmp_path / "z", method, tasks, np.full(len(tasks), accuracy), "groups")
