@@ -377,9 +377,8 @@ def write(job: Job, folds: Sequence[Fold], found: Mapping[str, Mapping[str, Any]
     for method, answers in found.items():
         rows = {name: {**row, "seconds": 0.0} for name, row in answers.items() if "unanswered" not in row}
         unanswered = {name: row["unanswered"] for name, row in answers.items() if "unanswered" in row}
-        told = [f"{method} cannot answer {name}: {reason}." for name, reason in unanswered.items()]
         facts = {
-            "experiment": EXPERIMENT, "held_out": kind, "notes": [*notes, *told], "unanswered": unanswered,
+            "experiment": EXPERIMENT, "held_out": kind, "notes": notes, "unanswered": unanswered,
             "folds": {fold.name: list(fold.held_out) for fold in folds},
         }  # fmt: skip
         (job.run.path / method).mkdir(exist_ok=True)

@@ -12,6 +12,7 @@ from metaeval_hub import paper
 from metaeval_hub.comparison import Comparison, ComparisonError, Run, Summary, compare
 from metaeval_hub.comparison_table import remarks
 from metaeval_hub.embeddings import analyses
+from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.embeddings.prediction import prediction
 from metaeval_hub.embeddings.runs import EmbeddedRun
 from metaeval_hub.embeddings.table import TaskEmbeddings
@@ -234,7 +235,8 @@ def _beside(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance:
     rows = []
     for row in table.rows:
         mean, std = paper_rows.get(chance if row["type"] == "chance" else str(row["type"]), (None, None))
-        rows.append({**row, "paper": mean, "paper_std": std})
+        shown = row["type"] if row["type"] in ("all", "chance") else type_title(str(row["type"]))
+        rows.append({**row, "type": shown, "paper": mean, "paper_std": std})
     kind, tasks, ours = table.columns
     columns = (
         kind,

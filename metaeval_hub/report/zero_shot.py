@@ -103,8 +103,16 @@ def _order(methods: Mapping[str, Run]) -> list[str]:
 
 
 def _notes(methods: Mapping[str, Run]) -> list[str]:
-    """What the experiment says of itself, once each."""
-    return list(dict.fromkeys(note for run in methods.values() for note in run.facts.get("notes", ())))
+    """What the experiment says of itself, once each, and which tasks have no answer, by reason."""
+    notes = list(dict.fromkeys(note for run in methods.values() for note in run.facts.get("notes", ())))
+    lacking: dict[tuple[str, str], list[str]] = {}  # task and reason -> methods
+    for key in _order(methods):
+        for task, reason in (methods[key].facts.get("unanswered") or {}).items():
+            lacking.setdefault((task, reason), []).append(TITLES.get(key, key))
+    tasks: dict[tuple[str, str], list[str]] = {}  # reason and methods -> tasks
+    for (task, reason), titles in lacking.items():
+        tasks.setdefault((reason, "; ".join(titles)), []).append(task)
+    return notes + [f"No answer to {', '.join(of)}, as {why}: {titles}." for (why, titles), of in tasks.items()]
 
 
 def _accuracy(run: Run, task: str) -> float | None:

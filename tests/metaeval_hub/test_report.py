@@ -153,7 +153,7 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
     assert rows["majority class"]["ours"] == pytest.approx(0.5)
     of_paper = {row["type"]: row["paper"] for row in json.loads((report / "table2.json").read_text())["rows"]}
     assert of_paper["chance"] == 0.01
-    assert of_paper["acceptability"] == 0.571
+    assert of_paper["Acceptability"] == 0.571
 
 
 def test_claims_are_read_with_their_intervals(report):
