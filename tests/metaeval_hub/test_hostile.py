@@ -830,10 +830,10 @@ def test_what_is_harmless_in_an_encoder_is_dropped(tmp_path, tripwire):
     """Keys and files that other people's encoders have, some with a payload that nothing here looks at."""
     encoder, sentinel = tmp_path / "encoder", tmp_path / "sentinel"
     stock = tiny_encoder(encoder)
-    put(CONFIG, _name_or_path="/root/evil", task_specific_params={"x": {"prefix": "y"}}, torch_dtype="float16",
+    put(CONFIG, _name_or_path="/elsewhere/evil", task_specific_params={"x": {"prefix": "y"}}, torch_dtype="float16",
         num_labels=10**12, return_dict=False, output_attentions=True, torchscript=True, auto_map=None, use_cache=True,
         _attn_implementation="sdpa")(encoder, sentinel)  # fmt: skip
-    put("tokenizer_config.json", chat_template="{{ ''.__class__.__mro__ }}", name_or_path="/root/evil",
+    put("tokenizer_config.json", chat_template="{{ ''.__class__.__mro__ }}", name_or_path="/elsewhere/evil",
         special_tokens_map_file="/etc/passwd", tokenizer_file=None)(encoder, sentinel)  # fmt: skip
     pickled("pytorch_model.bin")(encoder, sentinel)
     pickled("training_args.bin")(encoder, sentinel)
