@@ -628,7 +628,7 @@ def by_number(options: argparse.Namespace) -> None:
     print("|---:|---:|---:|---:|---:|---:|")
     base = rates[str(options.counts[0])].cpu
     for count, trainer in trainers.items():
-        groups = {role: sum(p.numel() for p in group) for role, group in trainer.model.trainable_groups().items()}
+        groups = trainer.model.trained_numbers()
         rows_of = groups["task_embedding"] + groups["head"]
         time_ratio = spread([a / b for a, b in zip(base, rates[str(count)].cpu, strict=True)], ".3f")
         ms = 1000 * config.batch_size / statistics.median(rates[str(count)].cpu)

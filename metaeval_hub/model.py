@@ -569,6 +569,10 @@ class ConditionalAdapterModel(nn.Module):
             "head": list(self.heads.parameters()),
         }
 
+    def trained_numbers(self) -> dict[Role, int]:
+        """Return how many numbers are trained, by the roles of ``trainable_groups``."""
+        return {role: sum(p.numel() for p in group) for role, group in self.trainable_groups().items()}
+
     def trained_state(self) -> dict[str, Tensor]:
         """Return the tensors that training changes, and the tasks' features, by name.
 

@@ -343,7 +343,7 @@ def report(
         "threads": torch.get_num_threads(),
         "device": device_name(accelerator.device),
         "encoder": model.base.to_dict(),
-        "parameters": {role: sum(p.numel() for p in group) for role, group in model.trainable_groups().items()},
+        "parameters": model.trained_numbers(),
         "seed": config.seed,
         "config": config.to_dict(),
         "versions": versions(),
@@ -583,7 +583,7 @@ def describe_job(
     available = sum(task.available["train"] for task in tasks)
     left_out = f" ({len(skipped)} left out)" if skipped else ""
     of_all = "" if kept == available else f" of {available:,}"
-    sizes = {name: sum(p.numel() for p in group) for name, group in model.trainable_groups().items()}
+    sizes = model.trained_numbers()
     names: dict[Role, str] = {
         "adapter": "the encoder" if config.conditioning == "full" else "adapters", "map": "maps of z",
         "projection": "the projection", "task_embedding": "z", "head": "heads",

@@ -127,8 +127,9 @@ def train_one(
         say: told how far the training is.
 
     Returns:
-        "row" (of ``training.results.task_row``), "steps" and "seconds" of training, "encoder", and "fisher" (H,) where
-        it was asked for; or, where training failed, only "failed", the reason.
+        "row" (of ``training.results.task_row``, and the trained "parameters" of this model by role), "steps" and
+        "seconds" of training, "encoder", and "fisher" (H,) where it was asked for; or, where training failed, only
+        "failed", the reason.
     """
     config = replace(
         job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
@@ -148,8 +149,9 @@ def train_one(
     finally:
         job.accelerator.free_memory()  # else it holds every model of the run
     labels = {split: rows.labels for split, rows in data.splits.items()}
+    row = task_row(labels, data.available, data.origin, len(data.labels), found)
     result: dict[str, Any] = {
-        "row": task_row(labels, data.available, data.origin, len(data.labels), found),
+        "row": {**row, "parameters": model.trained_numbers()},
         "steps": len(plan),
         "seconds": trainer.progress.seconds,
         "encoder": model.base.to_dict(),

@@ -211,13 +211,19 @@ def _interval(interval: tuple[float, float] | None) -> str | None:
 
 
 def _parameters(runs: Sequence[Run]) -> str | None:
-    """Trained numbers as the first run stores them: those of the encoder, and those of one task."""
-    sizes = runs[0].facts.get("parameters")
+    """Trained numbers as the first run stores them: those of the encoder, and those of one task.
+
+    A method with one model a task stores them with every task, and all of them belong to it.
+    """
+    run = runs[0]
+    of_task = next((row["parameters"] for row in run.tasks.values() if "parameters" in row), None)
+    sizes = run.facts.get("parameters") or of_task
     if not isinstance(sizes, Mapping):
         return None
-    encoder = sum(int(count) for role, count in sizes.items() if role not in ("head", "task_embedding"))
-    own = int(sizes.get("task_embedding", 0)) / max(len(runs[0].tasks), 1)
-    return f"{_short(encoder)} ({_short(own)})"
+    counts = {role: int(count) for role, count in sizes.items() if role != "head"}
+    of_tasks = counts.pop("task_embedding", 0)
+    encoder = sum(counts.values())
+    return f"{_short(encoder)} ({_short(encoder if sizes is of_task else of_tasks / max(len(run.tasks), 1))})"
 
 
 def _short(count: float) -> str:

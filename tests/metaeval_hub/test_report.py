@@ -36,6 +36,14 @@ def write_few_shot(folder, method, shots, draws, unanswered=(), notes=()):
     (place / "results.json").write_text(json.dumps(stored))
 
 
+def of_each_task(place, **facts):
+    """Put facts into the row of every task of written results."""
+    stored = json.loads((place / "results.json").read_text())
+    for row in stored["tasks"].values():
+        row |= facts
+    (place / "results.json").write_text(json.dumps(stored))
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """One run of every sort that the report knows, on 20 tasks."""
@@ -50,6 +58,7 @@ def places(tmp_path_factory):
         write_zero_shot(folder / "zero-1", "ridge_aspects", paper.GLUE, np.linspace(0.6, 0.9, 7)),
         write_zero_shot(folder / "zero-1", "same_type_mean", paper.GLUE, np.linspace(0.5, 0.8, 7)),
     ]
+    of_each_task(folder / "single-1" / "full", parameters={"adapter": 22_000_000, "task_embedding": 0, "head": 770})
     TaskEmbeddings(SOME, RNG.normal(size=(20, 6))).save(folder / "textemb-1" / "textemb")
     write_few_shot(folder / "few-1", "zero_shot", 0, [[0.6], [0.7]])
     write_few_shot(folder / "few-1", "zero_shot", 8, [[0.7, 0.8], [0.8, 0.7]], notes=["Drawn at random."])
@@ -150,6 +159,7 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
     pilault = rows["conditional adapter (Pilault)"]
     assert (pilault["paper"], pilault["runs"], pilault["parameters"]) == (0.797, 2, "2.5M (32)")
     assert pilault["ours"] == pytest.approx(0.71)
+    assert rows["full fine-tuning, one model a task"]["parameters"] == "22M (22M)"
     assert rows["majority class"]["ours"] == pytest.approx(0.5)
     of_paper = {row["type"]: row["paper"] for row in json.loads((report / "table2.json").read_text())["rows"]}
     assert of_paper["chance"] == 0.01

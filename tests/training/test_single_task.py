@@ -143,6 +143,15 @@ def test_the_rate_is_the_one_that_is_best_on_validation(finished):
 
 
 @pytest.mark.parametrize("method", ["full", "adapter"])
+def test_every_task_says_how_many_numbers_its_model_trained(finished, method):
+    for name, row in json.loads((finished / method / "results.json").read_text())["tasks"].items():
+        (folder,) = (finished / method / "models" / name).iterdir()
+        named = ConditionalAdapterModel.from_pretrained(folder).encoder.named_parameters()
+        trained = [p for key, p in named if method == "full" or ".adapters." in key]
+        assert row["parameters"]["adapter"] == sum(p.numel() for p in trained)
+
+
+@pytest.mark.parametrize("method", ["full", "adapter"])
 def test_kept_models_score_what_the_results_say(finished, method):
     """Through the public way: load the model, predict texts, compare with the labels of the rows."""
     rows = json.loads((finished / method / "results.json").read_text())["tasks"]
