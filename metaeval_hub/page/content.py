@@ -32,12 +32,13 @@ class Measure(NamedTuple):
 
     Args:
         title: for people.
-        unit: "share" (0..1, shown as a percentage), "rows" or "" for a plain number.
+        unit: "share" (0..1, shown as a percentage), "points" (a difference of two shares, coloured on a scale with 0
+            in its middle), "rows" or "" for a plain number.
         colour: whether tasks can be coloured by it.
     """
 
     title: str
-    unit: Literal["share", "rows", ""]
+    unit: Literal["share", "points", "rows", ""]
     colour: bool
 
 
@@ -45,7 +46,7 @@ MEASURES = {
     "test": Measure("Test accuracy", "share", True),
     "validation": Measure("Validation accuracy", "share", False),
     "majority": Measure("Majority class", "share", False),
-    "gain": Measure("Test accuracy over majority", "share", True),
+    "gain": Measure("Test accuracy over majority", "points", True),
     "distance": Measure("Distance from the centre", "", True),
     "cos_z_z0": Measure("Cosine with the start", "", True),
     "kept_within": Measure("Own copies among the nearest", "share", True),

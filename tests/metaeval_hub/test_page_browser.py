@@ -5,13 +5,14 @@ Where a program is named by METAEVAL_CHROMIUM, it has to work; else the tests ar
 
 import math
 import os
+import re
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from metaeval_hub.embeddings.stability import chance_across, kept_across
+from metaeval_hub.embeddings.stability import chance_across, kept_across, nearest_rows
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.page.content import Example, Map, Space, TaskFacts, make_space
 from metaeval_hub.page.write import write_page
@@ -68,7 +69,10 @@ def make_runs(n=24, runs=2, seed=0):
         space = make_space(
             f"run {run}",
             emb,
-            measures={"test": np.linspace(0.5, 0.9, n), "majority": np.full(n, 0.4), "cos_z_z0": np.full(n, 0.2)},
+            measures={
+                **{"test": np.linspace(0.5, 0.9, n), "majority": np.full(n, 0.4)},
+                **{"cos_z_z0": np.full(n, 0.2), "test_rows": np.full(n, 1277)},
+            },
             about={"Encoder": "tiny"},
         )
         circle = 2 * np.pi * np.arange(n) / n
@@ -128,6 +132,11 @@ def pixel(page, x, y):
     return f"#{r:02X}{g:02X}{b:02X}"
 
 
+def shade_of(colour):
+    """Red, green and blue of #RRGGBB."""
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
 # --- what is there ---
 
 
@@ -185,8 +194,7 @@ def test_a_click_tells_of_a_task_and_leads_on(show, two):
     panel = page.text("#panel")
     assert "Note on group2/task5." in panel
     row = emb.index("group2/task5")
-    assert f"{100 * np.linspace(0.5, 0.9, 24)[row]:.1f}% test" in panel
-    assert "40.0% majority class" in panel
+    assert f"{100 * np.linspace(0.5, 0.9, 24)[row]:.1f}% on 1,277 test rows; majority class 40.0%" in panel
     facts = dict(zip(page.texts("#panel dt"), page.texts("#panel dd"), strict=True))
     assert facts["Task type"] == "Emotion"
     assert facts["Training rows"] == "320"
@@ -273,6 +281,35 @@ def test_a_hidden_task_in_the_address_is_shown_and_a_wrong_one_is_not(show, two)
     assert page.text("#panel h2") == "group1/task7"
     for wrong in ("#nothing", "#%E0%A4%A", "#<img src=x onerror=window.hit=1>"):
         assert show(two.path, wrong).js("taskMap.selected()") is None
+
+
+ACCURACIES = {  # test, validation, majority, test rows -> what is said
+    "a/below": ([0.51264, 0.5, 0.52708, 277], "51.3% on 277 test rows; not above the majority class, 52.7%"),
+    "a/above": ([0.6, np.nan, 0.5, 1], "60.0% on 1 test row; majority class 50.0%"),
+    "a/same": ([0.5, np.nan, 0.5, np.nan], "50.0% on test rows; not above the majority class, 50.0%"),
+    "a/untested": ([np.nan, 0.7, 0.5, np.nan], "No test accuracy; majority class 50.0%"),
+    "a/alone": ([0.25, np.nan, np.nan, 40], "25.0% on 40 test rows"),
+}
+
+
+def test_an_accuracy_that_is_not_above_the_majority_is_said_plainly(show, tmp_path):
+    values = np.random.default_rng(0).normal(size=(len(ACCURACIES), 4)).astype(np.float32)
+    numbers = np.array([numbers for numbers, _ in ACCURACIES.values()]).T
+    measures = dict(zip(("test", "validation", "majority", "test_rows"), numbers, strict=True))
+    space = make_space("run", TaskEmbeddings(tuple(ACCURACIES), values), measures=measures)
+    page = show(write_page(tmp_path / "map.html", [space], {}))
+    distances = space.emb.distances_from_centre()
+    farthest = [space.emb.names[row] for row in np.argsort(-distances)]
+    rows = [text.split("\n") for text in page.texts("#panel .tasks button")]
+    assert [row[0] for row in rows] == farthest
+    assert {row[0] for row in rows if "not above the majority class" in row} == {"a/below", "a/same"}
+    assert "(the paper's measure of how specific a task is) in run." in page.text("#panel")
+    for name, (_, words) in ACCURACIES.items():
+        page.click(at(page, name))
+        assert page.text("#panel h2") == name
+        assert page.text("#panel .scores") == words
+    page.click(at(page, "a/untested"))
+    assert "70.0% on validation rows" in page.text("#panel")
 
 
 # --- moving about ---
@@ -386,12 +423,65 @@ def test_colours_by_number_and_back(show, two):
     choose(page, "colour", "a:Training rows")
     assert page.text("#legend").split() == ["Training", "rows", "10", "83,886,080", "logarithmic"]
     shades = [pixel(page, *at(page, f"group{i % 3}/task{i}")) for i in range(24)]
-    light = [sum(int(shade[i : i + 2], 16) for i in (1, 3, 5)) for shade in shades]
+    light = [sum(shade_of(shade)) for shade in shades]
     assert np.corrcoef(light, np.arange(24))[0, 1] < -0.9  # more is darker on light ground
     choose(page, "colour", "m:test")
     assert page.text("#legend").split() == ["Test", "accuracy", "50.0%", "90.0%"]
     page.click(at(page, "group0/task0"))
     assert page.text("#status").startswith("group0/task0; Test accuracy: 50.0%; nearest: ")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=("light", "dark"))
+def test_differences_are_coloured_from_zero_to_both_sides(dark, show, tmp_path):
+    gains = np.array([0, -0.01, 0.01, 0.91, -0.1, *np.linspace(0.02, 0.4, 25)])
+    n = len(gains)
+    circle = 2 * np.pi * np.arange(n) / n
+    emb = TaskEmbeddings(tuple(f"a/t{i}" for i in range(n)), np.random.default_rng(0).normal(size=(n, 4)))
+    measures = {"gain": gains, "test": 0.05 + gains.clip(0), "majority": np.full(n, 0.05)}
+    space = Space("run", emb, {"pca": Map(np.stack([np.cos(circle), np.sin(circle)], 1))}, measures)
+    page = show(write_page(tmp_path / "map.html", [space], {}), dark=dark)
+    choose(page, "colour", "m:gain")
+    limit = round(100 * np.percentile(np.abs(gains), 95))
+    assert page.text("#legend").split("\n") == [
+        *("Test accuracy over majority", f"−{limit:.1f} points", "0", f"≥ {limit:.1f} points"),
+    ]
+    shades = {gain: pixel(page, *at(page, f"a/t{i}")) for i, gain in enumerate(gains)}
+    red, green, blue = np.array([shade_of(shade) for shade in shades.values()]).T
+    assert (red > blue).tolist() == [gain <= 0 for gain in shades]  # two hues; 0 itself is not above 0
+    assert shades[0.91] == shades[0.4]  # both beyond the limit
+    ground = luminance(page.js("getComputedStyle(document.querySelector('.map')).backgroundColor"))
+    inks = np.array([luminance(f"rgb({r},{g},{b})") for r, g, b in zip(red, green, blue, strict=True)])
+    contrast = (np.maximum(inks, ground) + 0.05) / (np.minimum(inks, ground) + 0.05)
+    assert contrast.min() >= 3  # WCAG 2.2, 1.4.11
+    assert np.corrcoef(contrast[gains > 0], gains[gains > 0].clip(max=limit / 100))[0, 1] > 0.9
+    page.mouse("Moved", *at(page, "a/t4"))
+    page.frame()
+    assert page.text("#tip span") == "Test accuracy over majority: −10.0 points"
+
+
+def test_colours_can_be_read_beside_a_selected_task(show, two):
+    page = show(two.path, "#group0%2Ftask0")
+    near = {name for name, _ in two.spaces[0].emb.nearest("group0/task0")}
+    left, top = page.js("(b => [b.x, b.y])(document.querySelector('.map').getBoundingClientRect())")
+    ground = np.array(shade_of(pixel(page, left + 6, top + 6)))
+    others = [i for i in range(1, 24) if f"group{i % 3}/task{i}" not in near]
+    assert others
+    for i in others:
+        own, seen = shade_of(COLOURS[TYPES[i % 4]]), np.array(shade_of(pixel(page, *at(page, f"group{i % 3}/task{i}"))))
+        assert 0 < np.abs(seen - own).sum() < np.abs(seen - ground).sum()
+
+
+@pytest.mark.parametrize("screen", [{}, PHONE], ids=("laptop", "phone"))
+def test_what_tasks_can_be_coloured_by_fits_its_control(screen, show, two):
+    page = show(two.path, **screen)
+    choose(page, "other", "1")
+    room, widths = page.js(
+        "(s => { const c = new OffscreenCanvas(9, 9).getContext('2d'), style = getComputedStyle(s);"
+        " const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight), arrow = 18;"
+        " c.font = style.font; return [s.clientWidth - padding - arrow,"
+        " [...s.options].map(o => c.measureText(o.text).width)] })(document.getElementById('colour'))"
+    )
+    assert max(widths) <= room
 
 
 def test_a_key_of_the_legend_picks_its_tasks_out(show, two):
@@ -427,6 +517,27 @@ def test_tasks_of_which_nothing_is_known_are_shown(show, tmp_path):
     assert page.js("document.getElementById('run-choice').hidden && document.getElementById('methods').hidden")
 
 
+def test_a_task_of_which_nothing_is_known_among_known_ones(show, tmp_path):
+    spaces, facts = make_runs()
+    unknown = "group0/task0"
+    for space in spaces:
+        for values in space.measures.values():
+            values[space.emb.index(unknown)] = np.nan
+    facts = {name: each for name, each in facts.items() if name != unknown}
+    page = show(write_page(tmp_path / "map.html", spaces, facts), "#group0%2Ftask0")
+    choose(page, "other", "1")
+    for column in page.js("[...document.querySelectorAll('#colour option')].map(o => o.value)"):
+        choose(page, "colour", column)
+        page.mouse("Moved", *at(page, unknown))
+        page.frame()
+        if column != "kept":
+            assert page.text("#tip span").endswith(": not known")
+        page.click(at(page, unknown))
+        seen = page.js("document.body.innerText + document.querySelector('#status').textContent")
+        assert not re.search(r"\b(null|NaN|undefined|Infinity)\b", seen), column
+    assert page.texts("#panel .scores") == []
+
+
 # --- two runs ---
 
 
@@ -436,8 +547,13 @@ def test_two_runs_side_by_side_with_the_neighbours_they_share(show, two):
     one, other = (space.emb.values for space in two.spaces)
     kept = kept_across(one, other)
     text = page.text("#panel")
-    assert f"share {100 * kept.mean():.1f}% on average (Jaccard overlap, 24 tasks)" in text
-    assert f"Chance would give {100 * chance_across(24):.1f}%." in text
+    rows = [nearest_rows(values, 10).tolist() for values in (one, other)]
+    counts = [len(set(a) & set(b)) for a, b in zip(*rows, strict=True)]
+    chance = f"{100 * chance_across(24):.1f}%"
+    assert f"Of the 10 nearest tasks of a task, {np.mean(counts):.1f} are near in both run 0 and run 1" in text
+    assert f"by chance {10 * 10 / 23:.1f}. As Jaccard overlap: {100 * kept.mean():.1f}%, by chance {chance}." in text
+    most = [task.split("\n")[1] for task in page.texts("#panel .tasks button")[:5]]
+    assert most == [f"{count} of 10" for count in sorted(counts, reverse=True)[:5]]
     assert page.texts(".map figcaption") == ["run 0", "run 1"]
 
     page.click(at(page, "group1/task4", 1))  # on the second map
@@ -451,13 +567,14 @@ def test_two_runs_side_by_side_with_the_neighbours_they_share(show, two):
     )
     only = [[name for name in near[side] if name not in both] for side in (0, 1)]
     assert lists == [names for names in (both, *only) if names]
-    assert f"{100 * kept[two.spaces[0].emb.index('group1/task4')]:.1f}% of the neighbours are kept" in page.text(
-        "#panel"
-    )
+    jaccard = f"{100 * kept[two.spaces[0].emb.index('group1/task4')]:.1f}%"
+    words = f"{len(both)} of the 10 nearest are near in both runs (Jaccard {jaccard}; by chance {chance})."
+    assert words in page.text("#panel")
 
     choose(page, "colour", "kept")
-    low, high = 100 * kept.min(), 100 * kept.max()
-    assert page.text("#legend").split() == ["Neighbours", "kept", f"{low:.1f}%", f"{high:.1f}%"]
+    assert page.text("#legend").split("\n") == ["Neighbours kept (of 10)", str(min(counts)), str(max(counts))]
+    choose(page, "colour", "m:test")
+    assert page.text("#legend").split("\n")[-1] == "in run 0"  # both maps are coloured by the first run
     choose(page, "other", "-1")
     assert page.js("document.querySelectorAll('.map:not([hidden])').length") == 1
     assert page.js("document.getElementById('colour').value") != "kept"
@@ -501,6 +618,18 @@ def test_a_run_without_the_task_says_so_and_no_common_task_too(show, tmp_path):
     choose(page, "other", "2")
     assert "The two runs have no task in common." in page.text("#panel")
     assert "Neighbours kept" not in page.texts("#colour option")
+
+
+def test_one_task_in_common_is_too_little_to_compare(show, tmp_path):
+    values = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    names = (("a/x", "a/y", "a/z"), ("a/x", "b/y", "b/z"))
+    spaces = [make_space(f"run {i}", TaskEmbeddings(names[i], values[i])) for i in range(2)]
+    page = show(write_page(tmp_path / "map.html", spaces, {}))
+    choose(page, "other", "1")
+    assert "The two runs have only one task in common." in page.text("#panel")
+    assert not any("kept" in text for text in page.texts("#colour option"))
+    page.click(at(page, "a/x"))
+    assert page.texts("#panel h3")[:2] == ["Nearest tasks, run 0", "Nearest tasks, run 1"]
 
 
 def test_a_warning_comes_first(show, tmp_path):
@@ -573,7 +702,7 @@ def test_everything_fits_the_screen(screen, both, show, two):
         assert right <= width + 0.5, name
         assert bottom <= height + 0.5, name
         assert bottom - top >= (36 if screen.get("width") == 390 else 24), name
-    for number in range(2 if both else 1):
+    for number in range(2 if both and screen != PHONE else 1):  # a phone shows one map at a time
         x, y = at(page, "group0/task0", number)
         box = page.js(
             "(b => [b.left, b.right, b.top, b.bottom])"
@@ -590,6 +719,45 @@ def test_a_tap_selects_and_the_cross_closes(show, two):
     page.wait("taskMap.selected() === 'group1/task1'")
     page.click("#panel .title button")
     assert page.js("taskMap.selected()") is None
+
+
+def test_a_phone_shows_one_of_two_runs_and_a_switch_the_other(show, tmp_path):
+    spaces, facts = make_runs(n=200)
+    names = spaces[1].emb.names
+    spaces[1] = make_space("run 1", TaskEmbeddings((*names[:-1], "new/task"), spaces[1].emb.values))
+    page = show(write_page(tmp_path / "map.html", spaces, facts), **PHONE)
+    assert not page.js("document.getElementById('front').checkVisibility()")
+    choose(page, "other", "1")
+    seen = "[...document.querySelectorAll('canvas')].map(c => c.checkVisibility())"
+    assert page.js(seen) == [True, False]
+    scale = page.js("taskMap.view().scale")
+    page.touch([at(page, "group0/task0")])
+    task = page.wait("taskMap.selected()")
+    for number in (0, 1):
+        assert page.js(seen) == [number == 0, number == 1]
+        emb = spaces[number].emb
+        left, top, width, height = page.js(
+            "(b => [b.x, b.y, b.width, b.height])"
+            f"(document.querySelectorAll('canvas')[{number}].getBoundingClientRect())"
+        )
+        shared = [name for name in spaces[0].emb.names if name in spaces[1].emb.names]
+        near = [name for name, _ in emb.select(shared).nearest(task)]
+        places = np.array([at(page, name, number) for name in (task, *near)]) - (left, top)
+        assert (places > 0).all()
+        assert (places < (width, height)).all()
+        assert page.js(f"taskMap.view({number}).scale") > scale  # they fill the map
+        page.touch([page.middle("#front label:last-of-type")])
+        page.frame()
+    page.js("location.hash = '#new%2Ftask'")
+    page.wait("taskMap.selected() === 'new/task'")
+    page.touch([page.middle("#front label")])
+    page.frame()
+    assert page.js(seen) == [True, False]
+    page.js("location.hash = '#group0%2Ftask0'")
+    page.wait("taskMap.selected() === 'group0/task0'")
+    page.js("location.hash = '#new%2Ftask'")
+    page.wait("taskMap.selected() === 'new/task'")
+    assert page.js(seen) == [False, True]  # only that run has it
 
 
 def luminance(colour):
@@ -661,7 +829,7 @@ def test_the_page_is_used_without_a_mouse(show, two):
         order.append(
             page.js("document.activeElement.id || document.activeElement.name || document.activeElement.tagName")
         )
-    assert order[:6] == ["search", "run", "other", "method", "colour", "theme"]
+    assert order[:6] == ["search", "run", "other", "methods", "colour", "theme"]
     page.js("document.querySelector('canvas').focus()")
     page.key("ArrowUp")
     page.key("Enter")

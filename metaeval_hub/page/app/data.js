@@ -1,5 +1,5 @@
-// The data of the page, as the other parts use it. Offers: data, nearest, measure, comparePair, format, breakable,
-// present, h.
+// The data of the page, as the other parts use it. Offers: data, nearest, measure, aboveMajority, comparePair, clamp,
+// format, breakable, present, h.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
@@ -21,9 +21,16 @@ function measure(run, key, task) {
   return row < 0 || !run.measures[key] ? null : run.measures[key][row];
 }
 
+/** Whether a run's test accuracy of a task is above the majority class; null where either is not known. */
+function aboveMajority(run, task) {
+  const [test, majority] = [measure(run, "test", task), measure(run, "majority", task)];
+  return test === null || majority === null ? null : test > majority;
+}
+
 /**
- * Two runs side by side: for each task in both, its neighbourhoods among the tasks in common (task -> cosine) and the
- * share that they keep (Jaccard), the mean of it, and what chance would give.
+ * Two runs side by side: how many tasks they have in common, the size of a neighbourhood among these (0: there are too
+ * few), and for each task of them its two neighbourhoods (task -> cosine), the tasks in both and their Jaccard overlap;
+ * then the means of both numbers, and what chance would give.
  */
 function comparePair(first, second) {
   const pair = data.common.find(({ runs }) => runs.includes(first) && runs.includes(second));
@@ -31,24 +38,25 @@ function comparePair(first, second) {
   const rows = (part) => pair[part] ?? [a, b].map((run) => pair.tasks.map((task) => run[part][run.row[task]]));
   const inOrder = (two) => (pair.runs[0] === first ? two : [two[1], two[0]]);
   const [sets, cosines] = [inOrder(rows("near")), inOrder(rows("cosines"))];
+  const count = pair.tasks.length;
+  const size = Math.max(0, Math.min(data.neighbours, count - 1));
   const of = new Map();
-  let sum = 0;
+  if (!size) return { count, size, of };
   pair.tasks.forEach((task, i) => {
     const near = [0, 1].map((side) => new Map(sets[side][i].map((other, place) => [other, cosines[side][i][place]])));
     const both = new Set(sets[0][i].filter((other) => near[1].has(other)));
-    const all = near[0].size + near[1].size - both.size;
-    const share = all ? both.size / all : 0;
-    sum += share;
-    of.set(task, { near, both, share });
+    of.set(task, { near, both, jaccard: both.size / (2 * size - both.size) });
   });
-  const count = pair.tasks.length;
-  const size = Math.min(data.neighbours, count - 1);
-  return { of, count, mean: count ? sum / count : 0, chance: chanceOverlap(size, count - 1) };
+  const mean = (number) => [...of.values()].reduce((sum, each) => sum + number(each), 0) / count;
+  return {
+    count, size, of,
+    kept: { mean: mean(({ both }) => both.size), chance: size ** 2 / (count - 1) },
+    jaccard: { mean: mean(({ jaccard }) => jaccard), chance: chanceOverlap(size, count - 1) },
+  };
 }
 
 /** Expected Jaccard overlap of two random sets of k out of n: the sizes of their overlap are hypergeometric. */
 function chanceOverlap(k, n) {
-  if (k < 1 || n < k) return 0;
   const logs = [0];
   for (let i = 1; i <= n; i++) logs.push(logs[i - 1] + Math.log(i));
   const choose = (m, r) => (r < 0 || r > m ? -Infinity : logs[m] - logs[r] - logs[m - r]);
@@ -59,16 +67,19 @@ function chanceOverlap(k, n) {
   return expected;
 }
 
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
 /** A task's name that may be broken after its slashes, underscores and dashes. */
 function breakable(name) {
   return name.split(/(?<=[/_-])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 }
 
-/** A number for people: shares as percentages, whole numbers with separators. */
+/** A number for people: shares as percentages, their differences as points, whole numbers with separators. */
 function format(value, unit = "") {
   if (value === null || value === undefined) return "–";
   const minus = (text) => text.replace("-", /[1-9]/.test(text) ? "−" : ""); // none before a zero
   if (unit === "share") return minus(`${(100 * value).toFixed(1)}%`);
+  if (unit === "points") return minus(`${(100 * value).toFixed(1)} points`);
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
   const text = size < 100 ? value.toFixed(size < 10 ? 2 : 1) : Math.round(value).toLocaleString("en");

@@ -6,6 +6,7 @@ const darkScreen = matchMedia("(prefers-color-scheme: dark)");
 
 const state = {
   run: 0, other: -1, method: "pca", colour: 0, // numbers of the runs (-1: none beside), of the column
+  front: 0, // which of two maps is seen where there is room for one
   selected: null, hover: null, key: null, found: null, // tasks; a key of the legend; the tasks a search has found
   runs: [], pair: null, colouring: null, theme: "auto",
 };
@@ -13,7 +14,7 @@ const state = {
 // --- Parts ----------------------------------------------------------------------------------------------------------
 
 const figures = [h("figure", { class: "map" }), h("figure", { class: "map" })];
-byId("maps").prepend(...figures);
+byId("zoom").before(...figures);
 const maps = figures.map((figure) => new TaskMap(figure, {
   select: (task) => select(task),
   hover: (task, x, y) => hover(task, x, y),
@@ -34,11 +35,12 @@ function columns() {
   const found = data.aspects.map((column) => ({ id: `a:${column.title}`, ...column }));
   for (const [key, { title, unit, colour }] of Object.entries(data.measures)) {
     if (!colour || !run.measures[key]?.some((value) => value !== null)) continue;
-    found.push({ id: `m:${key}`, title, unit, values: data.names.map((_, task) => measure(run, key, task)) });
+    const values = data.names.map((_, task) => measure(run, key, task));
+    found.push({ id: `m:${key}`, title, unit, values, of: state.pair ? `in ${run.name}` : "" });
   }
-  if (state.pair?.count) {
-    const values = data.names.map((_, task) => state.pair.of.get(task)?.share ?? null);
-    found.push({ id: "kept", title: "Neighbours kept", unit: "share", values });
+  if (state.pair?.size) {
+    const values = data.names.map((_, task) => state.pair.of.get(task)?.both.size ?? null);
+    found.push({ id: "kept", title: `Neighbours kept (of ${state.pair.size})`, values });
   }
   const nothing = { id: "none", title: "Nothing", categories: ["task"], values: data.names.map(() => 0) };
   return found.length ? found : [nothing];
@@ -71,8 +73,22 @@ function update() {
     map.caption.textContent = run.name;
     map.show(run, state.method);
   });
+  bringForward(Math.min(state.front, state.runs.length - 1));
   markMaps();
   showPanel(byId("panel"), state, panelCalls);
+}
+
+/** Choose which of two maps is seen where there is room for one. */
+function bringForward(number) {
+  state.front = number;
+  figures.forEach((figure, i) => figure.classList.toggle("front", i === number));
+  radios(byId("front"), state.runs.map((run, i) => [i, run.name]), number,
+    (other) => { bringForward(other); reveal(); });
+}
+
+/** Bring the selected task into view. */
+function reveal(centre = false) {
+  if (state.selected !== null) state.runs.forEach((_, i) => maps[i].reveal(state.selected, centre));
 }
 
 /** Tell the maps what stands out. */
@@ -103,7 +119,8 @@ function select(task, centre = false) {
   showPanel(panel, state, panelCalls);
   if (reading) panel.querySelector("h2").focus({ preventScroll: true }); // what had the focus is gone
   if (task !== null) {
-    state.runs.forEach((run, i) => maps[i].reveal(task, centre));
+    if (state.runs[state.front].row[task] < 0) bringForward(1 - state.front); // only the other run has it
+    reveal(centre);
     const [first] = nearest(state.runs[0], task);
     const words = [data.names[task], described(task), first && `nearest: ${data.names[first.task]}`];
     say(words.filter(Boolean).join("; "));
@@ -145,12 +162,17 @@ function fillControls(methods, all) {
   options(byId("colour"), all.map(({ id, title }) => [id, title]), state.colour);
   byId("run-choice").hidden = byId("other-choice").hidden = data.runs.length < 2;
   const names = { pca: "PCA", umap: "UMAP" };
-  const fieldset = byId("methods");
-  fieldset.hidden = methods.length < 2;
+  byId("methods").hidden = methods.length < 2;
+  radios(byId("methods"), methods.map((method) => [method, names[method]]), state.method,
+    (method) => { state.method = method; update(); reveal(); });
+}
+
+/** Fill a fieldset with a radio button for each [value, text]; the focus stays in it. */
+function radios(fieldset, entries, value, choose) {
   const had = fieldset.contains(document.activeElement);
-  fieldset.replaceChildren(fieldset.querySelector("legend"), ...methods.map((method) => h("label", {},
-    h("input", { type: "radio", name: "method", value: method, checked: method === state.method,
-      onchange: () => { state.method = method; update(); } }), h("span", {}, names[method]))));
+  fieldset.replaceChildren(fieldset.querySelector("legend"), ...entries.map(([key, text]) => h("label", {},
+    h("input", { type: "radio", name: fieldset.id, checked: key === value, onchange: () => choose(key) }),
+    h("span", {}, text))));
   if (had) fieldset.querySelector("input:checked").focus();
 }
 
@@ -159,12 +181,17 @@ function showLegend() {
   const legend = byId("legend");
   const title = h("span", { class: "legend-title" }, column.title);
   if (colouring.numeric) {
-    const ramp = h("span", { class: "ramp" });
-    ramp.style.backgroundImage = `linear-gradient(to right, ${colouring.levels.map((level) => level.fill).join(", ")})`;
+    const strip = (levels) => {
+      const element = h("span", { class: "ramp" });
+      element.style.backgroundImage = `linear-gradient(to right, ${levels.map((level) => level.fill).join(", ")})`;
+      return element;
+    };
+    const end = ({ level, text }) => [symbol(level, 15 * level.size), h("span", { class: "end" }, text)];
     const [low, high] = colouring.ends;
-    const ends = [symbol(colouring.levels[0], 11), format(low, column.unit), ramp, format(high, column.unit)];
-    const scale = colouring.log ? h("span", { class: "hint" }, "logarithmic") : "";
-    legend.replaceChildren(title, ...ends, symbol(colouring.levels.at(-1), 18), scale);
+    const strips = colouring.strips.flatMap((levels, i) => (i ? [h("span", {}, "0"), strip(levels)] : [strip(levels)]));
+    const hints = [column.of, colouring.log && "logarithmic"].filter(Boolean);
+    legend.replaceChildren(title, ...end(low), ...strips, ...end(high).reverse(),
+      ...hints.map((text) => h("span", { class: "hint" }, text)));
   } else {
     legend.replaceChildren(title, ...colouring.entries.map((entry) => h("button", {
       type: "button", class: "key", "aria-pressed": String(entry.key === state.key),
@@ -183,8 +210,9 @@ byId("run").addEventListener("change", (event) => {
   state.run = Number(event.target.value);
   if (state.other === state.run) state.other = before;
   update();
+  reveal();
 });
-byId("other").addEventListener("change", (event) => { state.other = Number(event.target.value); update(); });
+byId("other").addEventListener("change", (event) => { state.other = Number(event.target.value); update(); reveal(); });
 byId("colour").addEventListener("change", (event) => { state.colour = event.target.value; update(); });
 byId("zoom").addEventListener("click", (event) => {
   const way = event.target.closest("button")?.dataset.zoom;

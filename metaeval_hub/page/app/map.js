@@ -3,10 +3,11 @@
 
 const MOST_ZOOM = 60; // times the scale at which all tasks are seen
 const MOST_TRIED = 800; // tasks that are tried for a label in one drawing
+const NARROW = 500; // pixels: a map in a phone held upright, or one of two in a tablet
+const MOST_NEARER = 6; // times that scale, on a narrow map, to see a task among its neighbours
 const CLICK_PIXELS = 5; // a pointer that moves less than this between down and up has clicked
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const ease = (t) => (t < 0.5 ? 2 * t * t : 1 - (2 - 2 * t) ** 2 / 2);
 
 class TaskMap {
@@ -51,7 +52,7 @@ class TaskMap {
     run.tasks.forEach((task, row) => {
       if (old.has(task)) [from[2 * row], from[2 * row + 1]] = old.get(task);
     });
-    this.measureExtent();
+    this.extent = this.extentOf(run.tasks.keys());
     if (this.fitted) this.fit(false);
     if (!before || calm.matches) this.draw();
     else {
@@ -84,7 +85,7 @@ class TaskMap {
 
   resize() {
     const { clientWidth, clientHeight } = this.canvas;
-    if (!clientWidth || !clientHeight) return;
+    if (!clientWidth || !clientHeight || (clientWidth === this.width && clientHeight === this.height)) return;
     this.density = window.devicePixelRatio || 1;
     this.width = clientWidth;
     this.height = clientHeight;
@@ -100,21 +101,23 @@ class TaskMap {
     this.paint(); // a canvas that was given a size is empty
   }
 
-  measureExtent() {
+  /** The middle and the sides of what some tasks take of the map. */
+  extentOf(rows) {
     let [left, right, top, bottom] = [Infinity, -Infinity, -Infinity, Infinity];
-    for (let i = 0; i < this.target.length; i += 2) {
-      left = Math.min(left, this.target[i]);
-      right = Math.max(right, this.target[i]);
-      bottom = Math.min(bottom, this.target[i + 1]);
-      top = Math.max(top, this.target[i + 1]);
+    for (const row of rows) {
+      const [x, y] = [this.target[2 * row], this.target[2 * row + 1]];
+      left = Math.min(left, x);
+      right = Math.max(right, x);
+      bottom = Math.min(bottom, y);
+      top = Math.max(top, y);
     }
-    this.extent = { width: right - left, height: top - bottom, x: (left + right) / 2, y: (top + bottom) / 2 };
+    return { width: right - left, height: top - bottom, x: (left + right) / 2, y: (top + bottom) / 2 };
   }
 
-  /** The scale at which all tasks are seen, with room for labels at the sides. */
-  fittingScale() {
+  /** The scale at which all tasks are seen, or those of an extent, with room for labels at the sides. */
+  fittingScale({ width, height } = this.extent) {
     const room = { width: this.width - clamp(0.16 * this.width, 120, 160), height: this.height - 64 };
-    return Math.max(1, Math.min(room.width / (this.extent.width || 1), room.height / (this.extent.height || 1)));
+    return Math.max(1, Math.min(room.width / (width || 1), room.height / (height || 1)));
   }
 
   /** Show all tasks. */
@@ -162,10 +165,22 @@ class TaskMap {
     };
   }
 
-  /** Bring a task into view: to the middle, and on a crowded map nearer, if `centre`; else only as far as needed. */
+  /**
+   * Bring the selected task into view: to the middle, and on a crowded map nearer, if `centre`; else only as far as
+   * needed. On a narrow map, where marks of neighbours would lie on each other, it and its nearest tasks fill the view.
+   */
   reveal(task, centre) {
     const row = this.run.row[task];
+    this.resize(); // what is said of the task may have taken some of the map's room
     if (row < 0 || !this.width) return;
+    if (this.width < NARROW) {
+      const near = this.marks.near.map((each) => this.run.row[each.task]).filter((other) => other >= 0);
+      const part = this.extentOf([row, ...near]);
+      const scale = Math.min(this.fittingScale(part), MOST_NEARER * this.fittingScale());
+      this.fitted = false;
+      this.moveTo({ scale, x: part.x, y: part.y });
+      return;
+    }
     const [x, y] = [this.target[2 * row], this.target[2 * row + 1]];
     const [px, py] = this.onScreen(x, y);
     const inside = px > 40 && px < this.width - 40 && py > 30 && py < this.height - 30;
@@ -237,7 +252,7 @@ class TaskMap {
   markRadius() {
     const count = this.run.tasks.length;
     const base = clamp(100 / Math.sqrt(count), 2, 7);
-    return clamp(base * (this.view.scale / this.fittingScale()) ** 0.35, 1.5, 9) * (this.width < 500 ? 0.9 : 1);
+    return clamp(base * (this.view.scale / this.fittingScale()) ** 0.35, 1.5, 9) * (this.width < NARROW ? 0.9 : 1);
   }
 
   /** The tasks in view: row, task, place, look, whether they stand out. */
@@ -255,7 +270,7 @@ class TaskMap {
       const look = colouring.look(task);
       const first = task === selected || task === hover;
       const kin = near.has(task);
-      let strength = chosen && !kin ? 0.4 : 1;
+      let strength = chosen && !kin ? 0.7 : 1; // little, so that colours can still be compared
       if (found) strength = found.has(task) ? 1 : 0.12;
       else if (key && look.key !== key) strength = kin ? 0.5 : 0.12;
       seen.push({ row, task, x, y, r: this.radius * look.size, look, strength: first ? 1 : strength, first, kin });

@@ -20,6 +20,12 @@ const SHAPES = [
 ];
 const PATHS = SHAPES.map((path) => new Path2D(path));
 
+// Differences: from 0 outwards, below it and above. No grey lies between, so that a mark tells its side even near 0.
+const AROUND_ZERO = {
+  light: { below: ["#D07A30", "#7F2600"], above: ["#4A90CC", "#082F5E"] },
+  dark: { below: ["#AD7040", "#FFC49A"], above: ["#4F82B3", "#B4DAFF"] },
+};
+
 /** A colour between two, #RRGGBB. */
 const mix = (a, b, t) => {
   const part = (hex, i) => parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16);
@@ -34,11 +40,13 @@ function ramp(share, dark) {
   return mix(VIRIDIS[below], VIRIDIS[below + 1], place - below);
 }
 
-const STEPS = 24; // colours of a numeric scale
+const STEPS = 24; // colours of a numeric scale; even, so that a scale around 0 has none across it
+const WITHIN = 0.95; // of the differences lie within a scale around 0; one far out would take the colours of all others
 
 /**
  * What tasks are coloured by: one column of the data, categorical or numeric.
- * `look(task)` gives {key, fill, shape, size}; `entries` are the keys of the legend. A task looks the same in all runs;
+ * `look(task)` gives {key, fill, shape, size}; `entries` are the keys of the legend of categories, `ends` its numbers
+ * {level, text} and `strips` the levels between them, with 0 between two strips. A task looks the same in all runs;
  * only the counts of the keys are of the tasks shown.
  */
 class Colouring {
@@ -51,8 +59,10 @@ class Colouring {
     this.dark = dark;
     this.numeric = !column.categories;
     this.missing = { key: "missing", fill: MISSING, shape: 0, size: 0.7 };
-    if (this.numeric) this.scaleNumbers();
-    else this.chooseCategories();
+    this.entries = [];
+    if (!this.numeric) this.chooseCategories();
+    else if (column.unit === "points") this.scaleDifferences();
+    else this.scaleNumbers();
     for (const task of shown) {
       const look = this.look(task);
       look.count = (look.count ?? 0) + 1;
@@ -88,12 +98,35 @@ class Colouring {
     this.log = low > 0 && high / low >= 100;
     const way = this.log ? Math.log : (x) => x;
     this.share = (value) => (high > low ? (way(value) - way(low)) / (way(high) - way(low)) : 0.5);
-    this.ends = [low, high];
-    this.entries = [];
     this.levels = Array.from({ length: STEPS }, (_, i) => {
       const share = i / (STEPS - 1);
       return { key: `n${i}`, fill: ramp(share, this.dark), shape: 0, size: 0.65 + 0.6 * share };
     });
+    this.strips = [this.levels];
+    this.ends = [
+      { level: this.levels[0], text: format(low, this.column.unit) },
+      { level: this.levels.at(-1), text: format(high, this.column.unit) },
+    ];
+  }
+
+  /** As far below 0 as above it, so that the sides can be compared; what is farther out looks like the end. */
+  scaleDifferences() {
+    const present = this.column.values.filter((value) => value !== null);
+    const limit = Math.max(0.01, Math.round(100 * quantile(present.map(Math.abs), WITHIN)) / 100); // whole points
+    const sides = AROUND_ZERO[this.dark ? "dark" : "light"];
+    this.share = (value) => clamp(0.5 + value / (2 * limit), 0, 1);
+    this.levels = Array.from({ length: STEPS }, (_, i) => {
+      const out = (2 * i + 1) / STEPS - 1; // -1..1
+      const [side, shape] = out < 0 ? [sides.below, 4] : [sides.above, 0];
+      return { key: `n${i}`, fill: mix(...side, Math.abs(out)), shape, size: 0.65 + 0.6 * Math.abs(out) };
+    });
+    this.strips = [this.levels.slice(0, STEPS / 2), this.levels.slice(STEPS / 2)];
+    const text = (end, sign) => (present.some((value) => Math.abs(value) > limit && value * end > 0) ? `${sign} ` : "")
+      + format(end, this.column.unit);
+    this.ends = [
+      { level: this.levels[0], text: text(-limit, "≤") },
+      { level: this.levels.at(-1), text: text(limit, "≥") },
+    ];
   }
 
   /** The smallest and the largest, without spreading a long list over arguments. */
@@ -104,7 +137,8 @@ class Colouring {
   look(task) {
     const value = this.column.values[task];
     if (value === null || value === undefined) return this.missing;
-    return this.numeric ? this.levels[Math.round(this.share(value) * (STEPS - 1))] : this.looks.get(value);
+    if (!this.numeric) return this.looks.get(value);
+    return this.levels[Math.max(0, Math.ceil(this.share(value) * STEPS) - 1)]; // 0 itself is not above 0
   }
 
   /** The value of a task, in words. */
@@ -113,6 +147,15 @@ class Colouring {
     if (value === null || value === undefined) return "not known";
     return this.numeric ? format(value, this.column.unit) : this.column.categories[value];
   }
+}
+
+/** The number below which a share of numbers lies, between the two nearest where none is there. */
+function quantile(values, share) {
+  if (!values.length) return 0;
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = share * (sorted.length - 1);
+  const below = Math.floor(place);
+  return sorted[below] + (place - below) * (sorted[Math.ceil(place)] - sorted[below]);
 }
 
 /** A small picture of a look, beside names in lists. */

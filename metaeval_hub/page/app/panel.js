@@ -5,6 +5,7 @@ const REPO = /^[\w.-]+\/[\w.-]+$/;
 const COMMIT = /^[0-9a-f]{7,64}$/;
 const MANY_LABELS = 12;
 const FAR = 5; // tasks in the lists of extremes
+const NOT_ABOVE = "not above the majority class"; // said of a test accuracy
 
 /** @param state of the page; @param calls {select(task), clear()} */
 function showPanel(panel, state, calls) {
@@ -22,11 +23,12 @@ const facts = (pairs) => h("dl", { class: "facts" },
   pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)]));
 
-/** A button that selects a task: how it looks on the map, its name, and one or two numbers. */
-function taskButton(task, numbers, state, calls) {
+/** A button that selects a task: how it looks on the map, its name, a remark, and one or two numbers. */
+function taskButton(task, numbers, state, calls, remark = null) {
   return h("li", {}, h("button", { type: "button", class: "task", onclick: () => calls.select(task),
-    "aria-label": [data.names[task], numbers].flat().join(", ") },
-    symbol(state.colouring.look(task)), h("span", { class: "name" }, breakable(data.names[task])),
+    "aria-label": present([data.names[task], remark, numbers]).join(", ") },
+    symbol(state.colouring.look(task)),
+    h("span", { class: "name" }, breakable(data.names[task]), remark && h("span", { class: "remark" }, remark)),
     [numbers].flat().map((number) => h("span", { class: "number" }, number))));
 }
 
@@ -37,9 +39,11 @@ function aboutRuns(state, calls) {
   parts.push(...state.runs.map((run) => aboutRun(run, state)));
   const [run] = state.runs;
   const far = [...run.tasks].sort((a, b) => measure(run, "distance", b) - measure(run, "distance", a));
+  const remark = (task) => (aboveMajority(run, task) === false ? NOT_ABOVE : null);
   const list = (tasks) => h("ol", { class: "tasks" },
-    tasks.map((task) => taskButton(task, format(measure(run, "distance", task)), state, calls)));
-  const hint = h("p", { class: "hint" }, `The most specific tasks of ${run.name}.`);
+    tasks.map((task) => taskButton(task, format(measure(run, "distance", task)), state, calls, remark(task))));
+  const hint = h("p", { class: "hint" },
+    `Distance from the centre (the paper's measure of how specific a task is) in ${run.name}.`);
   parts.push(section("Farthest from the centre", hint, list(far.slice(0, FAR))));
   if (far.length > 2 * FAR) parts.push(section("Nearest to the centre", list(far.slice(-FAR).reverse())));
   return parts;
@@ -66,17 +70,20 @@ function aboutRun(run, state) {
 
 function aboutPair(state, calls) {
   const { pair, runs } = state;
-  if (!pair.count) return section("Neighbours kept", h("p", {}, "The two runs have no task in common."));
-  const tasks = [...pair.of.keys()].sort((a, b) => pair.of.get(b).share - pair.of.get(a).share);
-  const near = Math.min(data.neighbours, pair.count - 1);
-  const most = tasks.slice(0, FAR);
+  if (!pair.size) {
+    const words = ["The two runs have no task in common.", "The two runs have only one task in common."][pair.count];
+    return section("Neighbours kept", h("p", {}, words));
+  }
+  const kept = (task) => pair.of.get(task).both.size;
+  const most = [...pair.of.keys()].sort((a, b) => kept(b) - kept(a)).slice(0, FAR);
   return section("Neighbours kept",
-    h("p", {}, `Of the ${near} nearest tasks of a task, ${runs[0].name} and ${runs[1].name} share `,
-      h("strong", {}, format(pair.mean, "share")), ` on average (Jaccard overlap, ${format(pair.count)} tasks). `,
-      `Chance would give ${format(pair.chance, "share")}.`),
+    h("p", {}, `Of the ${pair.size} nearest tasks of a task, `, h("strong", {}, pair.kept.mean.toFixed(1)),
+      ` are near in both ${runs[0].name} and ${runs[1].name}; by chance ${pair.kept.chance.toFixed(1)}. `,
+      `As Jaccard overlap: ${format(pair.jaccard.mean, "share")}, by chance ${format(pair.jaccard.chance, "share")}. `,
+      `Means over ${format(pair.count)} tasks.`),
     h("p", { class: "hint" }, "Kept most:"),
     h("ol", { class: "tasks" },
-      most.map((task) => taskButton(task, format(pair.of.get(task).share, "share"), state, calls))));
+      most.map((task) => taskButton(task, `${kept(task)} of ${pair.size}`, state, calls))));
 }
 
 // --- A task ---------------------------------------------------------------------------------------------------------
@@ -110,14 +117,15 @@ function accuracy(run, task, named) {
   fill.style.width = `${100 * shown}%`;
   const mark = h("span", { class: "mark" });
   mark.style.left = `${100 * (majority ?? 0)}%`;
-  const words = [
-    test === null ? null : `${format(test, "share")} test`,
-    validation === null ? null : `${format(validation, "share")} validation`,
-    majority === null ? null : `${format(majority, "share")} majority class`,
-  ].filter(Boolean);
+  const rows = measure(run, "test_rows", task);
+  const on = rows === null ? "on test rows" : `on ${format(rows)} test ${rows === 1 ? "row" : "rows"}`;
+  const beside = aboveMajority(run, task) === false ? [h("strong", {}, NOT_ABOVE), ","] : "majority class";
   return section(title,
     h("div", { class: "bar", "aria-hidden": "true" }, fill, majority === null ? null : mark),
-    h("p", { class: "scores" }, words.join(" · ")));
+    h("p", { class: "scores" },
+      test === null ? "No test accuracy" : `${format(test, "share")} ${on}`,
+      majority === null ? null : ["; ", beside, ` ${format(majority, "share")}`]),
+    validation === null ? null : h("p", { class: "hint" }, `${format(validation, "share")} on validation rows`));
 }
 
 /** The nearest tasks of one run, or of two: those in both first. */
@@ -138,8 +146,9 @@ function neighbours(state, task, calls) {
   };
   return [
     section(`Near in both (${both.both.size})`,
-      h("p", { class: "hint" }, `${format(both.share, "share")} of the neighbours are kept; chance would keep `,
-        `${format(pair.chance, "share")}. Cosines in ${runs[0].name} and ${runs[1].name}:`),
+      h("p", { class: "hint" }, `${both.both.size} of the ${pair.size} nearest are near in both runs `,
+        `(Jaccard ${format(both.jaccard, "share")}; by chance ${format(pair.jaccard.chance, "share")}). `,
+        `Cosines in ${runs[0].name} and ${runs[1].name}:`),
       h("ol", { class: "tasks nearest" }, [...both.both].map(one))),
     only(runs[0], both.near[0]),
     only(runs[1], both.near[1]),
