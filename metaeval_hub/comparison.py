@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.intervals import bootstrap_mean
+from metaeval_hub.intervals import mean_interval
 
-RESULTS = "results.json"
+RESULTS, CONFIG = "results.json", "config.json"  # of a run: how it ended, and the settings it began with
 
 Metric = Literal["accuracy", "macro_f1", "matthews"]
 Split = Literal["test", "validation"]
@@ -22,6 +22,14 @@ Interval = tuple[float, float]
 
 class ComparisonError(ValueError):
     """Results cannot be read or have nothing in common; the message says which and what to do."""
+
+
+class UnfinishedRunError(ComparisonError):
+    """A run was begun and has no results yet."""
+
+
+class NoRunError(ComparisonError):
+    """A folder, or a file, is none of a run."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Summary:
         label: of the runs.
         runs: how many were averaged.
         mean: unweighted, over tasks.
-        interval: 95 %, bootstrapped over tasks; None for one task.
+        interval: of ``mean_interval``; None for one task.
         spread: standard deviation of the mean from run to run (n - 1); None for one run.
         over_majority: mean of the accuracy less that of the majority class; None for other metrics.
         over_majority_interval: 95 %, paired by task.
@@ -126,10 +134,14 @@ def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
         label: what to call it, by default the folder's name; with sub-folders, theirs are appended.
 
     Raises:
-        ComparisonError: there are no results, or they are of another form.
+        UnfinishedRunError: the run has no results yet.
+        NoRunError: it is the folder of something else, or another file.
+        ComparisonError: there is nothing there, or the results are of another form.
     """
     path = Path(path)
     if path.is_file():
+        if path.suffix != ".json":
+            raise NoRunError(f"{path} is no folder of a run, and no {RESULTS}")
         return [_read(path, label or path.parent.resolve().name)]
     if not path.is_dir():
         raise ComparisonError(f"{path} is neither the folder of a run nor a {RESULTS}")
@@ -138,8 +150,28 @@ def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
         return [_read(path / RESULTS, label)]
     found = sorted(path.glob(f"*/{RESULTS}"))
     if not found:
-        raise ComparisonError(f"{path} has no {RESULTS}: the run is not finished; go on with it by --resume")
+        raise without_results(path)
     return [_read(file, f"{label}/{file.parent.name}") for file in found]
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder has the settings of a run, of whatever script; the config.json of a model is another."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    settings = config.get("settings", config) if isinstance(config, dict) else None
+    return isinstance(settings, dict) and "output_dir" in settings
+
+
+def without_results(folder: Path) -> ComparisonError:
+    """What to raise for a folder that has no results: an unfinished run can be gone on with, anything else cannot."""
+    if is_run(folder):
+        return UnfinishedRunError(
+            f"{folder} has no {RESULTS}: the run is not finished; go on with it by the script that began it and "
+            f"--resume {folder}"
+        )
+    return NoRunError(f"{folder} has no {RESULTS} and no {CONFIG} of a run: it is not the folder of a run")
 
 
 def _read(file: Path, label: str) -> Run:
@@ -158,8 +190,8 @@ def compare(
 ) -> Comparison:
     """Put runs side by side on the tasks that all of them have.
 
-    Runs of the same label are averaged task by task before anything else. Intervals are bootstrapped over tasks, and
-    those of differences are paired: see ``metaeval_hub.intervals.bootstrap_mean``. Whether two runs scored the same
+    Runs of the same label are averaged task by task before anything else. Intervals are over tasks, and those of
+    differences are paired: see ``metaeval_hub.intervals.mean_interval``. Whether two runs scored the same
     rows is told by the labels of the rows.
 
     Args:
@@ -245,12 +277,12 @@ def _summarise(
         label=label,
         runs=runs,
         mean=float(values.mean()),
-        interval=bootstrap_mean(values),
+        interval=mean_interval(values),
         spread=float(by_run.mean(axis=0).std(ddof=1)) if runs > 1 else None,
         over_majority=None if gain is None else float(gain.mean()),
-        over_majority_interval=None if gain is None else bootstrap_mean(gain),
+        over_majority_interval=None if gain is None else mean_interval(gain),
         difference=None if difference is None else float(difference.mean()),
-        difference_interval=None if difference is None else bootstrap_mean(difference),
+        difference_interval=None if difference is None else mean_interval(difference),
         better=int((signs > 0).sum()),
         equal=int((signs == 0).sum()),
         worse=int((signs < 0).sum()),

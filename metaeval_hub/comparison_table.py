@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from metaeval_hub.comparison import Comparison, Interval
+from metaeval_hub.intervals import INTERVALS
 from metaeval_hub.tables import Column, Table
 
 
@@ -53,7 +54,7 @@ def summary_table(comparison: Comparison) -> Table:
         }
         for summary in comparison.summaries
     ]
-    notes = ["Intervals are 95 %, bootstrapped over tasks; those in brackets are paired by task.", *remarks(comparison)]
+    notes = [f"Intervals: {INTERVALS}; those in brackets are paired by task.", *remarks(comparison)]
     return Table(f"Means over {len(comparison.tasks)} tasks", tuple(columns), tuple(rows), tuple(notes))
 
 

@@ -35,13 +35,15 @@ class Column:
             decimals; "percent" a share as hundredths with one decimal; "points" the same with a sign; "p" a probability
             with three decimals.
         spread: key of the standard deviation that is shown behind the value.
-        p_value: key of a probability that is shown behind both.
+        chance: key of the value by chance that is shown behind both.
+        p_value: key of a probability that is shown last.
     """
 
     key: str
     title: str
     form: Form = "text"
     spread: str = ""
+    chance: str = ""
     p_value: str = ""
 
     def show(self, row: Mapping[str, Any]) -> str:
@@ -49,10 +51,12 @@ class Column:
         shown = _show(row.get(self.key), self.form)
         if shown == EMPTY:
             return shown
-        spread, p_value = (row.get(key) if key else None for key in (self.spread, self.p_value))
+        spread, chance, p_value = (row.get(key) if key else None for key in (self.spread, self.chance, self.p_value))
         if spread is not None:
             shown += f" ± {_show(spread, self.form).lstrip('+')}"
-        return shown if p_value is None else f"{shown} (p {_show(p_value, 'p')})"
+        behind = [] if chance is None else [f"chance {_show(chance, self.form)}"]
+        behind += [] if p_value is None else [f"p {_show(p_value, 'p')}"]
+        return f"{shown} ({', '.join(behind)})" if behind else shown
 
 
 def _show(value: Any, form: Form) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.intervals import bootstrap_mean, wilson
+from metaeval_hub.intervals import mean_interval, wilson
 
 Scores = Mapping[str, float]  # "accuracy", "macro_f1", "matthews"; see training.evaluate.scores
 
@@ -74,8 +74,8 @@ def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
     Returns:
         "majority", "validation" and "test" (accuracies), "test_macro_f1", "test_matthews" and "over_majority" (test
-        accuracy less the majority's); "test_interval" and "over_majority_interval" are bootstrapped over tasks. None
-        where no task has the figure, or where there are too few tasks for an interval.
+        accuracy less the majority's); "test_interval" and "over_majority_interval" are those of ``mean_interval``.
+        None where no task has the figure, or where there are too few tasks for an interval.
     """
     rows = list(rows)
     tested = [row for row in rows if row["test"]]
@@ -85,11 +85,11 @@ def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "majority": mean(row["majority"] for row in rows),
         "validation": mean((row["validation"] or {}).get("accuracy") for row in rows),
         "test": mean(accuracies),
-        "test_interval": bootstrap_mean(accuracies),
+        "test_interval": mean_interval(accuracies, least=0.0),
         "test_macro_f1": mean(row["test"]["macro_f1"] for row in tested),
         "test_matthews": mean(row["test"]["matthews"] for row in tested),
         "over_majority": mean(gains),
-        "over_majority_interval": bootstrap_mean(gains),
+        "over_majority_interval": mean_interval(gains),
     }
 
 

@@ -5,7 +5,7 @@ A RUN is the folder of a run, a folder of task embeddings, or the folder or Hub 
   metaeval analyze geometry runs/multitask-1 --out analysis
   metaeval analyze stability runs/seed0-1 runs/seed1-1 runs/seed2-1
   metaeval analyze probing runs/multitask-1 --permutations 1000
-  metaeval analyze transfer runs/multitask-1 --target glue/rte
+  metaeval analyze transfer runs/multitask-1 --target demo/picnic_nli
 
 With --out tables are written as CSV and JSON, pictures as PNG and SVG of the same stem, each with the command that made
 it. A run whose z is still its random start is refused; --force shows it all the same.
@@ -14,9 +14,12 @@ it. A run whose z is still its random start is refused; --force shows it all the
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
 
@@ -30,12 +33,14 @@ if TYPE_CHECKING:
     from metaeval_hub.tables import Table
 
 TEXT_EMB = "TextEmb"
+KINDS = ("geometry", "stability", "probing", "transfer")
 GEOMETRY_ROWS = 15  # tasks shown in a terminal; the files hold all
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the sub-commands and their arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.error = partial(_say_which, parser.error)  # type: ignore[method-assign]
     kinds = parser.add_subparsers(dest="analysis", required=True, metavar="analysis")
     geometry = _sub(kinds, "geometry", "a map of the tasks (figures 3 to 5) and how specific each is")
     geometry.add_argument("--method", choices=("pca", "umap", "both"), default="both", help="default: both")
@@ -57,6 +62,18 @@ def add(parser: argparse.ArgumentParser) -> None:
             help=f"further vectors a task, as folders of task embeddings: {TEXT_EMB}=... Fisher=...",
         )  # fmt: skip
     probing.add_argument("--features", metavar="FOLDER", help="where the features of the tasks are, if not in the run")
+
+
+def _say_which(error: Callable[[str], NoReturn], message: str) -> NoReturn:
+    """End with the parser's message; where the kind of analysis was left out or misspelt, with what to type."""
+    typed = re.search(r"argument analysis: invalid choice: '(.+?)'", message)
+    if typed:
+        near = difflib.get_close_matches(typed[1], KINDS, n=1)
+        meant = f"{near[0]} RUN" if near else f"{KINDS[0]} {typed[1]}"
+        error(f"{typed[1]} is no kind of analysis; expected {', '.join(KINDS)}, as in: metaeval analyze {meant}")
+    if message.endswith("required: analysis"):
+        error(f"expected a kind of analysis, {', '.join(KINDS)}, as in: metaeval analyze {KINDS[0]} RUN")
+    error(message)
 
 
 def _sub(kinds: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -118,8 +135,8 @@ def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console
 
 
 def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
-    from metaeval_hub.embeddings.analyses import probing
     from metaeval_hub.embeddings.prediction import prediction
+    from metaeval_hub.embeddings.reading import probing, probing_across
 
     features = find_features(runs, options.features)
     vectors = find_vectors(options.vectors, features)
@@ -127,6 +144,8 @@ def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: 
     with progress(sets, "probing") as step:
         table = probing(runs, features, vectors, permutations=options.permutations, seed=options.seed, step=step)
     _finish(options, table, "probing", console)
+    if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
+        _finish(options, probing_across(runs, features, vectors), "probing_across", console)
     _finish(options, prediction(runs, features, vectors), "prediction", console)
 
 
@@ -135,12 +154,14 @@ def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
 
     if options.target is None and not options.measured:
         raise ValueError("give --target TASK, a task of the run; or --measured, what it is to be compared with")
-    spaces = {f"z of {each.name}" if len(runs) > 1 else "z": each.embeddings.centroids() for each in runs}
+    names = [f"z of {each.name}" if len(runs) > 1 else "z" for each in runs]
+    spaces = {name: each.embeddings.centroids() for name, each in zip(names, runs, strict=True)}
     spaces |= find_vectors(options.vectors, runs[0].features)
+    results = {name: each.rows for name, each in zip(names, runs, strict=True)}
     gains = read_gains(options.measured) if options.measured else None
     if options.target is not None:
         stem = "transfer-" + options.target.replace("/", "-")
-        _finish(options, transfer(options.target, spaces, gains), stem, console)
+        _finish(options, transfer(options.target, spaces, gains, results=results), stem, console)
     if gains is not None:
         _finish(options, transfer_agreement(spaces, gains, seed=options.seed), "transfer_agreement", console)
 

@@ -6,7 +6,7 @@ seeds of one method are:
 
   metaeval compare runs/probes-1 runs/single_task-1 conditional=runs/multitask-1 conditional=runs/multitask-2
 
-Only tasks that all runs have are compared; the others are named. Intervals are 95 %, bootstrapped over tasks, and those
+Only tasks that all runs have are compared; the others are named. Intervals are 95 %, over tasks, and those
 of differences are paired by task.
 """
 

@@ -2,7 +2,7 @@
 
 Takes the folders of runs, of any of the training scripts, and sorts them by what they are: methods of table 1, seeds
 for stability, task vectors for the probes, zero-shot experiments. What no run speaks to is named, with the command
-for it.
+for it. A folder of an unfinished run, or of none, is left out and named.
 
   metaeval report runs/* --out report/
   metaeval report runs/multitask-1 runs/single_task-1 --out report/ --push ORG/NAME
@@ -14,6 +14,8 @@ With --push it is sent to the model's repository, as report/ there.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from metaeval_hub.cli.terminal import make_console, progress
@@ -48,6 +50,7 @@ def run(options: argparse.Namespace) -> None:
         state = repo_state(options.push)
         if state is None:
             raise ValueError(f"--push {options.push}: there is no such model; push the model itself first")
+    places = finished(options.runs)
     with progress(STEPS, "report") as step:
         job = Job(
             options.out,
@@ -58,12 +61,38 @@ def run(options: argparse.Namespace) -> None:
             options.force,
             step,
         )
-        paths = write_report(options.runs, job)
+        paths = write_report(places, job)
     for path in paths:
         console.print(f"written: {path}", soft_wrap=True)
     console.print(f"tables and pictures: {options.out}", soft_wrap=True)
     if options.push is not None:
         console.print(f"pushed: {push(options.out, options.push)}", soft_wrap=True)
+
+
+def finished(places: Sequence[str]) -> list[str]:
+    """Those of the folders that a report can be made from; the others are named on standard error.
+
+    Raises:
+        ComparisonError: none is left, or results cannot be read.
+    """
+    from metaeval_hub.comparison import NoRunError, UnfinishedRunError
+    from metaeval_hub.report.inputs import read_inputs
+
+    kept: list[str] = []
+    errors: list[NoRunError | UnfinishedRunError] = []
+    for place in places:
+        try:
+            read_inputs([place])  # takes folders of vectors, too, which have no results
+            kept.append(place)
+        except (NoRunError, UnfinishedRunError) as error:
+            errors.append(error)
+    if len(places) == 1 and errors:
+        raise errors[0]
+    for left_out in errors:
+        print(f"left out: {left_out}", file=sys.stderr)
+    if not kept:
+        raise NoRunError(f"none of the {len(places)} is a finished run")
+    return kept
 
 
 def push(folder: Path, repo_id: str) -> str:

@@ -24,32 +24,35 @@ def draw_geometry(table: Table, folder: Path, stem: str) -> list[Path]:
     copies = np.array([[[row[f"x{k}"], row[f"y{k}"]] for k in range(1, count + 1)] for row in rows]) if count else None
     kinds = {str(row["task"]): str(row["type"]) for row in rows}
     title = f"{table.title}\n{table.notes[0].split('. ')[0]}; {len(rows)} tasks"
-    axes = ("component 1", "component 2") if table.facts["method"] == "pca" else ("UMAP 1", "UMAP 2")
+    axes = ("UMAP 1", "UMAP 2")
+    if "explained" in table.facts:
+        shares = [f"{100 * share:.0f} % of the variance" for share in table.facts["explained"]]
+        axes = (f"component 1, {shares[0]}", f"component 2, {shares[1]}")
     return [
         draw_map(points, tuple(kinds), kinds, folder / f"{stem}.{ending}", title=title, axes=axes, copies=copies)
         for ending in ("png", "svg")
     ]
 
 
-def draw_few_shot(table: Table, folder: Path, stem: str) -> list[Path]:
-    """Draw accuracy against labelled examples, as PNG and SVG.
+def draw_few_shot(table: Table, folder: Path, stem: str, level: str) -> list[Path]:
+    """Draw accuracy against labelled examples, a panel a task and one of the means, as PNG and SVG.
 
     Args:
-        table: of ``metaeval_hub.report.few_shot.means_table``, with rows.
+        table: of ``metaeval_hub.report.few_shot.task_table``, with rows.
         folder: to write to.
         stem: of the files, that of the table's own.
+        level: name of the majority class's line.
     """
-    curves: dict[str, list[tuple[float, float, float, float]]] = {}
-    level: tuple[str, float] | None = None
+    panels: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    levels: dict[str, float] = {}
     for row in table.rows:
-        if row["shots"] is None:  # needs no examples
-            level = (str(row["method"]), row["mean"])
-            continue
-        low, high = (row["mean"] if row[end] is None else row[end] for end in ("low", "high"))
-        curves.setdefault(str(row["method"]), []).append((row["shots"], row["mean"], low, high))
-    title = f"{table.title}: mean over {len(table.facts['tasks'])} tasks, 95 % intervals over tasks"
+        task = str(row["task"])
+        points = [(k, row[f"k{k}"], row[f"k{k}_spread"] or 0.0) for k in table.facts["shots"] if f"k{k}" in row]
+        panels.setdefault(task, {})[str(row["method"])] = points
+        levels[task] = row["majority"]
+    title = f"{table.title}: mean and standard deviation over {table.facts['draws']} draws of examples"
     axes = ("labelled examples of a task", "test accuracy %")
     return [
-        draw_curves(curves, folder / f"{stem}.{ending}", title=title, axes=axes, level=level)
+        draw_curves(panels, folder / f"{stem}.{ending}", title=title, axes=axes, levels=levels, level_title=level)
         for ending in ("png", "svg")
     ]

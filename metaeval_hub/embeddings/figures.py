@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from metaeval_hub.embeddings.names import short_names, type_title
@@ -50,48 +53,90 @@ def draw_map(
         raise ValueError(f"points has shape {points.shape}; expected ({len(names)}, 2)")
     if copies is not None and (copies.ndim != 3 or (copies.shape[0], copies.shape[2]) != points.shape):
         raise ValueError(f"copies has shape {copies.shape}; expected ({len(names)}, K, 2)")
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    plot = figure.add_subplot()
-    plot.margins(MARGINS[0], MARGINS[1])
-    types = [kinds.get(name, "unknown") for name in names]
-    for i, kind in enumerate(sorted(set(types))):
-        rows = [row for row, value in enumerate(types) if value == kind]
-        for row, ends in zip(rows, copies[rows] if copies is not None else [], strict=False):
-            plot.scatter(
-                ends[:, 0], ends[:, 1], s=9, color=PALETTE[i % len(PALETTE)], alpha=0.7, linewidths=0, zorder=2
-            )
-            lines = np.stack([np.broadcast_to(points[row], ends.shape), ends], axis=1)  # (K, 2 ends, 2)
-            plot.add_collection(
-                LineCollection(list(lines), colors=PALETTE[i % len(PALETTE)], linewidths=0.7, alpha=0.5)
-            )
-        plot.scatter(
-            points[rows, 0],
-            points[rows, 1],
-            s=46,
-            color=PALETTE[i % len(PALETTE)],
-            marker=MARKERS[i % len(MARKERS)],
-            label=type_title(kind),
-            edgecolors="white",
-            linewidths=0.6,
-            zorder=3,
-        )
+    types = np.array([kinds.get(name, "unknown") for name in names])
+    looks = {
+        kind: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)])
+        for i, kind in enumerate(sorted(set(types.tolist())))
+    }
     labels = short_names(names)
+    everything = np.full(len(names), True)
+    inner = crowded(points) if copies is None else everything
+    parts = [(everything, ~inner), (inner, inner)] if not inner.all() else [(everything, everything)]
+    figure = Figure(figsize=(11 if len(parts) == 1 else 18, 8), layout="constrained")
+    plots = figure.subplots(1, len(parts), squeeze=False)[0]
+    for plot, (shown, labelled) in zip(plots, parts, strict=True):
+        plot.margins(MARGINS[0], MARGINS[1])
+        for kind, look in looks.items():
+            rows = shown & (types == kind)
+            _draw_tasks(plot, points[rows], None if copies is None else copies[rows], look)
+        _draw_labels(plot, points[shown], [labels[i] if labelled[i] else "" for i in np.flatnonzero(shown)])
+        plot.set_xlabel(axes[0])
+        plot.set_ylabel(axes[1])
+        plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
+        plot.spines[["top", "right"]].set_visible(False)
+    if len(parts) == 2:
+        _draw_box(plots, points[inner])
+    figure.suptitle(title, fontsize=11)
+    handles = [Line2D([], [], linestyle="", color=look[0], marker=look[1], markersize=7) for look in looks.values()]
+    titles = [type_title(kind) for kind in looks]
+    if copies is not None:
+        handles.append(Line2D([], [], linestyle="", color="#777777", marker="o", markersize=3))
+        titles.append(f"small: each of the {copies.shape[1]} embeddings of a task; large: their mean")
+    figure.legend(
+        handles, titles, loc="outside lower center", ncols=9, fontsize=8, frameon=False, handletextpad=0.2,
+        columnspacing=1.2,
+    )  # fmt: skip
+    return _save(figure, path)
+
+
+def crowded(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tasks that a few others far away squeeze into a part of a map, too small to name them in.
+
+    Args:
+        points: (n, 2).
+
+    Returns:
+        (n,), those about the middle 80 % in each direction; all of them where these take more than 0.4 of the width or
+        of the height.
+    """
+    low, high = np.quantile(points, [0.1, 0.9], axis=0)
+    if len(points) < 20 or ((high - low) > 0.4 * np.ptp(points, axis=0)).any():
+        return np.full(len(points), True)
+    margin = 0.15 * (high - low)
+    return np.asarray(((points >= low - margin) & (points <= high + margin)).all(axis=1))
+
+
+def _draw_tasks(
+    plot: Axes, points: NDArray[np.float64], copies: NDArray[np.float64] | None, look: tuple[str, str]
+) -> None:
+    colour, marker = look
+    for point, ends in zip(points, () if copies is None else copies, strict=False):
+        plot.scatter(ends[:, 0], ends[:, 1], s=9, color=colour, alpha=0.7, linewidths=0, zorder=2)
+        lines = np.stack([np.broadcast_to(point, ends.shape), ends], axis=1)  # (K, 2 ends, 2)
+        plot.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.7, alpha=0.5))
+    plot.scatter(
+        points[:, 0], points[:, 1], s=46, color=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3
+    )
+
+
+def _draw_labels(plot: Axes, points: NDArray[np.float64], labels: Sequence[str]) -> None:
     for (x, y), label, (dx, dy) in zip(points, labels, _label_offsets(points, labels), strict=True):
-        plot.annotate(
-            label, (x, y), xytext=(dx, dy), textcoords="offset points", fontsize=7.5, va="center",
-            ha="left" if dx > 0 else "right", color="#333333",
-            arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5} if abs(dy) > 8 else None,
-        )  # fmt: skip
-    plot.set_title(title, fontsize=11)
-    plot.set_xlabel(axes[0])
-    plot.set_ylabel(axes[1])
-    plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
-    plot.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=8, fontsize=8, frameon=False, handletextpad=0.2, columnspacing=1.2)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160)
-    return path
+        if label:
+            plot.annotate(
+                label, (x, y), xytext=(dx, dy), textcoords="offset points", fontsize=7.5, va="center",
+                ha="left" if dx > 0 else "right", color="#333333",
+                arrowprops={"arrowstyle": "-", "color": "#777777", "linewidth": 0.5} if abs(dy) > 8 else None,
+            )  # fmt: skip
+
+
+def _draw_box(plots: Sequence[Axes], points: NDArray[np.float64]) -> None:
+    """Draw on the first plot where the points of the second lie."""
+    margin = 0.02 * np.ptp(points, axis=0)
+    (left, bottom), (right, top) = points.min(axis=0) - margin, points.max(axis=0) + margin
+    box = Rectangle((left, bottom), right - left, top - bottom, fill=False, edgecolor="#777777", linewidth=0.8)
+    plots[0].add_patch(box)
+    plots[0].set_title("all tasks; those in the box are named on the right", fontsize=9)
+    plots[1].set_title("the box", fontsize=9)
 
 
 def draw_shares(
@@ -141,28 +186,30 @@ def draw_shares(
     bar = figure.colorbar(image, ax=plot, shrink=0.6, ticks=[0.001, 0.01, 0.1, 1.0])
     bar.ax.set_yticklabels(["0.1 %", "1 %", "10 %", "100 %"], fontsize=8)
     bar.set_label(label, fontsize=8)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160)
-    return path
+    return _save(figure, path)
+
+
+Curve = Sequence[tuple[float, float, float]]  # a count, its share in 0..1, and how far the share varies
 
 
 def draw_curves(
-    curves: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    panels: Mapping[str, Mapping[str, Curve]],
     path: Path | str,
     *,
     title: str,
     axes: tuple[str, str],
-    level: tuple[str, float] | None = None,
+    levels: Mapping[str, float],
+    level_title: str,
 ) -> Path:
-    """Draw shares against counts that grow by factors, with intervals.
+    """Draw shares against counts that grow by factors, a panel a task.
 
     Args:
-        curves: name -> points: a count, its share in 0..1, and the lower and upper bound of the share.
+        panels: title -> name of a curve -> its points; curves have the same look in all panels.
         path: file to write; the ending says the format (png, svg, pdf).
         title: says what is shown.
         axes: names of the horizontal and the vertical axis.
-        level: name and share of a horizontal line.
+        levels: title of a panel -> share of a horizontal line in it.
+        level_title: name of these lines.
 
     Returns:
         ``path``.
@@ -170,28 +217,51 @@ def draw_curves(
     Raises:
         ValueError: there is no point.
     """
-    counts = sorted({point[0] for points in curves.values() for point in points})
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    counts = sorted({point[0] for curves in panels.values() for points in curves.values() for point in points})
     if not counts:
         raise ValueError("there is no point to draw")
-    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
-    plot = figure.add_subplot()
-    for i, (name, points) in enumerate(curves.items()):
-        # one place a count, since 0 has none on a logarithmic axis; curves stand beside each other there
-        places = [counts.index(point[0]) + 0.05 * (i - (len(curves) - 1) / 2) for point in points]
-        values, lows, highs = (100 * np.array([point[part] for point in points]) for part in (1, 2, 3))
-        plot.errorbar(
-            places, values, [values - lows, highs - values], color=PALETTE[i % len(PALETTE)], label=name,
-            marker=MARKERS[i % len(MARKERS)], markersize=5, linewidth=1.6, elinewidth=0.8, capsize=2,
-        )  # fmt: skip
-    if level is not None:
-        plot.axhline(100 * level[1], color="#7F7F7F", linewidth=1, linestyle="--", label=level[0], zorder=1)
-    plot.set_xticks(range(len(counts)), [f"{count:g}" for count in counts])
-    plot.set_title(title, fontsize=11)
-    plot.set_xlabel(axes[0])
-    plot.set_ylabel(axes[1])
-    plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
-    plot.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    columns = min(len(panels), 4)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(1.2 + 2.9 * columns, 1.3 + 2.5 * rows), layout="constrained")
+    plots = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    looks = {name: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    for plot, (panel, curves) in zip(plots, panels.items(), strict=False):
+        for i, name in enumerate(names):
+            if points := curves.get(name):
+                beside = 0.05 * (i - (len(names) - 1) / 2)  # so that their bars do not cover each other
+                _draw_curve(plot, name, points, looks[name], counts, beside)
+        if panel in levels:
+            plot.axhline(100 * levels[panel], color="#7F7F7F", linewidth=1, linestyle="--", label=level_title, zorder=1)
+        plot.set_title(panel, fontsize=9)
+        plot.set_xticks(range(len(counts)), [f"{count:g}" for count in counts])
+        plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
+        plot.spines[["top", "right"]].set_visible(False)
+    for plot in plots[len(panels) :]:
+        plot.set_axis_off()
+    figure.suptitle(title, fontsize=11)
+    for plot in plots[max(len(panels) - columns, 0) : len(panels)]:
+        plot.set_xlabel(axes[0], fontsize=9)
+    figure.supylabel(axes[1], fontsize=9)
+    shown = {label: handle for plot in plots for handle, label in zip(*plot.get_legend_handles_labels(), strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return _save(figure, path)
+
+
+def _draw_curve(
+    plot: Axes, name: str, points: Curve, look: tuple[str, str], counts: Sequence[float], beside: float
+) -> None:
+    # one place a count, since 0 has none on a logarithmic axis
+    places = [counts.index(point[0]) + (beside if point[0] else 0.0) for point in points]
+    values, spreads = (100 * np.array([point[part] for point in points]) for part in (1, 2))
+    colour, marker = look
+    plot.errorbar(
+        places, values, spreads, color=colour, label=name, marker=marker, markersize=5, linewidth=1.4, elinewidth=0.8,
+        capsize=2,
+    )  # fmt: skip
+
+
+def _save(figure: Figure, path: Path | str) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.embeddings.analyses import common_tasks
 from metaeval_hub.embeddings.features import TaskFeatures
+from metaeval_hub.embeddings.reading import common_tasks
 from metaeval_hub.embeddings.runs import EmbeddedRun
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.embeddings.zero_shot import cosines, mean_of_type, predict_each

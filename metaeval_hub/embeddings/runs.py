@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.client import looks_like_repo_id, repo_state
-from metaeval_hub.comparison import RESULTS, read_runs
+from metaeval_hub.comparison import CONFIG, RESULTS, ComparisonError, is_run, read_runs, without_results
 from metaeval_hub.embeddings.features import TABLE_FILE, TaskFeatures
 from metaeval_hub.embeddings.moved import check_moved
 from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
 
 EMBEDDINGS, MODEL = "task_embeddings", "model"  # folders of a run
 UNKNOWN = "unknown"  # type of a task that is in no catalogue
+# Where a run without task embeddings of its own may hold vectors of tasks: TextEmb, Fisher, what zero-shot trained.
+INNER = ("*", "*/*", f"train/*/*/{EMBEDDINGS}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +91,12 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         name: what to call it; by default the last part of ``place``.
 
     Raises:
-        ValueError: there is nothing of the kind, or the method has no task embeddings.
+        ValueError: there is nothing of the kind, the run is not finished, or its method has no task embeddings.
         OSError: the Hub does not give it.
     """
     folder = Path(place).expanduser()
     name = name or (folder.resolve().name if folder.exists() else place)
-    if (folder / RESULTS).is_file():
-        if not (folder / EMBEDDINGS / NAMES_FILE).is_file():
-            raise ValueError(f"{place} has no {EMBEDDINGS}/: the method of this run has no task embeddings")
+    if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
         (run,) = read_runs(folder)
         embeddings = TaskEmbeddings.load(folder / EMBEDDINGS)
         cosines = [run.tasks.get(task, {}).get("cos_z_z0") for task in embeddings.names]
@@ -107,10 +107,48 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         embeddings = TaskEmbeddings.load(folder)
         features = stored_features(folder, embeddings.names)
         return EmbeddedRun(name, place, embeddings, features, None if features is None else features.moved)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        unfinished = " (the run is not finished: go on with it by --resume)" if (folder / "data.json").is_file() else ""
-        raise ValueError(f"{place} has neither {RESULTS} nor {NAMES_FILE} nor the config.json of a model{unfinished}")
+    if folder.is_dir():
+        _refuse_other_runs(place, folder)
     return _read_model(place, name)
+
+
+def _refuse_other_runs(place: str, folder: Path) -> None:
+    """Nothing for a model's folder.
+
+    Raises:
+        ValueError: it is the folder of a run without task embeddings, of an unfinished run, or of nothing of the kind.
+    """
+    is_model = (folder / CONFIG).is_file() and not is_run(folder)
+    if (folder / RESULTS).is_file() or (not is_model and any(folder.glob(f"*/{RESULTS}"))):
+        found = [file.parent for pattern in INNER for file in sorted(folder.glob(f"{pattern}/{NAMES_FILE}"))]
+        others = f"; there are some in {', '.join(map(str, found))}" if found else ""
+        raise ValueError(
+            f"{place} has no task embeddings of its own{_what_it_is(folder)}; expected a run of training/multitask.py "
+            f"with a z, a folder of task embeddings, or a model{others}"
+        )
+    if is_run(folder):
+        raise without_results(folder)
+    if not is_model:
+        raise ValueError(
+            f"{place} has neither {RESULTS} nor {NAMES_FILE} nor the {CONFIG} of a run or a model: it is none of these"
+        )
+
+
+def _what_it_is(folder: Path) -> str:
+    """The experiment or methods of the results in a folder, in a few words; nothing where they are no scores."""
+    try:
+        runs = read_runs(folder)
+    except ComparisonError:  # of training/task_vectors.py
+        return ""
+    experiment = next((str(run.facts["experiment"]) for run in runs if "experiment" in run.facts), None)
+    if experiment is not None:
+        return f": it is a run of the experiment {experiment}"
+    configs = [run.facts.get("config") or {} for run in runs]
+    names = [
+        str(run.facts.get("method") or config.get("conditioning") or "another method")
+        for run, config in zip(runs, configs, strict=True)
+    ]
+    return f": it is a run of {', '.join(dict.fromkeys(names))}"
 
 
 def _read_model(place: str, name: str) -> EmbeddedRun:

@@ -177,13 +177,28 @@ def _centred_ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 # --- Tables ---
 
 
-def transfer(target: str, spaces: Mapping[str, TaskEmbeddings], gains: Gains | None = None, *, most: int = 10) -> Table:
+MEASURED = "measured"  # the ranking by gains, beside those by spaces
+Results = Mapping[str, Mapping[str, Any]]  # task -> its row of results.json
+
+
+def transfer(
+    target: str,
+    spaces: Mapping[str, TaskEmbeddings],
+    gains: Gains | None = None,
+    *,
+    results: Mapping[str, Results] | None = None,
+    most: int = 10,
+) -> Table:
     """Which tasks to borrow from for a target: the nearest in each space, and those measured to help most.
+
+    Beside a source stand its own accuracy and that of its majority class, where there are results: one that has
+    learned nothing has nothing to lend.
 
     Args:
         target: a task of all spaces.
         spaces: name -> vectors, such as z and TextEmb.
         gains: measured, where there are any.
+        results: name of a space -> results of the run that it is from; other spaces get those of the first.
         most: tasks to list.
 
     Raises:
@@ -193,23 +208,62 @@ def transfer(target: str, spaces: Mapping[str, TaskEmbeddings], gains: Gains | N
     if gains is not None and target in gains.targets:
         row = gains.values[gains.targets.index(target)]
         measured = [(name, float(gain)) for name, gain in zip(gains.sources, row, strict=True) if np.isfinite(gain)]
-        ranked["measured"] = sorted(measured, key=lambda pair: -pair[1])
+        ranked[MEASURED] = sorted(measured, key=lambda pair: -pair[1])
+    scores = {space: _accuracies(rows) for space, rows in (results or {}).items()}
+    first = next((found for found in scores.values() if found), {})
+    by_space = {name: scores.get(name, first) for name in ranked}
     size = min(most, max(len(each) for each in ranked.values()))
     rows = []
     for place in range(size):
         row_values: dict[str, Any] = {"rank": place + 1}
         for name, pairs in ranked.items():
             if place < len(pairs):
-                row_values[name], row_values[f"{name}_score"] = pairs[place]
+                source, row_values[f"{name}_score"] = pairs[place]
+                row_values[name] = source
+                if source in by_space[name]:
+                    row_values[f"{name}_test"], row_values[f"{name}_majority"] = by_space[name][source]
         rows.append(row_values)
     columns = [Column("rank", "rank", "count")]
     for name in ranked:
-        form: Literal["points", "number"] = "points" if name == "measured" else "number"
+        form: Literal["points", "number"] = "points" if name == MEASURED else "number"
         columns += [Column(name, f"by {name}"), Column(f"{name}_score", "gain" if form == "points" else "cosine", form)]
-    notes = [
-        "By a space: the nearest tasks by cosine. Measured: test accuracy with the task less without it, in points."
+        if any(f"{name}_test" in row for row in rows):
+            columns += [Column(f"{name}_{key}", f"{key} %", "percent") for key in ("test", "majority")]
+    notes = _notes(target, ranked, by_space, size)
+    return Table(f"Tasks to borrow from for {target}", tuple(columns), tuple(rows), notes, {"target": target})
+
+
+def _accuracies(rows: Results) -> dict[str, tuple[float, float]]:
+    """Accuracy on test and of the majority class there, of the tasks that have them."""
+    return {name: (row["test"]["accuracy"], row["majority"]) for name, row in rows.items() if row["test"]}
+
+
+def _notes(
+    target: str,
+    ranked: Mapping[str, Sequence[tuple[str, float]]],
+    scores: Mapping[str, Mapping[str, tuple[float, float]]],
+    size: int,
+) -> tuple[str, ...]:
+    """What the columns are, as far as there are any, and which tasks have little to lend."""
+    notes = ["Nearest by cosine: a guess of what helps."]
+    if MEASURED in ranked:
+        notes[0] += " measured: test accuracy of the target with the task less without it, in points."
+    if not any(scores.values()):
+        return tuple(notes)
+    notes.append("test, majority: accuracy on the task's own test rows in the run, and of their most frequent class.")
+    listed = dict.fromkeys(name for pairs in ranked.values() for name, _ in pairs[:size])
+    unlearned = [
+        name for name in listed if any(found[name][0] <= found[name][1] for found in scores.values() if name in found)
     ]
-    return Table(f"Tasks to borrow from for {target}", tuple(columns), tuple(rows), tuple(notes), {"target": target})
+    if unlearned:
+        notes.append(f"Not above the majority class, so that little may be had from them: {', '.join(unlearned)}.")
+    own = next((found[target] for found in scores.values() if target in found), None)
+    if own is not None and own[0] <= own[1]:
+        notes.append(
+            f"{target} itself is not above its majority class ({100 * own[0]:.1f}, majority {100 * own[1]:.1f} %), so "
+            "that its place among the tasks says little."
+        )
+    return tuple(notes)
 
 
 def transfer_agreement(spaces: Mapping[str, TaskEmbeddings], gains: Gains, *, seed: int = 0) -> Table:

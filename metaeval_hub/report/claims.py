@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from metaeval_hub import paper
 from metaeval_hub.comparison import Comparison, Run, compare
+from metaeval_hub.intervals import INTERVALS, mean_interval
 from metaeval_hub.report import zero_shot
 from metaeval_hub.report.document import Section, Shown
 from metaeval_hub.report.inputs import Inputs
@@ -34,12 +36,20 @@ def claims(inputs: Inputs, compared: Comparison | Exception | None, tables: Mapp
     rows = [*_of_table_1(inputs, compared), *_of_stability(tables), *_of_probing(tables), *_of_zero_shot(inputs)]
     columns = (
         *(Column("claim", "claim"), Column("paper", "paper", "points"), Column("ours", "ours", "points")),
-        *(Column("interval", "95 % interval"), Column("reading", "reading")),
+        *(
+            Column("interval", "95 % interval"),
+            Column("p", "p", "p"),
+            Column("count", "over"),
+            Column("reading", "reading"),
+        ),
     )
     notes = (
-        "Differences in points of accuracy, or of rate. A claim holds where our difference has the paper's sign and "
-        "its interval leaves out 0; it fails where the interval leaves out 0 on the other side; else it is not "
-        "settled. Intervals are bootstrapped over tasks, paired: they say nothing of other seeds, sizes or encoders.",
+        f"Differences in points of accuracy, or of rate, paired by task. Intervals: {INTERVALS}; those of groups left "
+        "out draw whole groups. They say nothing of other seeds, sizes or encoders.",
+        "A claim with an interval holds where our difference has the claimed sign and its interval leaves out 0, and "
+        "fails where the interval leaves out 0 on the other side; one with a p holds where p is at most 0.05 and the "
+        "accuracy is above the majority class. Else it is not settled.",
+        f"Each line is read by itself: of {len(rows)}, one in twenty would hold or fail by chance.",
     )
     table = Table("The paper's claims in these runs", columns, tuple(rows), notes)
     nothing = "None of the paper's claims can be read from these runs."
@@ -50,70 +60,73 @@ def _of_table_1(inputs: Inputs, compared: Comparison | Exception | None) -> list
     rows = []
     for better, worse in ORDER:
         if isinstance(compared, Comparison) and {better, worse} <= set(compared.labels):
-            runs = [_named(run, key) for key in (better, worse) for run in inputs.compared[key]]
-            rows.append(
-                _row(
-                    f"{TITLES[better]} above {TITLES[worse]}", paper.TABLE_1[better] - paper.TABLE_1[worse],
-                    *_difference(runs, better, worse),
-                )
-            )  # fmt: skip
+            runs = [replace(run, label=key) for key in (better, worse) for run in inputs.compared[key]]
+            tasks = list(compared.tasks)
+            (summary,) = (each for each in compare(_on(runs, tasks), reference=worse).summaries if each.label == better)
+            claim = f"{TITLES[better]} above {TITLES[worse]}"
+            of_paper = paper.TABLE_1[better] - paper.TABLE_1[worse]
+            ours = float(summary.difference or 0.0)
+            rows.append(_row(claim, of_paper, ours, summary.difference_interval, f"{len(tasks)} tasks"))
     return rows
+
+
+def _on(runs: Sequence[Run], tasks: Sequence[str]) -> list[Run]:
+    """Runs on some of their tasks."""
+    return [replace(run, tasks={task: run.tasks[task] for task in tasks}) for run in runs]
 
 
 def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
+    """Differences in table 5 and in the table of every group left out, over the tasks that they average."""
     rows = []
     for held_out, methods in inputs.zero_shot.items():
-        where = "on GLUE" if held_out == "glue" else "on every group"
+        is_glue = held_out == "glue"
+        tasks = zero_shot.answered(methods, paper.GLUE if is_glue else None)
         for better, worse in ZERO_SHOT:
-            if {better, worse} <= set(methods):
-                runs = [_named(methods[key], key) for key in (better, worse)]
-                known = [paper.TABLE_5.get(zero_shot.PAPER.get(key, key)) for key in (better, worse)]
-                of_paper = None
-                if held_out == "glue" and known[0] and known[1]:
-                    of_paper = known[0]["average"] - known[1]["average"]
-                text = f"zero-shot {where}: {zero_shot.TITLES[better]} above {zero_shot.TITLES[worse]}"
-                rows.append(_row(text, of_paper, *_difference(runs, better, worse)))
+            if not tasks or not {better, worse} <= set(methods):
+                continue
+            ours = [
+                methods[better].tasks[task]["test"]["accuracy"] - methods[worse].tasks[task]["test"]["accuracy"]
+                for task in tasks
+            ]
+            known = [zero_shot.paper_average(key, tasks) if is_glue else None for key in (better, worse)]
+            of_paper = None if None in known else known[0] - known[1]  # type: ignore[operator]
+            where = "on GLUE" if is_glue else "on every group"
+            claim = f"zero-shot {where}: {zero_shot.TITLES[better]} above {zero_shot.TITLES[worse]}"
+            rows.append(_row(claim, of_paper, sum(ours) / len(ours), mean_interval(ours), f"{len(tasks)} tasks"))
     return rows
 
 
-def _named(run: Run, label: str) -> Run:
-    return Run(label, run.path, run.tasks, run.facts)
-
-
-def _difference(runs: list[Run], better: str, worse: str) -> tuple[float, tuple[float, float] | None]:
-    (summary,) = (each for each in compare(runs, reference=worse).summaries if each.label == better)
-    return float(summary.difference or 0.0), summary.difference_interval
-
-
-def _row(claim: str, of_paper: float | None, ours: float, interval: tuple[float, float] | None) -> dict[str, Any]:
+def _row(
+    claim: str, of_paper: float | None, ours: float, interval: tuple[float, float] | None, count: str
+) -> dict[str, Any]:
     reading = "not settled"
     if interval is not None and interval[0] > 0:
         reading = "holds"
     elif interval is not None and interval[1] < 0:
         reading = "fails"
-    bounds = None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
-    return {"claim": claim, "paper": of_paper, "ours": ours, "interval": bounds, "reading": reading}
+    shown = None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
+    return {"claim": claim, "paper": of_paper, "ours": ours, "interval": shown, "count": count, "reading": reading}
 
 
 def _of_stability(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
-    """Stability over all tasks above its chance level, told by the spread over runs where there are several."""
+    """Stability over all tasks above its chance level."""
     rows = []
     for stem, text in (("table2", "stability within a run"), ("table3", "stability across runs")):
         if stem in tables:
-            found = {row["type"]: row for row in tables[stem].rows}
-            ours, spread = found["all"]["mean"] - found["chance"]["mean"], found["all"].get("std_tasks")
-            count = found["all"]["tasks"]
-            interval = None if spread is None else (ours - 2 * spread / count**0.5, ours + 2 * spread / count**0.5)
-            rows.append(_row(f"{text} above chance", None, ours, interval))
+            facts = tables[stem].facts
+            gains = [rate - facts["chance"] for rate in facts["rates"].values()]
+            claim = f"{text} above chance"
+            rows.append(_row(claim, None, sum(gains) / len(gains), mean_interval(gains), f"{len(gains)} tasks"))
     return rows
 
 
 def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
-    """What the probes read, by their permutation tests."""
+    """What the probes read, by their permutation tests; and the same of tasks of groups that were left out whole."""
     if "table4" not in tables:
         return []
     rows = []
     of_ours = {row["features"]: row for row in tables["table4"].rows if row["source"] == "ours"}
+    across = tables["table4_groups"].facts["gains"] if "table4_groups" in tables else {}
     for features, aspect, text in (
         ("latent z", "task_type", "z tells the task type"),
         ("latent z", "domain_cluster", "z tells the domain"),
@@ -124,14 +137,20 @@ def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
         if row is None or row.get(f"{aspect}_p") is None:
             continue
         known = paper.TABLE_4
-        p_value = row[f"{aspect}_p"]
+        p_value, ours = row[f"{aspect}_p"], row[aspect] - of_ours["majority"][aspect]
         rows.append(
             {
-                "claim": f"{text} (accuracy above the majority class)",
+                "claim": f"{text}: accuracy above the majority class",
                 "paper": known[features][aspect] - known["majority"][aspect],
-                "ours": row[aspect] - of_ours["majority"][aspect],
-                "interval": f"p {p_value:.3f}",
-                "reading": "holds" if p_value <= 0.05 and row[aspect] > of_ours["majority"][aspect] else "not settled",
+                "ours": ours,
+                "p": p_value,
+                "count": f"{len(tables['table4'].facts['tasks'])} tasks",
+                "reading": "holds" if p_value <= 0.05 and ours > 0 else "not settled",
             }
         )
+        gain = across.get(features, {}).get(aspect)
+        if gain and gain["mean"] is not None:
+            interval = gain["interval"] and (gain["interval"][0], gain["interval"][1])
+            count = f"{gain['tasks']} tasks of {gain['groups']} groups"
+            rows.append(_row(f"{text} of groups left out", None, gain["mean"], interval, count))
     return rows

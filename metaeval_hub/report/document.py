@@ -107,6 +107,8 @@ h1 { font-size: 1.7rem } h2 { font-size: 1.3rem; margin-top: 2.5rem; border-bott
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
 .wide { overflow-x: auto }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top }
+td { min-width: 3.5rem } td:last-child { min-width: 9rem } .number:last-child { min-width: 3.5rem }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper) }
 .number { text-align: right }
 pre { background: var(--box); padding: .7rem; overflow-x: auto; font-size: .85rem }
 code { font-size: .9em } .notes, figcaption { color: var(--soft); font-size: .9rem }

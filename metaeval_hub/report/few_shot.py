@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metaeval_hub.comparison import Run
 from metaeval_hub.comparison_table import show_change, show_interval
 from metaeval_hub.embeddings.drawings import draw_few_shot
-from metaeval_hub.intervals import bootstrap_mean
+from metaeval_hub.intervals import INTERVALS, mean_interval
 from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown
 from metaeval_hub.tables import Column, Table
 
@@ -49,7 +49,10 @@ def shared_tasks(cells: Cells) -> list[str]:
 
 
 def task_table(runs: Sequence[Run]) -> Table:
-    """A task and method a row, a number of examples a column; the means over tasks at the end."""
+    """A task and method a row, a number of examples a column; the means over tasks at the end.
+
+    Its facts say how the figure is drawn: the numbers of examples and of draws.
+    """
     cells = cells_of(runs)
     methods, shots = _axes(cells)
     rows = []
@@ -60,6 +63,7 @@ def task_table(runs: Sequence[Run]) -> Table:
                 found = cells[method, k].tasks.get(task) if (method, k) in cells else None
                 if found is not None:
                     row |= {f"k{k}": found["test"]["accuracy"], f"k{k}_spread": found["spread"]}
+                    row |= {"majority": found["majority"]}
             if len(row) > 2:
                 rows.append(row)
     shared = shared_tasks(cells)
@@ -69,11 +73,19 @@ def task_table(runs: Sequence[Run]) -> Table:
             if (method, k) in cells:
                 values = _draws(cells[method, k], shared)
                 row |= {f"k{k}": float(values.mean()), f"k{k}_spread": _spread(values)}
+                row |= {"majority": float(np.mean([cells[method, k].tasks[task]["majority"] for task in shared]))}
         rows.append(row)
     columns = [Column("task", "task"), Column("method", "method")]
     columns += [Column(f"k{k}", f"k = {k}", "percent", spread=f"k{k}_spread") for k in shots]
-    note = "Test accuracy. ± is the standard deviation over draws of examples; beside a mean, that of the draws' means."
-    return Table("Few-shot accuracy by task", tuple(columns), tuple(rows), (note,))
+    columns.append(Column("majority", f"{ALL_ROWS} %", "percent"))
+    counts = sorted({len(row["draws"]) for (_, k), run in cells.items() if k for row in run.tasks.values()})
+    draws = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "0"
+    note = (
+        f"Test accuracy, mean over {draws} draws of examples. ± is the standard deviation over draws; beside a mean, "
+        "that of the draws' means."
+    )
+    facts = {"shots": shots, "draws": draws}
+    return Table("Few-shot accuracy by task", tuple(columns), tuple(rows), (note,), facts)
 
 
 def means_table(runs: Sequence[Run]) -> Table:
@@ -96,7 +108,7 @@ def means_table(runs: Sequence[Run]) -> Table:
                 for other in references:
                     if other != method and (other, k) in values:
                         change = values[method, k] - values[other, k]
-                        row[other] = show_change(float(change.mean()), bootstrap_mean(change))
+                        row[other] = show_change(float(change.mean()), mean_interval(change))
                 rows.append(row)
     columns = [
         *(Column("shots", "k", "count"), Column("method", "method")),
@@ -106,8 +118,8 @@ def means_table(runs: Sequence[Run]) -> Table:
     of_all = f"Mean test accuracy over the {len(tasks)} tasks that all methods answer at every k: {', '.join(tasks)}."
     notes = [
         of_all if tasks else "There are no means: no task is answered by all methods at every k.",
-        "± is the standard deviation, over draws of examples, of the mean over tasks. Intervals are 95 %, bootstrapped "
-        "over tasks; those in brackets are paired by task.",
+        f"± is the standard deviation, over draws of examples, of the mean over tasks. Intervals: {INTERVALS}; those "
+        "in brackets are paired by task.",
         *dict.fromkeys(note for run in runs for note in run.facts.get("notes", ())),
         *_left_out(runs),
     ]
@@ -135,10 +147,9 @@ def _spread(draws: NDArray[np.float64]) -> float | None:
 
 
 def _row(method: str, shots: int | None, values: NDArray[np.float64], spread: float | None) -> dict[str, Any]:
-    low, high = bootstrap_mean(values) or (None, None)
     return {
-        "shots": shots, "method": method, "mean": float(values.mean()), "spread": spread, "low": low, "high": high,
-        "interval": show_interval(bootstrap_mean(values)),
+        "shots": shots, "method": method, "mean": float(values.mean()), "spread": spread,
+        "interval": show_interval(mean_interval(values, least=0.0)),
     }  # fmt: skip
 
 
@@ -169,13 +180,13 @@ def section(
     for number, (place, runs) in enumerate(found.items()):
         step(SECTION)
         stem = "few_shot" if not number else f"few_shot_{number + 1}"
-        table = means_table(runs)
+        detail = task_table(runs)
         if len(found) > 1:
             blocks.append(f"Of `{place}`:")
-        blocks.append(Shown(stem, table))
-        if table.rows:
-            table.save(folder, stem, made)
-            draw_few_shot(table, folder, stem)
-            blocks.append(Picture(stem, f"{table.title}: mean over {len(table.facts['tasks'])} tasks, 95 % intervals"))
-        blocks.append(Shown(f"{stem}_tasks", task_table(runs)))
+        blocks.append(Shown(stem, means_table(runs)))
+        if detail.rows:
+            detail.save(folder, f"{stem}_tasks", made)
+            draw_few_shot(detail, folder, f"{stem}_tasks", ALL_ROWS)
+            blocks.append(Picture(f"{stem}_tasks", f"{detail.title}. {detail.notes[0]}"))
+        blocks.append(Shown(f"{stem}_tasks", detail))
     return Section(SECTION, tuple(blocks))

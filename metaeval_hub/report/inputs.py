@@ -17,6 +17,16 @@ from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
 ZERO_SHOT = "zero_shot"  # value of "experiment" in the results of training/zero_shot.py
 FEW_SHOT = "few_shot"  # the same of training/few_shot.py
 SEVERAL = ", embeddings a task: "  # in the name of a method, before their number
+OTHER = "; "  # in the name of a method, before settings that differ from those of most of its runs
+MOST_CHANGES = 4  # that are named
+# Settings that do not change what is learned.
+NOT_LEARNED = frozenset(
+    [
+        "preset", "name", "output_dir", "seed", "threads", "tracker", "push_to_hub", "push_every_checkpoint", "private",
+        "tasks", "held_out", "skip_unavailable", "cache_dir", "evaluate_every", "eval_batch_size", "checkpoint_every",
+        "keep_checkpoints",
+    ]
+)  # fmt: skip
 VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # of training/task_vectors.py, in a run's folder
 
 
@@ -60,13 +70,13 @@ class Inputs:
 
     @property
     def single(self) -> list[EmbeddedRun]:
-        """Runs with one embedding a task."""
-        return [run for run in self.embedded if run.embeddings.copies is None]
+        """Runs with one embedding a task that differ in their seed alone, those of which there are most."""
+        return _alike([run for run in self.embedded if run.embeddings.copies is None])
 
     @property
     def several(self) -> list[EmbeddedRun]:
-        """Runs with several embeddings a task."""
-        return [run for run in self.embedded if run.embeddings.copies is not None]
+        """The same of runs with several embeddings a task."""
+        return _alike([run for run in self.embedded if run.embeddings.copies is not None])
 
 
 def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
@@ -107,13 +117,14 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
             embedded.append(read_embedded(place))
         partial |= _partial(folder)
+    methods = {title: group for key, runs in methods.items() for title, group in by_settings(key, runs).items()}
     few = _few_rows(methods, least_rows)
     kept = {name: [replace(run, tasks=_without(run.tasks, few)) for run in runs] for name, runs in methods.items()}
     shown = [run.select([task for task in run.tasks if task not in few]) for run in embedded]
     return Inputs(kept, shown, vectors, zero_shot, few_shot, _without(partial, few), few)
 
 
-def method_of(run: Run) -> str:
+def method_of(run: Run | EmbeddedRun) -> str:
     """Key of a run's method in table 1, or a name of its own for what the paper does not have.
 
     Single-task methods say what they are; a multitask run does by its conditioning, and by what its z is made of.
@@ -129,6 +140,52 @@ def method_of(run: Run) -> str:
     name = f"{conditioning}, z + {config['task_features']}" if config.get("task_features") else conditioning
     copies = config.get("embeddings_per_task", 1)
     return name if copies == 1 else f"{name}{SEVERAL}{copies}"
+
+
+def settings(run: Run | EmbeddedRun) -> Mapping[str, Any]:
+    """Settings of a run; scripts that take tasks one by one keep their options beside them."""
+    config: Mapping[str, Any] = run.facts.get("config") or {}
+    found: Mapping[str, Any] = config.get("settings", config)
+    return found
+
+
+def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs of a method by what they were trained with, so that only seeds are averaged.
+
+    Args:
+        key: of the method.
+        runs: of it.
+
+    Returns:
+        The key -> the settings with the most runs; the key with what differs from those -> the others.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(_learned_by(run), sort_keys=True), []).append(run)
+    leading, *others = sorted(groups.values(), key=len, reverse=True)
+    found = {key: leading}
+    for group in others:
+        own, base = _learned_by(group[0]), _learned_by(leading[0])
+        changed = [
+            f"{name} {own.get(name)}" for name in dict.fromkeys((*own, *base)) if own.get(name) != base.get(name)
+        ]
+        more = f" and {len(changed) - MOST_CHANGES} more settings" if len(changed) > MOST_CHANGES else ""
+        found[f"{key}{OTHER}{', '.join(changed[:MOST_CHANGES])}{more}"] = group
+    return found
+
+
+def _learned_by(run: Run | EmbeddedRun) -> dict[str, Any]:
+    """The settings that say what is learned; tasks aside, which are told elsewhere."""
+    return {name: value for name, value in settings(run).items() if name not in NOT_LEARNED}
+
+
+def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:
+    """Of runs with embeddings those of one method and one setting: the most; of as many, the paper's method first."""
+    groups: dict[tuple[str, str], list[EmbeddedRun]] = {}
+    for run in runs:
+        groups.setdefault((method_of(run), json.dumps(_learned_by(run), sort_keys=True)), []).append(run)
+    order = sorted(groups, key=lambda key: (-len(groups[key]), not key[0].startswith("pilault")))
+    return groups[order[0]] if order else []
 
 
 def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:

@@ -6,18 +6,20 @@ import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from metaeval_hub import paper
 from metaeval_hub.comparison import Comparison, ComparisonError, Run, Summary, compare
 from metaeval_hub.comparison_table import remarks
-from metaeval_hub.embeddings import analyses
+from metaeval_hub.embeddings import analyses, reading
 from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.embeddings.prediction import prediction
 from metaeval_hub.embeddings.runs import EmbeddedRun
 from metaeval_hub.embeddings.table import TaskEmbeddings
+from metaeval_hub.intervals import INTERVALS
 from metaeval_hub.report.document import Block, Missing, Section, Shown
-from metaeval_hub.report.inputs import SEVERAL, Inputs
+from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs, settings
 from metaeval_hub.tables import Column, Table
 
 TITLES: Mapping[str, str] = {
@@ -58,46 +60,89 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     rows = []
     for key, runs in inputs.methods.items():
         for run in runs:
-            facts, config = run.facts, settings(run)
             cosines = [row["cos_z_z0"] for row in run.tasks.values() if row.get("cos_z_z0") is not None]
             rows.append(
                 {
-                    "method": _title(key),
-                    "run": run.path.parent.name,
-                    "encoder": (facts.get("encoder") or {}).get("id") or config.get("encoder"),
+                    "method": title_of(key),
+                    **_run_row(run, places),
                     "tasks": len(run.tasks),
                     "train_rows": sum(row["rows"].get("train", {}).get("kept", 0) for row in run.tasks.values()),
-                    "seed": facts.get("seed"),
+                    "trained": _trained(run),
                     "moved": sum(cosines) / len(cosines) if cosines else None,
-                    "minutes": _minutes(facts.get("seconds")),
-                    "commit": str((facts.get("git") or {}).get("commit") or "")[:10],
+                    "minutes": _minutes(run.facts.get("seconds")),
                 }
             )
+    experiments = [next(iter(each.values())) for each in inputs.zero_shot.values() if each]
+    experiments += [each[0] for each in inputs.few_shot.values() if each]
+    for run in experiments:
+        row = {**_run_row(run, places), "run": run.path.parent.parent.name}
+        rows.append({"method": str(run.facts["experiment"]).replace("_", "-"), **row})
     columns = (
         *(Column("method", "method"), Column("run", "run"), Column("encoder", "encoder")),
-        *(
-            Column("tasks", "tasks", "count"),
-            Column("train_rows", "training rows", "count"),
-            Column("seed", "seed", "count"),
-        ),
-        *(Column("moved", "cos(z, z0)", "number"), Column("minutes", "minutes", "minutes"), Column("commit", "commit")),
+        *(Column("tasks", "tasks", "count"), Column("train_rows", "training rows", "count")),
+        *(Column("trained", "trained with"), Column("seed", "seed", "count"), Column("moved", "cos(z, z0)", "number")),
+        *(Column("minutes", "minutes", "minutes"), Column("commit", "commit")),
     )
-    table = Table("Runs of this report", columns, tuple(rows), facts={"runs": list(places)})
+    notes = (
+        "cos(z, z0): mean cosine of z with its random start; near 1, z holds nothing. Minutes: of training and "
+        "evaluation, on whatever machine a run was made. Rows and minutes of zero-shot and few-shot runs are in their "
+        "folders.",
+        *_analysed(inputs),
+    )
+    table = Table("Runs of this report", columns, tuple(rows), notes, {"runs": list(places)})
     blocks: list[Block] = [Shown("runs", table)] if rows else []
     blocks.append("\n".join(f"- {line}" for line in differences(inputs)))
     return Section("What was run, and how it differs from the paper", tuple(blocks))
 
 
-def settings(run: Run) -> Mapping[str, Any]:
-    """Settings of a run; scripts that take tasks one by one keep their options beside them."""
-    config: Mapping[str, Any] = run.facts.get("config") or {}
-    found: Mapping[str, Any] = config.get("settings", config)
-    return found
+def title_of(key: str) -> str:
+    """What people read of a method's key; see ``metaeval_hub.report.inputs``."""
+    found, other, changes = key.partition(OTHER)
+    method, sign, copies = found.partition(SEVERAL)
+    return TITLES.get(method, method) + (f"{SEVERAL}{copies}" if sign else "") + (f"{OTHER}{changes}" if other else "")
 
 
-def _title(key: str) -> str:
-    method, sign, copies = key.partition(SEVERAL)
-    return TITLES.get(method, method) + (f"{SEVERAL}{copies}" if sign else "")
+def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
+    """What is said of every run: its folder, below the one that was given where it is one of several in there."""
+    folder = run.path.parent
+    within = any(Path(place) == folder for place in places)
+    return {
+        "run": folder.name if within else f"{folder.parent.name}/{folder.name}",
+        "encoder": (run.facts.get("encoder") or {}).get("id"),
+        "seed": run.facts.get("seed"),
+        "commit": str((run.facts.get("git") or {}).get("commit") or "")[:10],
+    }
+
+
+def _trained(run: Run) -> str | None:
+    """What a method was trained with, a few words; None where nothing was trained by gradients."""
+    config = settings(run)
+    if not config.get("batch_size"):
+        return None
+    rates = {row["rate"] for row in run.tasks.values() if "rate" in row} or {config.get("adapter_lr")}
+    units = config.get("adapter_size") if method_units(run) else None
+    words = [f"{units} units"] if units else []
+    words += [f"rate {rate:g}" for rate in rates if isinstance(rate, (int, float)) and len(rates) == 1]
+    words.append(f"batches of {config['batch_size']}")
+    words.append(f"{config['steps']} steps" if config.get("steps") else f"{config.get('epochs')} passes")
+    return ", ".join(words)
+
+
+def method_units(run: Run) -> bool:
+    """Whether a run trained adapters."""
+    return "full" not in (run.facts.get("method"), settings(run).get("conditioning"))
+
+
+def _analysed(inputs: Inputs) -> list[str]:
+    """Which runs the analyses of z are of, where they are not of all."""
+    chosen = [*inputs.single, *inputs.several]
+    others = [run.name for run in inputs.embedded if run not in chosen]
+    if not others:
+        return []
+    return [
+        f"Figures 3 to 5 and tables 2 to 4 are of {', '.join(run.name for run in chosen)}; not of {', '.join(others)}, "
+        "whose method or settings are others."
+    ]
 
 
 def _minutes(seconds: Any) -> float | None:
@@ -113,22 +158,17 @@ def differences(inputs: Inputs) -> list[str]:
         f"The paper's figures are for RoBERTa-base on its 101 tasks, whole ({paper.CITATION}, section 5.1: 128 tokens, "
         "at most 30,000 training rows a task, one epoch multitask and three single-task)."
     ]
-    encoders = sorted({str((run.facts.get("encoder") or {}).get("id") or "unknown") for run in runs})
+    encoders = sorted({str(run.facts["encoder"]["id"]) for run in runs if (run.facts.get("encoder") or {}).get("id")})
     counts = sorted({len(run.tasks) for run in runs})
     if runs:
-        lines.append(f"Ours: encoder {', '.join(encoders)}; {_span(counts)} tasks a run.")
+        lines.append(f"Ours: encoder {', '.join(encoders) or 'unknown'}; {_span(counts)} tasks a run.")
     for key, words in (
         ("max_train_rows", "at most {} training rows a task"),
         ("max_eval_rows", "at most {} rows of validation and of test"),
         ("max_length", "{} tokens"),
-        ("epochs", "{} passes over the training rows"),
-        ("steps", "{} optimiser steps"),
-        ("batch_size", "{} examples a step"),
-        ("adapter_size", "adapters of {} units"),
         ("edition", "the {} edition of the tasks"),
     ):
-        asked = [settings(run) for run in runs if key != "epochs" or not settings(run).get("steps")]
-        found = sorted({value for each in asked if (value := each.get(key)) not in (None, 0)})
+        found = sorted({value for run in runs if (value := settings(run).get(key)) not in (None, 0)})
         if found:
             lines.append(f"Ours: {words.format(' or '.join(map(str, found)))}.")
     if inputs.partial:
@@ -177,7 +217,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None) -> Secti
     rows = []
     for key in order:
         summary, (all_numbers, own) = summaries.get(key), paper.TABLE_1_PARAMETERS.get(key, (None, None))
-        row: dict[str, Any] = {"method": TITLES.get(key, key), "paper": paper.TABLE_1.get(key)}
+        row: dict[str, Any] = {"method": title_of(key), "paper": paper.TABLE_1.get(key)}
         row |= {"paper_parameters": f"{all_numbers} ({own})" if all_numbers else None}
         if summary is None and found.majority is not None:
             row |= {"ours": float(found.majority.mean())}
@@ -191,14 +231,15 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None) -> Secti
             Column("paper", "paper %", "percent"),
             Column("ours", "ours %", "percent", "spread"),
         ),
-        *(Column("runs", "runs", "count"), Column("change", f"over {TITLES.get(reference, reference)}", "points")),
+        *(Column("runs", "runs", "count"), Column("change", f"over {title_of(reference)}", "points")),
         *(Column("interval", "95 % interval"), Column("paper_parameters", "paper: trained (a task)")),
         Column("parameters", "ours: trained (a task)"),
     )
     notes = (
         f"Unweighted mean of the test accuracy over the {len(found.tasks)} tasks that all runs have. ± is the standard "
-        "deviation over seeds; intervals of differences are bootstrapped over tasks, paired.",
-        "Trained: numbers of the adapters, or of the encoder; in brackets those of one task. Heads are not counted.",
+        f"deviation over seeds. Intervals of differences: {INTERVALS}, paired.",
+        "Trained: numbers of the adapters, or of the encoder; in brackets those of one task. Heads are not counted. "
+        "Units of adapters and learning rates are in the table of runs.",
         *(line.strip() for line in remarks(found)),
     )
     table = Table("Test accuracy", columns, tuple(rows), notes, {"tasks": list(found.tasks)})
@@ -271,7 +312,7 @@ def table_2(inputs: Inputs) -> Section:
 def table_3(inputs: Inputs) -> Section:
     """Stability across runs."""
     title = "Table 3: stability across runs"
-    runs = inputs.single if len(inputs.single) > 1 else inputs.embedded
+    runs = inputs.single if len(inputs.single) > 1 else inputs.several
     if len(runs) < 2:
         return Section(title, (Missing("two or more runs over the same tasks with different seeds", SEEDS.format("")),))
     table = _beside(analyses.stability_across(runs), paper.TABLE_3, "random")
@@ -288,7 +329,7 @@ def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
 def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str], None] = analyses.silent) -> Section:
     """What can be read from the embeddings, and how well z is predicted from aspects."""
     title = "Table 4: aspects read from task embeddings"
-    runs, features = inputs.single or inputs.embedded, inputs.features
+    runs, features = inputs.single or inputs.several, inputs.features
     if not runs or features is None:
         text = "a run with task embeddings and the features of its tasks"
         return Section(title, (Missing(text, COMMANDS["pilault"]),))
@@ -298,7 +339,7 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
         for name in ("TextEmb", "Fisher")
         if name not in vectors
     ]
-    table = analyses.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
+    table = reading.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
     rows = []
     for row in table.rows:
         rows.append({**row, "source": "ours"})
@@ -306,9 +347,12 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
             rows.append({"features": row["features"], "source": "paper", **paper.TABLE_4[str(row["features"])]})
     columns = (table.columns[0], Column("source", ""), *table.columns[1:])
     shown = Table(table.title, columns, tuple(rows), table.notes, table.facts)
-    guessed = prediction(runs, features, vectors)
+    blocks: list[Block] = [Shown("table4", shown)]
+    if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
+        blocks.append(Shown("table4_groups", reading.probing_across(runs, features, vectors)))
+    blocks.append(Shown("prediction", prediction(runs, features, vectors)))
     command = _analyze("probing", runs, f" --permutations {permutations}")
-    return Section(title, (Shown("table4", shown), Shown("prediction", guessed), *missing), command)
+    return Section(title, (*blocks, *missing), command)
 
 
 def all_vectors(inputs: Inputs) -> dict[str, TaskEmbeddings]:

@@ -120,7 +120,7 @@ def _part(title: str, make: Callable[[Inputs], Section], inputs: Inputs) -> Sect
 
 def figures(inputs: Inputs, job: Job) -> list[Section]:
     """Figures 3 and 5 of the first run with one embedding a task, figure 4 of the first with several."""
-    one = next(iter(inputs.single or inputs.embedded), None)
+    one = next(iter(inputs.single or inputs.several), None)
     many = next(iter(inputs.several), None)
     return [
         _figure("Figure 3: UMAP of z", "figure3", one, "umap", job),

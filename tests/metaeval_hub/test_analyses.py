@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from metaeval_hub import TaskEmbeddings
-from metaeval_hub.embeddings.analyses import geometry, probing, stability_across, stability_within
+from metaeval_hub.embeddings.analyses import geometry, stability_across, stability_within
 from metaeval_hub.embeddings.moved import NotMovedError
 from metaeval_hub.embeddings.prediction import prediction
+from metaeval_hub.embeddings.reading import probing, probing_across
 from metaeval_hub.embeddings.runs import EmbeddedRun, read_all, read_embedded, same_tasks
-from tests.metaeval_hub.embedded import KINDS, TASKS, planted_features, planted_values, write_run
+from tests.metaeval_hub.embedded import KINDS, TASKS, planted_features, planted_values, write_results, write_run
 
 RNG = np.random.default_rng(0)
 
@@ -57,16 +58,41 @@ def test_what_has_not_moved_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"results.json": '{"tasks": {}}'}, "has no task_embeddings/: the method of this run has no"),
-        ({"data.json": "{}"}, "the run is not finished"),
-        ({}, "has neither results.json nor task_embeddings.json nor the config.json of a model$"),
+        (
+            {"results.json": '{"tasks": {}, "config": {"conditioning": "adapter"}}'},
+            "has no task embeddings of its own: it is a run of adapter; expected .* with a z, .* or a model$",
+        ),
+        (
+            {
+                "config.json": '{"settings": {"output_dir": "runs"}}',
+                "full/results.json": '{"tasks": {}, "method": "full"}',
+            },
+            "it is a run of full; expected",
+        ),
+        ({"few/results.json": '{"tasks": {}, "experiment": "few_shot"}'}, "it is a run of the experiment few_shot"),
+        ({"textemb/results.json": '{"tasks": {"a": {}}}'}, "has no task embeddings of its own; expected"),
+        ({"config.json": '{"output_dir": "runs"}'}, "the run is not finished; go on with it .* --resume "),
+        ({"config.json": '{"format": "x"}'}, "format is 'x'; expected 'metaeval-conditional-adapters'"),
+        ({"config.json": "{"}, "config.json"),
+        ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model: it is none of these$"),
     ],
 )
 def test_folders_without_embeddings_say_what_they_lack(tmp_path, files, message):
     for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         read_embedded(str(tmp_path))
+
+
+def test_vectors_inside_a_run_without_z_are_named_and_read(tmp_path):
+    write_results(tmp_path / "single-1" / "full", TASKS[:3], [0.5] * 3, method="full")
+    place = tmp_path / "single-1" / "full" / "fisher"
+    TaskEmbeddings(TASKS[:3], np.eye(3)).save(place)
+    with pytest.raises(ValueError, match=f"it is a run of full; .*; there are some in {place}$"):
+        read_embedded(str(tmp_path / "single-1"))
+    (place / "results.json").write_text('{"tasks": {}}')  # as training/task_vectors.py writes it beside TextEmb
+    assert read_embedded(str(place)).tasks == TASKS[:3]
 
 
 def test_runs_are_compared_on_the_tasks_they_share():
@@ -128,8 +154,31 @@ def test_probing_finds_the_planted_type_in_z_and_the_planted_domain_in_texts():
     assert rows["TextEmb"]["domain_cluster"] > 0.8
     assert rows["Fisher"]["task_type"] < rows["majority"]["task_type"] + 0.1
     assert rows["Fisher"]["task_type_p"] > 0.1
+    assert rows["latent z"]["task_type_chance"] < rows["majority"]["task_type"]
     aspects = ("domain_cluster", "train_rows", "text_fields", "task_type", "median_words")
     assert rows["majority"]["average"] == pytest.approx(np.mean([rows["majority"][aspect] for aspect in aspects]))
+
+
+def test_what_a_group_has_in_common_is_not_read_across_groups():
+    """z that knows nothing but its group tells the type of a task, as long as others of its group are there."""
+    groups = [name.rpartition("/")[0] for name in TASKS]
+    rng = np.random.default_rng(0)
+    centres = {group: rng.normal(size=16) for group in sorted(set(groups))}
+    values = np.stack([centres[group] + 0.05 * rng.normal(size=16) for group in groups]).astype(np.float32)
+    run, features = EmbeddedRun("run", "run", TaskEmbeddings(TASKS, values)), planted_features()
+    within = {row["features"]: row for row in probing([run], features, {}, permutations=9).rows}
+    assert within["latent z"]["task_type_p"] == pytest.approx(0.1)
+    table = probing_across([run], features, {})
+    across = {row["features"]: row for row in table.rows}
+    assert across["latent z"]["task_type"] < within["latent z"]["task_type"] - 0.2
+    gain = table.facts["gains"]["latent z"]["task_type"]
+    assert gain["mean"] == pytest.approx(across["latent z"]["task_type"] - across["majority"]["task_type"])
+    # types that z does hold are read in groups that were never seen
+    table = probing_across([make_run(seed=seed) for seed in (1, 2)], features, {})
+    planted = {row["features"]: row for row in table.rows}
+    assert planted["latent z"]["task_type"] > 0.7
+    low, high = table.facts["gains"]["latent z"]["task_type"]["interval"]
+    assert 0 < low <= high
 
 
 def test_what_is_the_same_for_all_tasks_is_not_probed_nor_averaged():

@@ -2,13 +2,14 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.cli import main
-from tests.metaeval_hub.embedded import TASKS, write_run
+from tests.metaeval_hub.embedded import TASKS, write_results, write_run
 
 
 @pytest.fixture
@@ -60,8 +61,8 @@ def test_probing_reads_the_features_of_the_run_and_further_vectors(small, tmp_pa
     assert main(["analyze", "probing", small, *arguments]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("Fisher", "latent z", "latent + TextEmb", "majority", "ridge from aspects"))
-    assert "(p 0.250)" in shown
-    assert {path.stem for path in (tmp_path / "out").iterdir()} == {"probing", "prediction"}
+    assert "p 0.250)" in shown
+    assert {path.stem for path in (tmp_path / "out").iterdir()} == {"probing", "probing_across", "prediction"}
 
 
 def test_probing_without_features_says_where_they_come_from(small, tmp_path, capsys):
@@ -79,7 +80,7 @@ def test_transfer_ranks_and_compares_with_what_was_measured(runs, tmp_path, caps
     assert "by z" in shown
     assert "by TextEmb" in shown
     first = next(line for line in shown.splitlines() if line.strip().startswith("1 "))
-    assert first.endswith("+5.0")
+    assert first.split()[-3:] == ["+5.0", "60.0", "50.0"]
     assert "Do near tasks help?" in shown
 
 
@@ -87,6 +88,35 @@ def test_transfer_measures_gains_from_runs_with_and_without_a_task(runs, tmp_pat
     rest = [str(write_run(tmp_path / f"without{i}", tasks=TASKS[:i] + TASKS[i + 1 :], accuracy=0.5)) for i in range(4)]
     assert main(["analyze", "transfer", runs[0], "--measured", runs[0], *rest]) == 0
     assert "Do near tasks help?" in capsys.readouterr().out
+
+
+def test_transfer_shows_the_accuracies_of_the_run(runs, capsys):
+    assert main(["analyze", "transfer", runs[0], "--target", TASKS[0]]) == 0
+    first = next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("1 ")).split()
+    assert first[3:5] == first[7:9] == ["60.0", "50.0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs/a-1"], "runs/a-1 is no kind of analysis; expected .* as in: metaeval analyze geometry runs/a-1$"),
+        (["probng", "runs/a-1"], "probng is no kind of analysis; expected .* as in: metaeval analyze probing RUN$"),
+        ([], "expected a kind of analysis, geometry, .* as in: metaeval analyze geometry RUN$"),
+        (["geometry"], "the following arguments are required: RUN$"),
+    ],
+)
+def test_a_forgotten_kind_of_analysis_is_suggested(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["analyze", *arguments])
+    assert re.search(message, capsys.readouterr().err.strip())
+
+
+@pytest.mark.parametrize("command", [["analyze", "geometry"], ["page"]])
+def test_a_run_without_task_embeddings_says_what_it_is(tmp_path, command, capsys):
+    place = write_results(tmp_path / "single-1" / "full", TASKS[:3], [0.5] * 3, method="full").parent
+    assert main([*command, str(place)]) == 1
+    error = capsys.readouterr().err
+    assert f"{place} has no task embeddings of its own: it is a run of full; expected a run of" in error
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from metaeval_hub.comparison import ComparisonError, Run, compare, read_runs
+from metaeval_hub.comparison import ComparisonError, NoRunError, Run, UnfinishedRunError, compare, read_runs
 from metaeval_hub.comparison_table import remarks, summary_table, task_table, to_markdown
-from metaeval_hub.intervals import bootstrap_mean
+from metaeval_hub.intervals import mean_interval
 
 
 def task(accuracy, majority=0.5, rows="aa", split="test"):
@@ -36,7 +36,7 @@ def test_means_and_differences_are_those_of_the_tasks_in_common(tmp_path):
     assert two.mean == pytest.approx(0.75)
     assert two.over_majority == pytest.approx(0.25)
     assert two.difference == pytest.approx(0.1)
-    assert two.difference_interval == pytest.approx(bootstrap_mean([0.0, 0.2]))
+    assert two.difference_interval == pytest.approx(mean_interval([0.0, 0.2]))
     assert (two.better, two.equal, two.worse) == (1, 1, 0)
 
 
@@ -103,9 +103,22 @@ def test_runs_are_read_from_a_file_a_folder_or_its_sub_folders(tmp_path):
 
 
 def test_what_is_no_result_is_named(tmp_path):
-    (tmp_path / "unfinished").mkdir()
-    with pytest.raises(ComparisonError, match=r"unfinished has no results\.json: the run is not finished"):
-        read_runs(tmp_path / "unfinished")
+    for name, config in {"multitask-1": {"output_dir": "runs"}, "probes-1": {"settings": {"output_dir": "r"}}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        with pytest.raises(
+            UnfinishedRunError, match=rf"results\.json: the run is not finished; .* --resume .*/{name}$"
+        ):
+            read_runs(tmp_path / name)
+    (tmp_path / "model").mkdir()
+    for text in (None, '{"model_type": "bert"}', "[]", "{"):
+        if text is not None:
+            (tmp_path / "model" / "config.json").write_text(text)
+        with pytest.raises(NoRunError, match="it is not the folder of a run"):
+            read_runs(tmp_path / "model")
+    (tmp_path / "map.html").write_text("")
+    with pytest.raises(NoRunError, match=r"map\.html is no folder of a run"):
+        read_runs(tmp_path / "map.html")
     with pytest.raises(ComparisonError, match="neither the folder of a run nor"):
         read_runs(tmp_path / "nowhere")
     for text in ("{", "[]", '{"tasks": {"a": {}}}', '{"tasks": {"a": 3}}', '{"mean": {}}'):
@@ -128,8 +141,8 @@ def test_the_tables(tmp_path):
         *("run", "mean accuracy", "95 % interval", "over majority", "over first", "better, equal, worse"),
     ]
     assert means.cells() == [
-        ["first", "65.0", "60.0 to 70.0", "+15.0 (+10.0 to +20.0)", "-", "-"],
-        ["with|bar", "70.0", "70.0 to 70.0", "+20.0 (+20.0 to +20.0)", "+5.0 (+0.0 to +10.0)", "1, 1, 0"],
+        ["first", "65.0", "1.5 to 100.0", "+15.0 (-48.5 to +78.5)", "-", "-"],
+        ["with|bar", "70.0", "70.0 to 70.0", "+20.0 (+20.0 to +20.0)", "+5.0 (-58.5 to +68.5)", "1, 1, 0"],
     ]
     text = to_markdown(found)
     assert "| g/a | 50.0 | 60.0 | 70.0 |" in text

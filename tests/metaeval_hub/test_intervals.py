@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metaeval_hub.intervals import bootstrap_mean, wilson
+from metaeval_hub.intervals import mean_interval, wilson
 
 
 @pytest.mark.parametrize(("right", "rows"), [(0, 7), (1, 1), (33, 50), (210, 300), (300, 300)])
@@ -21,15 +21,15 @@ def test_wilson_refuses_what_is_no_proportion(arguments):
 def test_the_bootstrap_agrees_with_scipy():
     values = np.random.default_rng(1).normal(0.6, 0.15, 40)
     expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=20_000, rng=2).confidence_interval
-    assert bootstrap_mean(values) == pytest.approx(tuple(expected), abs=2e-3)
-    assert bootstrap_mean(values) == bootstrap_mean(values)
+    assert mean_interval(values) == pytest.approx(tuple(expected), abs=2e-3)
+    assert mean_interval(values) == mean_interval(values)
 
 
 def test_the_bootstrap_holds_the_true_mean_as_often_as_it_says():
     """300 draws of 40 tasks from a population of mean 0.6: 95 % of the intervals hold it, +- 3 standard errors."""
     random = np.random.default_rng(0)
     drawn = random.beta(6, 4, size=(300, 40))
-    held = [low <= 0.6 <= high for low, high in (bootstrap_mean(values, resamples=500) for values in drawn)]
+    held = [low <= 0.6 <= high for low, high in (mean_interval(values, resamples=500) for values in drawn)]
     assert 0.90 <= np.mean(held) <= 0.99
 
 
@@ -38,16 +38,26 @@ def test_pairing_removes_what_both_runs_share():
     random = np.random.default_rng(0)
     first = random.normal(0.6, 0.2, 30)
     second = first + random.normal(0.02, 0.01, 30)
-    low, high = bootstrap_mean(second - first)
+    low, high = mean_interval(second - first)
     assert 0.01 < low < high < 0.03
-    assert bootstrap_mean(second)[0] < bootstrap_mean(first)[1]
+    assert mean_interval(second)[0] < mean_interval(first)[1]
+
+
+def test_few_tasks_have_the_interval_of_students_t():
+    values = np.random.default_rng(1).normal(0.6, 0.15, 5)
+    expected = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+    assert mean_interval(values) == pytest.approx(expected, abs=1e-9)
+    assert mean_interval([0.1, 0.9], least=0.0) == (0.0, 1.0)  # shares, and t is wide
+    random = np.random.default_rng(0)
+    held = [low <= 0.6 <= high for low, high in (mean_interval(row) for row in random.beta(6, 4, size=(400, 5)))]
+    assert 0.91 <= np.mean(held) <= 0.99  # the bootstrap holds it in 0.83
 
 
 def test_one_task_says_nothing_about_others():
-    assert bootstrap_mean([0.7]) is None
-    assert bootstrap_mean([]) is None
+    assert mean_interval([0.7]) is None
+    assert mean_interval([]) is None
 
 
 def test_a_missing_value_is_refused():
     with pytest.raises(ValueError, match="one finite value a task"):
-        bootstrap_mean([0.1, float("nan")])
+        mean_interval([0.1, float("nan")])

@@ -7,7 +7,7 @@ from sklearn.model_selection import LeaveOneOut as Folds
 from sklearn.model_selection import cross_val_predict
 
 from metaeval_hub.embeddings.logistic import LeaveOneOut
-from metaeval_hub.embeddings.probing import majority, probe
+from metaeval_hub.embeddings.probing import majority, probe, probe_across
 
 
 def planted(classes, strength, n=40, dim=16, scale=1.0, seed=0):
@@ -74,6 +74,23 @@ def test_one_split_by_hand():
     assert LeaveOneOut(values).predict(labels).tolist() == [0, 0, 0, 1, 1, 1, 1]
     assert probe(values, labels, permutations=1).accuracy == pytest.approx(6 / 7)
     assert majority(labels) == pytest.approx(4 / 7)
+
+
+def test_across_groups_by_hand():
+    """Two groups on a line with the classes the other way round: each is read wrongly from the other, but for the third
+    group, whose own class nobody else has.
+    """
+    values = np.array([[-3.0], [-2.9], [3.0], [-3.0], [3.0], [2.9], [9.0]])
+    labels = np.array([0, 0, 1, 1, 0, 0, 2])
+    groups = np.array([0, 0, 0, 1, 1, 1, 2])
+    found = probe_across(values, labels, groups)
+    assert found.known.tolist() == [True] * 6 + [False]
+    assert found.correct.tolist() == [False] * 7
+    assert found.majority.tolist() == [True, True, False, False, True, True, False]
+    assert found.accuracy == 0.0
+    assert found.majority_accuracy == pytest.approx(4 / 6)
+    with pytest.raises(ValueError, match="all tasks are of one group"):
+        probe_across(values, labels, np.zeros(7, int))
 
 
 @pytest.mark.parametrize(

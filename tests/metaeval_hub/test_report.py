@@ -9,9 +9,10 @@ import pytest
 from metaeval_datasets.catalog import get_task
 from metaeval_hub import TaskEmbeddings, paper
 from metaeval_hub.cli import main
+from metaeval_hub.report.claims import claims
 from metaeval_hub.report.few_shot import ALL_ROWS, TITLES, means_table, task_table
 from metaeval_hub.report.inputs import method_of, read_inputs
-from metaeval_hub.report.sections import overview
+from metaeval_hub.report.sections import compare_methods, overview, table_1
 from metaeval_hub.report.zero_shot import glue_table, group_table
 from tests.metaeval_hub.embedded import TASKS, write_results, write_run
 
@@ -129,6 +130,56 @@ def test_methods_are_told_by_their_settings(tmp_path, facts, method):
     assert method_of(read_inputs([str(place)]).methods[method][0]) == method
 
 
+def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
+    def run(folder, seed, **settings):
+        config = {"conditioning": "pilault", "embeddings_per_task": 1, "seed": seed, "batch_size": 8, **settings}
+        return str(write_run(tmp_path / folder, seed=seed, tasks=SOME, accuracy=0.6 + 0.1 * seed, config=config))
+
+    places = [run("other-1", 5, adapter_size=64, epochs=1.0), run("mahabadi-1", 4, conditioning="mahabadi")]
+    places += [run(f"seed{seed}-1", seed, adapter_size=256, epochs=3.0, name=f"seed{seed}") for seed in (0, 1)]
+    inputs = read_inputs(places)
+    counts = {key: len(runs) for key, runs in inputs.methods.items()}
+    assert counts == {"pilault": 2, "pilault; adapter_size 64, epochs 1.0": 1, "mahabadi": 1}
+    assert [each.name for each in inputs.single] == ["seed0-1", "seed1-1"]
+    table = overview(inputs, places).blocks[0].table
+    shown = {row["run"]: row for row in table.rows}
+    assert shown["other-1"]["method"] == "conditional adapter (Pilault); adapter_size 64, epochs 1.0"
+    assert shown["seed0-1"]["trained"] == "256 units, batches of 8, 3.0 passes"
+    assert "are of seed0-1, seed1-1; not of other-1, mahabadi-1, whose" in table.notes[-1]
+    rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.rows[1:]}
+    assert rows["conditional adapter (Pilault)"] == 2
+    assert rows["conditional adapter (Pilault); adapter_size 64, epochs 1.0"] == 1
+
+
+def test_claims_of_zero_shot_are_the_differences_of_table_5(tmp_path):
+    """Over the tasks of its averages: one that is not in the table, and one that a method lacks, stay out."""
+    tasks = [*paper.GLUE[:4], "glue/wnli"]
+    write_zero_shot(tmp_path / "z", "aware_aspects", tasks, [0.6, 0.7, 0.8, 0.9, 0.9])
+    write_zero_shot(tmp_path / "z", "same_type_full", tasks, [0.6, 0.6, 0.7, 0.7, 0.1])
+    write_zero_shot(tmp_path / "z", "majority", tasks[1:], [0.5, 0.5, 0.5, 0.5])
+    inputs = read_inputs([str(tmp_path / "z")])
+    averages = {(row["method"], row["source"]): row["average"] for row in glue_table(inputs.zero_shot["glue"]).rows}
+    (row,) = claims(inputs, None, {}).blocks[0].table.rows
+    better, worse = "features-aware, aspects", "same-type full fine-tuning"
+    assert row["claim"] == f"zero-shot on GLUE: {better} above {worse}"
+    assert row["count"] == "3 tasks"
+    assert row["ours"] == pytest.approx(averages[better, "ours"] - averages[worse, "ours"]) == pytest.approx(0.4 / 3)
+    assert row["paper"] == pytest.approx(averages[better, "paper"] - averages[worse, "paper"])
+
+
+def test_tasks_without_an_answer_are_told_in_a_line(tmp_path):
+    for method in ("majority", "ridge_aspects"):
+        write_zero_shot(tmp_path / "z", method, SOME[:2], [0.5, 0.6], "groups")
+    place = tmp_path / "z" / "ridge_aspects" / "results.json"
+    stored = json.loads(place.read_text())
+    stored["unanswered"] = {name: f"no trained label row for {name}" for name in SOME[2:]}
+    place.write_text(json.dumps(stored))
+    table = group_table(read_inputs([str(tmp_path / "z")]).zero_shot["groups"])
+    (note,) = (note for note in table.notes if note.startswith("No answer"))
+    assert note.startswith("No answer of some methods to 18 tasks")
+    assert all(name in note for name in SOME[2:])
+
+
 def test_a_run_of_seconds_does_not_take_no_minutes(tmp_path):
     place = write_results(tmp_path / "run", SOME, np.ones(20), method="full", seconds={"training": 15, "evaluation": 4})
     table = overview(read_inputs([str(place)]), []).blocks[0].table
@@ -145,12 +196,13 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
         "table2",
         "table3",
         "table4",
+        "table4_groups",
         "table5",
         "prediction",
-        "few_shot_tasks",
+        "few_shot",
         "tasks",
     }
-    assert stems == {*tables, "figure3", "figure4", "figure5", "few_shot", "report"}
+    assert stems == {*tables, "figure3", "figure4", "figure5", "few_shot_tasks", "report"}
     for stem in stems - {"report"}:
         stored = json.loads((report / f"{stem}.json").read_text())
         assert stored["made_by"]["command"].startswith("metaeval report ")
@@ -253,7 +305,7 @@ def test_averages_of_table_5_are_over_the_tasks_that_every_method_answers(tmp_pa
     averages = {(row["method"], row["source"]): row["average"] for row in table.rows}
     assert averages["majority class", "ours"] == pytest.approx(0.55)
     assert averages["offline ridge, aspects", "ours"] == pytest.approx(0.65)
-    assert averages["offline ridge, aspects", "paper"] == pytest.approx((0.762 + 0.920) / 2)
+    assert averages["offline ridge, aspects (features not stated)", "paper"] == pytest.approx((0.762 + 0.920) / 2)
     assert table.rows[0][shown[2]] == 0.7
     assert f"the 2 tasks that all methods here answer: {', '.join(shown[:2])}." in table.notes[0]
 
@@ -283,8 +335,8 @@ def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
     assert rows[ours, 0]["spread"] is None
     assert rows[ours, 8]["mean"] == pytest.approx(0.825)
     assert rows[ours, 8]["spread"] == pytest.approx(np.std([0.75, 0.9], ddof=1))  # of the two draws' means
-    # by task 0.8 - 0.55 and 0.85 - 0.55; of two tasks the bootstrap reaches from one to the other
-    assert rows[ours, 8]["probe"] == "+27.5 (+25.0 to +30.0)"
+    # by task 0.8 - 0.55 and 0.85 - 0.55; of two tasks the interval is 12.7 standard errors to either side
+    assert rows[ours, 8]["probe"] == "+27.5 (-4.3 to +59.3)"
     assert "full" not in rows[full, 8]
     assert rows[ALL_ROWS, None]["mean"] == pytest.approx(0.5)
     text = " ".join(table.notes)
@@ -302,9 +354,11 @@ def test_each_few_shot_run_has_its_own_tables_and_figure(tmp_path):
         write_few_shot(tmp_path / name, "fit", 8, [[0.7, 0.9], [0.8, 0.9]])
     out = tmp_path / "out"
     assert main(["report", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out), "--permutations", "1"]) == 0
-    assert {path.name for path in out.glob("few_shot*.png")} == {"few_shot.png", "few_shot_2.png"}
+    assert {path.name for path in out.glob("few_shot*.png")} == {"few_shot_tasks.png", "few_shot_2_tasks.png"}
     text = (out / "report.md").read_text(encoding="utf-8")
-    assert text.index(f"Of `{tmp_path / 'a'}`") < text.index("(few_shot.png)") < text.index(f"Of `{tmp_path / 'b'}`")
+    assert (
+        text.index(f"Of `{tmp_path / 'a'}`") < text.index("(few_shot_tasks.png)") < text.index(f"Of `{tmp_path / 'b'}`")
+    )
 
 
 def test_a_few_shot_run_that_no_task_has_answered_whole_leaves_the_report_as_it_is(tmp_path):

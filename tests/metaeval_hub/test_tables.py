@@ -38,8 +38,9 @@ def test_values_are_shown_in_their_form(form, value, shown):
 def test_a_spread_stands_behind_its_value():
     assert [row[2] for row in TABLE.cells()] == ["25.0 ± 1.3", "-"]
     assert Column("x", "x", "points", "s").show({"x": 0.01, "s": 0.02}) == "+1.0 ± 2.0"
-    row = {"x": 0.5, "s": 0.02, "p": 0.005}
-    assert Column("x", "x", "percent", "s", "p").show(row) == "50.0 ± 2.0 (p 0.005)"
+    row = {"x": 0.5, "s": 0.02, "c": 0.211, "p": 0.005}
+    assert Column("x", "x", "percent", "s", "c", "p").show(row) == "50.0 ± 2.0 (chance 21.1, p 0.005)"
+    assert Column("x", "x", "percent", "s", p_value="p").show(row) == "50.0 ± 2.0 (p 0.005)"
     assert Column("x", "x", "percent", p_value="p").show(row) == "50.0 (p 0.005)"
 
 

@@ -11,6 +11,7 @@ from metaeval_hub.embeddings.transfer import (
     gains_of_runs,
     gains_of_table,
     rank_sources,
+    transfer,
 )
 
 RNG = np.random.default_rng(0)
@@ -86,3 +87,33 @@ def test_a_table_of_gains_is_read_and_its_faults_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             gains_of_table(text, "g.csv")
+
+
+def row(accuracy, majority):
+    return {"test": None if accuracy is None else {"accuracy": accuracy}, "majority": majority}
+
+
+def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named():
+    embeddings = TaskEmbeddings(("a", "b", "c", "d"), np.array([[1, 0], [10, 1], [1, 1], [-1, 0]]))
+    results = {"a": row(0.5, 0.6), "b": row(0.7, 0.7), "c": row(0.8, 0.5), "d": row(None, 0.5)}
+    table = transfer("a", {"z": embeddings, "TextEmb": embeddings}, results={"z": results})
+    assert [column.title for column in table.columns[:5]] == ["rank", "by z", "cosine", "test %", "majority %"]
+    assert [line[1:5] for line in table.cells()] == [line[5:9] for line in table.cells()]  # the only run's, for both
+    assert [(line[1], *line[3:5]) for line in table.cells()] == [
+        ("b", "70.0", "70.0"), ("c", "80.0", "50.0"), ("d", "-", "-"),
+    ]  # fmt: skip
+    notes = " ".join(table.notes)
+    assert "Not above the majority class, so that little may be had from them: b." in notes
+    assert "a itself is not above its majority class (50.0, majority 60.0 %)" in notes
+    fine = transfer("c", {"z": embeddings.select(["c", "d"])}, results={"z": results})
+    assert "above" not in " ".join(fine.notes)
+
+
+def test_only_columns_that_are_there_are_explained():
+    embeddings = TaskEmbeddings(("a", "b", "c"), np.array([[1, 0], [10, 1], [0, 1]]))
+    table = transfer("a", {"z": embeddings})
+    assert [column.title for column in table.columns] == ["rank", "by z", "cosine"]
+    assert table.notes == ("Nearest by cosine: a guess of what helps.",)
+    measured = transfer("a", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]])))
+    assert "measured: test accuracy of the target with the task less without it" in measured.notes[0]
+    assert transfer("c", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]]))).notes == table.notes

@@ -1,0 +1,242 @@
+"""What aspects of tasks can be read from their embeddings, as tables (Sileo & Moens 2022, section 5.5, table 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaeval_hub.embeddings.analyses import Step, silent
+from metaeval_hub.embeddings.features import ASPECTS, Aspect, TaskFeatures
+from metaeval_hub.embeddings.probing import PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
+from metaeval_hub.embeddings.runs import EmbeddedRun
+from metaeval_hub.embeddings.table import TaskEmbeddings
+from metaeval_hub.intervals import FEW_TASKS, LEVEL, RESAMPLES
+from metaeval_hub.tables import Column, Table
+
+ASPECT_TITLES: Mapping[Aspect, str] = {
+    "domain_cluster": "domain cluster",
+    "train_rows": "num rows",
+    "text_fields": "num text fields",
+    "task_type": "task type",
+    "median_words": "text length",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What is read, and from what.
+
+    Args:
+        tasks: n tasks that all inputs have.
+        left_out: tasks of the runs that others lack.
+        classes: aspect -> (n,) classes from 0, those that differ between the tasks.
+        alike: aspects that do not.
+        sets: name -> matrices (n, D), one a run where z is among the features.
+    """
+
+    tasks: Sequence[str]
+    left_out: Sequence[str]
+    classes: Mapping[Aspect, NDArray[np.int64]]
+    alike: Sequence[Aspect]
+    sets: Mapping[str, Sequence[NDArray[np.float64]]]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know of the inputs."""
+        notes = []
+        if self.alike:
+            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alike)
+            notes.append(f"The same for all tasks, so that there is nothing to read: {titles}.")
+        if self.left_out:
+            notes.append(f"Left out, not in all inputs: {', '.join(self.left_out)}.")
+        return notes
+
+
+def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Probed:
+    """The feature sets and aspects of the tasks that all inputs have.
+
+    Args:
+        runs: each is probed by itself.
+        features: say the aspects.
+        vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
+
+    Raises:
+        ValueError: runs, features and vectors have fewer than 3 tasks in common.
+    """
+    tasks = common_tasks(runs, features, vectors, least=3)
+    coded = {aspect: features.select(tasks).classes(aspect) for aspect in ASPECTS}
+    classes = {aspect: labels for aspect, labels in coded.items() if len(np.unique(labels)) > 1}
+    latent = [run.select(tasks).embeddings.centroids().values.astype(np.float64) for run in runs]
+    others = {name: each.select(tasks).values.astype(np.float64) for name, each in vectors.items()}
+    sets: dict[str, list[NDArray[np.float64]]] = {name: [each] for name, each in others.items() if name != "TextEmb"}
+    sets["latent z"] = latent
+    if "TextEmb" in others:
+        sets["latent + TextEmb"] = [np.hstack([each, others["TextEmb"]]) for each in latent]
+        sets["TextEmb"] = [others["TextEmb"]]
+    left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
+    return Probed(tasks, left_out, classes, [aspect for aspect in ASPECTS if aspect not in classes], sets)
+
+
+def probing(
+    runs: Sequence[EmbeddedRun],
+    features: TaskFeatures,
+    vectors: Mapping[str, TaskEmbeddings],
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    step: Step = silent,
+) -> Table:
+    """What aspects of tasks can be read from their embeddings (table 4).
+
+    Args:
+        runs: each is probed by itself; accuracies are averaged.
+        features: say the aspects.
+        vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
+        permutations: of each test.
+        seed: of the permutations.
+        step: called with a few words before each feature set.
+
+    Raises:
+        ValueError: runs, features and vectors have fewer than 3 tasks in common.
+    """
+    inputs = gather(runs, features, vectors)
+    rows = [_majority_row(inputs.classes)]
+    for name, matrices in inputs.sets.items():
+        step(name)
+        found = {
+            aspect: [probe(matrix, labels, permutations=permutations, seed=seed) for matrix in matrices]
+            for aspect, labels in inputs.classes.items()
+        }
+        rows.append(_probe_row(name, found))
+    columns = (
+        Column("features", "features"),
+        *(Column(a, f"{ASPECT_TITLES[a]} %", "percent", f"{a}_std", f"{a}_chance", f"{a}_p") for a in ASPECTS),
+        Column("average", "avg %", "percent"),
+    )
+    notes = (
+        f"Accuracy of scikit-learn's logistic regression, each of {len(inputs.tasks)} tasks read from the others"
+        + ("." if len(runs) == 1 else f"; mean of {len(runs)} runs ± standard deviation over runs."),
+        f"Chance: the mean of {permutations} permutations of the classes. It can lie below the majority class, since "
+        "leaving a task out makes its class the rarer one. p: how often a permutation reaches the accuracy, the "
+        f"largest over runs; {1 / (1 + permutations):.3f} is the smallest it can be. Each p is of one test, and "
+        f"this table has {len(inputs.sets) * len(inputs.classes)}.",
+        "Vectors are taken as they are, as in the paper; those of small numbers, such as Fisher's, hardly move a "
+        "logistic regression with its default penalty.",
+        *inputs.notes,
+    )
+    facts = {**_facts(runs, inputs, vectors), "permutations": permutations, "seed": seed}
+    return Table("Aspects read from task embeddings", columns, tuple(rows), notes, facts)
+
+
+def probing_across(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Table:
+    """What aspects of the tasks of a group can be read from the tasks of all other groups.
+
+    Its facts hold, for each feature set and aspect, by how much it is above the majority class.
+
+    Args:
+        runs: each is probed by itself; accuracies are averaged.
+        features: say the aspects.
+        vectors: name -> further vectors a task.
+
+    Raises:
+        ValueError: runs, features and vectors have fewer than 3 tasks in common, or all are of one group.
+    """
+    inputs = gather(runs, features, vectors)
+    names = [task.rpartition("/")[0] for task in inputs.tasks]
+    groups = np.unique(names, return_inverse=True)[1]
+    rows: list[dict[str, Any]] = []
+    gains: dict[str, dict[str, Any]] = {}
+    for name, matrices in inputs.sets.items():
+        found = {
+            aspect: [probe_across(matrix, labels, groups) for matrix in matrices]
+            for aspect, labels in inputs.classes.items()
+        }
+        if not rows:
+            first = {aspect: each[0] for aspect, each in found.items()}
+            rows.append(
+                {"features": "tasks that can be read", **{a: int(each.known.sum()) for a, each in first.items()}}
+            )
+            rows.append({"features": "majority", **{a: each.majority_accuracy for a, each in first.items()}})
+        row: dict[str, Any] = {"features": name}
+        for aspect, each in found.items():
+            accuracies = np.array([one.accuracy for one in each])
+            row |= {aspect: float(accuracies.mean()), f"{aspect}_std": _std(accuracies)}
+        rows.append(row)
+        gains[name] = {aspect: _gain(each) for aspect, each in found.items()}
+    counts, *shown = rows
+    columns = (
+        Column("features", "features"),
+        *(Column(a, f"{ASPECT_TITLES[a]} %, {counts.get(a, 0)} tasks", "percent", f"{a}_std") for a in ASPECTS),
+    )
+    notes = (
+        f"As above, but each of the {len(np.unique(groups))} groups is read from the tasks of all other groups: tasks "
+        "of one group share texts and form, by which they can be told. Tasks whose class no other group has, and of "
+        "which nothing could be read, are not counted.",
+        "Majority: what one answer for all tasks that are counted would reach.",
+        *inputs.notes,
+    )
+    facts = {**_facts(runs, inputs, vectors), "gains": gains}
+    return Table("Aspects read from the tasks of other groups", columns, tuple(shown), notes, facts)
+
+
+def _gain(found: Sequence[AcrossGroups]) -> dict[str, Any]:
+    """By how much runs are above the majority class, over the tasks that can be read.
+
+    The interval is a percentile bootstrap that draws whole groups, since the tasks of one group go together; None for
+    fewer groups than say anything.
+    """
+    known = found[0].known
+    by_task = (np.mean([one.correct for one in found], axis=0) - found[0].majority)[known]
+    _, places = np.unique(found[0].groups[known], return_inverse=True)
+    sums, counts = np.bincount(places, by_task), np.bincount(places)
+    interval = None
+    if len(counts) >= FEW_TASKS:
+        drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
+        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+        interval = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    mean = float(by_task.mean()) if len(by_task) else None
+    return {"mean": mean, "interval": interval, "groups": len(counts), "tasks": len(by_task)}
+
+
+def common_tasks(
+    runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings], least: int
+) -> list[str]:
+    """Tasks that are in all runs, features and vectors, in the order of the first run.
+
+    Raises:
+        ValueError: there are fewer than ``least``.
+    """
+    inputs = [set(features.names), *(set(run.tasks) for run in runs), *(set(each.names) for each in vectors.values())]
+    tasks = [name for name in runs[0].tasks if all(name in names for names in inputs)]
+    if len(tasks) < least:
+        raise ValueError(f"{len(tasks)} tasks are in all runs, features and vectors; expected {least} or more")
+    return tasks
+
+
+def _facts(runs: Sequence[EmbeddedRun], inputs: Probed, vectors: Mapping[str, TaskEmbeddings]) -> dict[str, Any]:
+    return {"runs": [run.place for run in runs], "tasks": list(inputs.tasks), "vectors": list(vectors)}
+
+
+def _std(values: NDArray[np.float64]) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _majority_row(classes: Mapping[Aspect, NDArray[np.int64]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"features": "majority", **{aspect: majority(labels) for aspect, labels in classes.items()}}
+    return {**row, "average": float(np.mean([row[aspect] for aspect in classes]))}
+
+
+def _probe_row(name: str, found: Mapping[Aspect, Sequence[Probe]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"features": name}
+    for aspect, probes in found.items():
+        accuracies = np.array([each.accuracy for each in probes])
+        row[aspect] = float(accuracies.mean())
+        row[f"{aspect}_std"] = _std(accuracies)
+        row[f"{aspect}_p"] = max(each.p_value for each in probes)
+        row[f"{aspect}_chance"] = float(np.mean([each.chance for each in probes]))
+    row["average"] = float(np.mean([row[aspect] for aspect in found]))
+    return row

@@ -1,0 +1,45 @@
+"""`metaeval report runs/*`: what is no finished run is left out and named, with what to do about it."""
+
+import pytest
+
+from metaeval_hub.cli import main
+from metaeval_hub.cli.report import finished
+from tests.metaeval_hub.embedded import TASKS, write_results, write_run
+
+RUN = '{"settings": {"output_dir": "runs"}}'  # the settings that a run begins with
+
+
+@pytest.fixture
+def unfinished(tmp_path):
+    (tmp_path / "probes-1").mkdir()
+    (tmp_path / "probes-1" / "config.json").write_text(RUN)
+    return tmp_path / "probes-1"
+
+
+def test_an_unfinished_run_does_not_keep_the_others_from_being_reported(unfinished, tmp_path, capsys):
+    whole, stray, out = write_results(tmp_path / "full-1", TASKS[:12], [0.6] * 12, method="full"), tmp_path / "x", "out"
+    stray.mkdir()
+    arguments = ["report", str(unfinished), str(whole), str(stray), "--out", str(tmp_path / out)]
+    assert main([*arguments, "--permutations", "1"]) == 0
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"left out: {unfinished} has no results.json: the run is not finished; go on with it")
+    assert first.endswith(f"--resume {unfinished}")
+    assert second == f"left out: {stray} has no results.json and no config.json of a run: it is not the folder of a run"
+    assert str(whole) in (tmp_path / out / "report.md").read_text(encoding="utf-8")
+
+
+def test_where_no_run_is_finished_there_is_no_report(unfinished, tmp_path, capsys):
+    arguments = ["--out", str(tmp_path / "out")]
+    assert main(["report", str(unfinished), *arguments]) == 1
+    assert capsys.readouterr().err.startswith(f"metaeval report: {unfinished} has no results.json: the run is not")
+    assert main(["report", str(unfinished), str(unfinished), *arguments]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "metaeval report: none of the 2 is a finished run"
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_of_vectors_are_taken_and_a_misspelt_one_is_not_passed_over(tmp_path):
+    run = write_run(tmp_path / "multitask-1", tasks=TASKS[:12])
+    (run / "task_embeddings").rename(tmp_path / "fisher")
+    assert finished([str(run), str(tmp_path / "fisher")]) == [str(run), str(tmp_path / "fisher")]
+    with pytest.raises(ValueError, match="multitsk-1 is neither the folder of a run nor"):
+        finished([str(run), str(tmp_path / "multitsk-1")])
