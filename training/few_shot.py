@@ -360,7 +360,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
         f"{options['draws']} draws, of which a larger one holds the smaller.",
         f"z and classifier: {fitted['steps']} steps of {fitted['batch_size']}, rates {fitted['z_lr']:g} and "
         f"{fitted['head_lr']:g}; full fine-tuning: {options['full_steps']} steps of {single_task.BATCH_SIZE}, rate "
-        f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; none of it was chosen on these tasks.",
+        f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; the same for every task and k.",
     ]
     loose = [task for task, model in models.items() if task not in model.held_out]
     kept = [t for t, model in models.items() if t not in loose and model.run and model.run.decontaminate == "no"]
@@ -407,7 +407,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--full-lr", type=float, metavar="RATE", default=argparse.SUPPRESS,
-        help=f"learning rate of full fine-tuning (default: {single_task.RATES['full']:g})",
+        help=f"learning rate of full fine-tuning (default: {single_task.RATES['full']:g}; docs/recipe.md has the best "
+        "one for MiniLM)",
     )  # fmt: skip
 
 

@@ -421,7 +421,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--full-lr", type=float, metavar="RATE", default=argparse.SUPPRESS,
-        help=f"learning rate of full fine-tuning (default: {FULL_LR:g})",
+        help=f"learning rate of full fine-tuning (default: {FULL_LR:g}; docs/recipe.md has the best one for MiniLM)",
     )  # fmt: skip
 
 
