@@ -136,7 +136,7 @@ def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console
 
 def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
     from metaeval_hub.embeddings.prediction import prediction
-    from metaeval_hub.embeddings.reading import probing, probing_across
+    from metaeval_hub.embeddings.reading import DEALS, probing, probing_across
 
     features = find_features(runs, options.features)
     vectors = find_vectors(options.vectors, features)
@@ -145,7 +145,9 @@ def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: 
         table = probing(runs, features, vectors, permutations=options.permutations, seed=options.seed, step=step)
     _finish(options, table, "probing", console)
     if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
-        _finish(options, probing_across(runs, features, vectors), "probing_across", console)
+        deals = min(DEALS, options.permutations)
+        across = probing_across(runs, features, vectors, deals=deals, seed=options.seed)
+        _finish(options, across, "probing_across", console)
     _finish(options, prediction(runs, features, vectors), "prediction", console)
 
 

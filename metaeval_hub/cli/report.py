@@ -20,7 +20,7 @@ from pathlib import Path
 
 from metaeval_hub.cli.terminal import make_console, progress
 
-STEPS = 12
+STEPS = 13
 
 
 def add(parser: argparse.ArgumentParser) -> None:

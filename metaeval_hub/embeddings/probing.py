@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from metaeval_hub.embeddings.logistic import LeaveOneOut
 
 PERMUTATIONS = 200
+DEALS = 20  # of reading across groups
 
 
 @dataclass(frozen=True)
@@ -72,37 +73,35 @@ def probe(
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class AcrossGroups:
     """How well one aspect of the tasks of a group is read from the tasks of all other groups.
 
+    Only tasks count whose class other groups have: of others nothing could be read.
+
     Args:
-        correct: (n,) whether the class of a task is read right.
-        majority: (n,) whether its class is the most frequent one of the tasks that are known. It is that class and not
-            the most frequent one of the other groups, which a group with many tasks of a class of its own can make one
-            that no other group has.
-        known: (n,) whether its class occurs in other groups at all; where it does not, nothing can read it.
-        groups: (n,) number of each task's group.
+        accuracy: share of these tasks whose class is read right, in 0..1; nan where there are none.
+        majority: share of their most frequent class, what one answer for all of them would reach.
+        tasks: how many they are.
+        chance: mean accuracy where the features are dealt out to the tasks at random. It lies below the majority where
+            the groups that are left have other classes than the one left out.
+        p_value: (1 + deals that reach the accuracy) / (1 + deals).
     """
 
-    correct: NDArray[np.bool_]
-    majority: NDArray[np.bool_]
-    known: NDArray[np.bool_]
-    groups: NDArray[np.int64]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the known tasks that are read right, in 0..1; nan where none is known."""
-        return float(self.correct[self.known].mean()) if self.known.any() else float("nan")
-
-    @property
-    def majority_accuracy(self) -> float:
-        """What one answer for all known tasks would reach."""
-        return float(self.majority[self.known].mean()) if self.known.any() else float("nan")
+    accuracy: float
+    majority: float
+    tasks: int
+    chance: float
+    p_value: float
 
 
 def probe_across(
-    values: NDArray[np.floating], labels: NDArray[np.integer], groups: NDArray[np.integer]
+    values: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    groups: NDArray[np.integer],
+    *,
+    permutations: int = DEALS,
+    seed: int = 0,
 ) -> AcrossGroups:
     """Read an aspect of the tasks of each group from the tasks of the other groups.
 
@@ -113,17 +112,37 @@ def probe_across(
         values: (n, D) features, used as they are.
         labels: (n,) classes from 0.
         groups: (n,) number of each task's group.
+        permutations: how often the features are dealt out to the tasks at random; the classes and groups stay, which go
+            together. A fit for each group and deal makes them few.
+        seed: of these.
 
     Raises:
-        ValueError: all tasks are of one group.
+        ValueError: all tasks are of one group, or ``permutations`` is below 1.
     """
+    if permutations < 1:
+        raise ValueError(f"permutations must be at least 1, got {permutations}")
     if len(np.unique(groups)) < 2:
         raise ValueError("all tasks are of one group; reading across groups needs two or more")
-    with threadpool_limits(1):
-        correct = leave_out(values, labels, groups) == labels
     known = np.array([(labels[groups != group] == label).any() for label, group in zip(labels, groups, strict=True)])
-    frequent = np.bincount(labels[known]).argmax() if known.any() else -1
-    return AcrossGroups(correct, labels == frequent, known, np.asarray(groups, np.int64))
+    if not known.any():
+        return AcrossGroups(float("nan"), float("nan"), 0, float("nan"), 1.0)
+    # rotated into the few dimensions that n points span, which changes no prediction and takes less time
+    left, scale, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+    points, generator = left * scale, np.random.default_rng(seed)
+
+    def accuracy(features: NDArray[np.floating]) -> float:
+        return float((leave_out(features, labels, groups) == labels)[known].mean())
+
+    with threadpool_limits(1):
+        observed = accuracy(values)
+        dealt = np.array([accuracy(generator.permutation(points)) for _ in range(permutations)])
+    return AcrossGroups(
+        accuracy=observed,
+        majority=majority(labels[known]),
+        tasks=int(known.sum()),
+        chance=float(dealt.mean()),
+        p_value=(1 + int((dealt >= observed - 1e-12).sum())) / (1 + permutations),
+    )
 
 
 def leave_one_out(values: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from metaeval_hub.embeddings.analyses import Step, silent
 from metaeval_hub.embeddings.features import ASPECTS, Aspect, TaskFeatures
-from metaeval_hub.embeddings.probing import PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
+from metaeval_hub.embeddings.probing import DEALS, PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
 from metaeval_hub.embeddings.runs import EmbeddedRun
 from metaeval_hub.embeddings.table import TaskEmbeddings
-from metaeval_hub.intervals import FEW_TASKS, LEVEL, RESAMPLES
 from metaeval_hub.tables import Column, Table
 
 ASPECT_TITLES: Mapping[Aspect, str] = {
@@ -132,15 +131,22 @@ def probing(
     return Table("Aspects read from task embeddings", columns, tuple(rows), notes, facts)
 
 
-def probing_across(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Table:
+def probing_across(
+    runs: Sequence[EmbeddedRun],
+    features: TaskFeatures,
+    vectors: Mapping[str, TaskEmbeddings],
+    *,
+    deals: int = DEALS,
+    seed: int = 0,
+) -> Table:
     """What aspects of the tasks of a group can be read from the tasks of all other groups.
-
-    Its facts hold, for each feature set and aspect, by how much it is above the majority class.
 
     Args:
         runs: each is probed by itself; accuracies are averaged.
         features: say the aspects.
         vectors: name -> further vectors a task.
+        deals: how often the features are dealt out to the tasks at random, for the level of chance.
+        seed: of these.
 
     Raises:
         ValueError: runs, features and vectors have fewer than 3 tasks in common, or all are of one group.
@@ -149,57 +155,33 @@ def probing_across(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors:
     names = [task.rpartition("/")[0] for task in inputs.tasks]
     groups = np.unique(names, return_inverse=True)[1]
     rows: list[dict[str, Any]] = []
-    gains: dict[str, dict[str, Any]] = {}
+    counts: dict[Aspect, int] = {}
     for name, matrices in inputs.sets.items():
         found = {
-            aspect: [probe_across(matrix, labels, groups) for matrix in matrices]
+            aspect: [probe_across(matrix, labels, groups, permutations=deals, seed=seed) for matrix in matrices]
             for aspect, labels in inputs.classes.items()
         }
         if not rows:
-            first = {aspect: each[0] for aspect, each in found.items()}
-            rows.append(
-                {"features": "tasks that can be read", **{a: int(each.known.sum()) for a, each in first.items()}}
-            )
-            rows.append({"features": "majority", **{a: each.majority_accuracy for a, each in first.items()}})
-        row: dict[str, Any] = {"features": name}
-        for aspect, each in found.items():
-            accuracies = np.array([one.accuracy for one in each])
-            row |= {aspect: float(accuracies.mean()), f"{aspect}_std": _std(accuracies)}
-        rows.append(row)
-        gains[name] = {aspect: _gain(each) for aspect, each in found.items()}
-    counts, *shown = rows
+            counts = {aspect: each[0].tasks for aspect, each in found.items()}
+            rows.append({"features": "majority", **{aspect: each[0].majority for aspect, each in found.items()}})
+        rows.append(_probe_row(name, found))
     columns = (
         Column("features", "features"),
-        *(Column(a, f"{ASPECT_TITLES[a]} %, {counts.get(a, 0)} tasks", "percent", f"{a}_std") for a in ASPECTS),
+        *(
+            Column(a, f"{ASPECT_TITLES[a]} %, {counts.get(a, 0)} tasks", "percent", f"{a}_std", f"{a}_chance", f"{a}_p")
+            for a in ASPECTS
+        ),
     )
     notes = (
         f"As above, but each of the {len(np.unique(groups))} groups is read from the tasks of all other groups: tasks "
         "of one group share texts and form, by which they can be told. Tasks whose class no other group has, and of "
         "which nothing could be read, are not counted.",
-        "Majority: what one answer for all tasks that are counted would reach.",
+        "Majority: what one answer for all tasks that are counted would reach. Chance and p: the features dealt out to "
+        f"the tasks at random, {deals} times, classes and groups as they are.",
         *inputs.notes,
     )
-    facts = {**_facts(runs, inputs, vectors), "gains": gains}
-    return Table("Aspects read from the tasks of other groups", columns, tuple(shown), notes, facts)
-
-
-def _gain(found: Sequence[AcrossGroups]) -> dict[str, Any]:
-    """By how much runs are above the majority class, over the tasks that can be read.
-
-    The interval is a percentile bootstrap that draws whole groups, since the tasks of one group go together; None for
-    fewer groups than say anything.
-    """
-    known = found[0].known
-    by_task = (np.mean([one.correct for one in found], axis=0) - found[0].majority)[known]
-    _, places = np.unique(found[0].groups[known], return_inverse=True)
-    sums, counts = np.bincount(places, by_task), np.bincount(places)
-    interval = None
-    if len(counts) >= FEW_TASKS:
-        drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
-        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-        interval = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    mean = float(by_task.mean()) if len(by_task) else None
-    return {"mean": mean, "interval": interval, "groups": len(counts), "tasks": len(by_task)}
+    facts = {**_facts(runs, inputs, vectors), "counted": counts, "deals": deals, "seed": seed}
+    return Table("Aspects read from the tasks of other groups", columns, tuple(rows), notes, facts)
 
 
 def common_tasks(
@@ -230,7 +212,7 @@ def _majority_row(classes: Mapping[Aspect, NDArray[np.int64]]) -> dict[str, Any]
     return {**row, "average": float(np.mean([row[aspect] for aspect in classes]))}
 
 
-def _probe_row(name: str, found: Mapping[Aspect, Sequence[Probe]]) -> dict[str, Any]:
+def _probe_row(name: str, found: Mapping[Aspect, Sequence[Probe] | Sequence[AcrossGroups]]) -> dict[str, Any]:
     row: dict[str, Any] = {"features": name}
     for aspect, probes in found.items():
         accuracies = np.array([each.accuracy for each in probes])

@@ -349,7 +349,10 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
     shown = Table(table.title, columns, tuple(rows), table.notes, table.facts)
     blocks: list[Block] = [Shown("table4", shown)]
     if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
-        blocks.append(Shown("table4_groups", reading.probing_across(runs, features, vectors)))
+        step("groups left out")
+        deals = min(reading.DEALS, permutations)
+        across = reading.probing_across(runs, features, vectors, deals=deals, seed=seed)
+        blocks.append(Shown("table4_groups", across))
     blocks.append(Shown("prediction", prediction(runs, features, vectors)))
     command = _analyze("probing", runs, f" --permutations {permutations}")
     return Section(title, (*blocks, *missing), command)
