@@ -8,7 +8,7 @@ from metaeval_hub.comparison import Comparison, ComparisonError
 from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.report.document import Section, Shown
 from metaeval_hub.report.inputs import Inputs
-from metaeval_hub.report.sections import TITLES
+from metaeval_hub.report.sections import TITLES, title_of
 from metaeval_hub.report.zero_shot import task_type
 from metaeval_hub.tables import Column, Table
 
@@ -31,7 +31,7 @@ def by_task(inputs: Inputs, found: Comparison | ComparisonError | None) -> Secti
     methods = [label for label in found.labels if label != "majority"]
     columns = (
         *(Column("task", "task"), Column("type", "type"), Column("majority", f"{TITLES['majority']} %", "percent")),
-        *(Column(label, f"{TITLES.get(label, label)} %", "percent") for label in methods),
+        *(Column(label, f"{title_of(label)} %", "percent") for label in methods),
         *((Column("lacks", "what the source here lacks"),) if inputs.partial else ()),
     )
     table = Table("Test accuracy by task", columns, tuple(sorted(rows, key=lambda row: (row["type"], row["task"]))))

@@ -16,6 +16,7 @@ from metaeval_hub.report import few_shot, sections
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.document import Missing, Picture, Section, Shown, to_html, to_markdown
 from metaeval_hub.report.inputs import Inputs, read_inputs
+from metaeval_hub.report.overview import overview
 from metaeval_hub.report.tasks import by_task
 from metaeval_hub.report.zero_shot import beyond, table_5
 from metaeval_hub.tables import Table
@@ -107,7 +108,7 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
     tables: dict[str, Table] = {
         block.stem: block.table for part in parts for block in part.blocks if isinstance(block, Shown)
     }
-    return [sections.overview(inputs, places), claims(inputs, compared, tables), *parts]
+    return [overview(inputs, places), claims(inputs, compared, tables), *parts]
 
 
 def _part(title: str, make: Callable[[Inputs], Section], inputs: Inputs) -> Section:

@@ -12,7 +12,8 @@ from metaeval_hub.cli import main
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.few_shot import ALL_ROWS, TITLES, means_table, task_table
 from metaeval_hub.report.inputs import method_of, read_inputs
-from metaeval_hub.report.sections import compare_methods, overview, table_1
+from metaeval_hub.report.overview import overview
+from metaeval_hub.report.sections import compare_methods, table_1
 from metaeval_hub.report.zero_shot import glue_table, group_table
 from tests.metaeval_hub.embedded import TASKS, write_results, write_run
 
