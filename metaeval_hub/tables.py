@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 Form = Literal["text", "count", "minutes", "number", "percent", "points", "p"]
 EMPTY = "-"  # shown where there is no value
+LONG = 24  # characters of a cell from which on a column needs room for whole phrases
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,14 @@ class Table:
         return "\n".join([shown[0], "|" + "|".join(marks) + "|", *shown[1:]])
 
     def to_html(self) -> str:
-        """The table alone, as a ``table`` element; numbers have the class ``number``."""
-        kinds = ["" if column.form == "text" else ' class="number"' for column in self.columns]
+        """The table alone, as a ``table`` element; numbers have the class ``number``, sentences the class ``long``."""
+        longest = [max(map(len, cells), default=0) for cells in zip(*self.cells(), strict=True)] or [0] * len(
+            self.columns
+        )
+        kinds = [
+            ' class="number"' if column.form != "text" else ' class="long"' if length > LONG else ""
+            for column, length in zip(self.columns, longest, strict=True)
+        ]
         head = "".join(f"<th{kind}>{escape(c.title)}</th>" for kind, c in zip(kinds, self.columns, strict=True))
         body = "".join(
             "<tr>"

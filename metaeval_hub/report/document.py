@@ -101,13 +101,15 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8e8e8; --soft: #a8a8a8; --paper: #16181b; --line: #3a3d42; --box: #22252a }
 }
-body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 76rem;
   margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.7rem } h2 { font-size: 1.3rem; margin-top: 2.5rem; border-bottom: 1px solid var(--line) }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
 .wide { overflow-x: auto }
+p, li, figcaption { max-width: 52rem }
 th, td { padding: .25rem .7rem .25rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top }
-td { min-width: 3.5rem } td:last-child { min-width: 9rem } .number:last-child { min-width: 3.5rem }
+td { min-width: 3.5rem } td.long { min-width: 15rem }
+@media (max-width: 40rem) { td.long { min-width: 9rem } }
 th:first-child, td:first-child { position: sticky; left: 0; background: var(--paper) }
 .number { text-align: right }
 pre { background: var(--box); padding: .7rem; overflow-x: auto; font-size: .85rem }

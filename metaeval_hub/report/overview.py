@@ -76,7 +76,7 @@ def _trained(run: Run) -> str | None:
     words = [f"{units} units"] if units else []
     words += [f"rate {rate:g}" for rate in rates if isinstance(rate, (int, float)) and len(rates) == 1]
     words.append(f"batches of {config['batch_size']}")
-    words.append(f"{config['steps']} steps" if config.get("steps") else f"{config.get('epochs')} passes")
+    words.append(f"{config['steps']} steps" if config.get("steps") else f"{config.get('epochs', 0):g} passes")
     return ", ".join(words)
 
 

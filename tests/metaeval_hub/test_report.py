@@ -145,7 +145,7 @@ def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     table = overview(inputs, places).blocks[0].table
     shown = {row["run"]: row for row in table.rows}
     assert shown["other-1"]["method"] == "conditional adapter (Pilault); adapter_size 64, epochs 1.0"
-    assert shown["seed0-1"]["trained"] == "256 units, batches of 8, 3.0 passes"
+    assert shown["seed0-1"]["trained"] == "256 units, batches of 8, 3 passes"
     assert "are of seed0-1, seed1-1; not of other-1, mahabadi-1, whose" in table.notes[-1]
     rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.rows[1:]}
     assert rows["conditional adapter (Pilault)"] == 2

@@ -52,6 +52,10 @@ def test_markdown_and_html_escape_what_would_break_them():
         "| d | - | - |",
     ]
     assert '<td>a|b &lt;c&gt;</td><td class="number">12,345</td>' in TABLE.to_html()
+    phrases = Table(
+        "t", (Column("x", "x"), Column("y", "y")), ({"x": "a", "y": "a phrase of many words, whole"}, {"x": "b"})
+    )
+    assert '<td>b</td><td class="long">-</td>' in phrases.to_html()
 
 
 def test_files_hold_all_values_and_what_made_them(tmp_path):
