@@ -170,13 +170,21 @@ def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
             f"{name} {own.get(name)}" for name in dict.fromkeys((*own, *base)) if own.get(name) != base.get(name)
         ]
         more = f" and {len(changed) - MOST_CHANGES} more settings" if len(changed) > MOST_CHANGES else ""
-        found[f"{key}{OTHER}{', '.join(changed[:MOST_CHANGES])}{more}"] = group
+        title = f"{key}{OTHER}{', '.join(changed[:MOST_CHANGES])}{more}"
+        same = sum(each.startswith(title) for each in found)  # they differ in what is not named
+        found[f"{title} ({same + 1})" if same else title] = group
     return found
 
 
 def _learned_by(run: Run | EmbeddedRun) -> dict[str, Any]:
-    """The settings that say what is learned; tasks aside, which are told elsewhere."""
-    return {name: value for name, value in settings(run).items() if name not in NOT_LEARNED}
+    """The settings that say what is learned; tasks aside, which are told elsewhere.
+
+    Of a method that trains a model a task, also the learning rate that was taken for all of them.
+    """
+    rows = run.tasks if isinstance(run, Run) else run.rows
+    rates = {row["rate"] for row in rows.values() if "rate" in row}
+    found = {name: value for name, value in settings(run).items() if name not in NOT_LEARNED}
+    return {**found, "rate": rates.pop()} if len(rates) == 1 else found
 
 
 def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:

@@ -152,6 +152,19 @@ def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     assert rows["conditional adapter (Pilault); adapter_size 64, epochs 1.0"] == 1
 
 
+def test_runs_of_other_rates_and_of_many_other_settings_are_kept_apart(tmp_path):
+    for seed, rate in enumerate((5e-5, 2e-4, 2e-4)):
+        place = write_results(tmp_path / f"single{seed}", SOME, np.full(20, 0.6), method="full", seed=seed)
+        of_each_task(place, rate=rate)
+    for number in range(3):  # the last two have the same four settings first
+        config = {"conditioning": "pilault", **{f"setting{i}": min(number, 1) for i in range(5)}, "setting5": number}
+        write_results(tmp_path / f"multi{number}", SOME, np.full(20, 0.6), config=config)
+    inputs = read_inputs(sorted(map(str, tmp_path.iterdir())))
+    counts = {key: len(runs) for key, runs in inputs.methods.items()}
+    four = "pilault; setting0 1, setting1 1, setting2 1, setting3 1 and 2 more settings"
+    assert counts == {"pilault": 1, four: 1, f"{four} (2)": 1, "full": 2, "full; rate 5e-05": 1}
+
+
 def test_claims_of_zero_shot_are_the_differences_of_table_5(tmp_path):
     """Over the tasks of its averages: one that is not in the table, and one that a method lacks, stay out."""
     tasks = [*paper.GLUE[:4], "glue/wnli"]
