@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import datasets
 import pyarrow
+from datasets.exceptions import DatasetGenerationError
 from datasets.fingerprint import Hasher
 
 from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
@@ -25,8 +26,16 @@ from metaeval_datasets.published import Copy, copied_tables, find_copy, open_cop
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
-from metaeval_datasets.sources import Access, Opened, Piece, describe_source, open_source
-from metaeval_datasets.spec import EDITIONS, EditionName, TaskSpec
+from metaeval_datasets.sources import (
+    Access,
+    Opened,
+    Piece,
+    SourceError,
+    describe_source,
+    open_source,
+    resolve_revision,
+)
+from metaeval_datasets.spec import EDITIONS, AnySource, EditionName, TaskSpec
 from metaeval_datasets.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -84,6 +93,10 @@ class MetaEval(datasets.ArrowBasedBuilder):
     ]
     _tally: Tally | None = None  # while the task is prepared
     _copy: Copy | None = None  # where a published copy is read instead of the sources
+    _unfit: tuple[
+        tuple[AnySource, str], ...
+    ] = ()  # sources that reading has shown to be damaged or other than declared
+    _serving: AnySource | None = None  # the source that was opened last
 
     def __init__(
         self,
@@ -106,6 +119,9 @@ class MetaEval(datasets.ArrowBasedBuilder):
             spec = get_task(config_name).edition(edition)
             self._copy = find_copy(source, spec, edition, revision, Access(kwargs.get("token")))
             kwargs["revision"] = self._copy.commit  # so that the cache is that commit's
+        elif revision := kwargs.get("revision"):
+            spec = get_task(config_name).edition(kwargs.get("edition", "careful"))
+            kwargs["revision"] = resolve_revision(spec, revision, Access(kwargs.get("token")))  # a branch moves
         super().__init__(
             *args,
             config_name=config_name,
@@ -140,7 +156,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
         access = Access(self.token, streaming, bool(dl_manager.download_config.force_download))
         if self._copy is not None:
             return self._copied_splits(self._copy, access)
-        self._opened = open_source(self.spec, access, self.config.revision)
+        self._opened = open_source(self.spec, access, self.config.revision, self._unfit)
+        self._serving = self._opened.source
         self._rule = rule_for(self._opened)
         self.__dict__.pop("_assignment", None)  # of an earlier call
         official = dict(self._rule.official)
@@ -179,7 +196,9 @@ class MetaEval(datasets.ArrowBasedBuilder):
     @cached_property
     def _assignment(self) -> Assignment:
         """Found in a pass of its own over the official train split; when streaming, once the first row is asked."""
-        return assign(self._opened, self._rule, self.token, self._aside)
+        found = assign(self._opened, self._rule, self.token, self._aside)
+        found.counts.refuse(self.spec, "train")
+        return found
 
     @property
     def _aside(self) -> Path | None:
@@ -199,23 +218,52 @@ class MetaEval(datasets.ArrowBasedBuilder):
         yield from split_tables(self._opened, own, split, assignment, counts, self.token, self._aside)
         if not derived and self._tally is not None:
             self._tally.add(self._rule.official[split], counts)
+        elif not derived:
+            counts.refuse(self.spec, self._rule.official[split])
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
         self._prepared = True
-        self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
         if self._copy is not None:
-            super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+            self._prepare_files(dl_manager, verification_mode, **kwargs)
             _check_copy(self._copy, self.info)
             return
+        self._unfit = ()
+        while True:
+            self._serving = None
+            try:
+                self._prepare(dl_manager, verification_mode, **kwargs)
+                return
+            except (SourceError, DatasetGenerationError) as error:
+                reason = _source_error(error)
+                if reason is None or self._serving is None:  # none is left to try
+                    raise
+                if isinstance(reason, NothingLeftError) and (len(self.spec.sources) == 1 or self.config.revision):
+                    raise
+                logger.debug("%s: source %s failed: %s", self.spec.name, describe_source(self._serving), reason)
+                self._unfit += ((self._serving, str(reason)),)
+                _remove_prepared(Path(self._output_dir), str(self.dataset_name))
+
+    def _prepare_files(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
+        self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
+        super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+
+    def _prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
+        """Prepare the task from one source.
+
+        Raises:
+            SourceError: the source cannot serve; or the cause of a DatasetGenerationError is one.
+        """
         with Tally(Path(self._output_dir)) as tally:
             self._tally = tally
             try:
-                super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+                self._prepare_files(dl_manager, verification_mode, **kwargs)
             finally:
                 self._tally = None
             counted = tally.sums()
         if self._rule.derived:
             counted["train"] = self._assignment.counts
+        for name, counts in counted.items():
+            counts.refuse(self.spec, name)
         for name in self._opened.pieces:
             self._report.official[name] = OfficialReport(counted[name].read, dict(counted[name].dropped))
             _tell_dropped(self.spec, name, counted[name])
@@ -225,6 +273,20 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 raise _nothing_left(self.spec, split.official, counted[split.official])
         self.info.description = describe(self.spec, self._report)
         self.info.download_size = sum(piece.num_bytes for pieces in self._opened.pieces.values() for piece in pieces)
+
+
+def _source_error(error: BaseException) -> SourceError | None:
+    """The failure of a source that an error of ``datasets`` came from."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, SourceError):
+        cause = cause.__cause__
+    return cause
+
+
+def _remove_prepared(folder: Path, name: str) -> None:
+    """Remove what was prepared of a source that failed; another may have other splits."""
+    for path in folder.glob(f"{name}-*") if folder.is_dir() else ():
+        path.unlink()
 
 
 def _check_copy(copy: Copy, info: datasets.DatasetInfo) -> None:
@@ -264,8 +326,12 @@ def _tell_dropped(spec: TaskSpec, official: str, counts: Counts) -> None:
         logger.warning("%s: of %d rows of the official %s split, dropped %s", spec.name, counts.read, official, reasons)
 
 
-def _nothing_left(spec: TaskSpec, official: str, counts: Counts) -> ValueError:
-    return ValueError(
+class NothingLeftError(SourceError, ValueError):
+    """No row of a split of a source can be used."""
+
+
+def _nothing_left(spec: TaskSpec, official: str, counts: Counts) -> NothingLeftError:
+    return NothingLeftError(
         f"{spec.name}: none of the {counts.read} rows of the official {official} split can be used: "
         f"{dict(counts.dropped)}; if its labels are hidden, declare it in `unlabelled`"
     )

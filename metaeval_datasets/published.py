@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaeval_datasets.readers import require_columns
 from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
 from metaeval_datasets.report import Report
 from metaeval_datasets.schema import LABEL, UNLABELLED, features
@@ -29,9 +30,9 @@ from metaeval_datasets.sources import (
     Token,
     fetch_file,
     list_files,
+    naming,
     open_parquet,
     open_piece,
-    require_columns,
 )
 from metaeval_datasets.spec import EditionName, TaskSpec
 
@@ -133,16 +134,13 @@ def copied_tables(
     """
     schema = features(spec).arrow_schema
     for number, piece in enumerate(pieces):
-        try:
-            with open_piece(piece, token) as file:
-                opened = open_parquet(file)
-                require_columns(schema.names, opened.schema_arrow.names)
-                for batch, rows in enumerate(opened.iter_batches(BATCH_ROWS, columns=schema.names)):
-                    table = pa.Table.from_batches([rows]).select(schema.names).cast(schema)
-                    _check_labels(table, spec, piece)
-                    yield (number, batch), table
-        except pa.ArrowException as error:
-            raise SourceError(f"{piece.path}: {error}") from error
+        with naming(piece), open_piece(piece, token) as file:
+            opened = open_parquet(file)
+            require_columns(schema.names, opened.schema_arrow.names)
+            for batch, rows in enumerate(opened.iter_batches(BATCH_ROWS, columns=schema.names)):
+                table = pa.Table.from_batches([rows]).select(schema.names).cast(schema)
+                _check_labels(table, spec, piece)
+                yield (number, batch), table
 
 
 def _check_labels(table: pa.Table, spec: TaskSpec, piece: Piece) -> None:

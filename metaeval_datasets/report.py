@@ -99,7 +99,8 @@ def describe(spec: TaskSpec, report: Report | None = None) -> str:
     text = f"{spec.name}: {spec.type.value}, {fields}, classes {', '.join(spec.names)}."
     parts = [text, *([spec.notes] if spec.notes else [])]
     if report is not None:
-        parts += [*report.lines(), _MARK + json.dumps(report.to_dict(), ensure_ascii=False)]
+        # escaped, because a reason may hold any of the characters that end a line for some reader
+        parts += [*report.lines(), _MARK + json.dumps(report.to_dict())]
     return "\n".join(parts)
 
 
@@ -112,7 +113,7 @@ def read_report(info: DatasetInfo) -> Report:
     Raises:
         ValueError: the info holds no report.
     """
-    for line in reversed((info.description or "").splitlines()):
+    for line in reversed((info.description or "").split("\n")):
         if line.startswith(_MARK):
             return Report.from_dict(json.loads(line[len(_MARK) :]))
     raise ValueError("the info holds no report; is this a dataset loaded with load_dataset('metaeval', ...)?")

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_source_row
 from metaeval_datasets.hashing import combine, mix
+from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
-from metaeval_datasets.sources import Opened, Piece, Token, read_piece
+from metaeval_datasets.sources import Opened, Piece, SourceError, Token, naming, read_piece
 from metaeval_datasets.spec import Alone, TaskSpec
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, cut, split_rule
 
@@ -30,15 +31,26 @@ DUPLICATE = "same texts and label as an earlier row"
 
 @dataclass
 class Counts:
-    """Rows cast from one official split, and those of them in no split of ours, by reason."""
+    """Rows cast from one official split, those of them in no split of ours, by reason, and what their labels were."""
 
     read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    labels: LabelTally = field(default_factory=LabelTally)
 
     def add(self, other: Counts) -> None:
         """Add what was counted elsewhere, such as in another process."""
         self.read += other.read
         self.dropped.update(other.dropped)
+        self.labels.add_all(other.labels)
+
+    def refuse(self, spec: TaskSpec, official: str) -> None:
+        """See that the labels of a split are those declared.
+
+        Raises:
+            SourceError: they are not; names some.
+        """
+        if spec.has_labels and (reason := self.labels.refusal(spec.names)):
+            raise SourceError(f"{official}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -200,7 +212,7 @@ def _checked(
     """Cast batches of a shard, and which of their rows can be used; what cannot is counted."""
     spec = opened.spec
     seen = Seen()
-    for table in _cast_batches(opened, shard, token):
+    for table in _cast_batches(opened, shard, token, counts.labels):
         mask, dropped = check_rows(table, spec, keep_unlabelled=not spec.has_labels)
         usable = mask.to_numpy(zero_copy_only=False)
         if spec.distinct:
@@ -241,9 +253,11 @@ def _assigned(
         yield to_schema(_only(table, codes == assignment.code(split)), opened.spec)
 
 
-def _cast_batches(opened: Opened, shard: Shard, token: Token) -> Iterator[pa.Table]:
+def _cast_batches(opened: Opened, shard: Shard, token: Token, seen: LabelTally | None = None) -> Iterator[pa.Table]:
     row = shard.first_row
     for piece in shard.pieces:
         for table in read_piece(piece, opened.spec, opened.source, token):
-            yield cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names)
+            with naming(piece):
+                cast = cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names, seen)
+            yield cast
             row += len(table)

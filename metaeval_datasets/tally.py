@@ -9,6 +9,7 @@ import uuid
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.rows import Counts
 
 _PREFIX = ".making-"
@@ -39,7 +40,13 @@ class Tally:
 
     def add(self, name: str, counts: Counts) -> None:
         """Add counts under a name."""
-        entry = {"name": name, "read": counts.read, "dropped": dict(counts.dropped)}
+        labels = counts.labels
+        entry = {
+            "name": name,
+            "read": counts.read,
+            "dropped": dict(counts.dropped),
+            "labels": [labels.rows, dict(labels.outside), list(labels.numbers.items())],
+        }
         (self.folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(entry), encoding="utf-8")
 
     def sums(self) -> dict[str, Counts]:
@@ -47,5 +54,7 @@ class Tally:
         sums: dict[str, Counts] = defaultdict(Counts)
         for path in self.folder.glob("*.json"):
             entry = json.loads(path.read_text(encoding="utf-8"))
-            sums[entry["name"]].add(Counts(entry["read"], Counter(entry["dropped"])))
+            rows, outside, numbers = entry["labels"]
+            labels = LabelTally(rows, Counter(outside), Counter(dict(numbers)))
+            sums[entry["name"]].add(Counts(entry["read"], Counter(entry["dropped"]), labels))
         return sums

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaeval_datasets import sources
+from metaeval_datasets import readers, sources
 from metaeval_datasets.sources import BATCH_ROWS, Access, NoSourceError, Piece, SourceError, open_source, read_piece
 from metaeval_datasets.spec import Alone, Items, Keep, RowModulus, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
@@ -111,10 +111,10 @@ def test_csv_is_read_as_text(hub):
     content = 'text,label,other\n007,1,x\n"two\nlines, one comma",0,y\nNA,1,z\n"",0,z\n'
     spec = task(sources=(Source(add(hub, {"train.csv": content})),), splits=("train",))
     assert rows(open_source(spec)) == [
-        {"text": "007", "label": 1},
-        {"text": "two\nlines, one comma", "label": 0},
-        {"text": "NA", "label": 1},
-        {"text": "", "label": 0},
+        {"text": "007", "label": "1"},
+        {"text": "two\nlines, one comma", "label": "0"},
+        {"text": "NA", "label": "1"},
+        {"text": "", "label": "0"},
     ]
 
 
@@ -128,7 +128,7 @@ def test_csv_with_another_delimiter_and_without_header(hub):
 
 
 def test_json_lines(hub, monkeypatch):
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 64)  # many blocks, and lines across them
+    monkeypatch.setattr(readers, "BLOCK_BYTES", 64)  # many blocks, and lines across them
     lines = [{"text": f"é text {number}", "label": number % 2} for number in range(50)]
     lines[3]["rare"] = "only here"
     content = "\n".join(json.dumps(line) for line in lines)
