@@ -93,9 +93,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
     ]
     _tally: Tally | None = None  # while the task is prepared
     _copy: Copy | None = None  # where a published copy is read instead of the sources
-    _unfit: tuple[
-        tuple[AnySource, str], ...
-    ] = ()  # sources that reading has shown to be damaged or other than declared
+    _unfit: tuple[tuple[AnySource, str], ...] = ()  # sources that failed when read to the end, and why
     _serving: AnySource | None = None  # the source that was opened last
 
     def __init__(
@@ -215,7 +213,12 @@ class MetaEval(datasets.ArrowBasedBuilder):
         counts = Counts()
         assignment = self._assignment if derived else None
         own = cast("list[Shard]", list(parts))
-        yield from split_tables(self._opened, own, split, assignment, counts, self.token, self._aside)
+        try:
+            yield from split_tables(self._opened, own, split, assignment, counts, self.token, self._aside)
+        except SourceError as error:
+            if self._tally is not None:
+                self._tally.fail(str(error))
+            raise
         if not derived and self._tally is not None:
             self._tally.add(self._rule.official[split], counts)
         elif not derived:
@@ -233,14 +236,13 @@ class MetaEval(datasets.ArrowBasedBuilder):
             try:
                 self._prepare(dl_manager, verification_mode, **kwargs)
                 return
-            except (SourceError, DatasetGenerationError) as error:
-                reason = _source_error(error)
-                if reason is None or self._serving is None:  # none is left to try
+            except SourceError as error:
+                if self._serving is None:  # none is left to try
                     raise
-                if isinstance(reason, NothingLeftError) and (len(self.spec.sources) == 1 or self.config.revision):
+                if isinstance(error, NothingLeftError) and (len(self.spec.sources) == 1 or self.config.revision):
                     raise
-                logger.debug("%s: source %s failed: %s", self.spec.name, describe_source(self._serving), reason)
-                self._unfit += ((self._serving, str(reason)),)
+                logger.debug("%s: source %s failed: %s", self.spec.name, describe_source(self._serving), error)
+                self._unfit += ((self._serving, str(error)),)
                 _remove_prepared(Path(self._output_dir), str(self.dataset_name))
 
     def _prepare_files(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
@@ -251,12 +253,16 @@ class MetaEval(datasets.ArrowBasedBuilder):
         """Prepare the task from one source.
 
         Raises:
-            SourceError: the source cannot serve; or the cause of a DatasetGenerationError is one.
+            SourceError: the source cannot serve.
         """
         with Tally(Path(self._output_dir)) as tally:
             self._tally = tally
             try:
                 self._prepare_files(dl_manager, verification_mode, **kwargs)
+            except DatasetGenerationError as error:
+                if reason := tally.failure():
+                    raise SourceError(reason) from error
+                raise
             finally:
                 self._tally = None
             counted = tally.sums()
@@ -273,14 +279,6 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 raise _nothing_left(self.spec, split.official, counted[split.official])
         self.info.description = describe(self.spec, self._report)
         self.info.download_size = sum(piece.num_bytes for pieces in self._opened.pieces.values() for piece in pieces)
-
-
-def _source_error(error: BaseException) -> SourceError | None:
-    """The failure of a source that an error of ``datasets`` came from."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, SourceError):
-        cause = cause.__cause__
-    return cause
 
 
 def _remove_prepared(folder: Path, name: str) -> None:

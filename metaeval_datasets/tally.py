@@ -13,6 +13,7 @@ from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.rows import Counts
 
 _PREFIX = ".making-"
+_FAILURE = "failure.txt"
 
 
 class Tally:
@@ -48,6 +49,15 @@ class Tally:
             "labels": [labels.rows, dict(labels.outside), list(labels.numbers.items())],
         }
         (self.folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(entry), encoding="utf-8")
+
+    def fail(self, reason: str) -> None:
+        """Leave word why a source failed; what another process raises arrives without its cause."""
+        (self.folder / _FAILURE).write_text(reason, encoding="utf-8")
+
+    def failure(self) -> str | None:
+        """Why a source failed; None where none did."""
+        path = self.folder / _FAILURE
+        return path.read_text(encoding="utf-8") if path.exists() else None
 
     def sums(self) -> dict[str, Counts]:
         """What was added so far, by name; zero for other names."""

@@ -1,6 +1,7 @@
 """Loading tasks through ``datasets``, over the test Hub: from declaration to rows, cached, streamed, explained."""
 
 import dataclasses
+import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -374,6 +375,49 @@ def test_a_fallback_is_told_each_time(made_up, hub, caplog):
     assert report.source == repo
     assert "has none of the splits" in report.passed_over[0]["reason"]
     assert report.commit == hub.repo(repo, "dataset").commit().sha
+
+
+def damaged(content):
+    """A Parquet file whose footer and first pages are whole and whose last page is not."""
+    return content[: len(content) // 2] + bytes(100) + content[len(content) // 2 + 100 :]
+
+
+def late(bad, start=0):
+    """A JSON-lines file whose first rows, as far as opening looks, are as declared."""
+    good = "".join(json.dumps({"text": f"text {row}", "label": row % 2}) + "\n" for row in range(start, start + 40))
+    return good + bad
+
+
+FAIL_LATE = {
+    "damaged page": ({"train.parquet": damaged(parquet(numbered(0, 20_000)))}, "train.parquet"),
+    "not JSON": ({"train.jsonl": late("{")}, "line 41"),
+    "labels counted from 1": ({"train.jsonl": late('{"text": "a", "label": "No"}\n' * 40)}, "'No'"),
+    "other columns": (
+        {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "gold": [0]})},
+        "has no column 'label'; its columns are text, gold",
+    ),
+    "other type": (
+        {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "label": [[0]]})},
+        "b.parquet: column 'label' holds list<",
+    ),
+}
+
+
+@pytest.mark.parametrize("num_proc", [None, 2])
+@pytest.mark.parametrize("fault", FAIL_LATE)
+def test_a_source_that_fails_late_is_passed_over(made_up, hub, monkeypatch, fault, num_proc):
+    monkeypatch.setattr("metaeval_datasets.readers.BLOCK_BYTES", 1000)
+    repo = hub.name("fallback")
+    hub.add_repo(repo, files(30, 0, 10), repo_type="dataset")
+    content, reason = FAIL_LATE[fault]
+    first = {"files": {"train": "*.*", "test": "test/*.parquet"}}
+    extra = {f"test/{number}.parquet": parquet(numbered(number, number + 5)) for number in (0, 5)}
+    name = made_up(content | extra, source=first, others=(Source(repo),), splits=("train", "test"))
+    loaded = load_dataset("metaeval", name, num_proc=num_proc)
+    assert lengths(loaded) == {"train": 24, "validation": 6, "test": 10}
+    report = read_report(loaded["train"].info)
+    assert report.source == repo
+    assert reason in report.passed_over[0]["reason"]
 
 
 def test_missing_splits_are_told(made_up, caplog):
