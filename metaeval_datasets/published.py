@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from metaeval_datasets.sources import (
     SourceError,
     Token,
     fetch_file,
+    fetch_whole,
     list_files,
     naming,
     open_parquet,
@@ -39,11 +40,12 @@ from metaeval_datasets.spec import EditionName, TaskSpec
 
 @dataclass(frozen=True)
 class Copy:
-    """One task of a published copy: repository, full id of the commit that is read, and what the copy says of it."""
+    """One task of a published copy: repository, full id of the commit, what the copy says of it, sizes of its files."""
 
     repo: str
     commit: str
     record: TaskRecord
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def report(self) -> Report:
@@ -81,7 +83,7 @@ def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | N
         _check(record, spec, edition)
     except (SourceError, RecordError) as error:
         raise NoSourceError(f"task {spec.name}: the copy {at} cannot serve it: {error}") from error
-    return Copy(repo, listing.commit, record)
+    return Copy(repo, listing.commit, record, listing.sizes)
 
 
 def _check(record: TaskRecord, spec: TaskSpec, edition: EditionName) -> None:
@@ -117,7 +119,7 @@ def open_copy(copy: Copy, access: Access) -> dict[str, tuple[Piece, ...]]:
 def _piece(copy: Copy, path: str, access: Access) -> Piece:
     if access.remote:
         return Piece(f"datasets/{copy.repo}@{copy.commit}/{path}", "parquet", remote=True)
-    local = fetch_file(copy.repo, path, copy.commit, access)
+    local = fetch_whole(copy.repo, path, copy.commit, copy.sizes.get(path), access)
     return Piece(local, "parquet", num_bytes=os.path.getsize(local))
 
 

@@ -277,7 +277,7 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
         raise SourceError(f"has none of the splits {list(wanted)} ({len(listing.files)} files)")
     jobs = [(split, config, path) for split, entries in read.items() for config, path in entries]
     with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
-        pieces = list(pool.map(lambda job: _piece(spec, source, card, listing.commit, job[1], job[2], access), jobs))
+        pieces = list(pool.map(lambda job: _piece(spec, source, card, listing, job[1], job[2], access), jobs))
     by_split: dict[str, list[Piece]] = {}
     for (split, _, _), piece in zip(jobs, pieces, strict=True):
         by_split.setdefault(split, []).append(piece)
@@ -331,11 +331,12 @@ def _find(files: Sequence[str], card: Card, source: Source, config: str | None) 
 
 
 def _piece(
-    spec: TaskSpec, source: Source, card: Card, commit: str, config: str | None, path: str, access: Access
+    spec: TaskSpec, source: Source, card: Card, listing: Listing, config: str | None, path: str, access: Access
 ) -> Piece:
     """Fetch a file, or look at it where it lies, and read what it says about itself."""
     kind = kind_of(path) or "unknown"  # only files of a known kind are found
-    local = "" if access.remote else fetch_file(source.repo, path, commit, access)
+    commit = listing.commit
+    local = "" if access.remote else fetch_whole(source.repo, path, commit, listing.sizes.get(path), access)
     piece = Piece(
         path=local or f"datasets/{source.repo}@{commit}/{path}",
         kind=kind,
@@ -428,10 +429,11 @@ def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
 
 @dataclass(frozen=True)
 class Listing:
-    """Commit and paths of a repository at a revision."""
+    """Commit, paths and sizes in bytes (path -> size, as far as known) of a repository at a revision."""
 
     commit: str
     files: tuple[str, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_files(repo: str, revision: str | None, token: Token) -> Listing:
@@ -446,9 +448,11 @@ def list_files(repo: str, revision: str | None, token: Token) -> Listing:
         if not kept.exists():
             raise SourceError("offline (HF_HUB_OFFLINE), and this source was never read here")
         stored = json.loads(kept.read_text(encoding="utf-8"))
-        return Listing(stored["commit"], tuple(stored["files"]))
-    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, timeout=30))
-    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in info.siblings or ()))
+        return Listing(stored["commit"], tuple(stored["files"]), stored.get("sizes", {}))
+    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True, timeout=30))
+    entries = info.siblings or []
+    sizes = {entry.rfilename: entry.size for entry in entries if entry.size is not None}
+    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in entries), sizes)
     kept.parent.mkdir(parents=True, exist_ok=True)
     temporary = kept.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
@@ -528,6 +532,28 @@ def fetch_file(repo: str, path: str, commit: str, access: Access) -> str:
             token=access.token,
             force_download=access.force and not constants.HF_HUB_OFFLINE,
         )
+    )
+
+
+def fetch_whole(repo: str, path: str, commit: str, size: int | None, access: Access) -> str:
+    """As ``fetch_file``, and see that the file has the size that it should have; fetch it again where it has not.
+
+    A file that was cut off in the cache could be read as if it had fewer rows.
+
+    Raises:
+        SourceError: the Hub does not give it, or the one in the cache is cut off and the Hub cannot be asked.
+    """
+    local = fetch_file(repo, path, commit, access)
+    if size is None or os.path.getsize(local) == size:
+        return local
+    problem = f"{local} has {os.path.getsize(local):,} bytes; expected {size:,}"
+    if not constants.HF_HUB_OFFLINE:
+        logger.warning("%s; it is downloaded again", problem)
+        local = fetch_file(repo, path, commit, dataclasses.replace(access, force=True))
+        if os.path.getsize(local) == size:
+            return local
+    raise SourceError(
+        f'{problem}; delete it, or load with download_mode="force_redownload" while the Hub can be reached'
     )
 
 

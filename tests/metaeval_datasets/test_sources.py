@@ -1,6 +1,7 @@
 """Finding and reading sources on the Hub: revisions, layouts, formats, fallbacks with their reasons, failures."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -304,6 +305,31 @@ def test_a_truncated_download_is_completed(hub):
     opened = open_source(task(sources=(Source(name),), splits=("train",)))
     assert fault.hits == 1
     assert len(rows(opened)) == 5000
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_file_cut_off_in_the_cache_is_not_read_as_if_whole(hub, monkeypatch, kind):
+    """A CSV or JSON-lines file that ends at a line break looks whole."""
+    content = {
+        "csv": "text,label\n" + "".join(f"text {row},{row % 2}\n" for row in range(20)),
+        "jsonl": "".join(json.dumps({"text": f"text {row}", "label": row % 2}) + "\n" for row in range(20)),
+        "parquet": parquet(numbered(0, 20)),
+    }[kind]
+    spec = task(sources=(Source(add(hub, {f"train.{kind}": content})),), splits=("train",))
+    (piece,) = open_source(spec).pieces["train"]
+    whole = Path(piece.path).read_bytes()
+
+    def cut():
+        Path(piece.path).resolve().write_bytes(
+            whole[: whole.rindex(b"\n", 0, -1) + 1] if kind != "parquet" else whole[:-9]
+        )
+
+    cut()
+    assert len(rows(open_source(spec))) == 20  # fetched again
+    cut()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(NoSourceError, match=rf"train\.{kind} has \d+ bytes; expected {len(whole)}; delete it"):
+        open_source(spec)
 
 
 def test_a_failure_that_stays_is_a_reason(hub, repo):
