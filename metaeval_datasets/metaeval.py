@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 # that imports scipy and more, half a second long; unless it did so before. Here sources.py opens files, nothing else.
 _patched_for_streaming = True
 
-VERSION = "1.0.0"  # of the schema and the split rule, as users see them
+VERSION = "1.1.0"  # of the schema and the split rule, as users see them
 COLLECTION = "https://github.com/sileod/metaeval"
 
 
@@ -164,7 +164,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 del official[split]
         self._report = _start_report(self.config, self._opened)
         for split, source_split in official.items():
-            self._report.splits[split] = SplitReport(source_split, split in self._rule.derived)
+            derived = split in self._rule.derived
+            self._report.splits[split] = SplitReport(source_split, derived, lacks=self._lacks(split, streaming))
         self.info.description = describe(self.spec, self._report)
         _tell(self.spec, self._report)
         return [
@@ -181,6 +182,16 @@ class MetaEval(datasets.ArrowBasedBuilder):
         return [
             datasets.SplitGenerator(split, {"parts": list(files), "split": split}) for split, files in pieces.items()
         ]
+
+    def _lacks(self, split: str, streaming: bool) -> list[str]:
+        """Classes of which a split cut from the official train split gets no row, said in the log."""
+        if streaming or not self._rule.derived or self._rule.official[split] != "train":
+            return []
+        lacks = [self.spec.names[number] for number in self._assignment.lacking(split)]
+        if lacks:
+            text = "%s: no row of %s in the %s split: too few, or tied to others by duplicates and groups"
+            logger.warning(text, self.spec.name, ", ".join(lacks), split)
+        return lacks
 
     def _too_small(self) -> list[str]:
         """Splits cut from the official train split that get no row, said in the log."""

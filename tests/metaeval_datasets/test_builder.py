@@ -100,6 +100,22 @@ def test_splits_are_derived_and_disjoint(made_up):
     assert loaded["train"][0]["sentence"] == f"text number {loaded['train'][0]['idx']}"
 
 
+def test_classes_are_in_each_derived_split_or_the_report_says_so(made_up, caplog):
+    rows = {"text": [f"text {row}" for row in range(40)], "label": [0] * 34 + [1] * 5 + [2]}
+    name = made_up({"train.parquet": parquet(rows)}, splits=("train",), names=("no", "yes", "maybe"))
+    loaded = load_dataset("metaeval", name)
+    found = {split: Counter(part["label"]) for split, part in loaded.items()}
+    assert found == {"train": {0: 22, 1: 3, 2: 1}, "validation": {0: 5, 1: 1}, "test": {0: 7, 1: 1}}
+    report = read_report(loaded["test"].info)
+    assert {split: made.lacks for split, made in report.splits.items()} == {
+        "train": [],
+        "validation": ["maybe"],
+        "test": ["maybe"],
+    }
+    assert "no row of maybe in the test split" in caplog.text
+    assert "test has no row of maybe" in loaded["test"].info.description
+
+
 def test_validation_becomes_test_where_test_is_hidden(made_up):
     loaded = load_dataset("metaeval", made_up(files(50, 20, 20), unlabelled=("test",)))
     assert lengths(loaded) == {"train": 40, "validation": 10, "test": 20}
