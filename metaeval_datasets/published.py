@@ -16,12 +16,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaeval_datasets.readers import require_columns
+from metaeval_datasets.parquet import parquet_tables
 from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
 from metaeval_datasets.report import Report
 from metaeval_datasets.schema import LABEL, UNLABELLED, features
 from metaeval_datasets.sources import (
-    BATCH_ROWS,
     DOWNLOADS,
     Access,
     NoSourceError,
@@ -32,7 +31,6 @@ from metaeval_datasets.sources import (
     fetch_whole,
     list_files,
     naming,
-    open_parquet,
     open_piece,
 )
 from metaeval_datasets.spec import EditionName, TaskSpec
@@ -137,10 +135,8 @@ def copied_tables(
     schema = features(spec).arrow_schema
     for number, piece in enumerate(pieces):
         with naming(piece), open_piece(piece, token) as file:
-            opened = open_parquet(file)
-            require_columns(schema.names, opened.schema_arrow.names)
-            for batch, rows in enumerate(opened.iter_batches(BATCH_ROWS, columns=schema.names)):
-                table = pa.Table.from_batches([rows]).select(schema.names).cast(schema)
+            for batch, rows in enumerate(parquet_tables(file, schema.names, piece.remote)):
+                table = rows.cast(schema)
                 _check_labels(table, spec, piece)
                 yield (number, batch), table
 

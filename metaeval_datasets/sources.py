@@ -25,7 +25,6 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import datasets
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
@@ -48,15 +47,12 @@ from metaeval_datasets.cast import (
 )
 from metaeval_datasets.layout import Card, find_splits, kind_of, lookup, matching, missing_shards, read_card
 from metaeval_datasets.outside import LabelTally
-from metaeval_datasets.readers import MAX_CELL_BYTES, FormatError, csv_tables, json_tables, require_columns
+from metaeval_datasets.parquet import BATCH_ROWS, parquet_tables
+from metaeval_datasets.readers import FormatError, csv_tables, json_tables, require_columns
 from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
 
 logger = logging.getLogger(__name__)
 
-BATCH_ROWS = 8192
-MAX_MEAN_BYTES = 128 << 10  # of the cells of a large Parquet column
-MAX_EXPANSION = 100  # of a large Parquet column, against its size in the file
-LARGE_COLUMN_BYTES = 64 << 20  # of a row group
 DOWNLOADS = 4  # files fetched at the same time
 ATTEMPTS = 5
 RETRY_STATUS = {408, 429, 500, 502, 503, 504}
@@ -231,7 +227,7 @@ def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -
     columns = columns_to_read(spec, source)
     with naming(piece):
         if piece.kind == "parquet":
-            yield from _parquet_batches(file, columns)
+            yield from parquet_tables(file, columns, piece.remote)
             return
         if piece.kind == "csv":
             tables = csv_tables(file, columns, piece.delimiter, piece.quote, piece.header)
@@ -661,54 +657,6 @@ def _reason(error: BaseException) -> str:
 
 
 # --- Readers --------------------------------------------------------------------------------------------------------
-
-
-def _parquet_batches(file: BinaryIO, columns: Sequence[str]) -> Iterator[pa.Table]:
-    opened = open_parquet(file)
-    require_columns(columns, opened.schema_arrow.names)
-    _check_sizes(opened.metadata, columns)
-    # one thread: two columns are soon decoded, and handing them over costs more than it saves
-    for batch in opened.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
-        table = pa.Table.from_batches([batch]).replace_schema_metadata(None).select(list(columns))
-        for name in columns:
-            _check_cells(name, table[name])
-        yield table
-
-
-def _check_sizes(metadata: pq.FileMetaData, columns: Sequence[str]) -> None:
-    """Refuse a file whose columns would take far more memory than texts do, before any of them is decoded.
-
-    Raises:
-        FormatError: the cells of a column are too long; names it.
-    """
-    paths = [metadata.schema.column(number).path.split(".")[0] for number in range(metadata.num_columns)]
-    wanted = [number for number, path in enumerate(paths) if path in columns]
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for number in wanted:
-            chunk = row_group.column(number)
-            size = chunk.total_uncompressed_size
-            long = size > MAX_MEAN_BYTES * chunk.num_values or size > MAX_EXPANSION * chunk.total_compressed_size
-            if size > LARGE_COLUMN_BYTES and long:
-                raise FormatError(
-                    f"column {paths[number]!r} takes {size >> 20:,} MiB for {chunk.num_values:,} values in memory and "
-                    f"{chunk.total_compressed_size >> 10:,} KiB in the file; cells of this size are not read"
-                )
-
-
-def _check_cells(name: str, column: pa.ChunkedArray) -> None:
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        longest = pc.max(pc.binary_length(column)).as_py() or 0
-        if longest > MAX_CELL_BYTES:
-            raise FormatError(
-                f"column {name!r} has a text of {longest >> 20:,} MiB; at most {MAX_CELL_BYTES >> 20} MiB"
-            )
-
-
-def open_parquet(file: BinaryIO) -> pq.ParquetFile:
-    """A Parquet file whose rows are read a batch at a time, in the memory of a batch."""
-    # note: pre_buffer, the default of later releases of pyarrow, holds the whole file until its last batch is read
-    return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
 
 
 def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: Sequence[str]) -> Iterator[pa.Table]:
