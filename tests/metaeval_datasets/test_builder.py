@@ -15,6 +15,7 @@ import metaeval_datasets
 from metaeval_datasets import NoSourceError, UnknownTaskError, read_report
 from metaeval_datasets.catalog import all_tasks
 from metaeval_datasets.fingerprint import code_hash
+from metaeval_datasets.sources import SourceError
 from metaeval_datasets.spec import Edition, Join, Orient, SameRow, SameText, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -283,6 +284,23 @@ def test_a_revision_reaches_the_source(made_up, hub):
         load_dataset("metaeval", name, revision="never-made")
 
 
+@pytest.mark.parametrize("revision", ["main", "v1"])
+def test_a_branch_that_has_moved_is_not_answered_with_old_rows(made_up, hub, revision):
+    name = made_up(files(9, 0, 0, None), splits=("train",))
+    repo = all_tasks()[name].sources[0].repo
+    options = {} if revision == "main" else {"revision": revision}
+    if options:
+        hub.add_repo(repo, {"train.parquet": parquet(numbered(0, 9))}, repo_type="dataset", **options)
+    assert sum(lengths(load_dataset("metaeval", name, revision=revision)).values()) == 9
+    hub.add_repo(repo, {"train.parquet": parquet(numbered(0, 5))}, repo_type="dataset", **options)
+    moved = load_dataset("metaeval", name, revision=revision)
+    assert sum(lengths(moved).values()) == 5
+    commit = read_report(moved["train"].info).commit
+    hub.requests.clear()
+    assert lengths(load_dataset("metaeval", name, revision=commit)) == lengths(moved)
+    assert len(hub.requests) == 0  # a commit does not move
+
+
 def test_force_redownload_takes_rows_that_have_changed(made_up, hub):
     name = made_up(files())
     load_dataset("metaeval", name)
@@ -398,20 +416,20 @@ def damaged(content):
     return content[: len(content) // 2] + bytes(100) + content[len(content) // 2 + 100 :]
 
 
-def late(bad, start=0):
+def late(bad):
     """A JSON-lines file whose first rows, as far as opening looks, are as declared."""
-    good = "".join(json.dumps({"text": f"text {row}", "label": row % 2}) + "\n" for row in range(start, start + 40))
-    return good + bad
+    return "".join(json.dumps({"text": f"text {row}", "label": row % 2}) + "\n" for row in range(40)) + bad
 
 
 FAIL_LATE = {
     "damaged page": ({"train.parquet": damaged(parquet(numbered(0, 20_000)))}, "train.parquet"),
     "not JSON": ({"train.jsonl": late("{")}, "line 41"),
-    "labels counted from 1": ({"train.jsonl": late('{"text": "a", "label": "No"}\n' * 40)}, "'No'"),
+    "other labels": ({"train.jsonl": late('{"text": "a", "label": "No"}\n' * 40)}, "'No'"),
     "other columns": (
         {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "gold": [0]})},
         "has no column 'label'; its columns are text, gold",
     ),
+    "no rows": ({"train.parquet": parquet({"text": pa.array([], pa.string()), "label": [][:0]})}, "has no rows"),
     "other type": (
         {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "label": [[0]]})},
         "b.parquet: column 'label' holds list<",
@@ -434,6 +452,17 @@ def test_a_source_that_fails_late_is_passed_over(made_up, hub, monkeypatch, faul
     report = read_report(loaded["train"].info)
     assert report.source == repo
     assert reason in report.passed_over[0]["reason"]
+
+
+def test_labels_that_only_streaming_meets_end_it(made_up, monkeypatch):
+    """There is no way back to another source from the middle of a stream."""
+    monkeypatch.setattr("metaeval_datasets.readers.BLOCK_BYTES", 1000)
+    bad = '{"text": "a", "label": "No"}\n' * 40
+    for number, splits in enumerate((("test",), ("train",))):
+        name = made_up({f"{splits[0]}.jsonl": late(bad)}, name=f"made_up/late{number}", splits=splits)
+        streamed = load_dataset("metaeval", name, streaming=True, split="test")
+        with pytest.raises(SourceError, match=f"{splits[0]}: 40 of 80 labels are outside the declared names"):
+            list(streamed)
 
 
 def test_missing_splits_are_told(made_up, caplog):

@@ -171,6 +171,14 @@ def test_a_large_file_is_read_in_the_memory_of_a_batch(tmp_path, group):
     assert most < 3 * 8192 * 304
 
 
+def test_labels_are_read_on_where_the_first_rows_do_not_decide(hub):
+    """A file may be sorted by its labels."""
+    labels = ["maybe"] * 100 + ["no", "yes"] * BATCH_ROWS
+    content = parquet({"text": [f"text {row}" for row in range(len(labels))], "label": labels})
+    spec = task(sources=(Source(add(hub, {"train.parquet": content})),), splits=("train",))
+    assert len(rows(open_source(spec))) == len(labels)
+
+
 def test_reading_remotely_gives_the_same_and_downloads_nothing(hub, repo):
     spec = task(sources=(Source(repo, config="cola"),))
     local, remote = open_source(spec), open_source(spec, Access(remote=True))
@@ -191,6 +199,14 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
     hub.add_repo(gated, SPLIT_FILES, repo_type="dataset", gated="manual")
     wrong_column = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"words": ["a"], "label": [0]})))
     wrong_names = add(hub, {path: parquet(numbered(0, 4), ("no", "Yes")) for path in SPLIT_FILES})
+    twice = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array([0])], names=["text", "text", "label"])
+    doubled = add(hub, dict.fromkeys(SPLIT_FILES, parquet(twice)))
+    lists = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"text": ["a"], "label": [[0]]})))
+    from_one = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"text": list("abcd"), "label": [1, 2, 1, 2]})))
+    spelt = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"text": list("abcd"), "label": ["No", "Yes"] * 2})))
+    empty = add(
+        hub, dict.fromkeys(SPLIT_FILES, parquet({"text": pa.array([], pa.string()), "label": pa.array([], "int64")}))
+    )
     broken = add(hub, dict.fromkeys(SPLIT_FILES, b"PAR1 this is no Parquet file PAR1"))
     expected = [
         (Source("nobody/nothing"), "no such repository"),
@@ -200,6 +216,11 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
         (Source(gated, config="cola"), "gated"),
         (Source(wrong_column, config="cola"), "has no column 'text'; its columns are words, label"),
         (Source(wrong_names, config="cola"), "['Yes'] are not among the declared names"),
+        (Source(doubled, config="cola"), "has the column 'text' 2 times"),
+        (Source(lists, config="cola"), "column 'label' holds list<"),
+        (Source(from_one, config="cola"), "labels are counted from 1"),
+        (Source(spelt, config="cola"), "4 of 4 labels are outside the declared names, such as 'No', 'Yes'"),
+        (Source(empty, config="cola"), "the train split has no rows"),
         (Source(broken, config="cola"), "no readable Parquet file"),
     ]
     bad = [source for source, _ in expected]
