@@ -178,16 +178,23 @@ class _JsonRows:
 
     def table(self, lines: bytes) -> pa.Table | None:
         """The rows of some lines; None where there are none."""
-        rows = [row for line in lines.split(b"\n") if (row := self._row(line)) is not None]
-        if not rows:
+        found: list[list[Any]] = [[] for _ in self._columns]
+        for line in lines.split(b"\n"):
+            self.line += 1
+            if not line or line.isspace():
+                continue
+            row = self._row(line)
+            for name, values in zip(self._columns, found, strict=True):
+                values.append(row.get(name))
+        if not found[0]:
             return None
-        values = {name: [row[name] for row in rows] for name in self._columns}
-        return pa.table({name: _json_column(name, values[name], name == self._label) for name in self._columns})
+        for name, values in zip(self._columns, found, strict=True):
+            if name not in self.present and any(value is not None for value in values):
+                self.present[name] = None
+        columns = zip(self._columns, found, strict=True)
+        return pa.table({name: _json_column(name, values, name == self._label) for name, values in columns})
 
-    def _row(self, line: bytes) -> dict[str, Any] | None:
-        self.line += 1
-        if not line.strip():
-            return None
+    def _row(self, line: bytes) -> dict[str, Any]:
         try:
             row = self._decode(line.decode())
             if not self.present:
@@ -200,12 +207,8 @@ class _JsonRows:
             raise FormatError(
                 f"line {self.line:,} holds {str(row)[:40]!r}; expected an object with a key for each column"
             )
-        if not self.present:
-            self.present = dict.fromkeys(row)
-        for name in self._columns:
-            if name not in self.present and name in row:
-                self.present[name] = None
-        return {name: row.get(name) for name in self._columns}
+        self.present = self.present or dict.fromkeys(row)
+        return row
 
 
 def _none(_: str) -> None:
