@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaeval_datasets.hashing import Hashes, combine, mix, text_hashes
+from metaeval_datasets.outside import LabelTally, index_of
 from metaeval_datasets.schema import FILTERED, IDX, LABEL, LEFT_OUT, UNKNOWN, UNLABELLED, one_array
 from metaeval_datasets.spec import (
     After,
@@ -38,6 +39,7 @@ from metaeval_datasets.spec import (
     Text,
     text_columns,
 )
+from metaeval_datasets.written import for_truth, is_missing, is_plain_number, same, truth, whole_number
 
 ROW, KEEP, GROUP = "_row", "_keep", "_group"  # carried beside the source's columns
 ORIENT_SEED = 7  # another orientation of ethics/utilitarianism would be another task
@@ -89,6 +91,7 @@ def cast_table(
     first_row: int = 0,
     config: str | None = None,
     label_names: Sequence[str] | None = None,
+    seen: LabelTally | None = None,
 ) -> pa.Table:
     """Cast a batch of N source rows to the task's columns.
 
@@ -99,6 +102,7 @@ def cast_table(
         first_row: number of the batch's first row in its source split.
         config: config of the source that the rows come from.
         label_names: class names that the source's files carry for the label's integers, in their order.
+        seen: filled with the labels of the rows that no step filters.
 
     Returns:
         M rows, M = N times ``rows_per_source_row``: text columns (string), ``label`` (int64), ``idx`` (int64), and
@@ -114,9 +118,10 @@ def cast_table(
     if isinstance(source, Source) and source.columns:
         table = _rename(table, source.columns, config)
     cast = {name: evaluate(text, table, config) for name, text in spec.texts.items()}
-    labels = label_codes(_column(table, spec.label), spec, source, label_names)
-    if KEEP in table.column_names:
-        labels = pc.if_else(_column(table, KEEP), labels, FILTERED)
+    keep = _column(table, KEEP) if KEEP in table.column_names else None
+    labels = label_codes(_column(table, spec.label), spec, source, label_names, seen, keep)
+    if keep is not None:
+        labels = pc.if_else(keep, labels, FILTERED)
     cast |= {LABEL: labels, IDX: _column(table, ROW)}
     groups = group_hashes(table, row_groups(spec, source), config)
     if groups is not None:
@@ -164,9 +169,21 @@ def _column(table: pa.Table, name: str) -> pa.Array:
 
 
 def _strings(name: str, column: pa.Array) -> pa.Array:
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-        raise CastError(f"column {name!r} holds {column.type}, not text; lists of texts need Items")
-    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+    kind = column.type
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not text and (pa.types.is_nested(kind) or not _is_written(kind)):
+        raise CastError(f"column {name!r} holds {kind}, not text; lists of texts need Items")
+    try:
+        column.validate(full=text)  # a Parquet file may say text and hold other bytes
+        return column if pa.types.is_string(kind) else column.cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise CastError(f"column {name!r} holds what is no text: {error}") from error
+
+
+def _is_written(kind: pa.DataType) -> bool:
+    """Tell whether values of a type have one written form; bytes have none."""
+    kinds = ("is_null", "is_boolean", "is_integer", "is_floating", "is_decimal", "is_temporal")
+    return any(getattr(pa.types, name)(kind) for name in kinds) or str(kind) == "string_view"
 
 
 def _split_at_last(texts: pa.Array, separator: str) -> pa.StructArray:
@@ -200,52 +217,102 @@ def _put(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
 
 
 def label_codes(
-    column: pa.Array, spec: TaskSpec, source: AnySource, label_names: Sequence[str] | None = None
+    column: pa.Array,
+    spec: TaskSpec,
+    source: AnySource,
+    label_names: Sequence[str] | None = None,
+    seen: LabelTally | None = None,
+    keep: pa.BooleanArray | None = None,
 ) -> pa.Array:
     """Class index of each label, or a code below zero (``UNLABELLED``, ``LEFT_OUT``, ``UNKNOWN``), int64.
 
-    Only the distinct labels of a batch are looked at one by one.
+    Only the distinct labels of a batch are looked at one by one. They are counted in ``seen``, of the rows to ``keep``.
+
+    Raises:
+        CastError: the column holds no labels, such as lists.
     """
-    if pa.types.is_null(column.type):
-        return pa.repeat(pa.scalar(UNLABELLED, pa.int64()), len(column))
-    encoded = column.dictionary_encode()
-    codes = [label_code(token, spec, source, label_names) for token in encoded.dictionary.to_pylist()]
-    return pc.fill_null(pc.take(pa.array(codes, pa.int64()), encoded.indices), UNLABELLED)
+    tokens, places = _distinct(spec.label, column)
+    codes = [label_code(token, spec, source, label_names) for token in tokens]
+    if seen is not None:
+        index = index_of(spec, source, list(_label_values(spec, source)), label_names)
+        counted = places if keep is None else places.filter(keep)
+        for entry in pc.value_counts(counted).to_pylist():
+            number = entry["values"]
+            token, code = (None, UNLABELLED) if number is None else (tokens[number], codes[number])
+            seen.add(token, code, entry["counts"], index)
+    return pc.fill_null(pc.take(pa.array(codes, pa.int64()), places), UNLABELLED)
+
+
+def _distinct(name: str, column: pa.Array) -> tuple[list[Any], pa.Array]:
+    """The distinct values of a column of labels or filter values, and the place of each row's value among them."""
+    kind = column.type
+    if pa.types.is_null(kind):
+        return [], pa.nulls(len(column), pa.int32())
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_written(kind)):
+        raise CastError(f"column {name!r} holds {kind}; expected texts, numbers or booleans")
+    try:
+        column.validate(full=True)
+        encoded = (
+            column.cast(pa.string()).dictionary_encode() if pa.types.is_temporal(kind) else column.dictionary_encode()
+        )
+        return encoded.dictionary.to_pylist(), encoded.indices
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise CastError(f"column {name!r} holds {kind} that cannot be read: {error}") from error
 
 
 def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Sequence[str] | None = None) -> int:
-    """Class index of one label as the source writes it.
+    """Class index of one label as the source has it, by its written form (``written.py``).
 
-    Integers: an integer key of ``label_values``; else the name the source gives that number, if it gives names;
-    else the index in the task's ``names``. Strings: a key of ``label_values``, else one of ``names``, else, where
-    neither is about numbers, the number they spell.
+    - Texts: a key of ``label_values``, else one of ``names``; else they mean what they spell, as follows.
+    - Booleans: a key of ``label_values`` that says true or false, or is 1 or 0; else the name the source gives these
+      numbers; else the class named true or yes, or false or no. There is no other class that they can mean.
+    - Numbers: an integer key of ``label_values``; else the name the source gives that number, if it gives names; else
+      the index in the task's ``names``. A text that spells a number must be one of ``label_values`` or ``names`` where
+      any of these is a number.
     """
     values = _label_values(spec, source)
     names = label_names or (source.label_names if isinstance(source, Source) else None)
     if isinstance(token, str):
         if token in values or token in spec.names:
             return _index(values.get(token, token), spec)
-        if token.strip() in {"", "-", "-1"}:
+        if token.strip() in {"", "-"}:
             return UNLABELLED
-        spells_number = token.strip().lstrip("+").isdecimal()
-        about_numbers = any(isinstance(key, str) and key.isdecimal() for key in [*values, *spec.names])
-        if not spells_number or about_numbers:
-            return UNKNOWN
-        token = int(token)
-    if token is None or (isinstance(token, float) and math.isnan(token)):
+    if is_missing(token):
         return UNLABELLED
-    if not isinstance(token, (bool, int)) and not (isinstance(token, float) and token.is_integer()):
+    if (value := truth(token)) is not None:
+        return _truth_code(value, spec, values, names)
+    number = whole_number(token)
+    if number is None:
         return UNKNOWN
-    number = int(token)
     if number in values:
         return _index(values[number], spec)
     if number < 0:
         return UNLABELLED if number == -1 else UNKNOWN
+    if isinstance(token, str) and any(isinstance(key, str) and key.isdecimal() for key in [*values, *spec.names]):
+        key = str(number)
+        known = is_plain_number(token) and (key in values or key in spec.names)
+        return _index(values.get(key, key), spec) if known else UNKNOWN
     if names:
         return _index(values.get(names[number], names[number]), spec) if number < len(names) else UNKNOWN
     if any(isinstance(key, int) for key in values):
         return UNKNOWN
     return number if number < len(spec.names) else UNKNOWN
+
+
+def _truth_code(
+    value: bool, spec: TaskSpec, values: Mapping[str | int, str | None], names: Sequence[str] | None
+) -> int:
+    """Class index of a boolean, which is no number: that True is the second class is not known."""
+    for key, name in values.items():
+        if truth(key) is value:
+            return _index(name, spec)
+    number = int(value)
+    if number in values:
+        return _index(values[number], spec)
+    if names:
+        return _index(values.get(names[number], names[number]), spec) if number < len(names) else UNKNOWN
+    word = for_truth(value, spec.names)
+    return UNKNOWN if word is None else spec.names.index(word)
 
 
 def check_label_names(spec: TaskSpec, source: AnySource, label_names: Sequence[str]) -> None:
@@ -316,8 +383,9 @@ def _orient(step: Orient, table: pa.Table) -> pa.Table:
 
 
 def _keep(step: Keep, table: pa.Table) -> pa.Table:
-    column = _column(table, step.column)
-    keep = pc.is_in(column, value_set=pa.array(step.values).cast(column.type))
+    tokens, places = _distinct(step.column, _column(table, step.column))
+    wanted = pa.array([any(same(token, value) for value in step.values) for token in tokens], pa.bool_())
+    keep = pc.fill_null(pc.take(wanted, places), False)
     if KEEP in table.column_names:
         keep = pc.and_(keep, _column(table, KEEP))
     return _put(table, KEEP, keep)

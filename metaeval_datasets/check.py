@@ -38,6 +38,8 @@ from metaeval_datasets.cast import (
 )
 from metaeval_datasets.catalog import get_task
 from metaeval_datasets.layout import kind_of
+from metaeval_datasets.outside import LabelTally
+from metaeval_datasets.readers import FormatError, require_columns
 from metaeval_datasets.schema import UNKNOWN, UNLABELLED
 from metaeval_datasets.sources import (
     Piece,
@@ -53,7 +55,6 @@ from metaeval_datasets.sources import (
     read_range,
     read_splits,
     repo_facts,
-    require_columns,
     stored_label_names,
 )
 from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec
@@ -289,7 +290,8 @@ class Answers:
 
     def head(self, source: Source, facts: RepoFacts, path: str) -> bytes:
         """The first lines of a file; all of them where it is small."""
-        return self._once(("head", source.repo, facts.commit, path), lambda: self._head(source, facts, path))
+        key = ("head", source.repo, facts.commit, path, source.quote)
+        return self._once(key, lambda: self._head(source, facts, path))
 
     def _once(self, key: tuple[Hashable, ...], ask: Callable[[], T]) -> T:
         with self._lock:
@@ -326,14 +328,14 @@ class Answers:
         if not size:
             raise SourceError(f"{path} is empty")
         content = read_range(source.repo, path, facts.commit, 0, min(size, HEAD_BYTES), self.token)
-        return content if size <= HEAD_BYTES else whole_lines(content)
+        return content if size <= HEAD_BYTES else whole_lines(content, source.quote if kind_of(path) == "csv" else None)
 
 
-def whole_lines(content: bytes) -> bytes:
+def whole_lines(content: bytes, quote: str | None = '"') -> bytes:
     """The beginning of a file up to the last line break outside quotes: what can be read of it alone."""
     end = content.rfind(b"\n") + 1
     kept = content[:end]
-    while kept.count(b'"') % 2:
+    while quote and kept.count(quote.encode()) % 2:
         kept = kept[: kept.rfind(b"\n", 0, -1) + 1]
     return kept or content[:end] or content
 
@@ -484,6 +486,7 @@ class _File:
         names: class names that it, or the card, carries.
         labels: some of its labels as written: the least and the greatest of a Parquet file, or those of the first rows.
         whole: whether these stand for all of its rows.
+        seen: the labels of the rows that were looked at.
     """
 
     columns: dict[str, str]
@@ -491,6 +494,7 @@ class _File:
     names: tuple[str, ...] | None
     labels: tuple[Any, ...]
     whole: bool
+    seen: LabelTally = field(default_factory=LabelTally)
 
 
 def _check_files(
@@ -520,9 +524,13 @@ def _check_files(
         if any(code >= 0 for code in codes.values()):
             check.differences.append(f"{split} has labels (declared hidden)")
         return
+    for file in files:
+        if reason := file.seen.refusal(spec.names):
+            raise SourceError(f"{split}: {reason}")
     unknown = [token for token, code in codes.items() if code == UNKNOWN]
     words = f"{split}: label{'s' * (len(unknown) > 1)} {_some(unknown)} outside the declared names"
-    if unknown and len(unknown) == len(codes):
+    counted_from_one = set(codes) == {1, len(spec.names)} and codes[len(spec.names)] == UNKNOWN
+    if unknown and (len(unknown) == len(codes) or counted_from_one):
         raise SourceError(f"{words} {_some(spec.names)}")
     if unknown:
         check.differences.append(f"{words}; such rows are dropped")
@@ -546,8 +554,8 @@ def _look_at(spec: TaskSpec, source: Source, answers: Answers, config: str | Non
         if cast:
             if file.names:
                 check_label_names(spec, source, file.names)
-            cast_table(rows, spec, source, config=config, label_names=file.names)
-    except CastError as error:
+            cast_table(rows, spec, source, config=config, label_names=file.names, seen=file.seen)
+    except (CastError, FormatError) as error:
         raise SourceError(str(error)) from error
     return file
 
@@ -591,7 +599,13 @@ def _look_at_head(
     facts, label = answers.repo(source), label_source(spec, source)
     content = answers.head(source, facts, path)
     piece = Piece(
-        path, str(kind_of(path)), config, delimiter=delimiter_of(source, path), header=source.header, label_names=names
+        path,
+        str(kind_of(path)),
+        config,
+        delimiter=delimiter_of(source, path),
+        quote=source.quote,
+        header=source.header,
+        label_names=names,
     )
     tables = list(read_file(io.BytesIO(content), piece, spec, source))
     if not tables:

@@ -9,8 +9,8 @@ from pathlib import Path
 from metaeval_datasets.spec import Embedded, TaskSpec
 
 _ROW_CODE = (
-    *("hashing", "schema", "cast", "splits", "layout", "sources", "rows", "report"),
-    *("record", "published", "metaeval"),
+    *("hashing", "schema", "written", "outside", "cast", "splits", "layout", "readers", "parquet", "sources", "rows"),
+    *("report", "record", "published", "metaeval"),
 )
 
 

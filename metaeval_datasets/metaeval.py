@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import datasets
 import pyarrow
+from datasets.exceptions import DatasetGenerationError
 from datasets.fingerprint import Hasher
 
 from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
@@ -25,8 +26,16 @@ from metaeval_datasets.published import Copy, copied_tables, find_copy, open_cop
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
-from metaeval_datasets.sources import Access, Opened, Piece, describe_source, open_source
-from metaeval_datasets.spec import EDITIONS, EditionName, TaskSpec
+from metaeval_datasets.sources import (
+    Access,
+    Opened,
+    Piece,
+    SourceError,
+    describe_source,
+    open_source,
+    resolve_revision,
+)
+from metaeval_datasets.spec import EDITIONS, AnySource, EditionName, TaskSpec
 from metaeval_datasets.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -35,7 +44,7 @@ logger = logging.getLogger(__name__)
 # that imports scipy and more, half a second long; unless it did so before. Here sources.py opens files, nothing else.
 _patched_for_streaming = True
 
-VERSION = "1.0.0"  # of the schema and the split rule, as users see them
+VERSION = "1.1.0"  # of the schema and the split rule, as users see them
 COLLECTION = "https://github.com/sileod/metaeval"
 
 
@@ -84,6 +93,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
     ]
     _tally: Tally | None = None  # while the task is prepared
     _copy: Copy | None = None  # where a published copy is read instead of the sources
+    _unfit: tuple[tuple[AnySource, str], ...] = ()  # sources that failed when read to the end, and why
+    _serving: AnySource | None = None  # the source that was opened last
 
     def __init__(
         self,
@@ -106,6 +117,9 @@ class MetaEval(datasets.ArrowBasedBuilder):
             spec = get_task(config_name).edition(edition)
             self._copy = find_copy(source, spec, edition, revision, Access(kwargs.get("token")))
             kwargs["revision"] = self._copy.commit  # so that the cache is that commit's
+        elif revision := kwargs.get("revision"):
+            spec = get_task(config_name).edition(kwargs.get("edition", "careful"))
+            kwargs["revision"] = resolve_revision(spec, revision, Access(kwargs.get("token")))  # a branch moves
         super().__init__(
             *args,
             config_name=config_name,
@@ -140,7 +154,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
         access = Access(self.token, streaming, bool(dl_manager.download_config.force_download))
         if self._copy is not None:
             return self._copied_splits(self._copy, access)
-        self._opened = open_source(self.spec, access, self.config.revision)
+        self._opened = open_source(self.spec, access, self.config.revision, self._unfit)
+        self._serving = self._opened.source
         self._rule = rule_for(self._opened)
         self.__dict__.pop("_assignment", None)  # of an earlier call
         official = dict(self._rule.official)
@@ -149,7 +164,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 del official[split]
         self._report = _start_report(self.config, self._opened)
         for split, source_split in official.items():
-            self._report.splits[split] = SplitReport(source_split, split in self._rule.derived)
+            derived = split in self._rule.derived
+            self._report.splits[split] = SplitReport(source_split, derived, lacks=self._lacks(split, streaming))
         self.info.description = describe(self.spec, self._report)
         _tell(self.spec, self._report)
         return [
@@ -167,6 +183,16 @@ class MetaEval(datasets.ArrowBasedBuilder):
             datasets.SplitGenerator(split, {"parts": list(files), "split": split}) for split, files in pieces.items()
         ]
 
+    def _lacks(self, split: str, streaming: bool) -> list[str]:
+        """Classes of which a split cut from the official train split gets no row, said in the log."""
+        if streaming or not self._rule.derived or self._rule.official[split] != "train":
+            return []
+        lacks = [self.spec.names[number] for number in self._assignment.lacking(split)]
+        if lacks:
+            text = "%s: no row of %s in the %s split: too few, or tied to others by duplicates and groups"
+            logger.warning(text, self.spec.name, ", ".join(lacks), split)
+        return lacks
+
     def _too_small(self) -> list[str]:
         """Splits cut from the official train split that get no row, said in the log."""
         empty = [split for split in (*self._rule.derived, "train") if not self._assignment.rows(split)]
@@ -179,7 +205,9 @@ class MetaEval(datasets.ArrowBasedBuilder):
     @cached_property
     def _assignment(self) -> Assignment:
         """Found in a pass of its own over the official train split; when streaming, once the first row is asked."""
-        return assign(self._opened, self._rule, self.token, self._aside)
+        found = assign(self._opened, self._rule, self.token, self._aside)
+        found.counts.refuse(self.spec, "train")
+        return found
 
     @property
     def _aside(self) -> Path | None:
@@ -196,26 +224,63 @@ class MetaEval(datasets.ArrowBasedBuilder):
         counts = Counts()
         assignment = self._assignment if derived else None
         own = cast("list[Shard]", list(parts))
-        yield from split_tables(self._opened, own, split, assignment, counts, self.token, self._aside)
+        try:
+            yield from split_tables(self._opened, own, split, assignment, counts, self.token, self._aside)
+        except SourceError as error:
+            if self._tally is not None:
+                self._tally.fail(str(error))
+            raise
         if not derived and self._tally is not None:
             self._tally.add(self._rule.official[split], counts)
+        elif not derived:
+            counts.refuse(self.spec, self._rule.official[split])
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
         self._prepared = True
-        self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
         if self._copy is not None:
-            super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+            self._prepare_files(dl_manager, verification_mode, **kwargs)
             _check_copy(self._copy, self.info)
             return
+        self._unfit = ()
+        while True:
+            self._serving = None
+            try:
+                self._prepare(dl_manager, verification_mode, **kwargs)
+                return
+            except SourceError as error:
+                if self._serving is None:  # none is left to try
+                    raise
+                if isinstance(error, NothingLeftError) and (len(self.spec.sources) == 1 or self.config.revision):
+                    raise
+                logger.debug("%s: source %s failed: %s", self.spec.name, describe_source(self._serving), error)
+                self._unfit += ((self._serving, str(error)),)
+                _remove_prepared(Path(self._output_dir), str(self.dataset_name))
+
+    def _prepare_files(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
+        self.info.splits = None  # those of an earlier preparation, which the source's rows may have outgrown
+        super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+
+    def _prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
+        """Prepare the task from one source.
+
+        Raises:
+            SourceError: the source cannot serve.
+        """
         with Tally(Path(self._output_dir)) as tally:
             self._tally = tally
             try:
-                super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
+                self._prepare_files(dl_manager, verification_mode, **kwargs)
+            except DatasetGenerationError as error:
+                if reason := tally.failure():
+                    raise SourceError(reason) from error
+                raise
             finally:
                 self._tally = None
             counted = tally.sums()
         if self._rule.derived:
             counted["train"] = self._assignment.counts
+        for name, counts in counted.items():
+            counts.refuse(self.spec, name)
         for name in self._opened.pieces:
             self._report.official[name] = OfficialReport(counted[name].read, dict(counted[name].dropped))
             _tell_dropped(self.spec, name, counted[name])
@@ -225,6 +290,12 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 raise _nothing_left(self.spec, split.official, counted[split.official])
         self.info.description = describe(self.spec, self._report)
         self.info.download_size = sum(piece.num_bytes for pieces in self._opened.pieces.values() for piece in pieces)
+
+
+def _remove_prepared(folder: Path, name: str) -> None:
+    """Remove what was prepared of a source that failed; another may have other splits."""
+    for path in folder.glob(f"{name}-*") if folder.is_dir() else ():
+        path.unlink()
 
 
 def _check_copy(copy: Copy, info: datasets.DatasetInfo) -> None:
@@ -264,8 +335,12 @@ def _tell_dropped(spec: TaskSpec, official: str, counts: Counts) -> None:
         logger.warning("%s: of %d rows of the official %s split, dropped %s", spec.name, counts.read, official, reasons)
 
 
-def _nothing_left(spec: TaskSpec, official: str, counts: Counts) -> ValueError:
-    return ValueError(
+class NothingLeftError(SourceError, ValueError):
+    """No row of a split of a source can be used."""
+
+
+def _nothing_left(spec: TaskSpec, official: str, counts: Counts) -> NothingLeftError:
+    return NothingLeftError(
         f"{spec.name}: none of the {counts.read} rows of the official {official} split can be used: "
         f"{dict(counts.dropped)}; if its labels are hidden, declare it in `unlabelled`"
     )

@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 GROUP_ROWS = 5_000  # of a Parquet row group, and of a batch in memory
 FILE_BYTES = 500 * 10**6  # of the rows in one file, in memory; Parquet is smaller
 _RECORD = ".record.json"
+_DIGESTS = "sha256"  # path -> digest of each file, in the record that stays here
 _NO_INTEGER = -(2**63)  # stands for null in a digest
 _PARQUET: dict[str, Any] = {"compression": "zstd", "version": "2.6", "use_dictionary": True}
 
@@ -117,12 +118,25 @@ def read_built(folder: Path, spec: TaskSpec, edition: EditionName) -> TaskRecord
     """The record of a task as it lies in a folder, None where it was not built or is no longer what would be built."""
     path = folder / spec.config_name / _RECORD
     try:
-        record = TaskRecord.from_dict(json.loads(path.read_text(encoding="utf-8")))
-        sizes = {name: (folder / name).stat().st_size for name in record.paths}
+        written = json.loads(path.read_text(encoding="utf-8"))
+        record = TaskRecord.from_dict(written)
+        if record.fingerprint != fingerprint(spec, edition):
+            return None
+        digests = {name: _file_digest(folder / name) for name in record.paths}
     except (OSError, ValueError):
         return None
-    whole = sizes == record.paths and record.fingerprint == fingerprint(spec, edition)
-    return record if whole else None
+    if digests == written.get(_DIGESTS):  # the size alone would not show a flipped bit, which would be published
+        return record
+    logger.warning("%s: its files in %s are not those that were built; they are built again", spec.name, path.parent)
+    return None
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
 
 
 def build_task(name: str, folder: Path, edition: EditionName = "careful", *, anew: bool = False) -> TaskRecord:
@@ -169,7 +183,9 @@ def build_task(name: str, folder: Path, edition: EditionName = "careful", *, ane
         report=report,
         splits={split: _write_split(loaded[split], split, spec, aside) for split in SPLITS if split in loaded},
     )
-    (aside / _RECORD).write_text(json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    digests = {name: _file_digest(aside / Path(name).name) for name in record.paths}
+    written = {**record.to_dict(), _DIGESTS: digests}
+    (aside / _RECORD).write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if place.exists():
         shutil.rmtree(place)
     aside.rename(place)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaeval_datasets.parquet import parquet_tables
 from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
 from metaeval_datasets.report import Report
 from metaeval_datasets.schema import LABEL, UNLABELLED, features
 from metaeval_datasets.sources import (
-    BATCH_ROWS,
     DOWNLOADS,
     Access,
     NoSourceError,
@@ -28,21 +28,22 @@ from metaeval_datasets.sources import (
     SourceError,
     Token,
     fetch_file,
+    fetch_whole,
     list_files,
-    open_parquet,
+    naming,
     open_piece,
-    require_columns,
 )
 from metaeval_datasets.spec import EditionName, TaskSpec
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One task of a published copy: repository, full id of the commit that is read, and what the copy says of it."""
+    """One task of a published copy: repository, full id of the commit, what the copy says of it, sizes of its files."""
 
     repo: str
     commit: str
     record: TaskRecord
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def report(self) -> Report:
@@ -80,7 +81,7 @@ def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | N
         _check(record, spec, edition)
     except (SourceError, RecordError) as error:
         raise NoSourceError(f"task {spec.name}: the copy {at} cannot serve it: {error}") from error
-    return Copy(repo, listing.commit, record)
+    return Copy(repo, listing.commit, record, listing.sizes)
 
 
 def _check(record: TaskRecord, spec: TaskSpec, edition: EditionName) -> None:
@@ -116,7 +117,7 @@ def open_copy(copy: Copy, access: Access) -> dict[str, tuple[Piece, ...]]:
 def _piece(copy: Copy, path: str, access: Access) -> Piece:
     if access.remote:
         return Piece(f"datasets/{copy.repo}@{copy.commit}/{path}", "parquet", remote=True)
-    local = fetch_file(copy.repo, path, copy.commit, access)
+    local = fetch_whole(copy.repo, path, copy.commit, copy.sizes.get(path), access)
     return Piece(local, "parquet", num_bytes=os.path.getsize(local))
 
 
@@ -133,16 +134,11 @@ def copied_tables(
     """
     schema = features(spec).arrow_schema
     for number, piece in enumerate(pieces):
-        try:
-            with open_piece(piece, token) as file:
-                opened = open_parquet(file)
-                require_columns(schema.names, opened.schema_arrow.names)
-                for batch, rows in enumerate(opened.iter_batches(BATCH_ROWS, columns=schema.names)):
-                    table = pa.Table.from_batches([rows]).select(schema.names).cast(schema)
-                    _check_labels(table, spec, piece)
-                    yield (number, batch), table
-        except pa.ArrowException as error:
-            raise SourceError(f"{piece.path}: {error}") from error
+        with naming(piece), open_piece(piece, token) as file:
+            for batch, rows in enumerate(parquet_tables(file, schema.names, piece.remote)):
+                table = rows.cast(schema)
+                _check_labels(table, spec, piece)
+                yield (number, batch), table
 
 
 def _check_labels(table: pa.Table, spec: TaskSpec, piece: Piece) -> None:

@@ -20,11 +20,12 @@ _MARK = "report: "
 
 @dataclass
 class SplitReport:
-    """One split of ours: the official split it was taken from, whether it was cut from it, and its rows."""
+    """One split of ours: the official split it is taken from, whether it is cut from it, rows, classes it lacks."""
 
     official: str
     derived: bool
     rows: int | None = None
+    lacks: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -84,6 +85,10 @@ class Report:
             rows = "" if split.rows is None else f": {split.rows:,} rows"
             origin = "derived from the" if split.derived else "the"
             lines.append(f"{name}{rows}, {origin} official {split.official} split.")
+            if split.lacks:
+                lines.append(
+                    f"{name} has no row of {', '.join(split.lacks)}: the official split has too few that can be moved."
+                )
         for name, official in self.official.items():
             for reason, count in official.dropped.items():
                 lines.append(f"Dropped from official {name}: {count:,} of {official.read:,} rows ({reason}).")
@@ -99,7 +104,8 @@ def describe(spec: TaskSpec, report: Report | None = None) -> str:
     text = f"{spec.name}: {spec.type.value}, {fields}, classes {', '.join(spec.names)}."
     parts = [text, *([spec.notes] if spec.notes else [])]
     if report is not None:
-        parts += [*report.lines(), _MARK + json.dumps(report.to_dict(), ensure_ascii=False)]
+        # escaped, because a reason may hold any of the characters that end a line for some reader
+        parts += [*report.lines(), _MARK + json.dumps(report.to_dict())]
     return "\n".join(parts)
 
 
@@ -112,7 +118,7 @@ def read_report(info: DatasetInfo) -> Report:
     Raises:
         ValueError: the info holds no report.
     """
-    for line in reversed((info.description or "").splitlines()):
+    for line in reversed((info.description or "").split("\n")):
         if line.startswith(_MARK):
             return Report.from_dict(json.loads(line[len(_MARK) :]))
     raise ValueError("the info holds no report; is this a dataset loaded with load_dataset('metaeval', ...)?")

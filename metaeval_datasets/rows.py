@@ -1,7 +1,7 @@
 """The way of a task's rows from an opened source to its splits, a batch at a time, and the count of what was lost.
 
 Where no split is derived, every official split is read once, a batch at a time. Where one is, which rows it gets is
-known when all of the official train split was seen: reading it keeps 8 bytes of each row in memory (16 with row groups)
+known when all of the official train split was seen: reading it keeps 9 bytes of each row in memory (17 with row groups)
 and sets the row, cast, aside on disk, from where each split takes its own. When streaming nothing is set aside, and the
 source is read again for each split. No pass holds more than a batch of texts.
 """
@@ -20,25 +20,37 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_source_row
 from metaeval_datasets.hashing import combine, mix
+from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
-from metaeval_datasets.sources import Opened, Piece, Token, read_piece
+from metaeval_datasets.sources import Opened, Piece, SourceError, Token, naming, read_piece
 from metaeval_datasets.spec import Alone, TaskSpec
-from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, cut, split_rule
+from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, count_classes, cut, split_rule
 
 DUPLICATE = "same texts and label as an earlier row"
 
 
 @dataclass
 class Counts:
-    """Rows cast from one official split, and those of them in no split of ours, by reason."""
+    """Rows cast from one official split, those of them in no split of ours, by reason, and what their labels were."""
 
     read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    labels: LabelTally = field(default_factory=LabelTally)
 
     def add(self, other: Counts) -> None:
         """Add what was counted elsewhere, such as in another process."""
         self.read += other.read
         self.dropped.update(other.dropped)
+        self.labels.add_all(other.labels)
+
+    def refuse(self, spec: TaskSpec, official: str) -> None:
+        """See that the labels of a split are those declared.
+
+        Raises:
+            SourceError: they are not; names some.
+        """
+        if spec.has_labels and (reason := self.labels.refusal(spec.names)):
+            raise SourceError(f"{official}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -57,11 +69,13 @@ class Assignment:
         codes: (N,): 0 for train, k for the k-th derived split (from 1), ``DROPPED``.
         derived: derived splits, in the order in which they were cut.
         counts: of the pass over the official train split.
+        classes: (1 + derived splits, C): rows of each class in train and in each derived split.
     """
 
     codes: NDArray[np.uint8]
     derived: tuple[str, ...]
     counts: Counts
+    classes: NDArray[np.int64]
 
     def code(self, split: str) -> int:
         """The code of a split."""
@@ -69,7 +83,11 @@ class Assignment:
 
     def rows(self, split: str) -> int:
         """Number of rows of a split."""
-        return int(np.count_nonzero(self.codes == self.code(split)))
+        return int(self.classes[self.code(split)].sum())
+
+    def lacking(self, split: str) -> list[int]:
+        """Classes that have rows and none of them in a split."""
+        return np.flatnonzero((self.classes[self.code(split)] == 0) & self.classes.any(axis=0)).tolist()
 
 
 def rule_for(opened: Opened) -> Rule:
@@ -104,13 +122,16 @@ def assign(opened: Opened, rule: Rule, token: Token = None, aside: Path | None =
     grouped = not isinstance(row_groups(opened.spec, opened.source), Alone)
     codes = np.frombuffer(found.codes, np.uint8)
     contents = np.frombuffer(found.contents, np.uint64)
-    codes[codes != DROPPED] = cut(contents, np.frombuffer(found.groups, np.uint64) if grouped else None, rule.derived)
-    return Assignment(codes, rule.derived, found.counts)
+    labels = np.frombuffer(found.labels, np.min_scalar_type(len(opened.spec.names)))
+    groups = np.frombuffer(found.groups, np.uint64) if grouped else None
+    chosen = codes[codes != DROPPED] = cut(contents, groups, rule.derived, labels)
+    classes = count_classes(chosen, labels, 1 + len(rule.derived), len(opened.spec.names))
+    return Assignment(codes, rule.derived, found.counts, classes)
 
 
 @dataclass
 class _Found:
-    """Of N cast rows, M of them usable: codes (N bytes), contents and groups, if any (8 M bytes each), and counts.
+    """Of N cast rows, M usable: codes (N bytes), contents, groups if any (8 M bytes each), labels (M), and counts.
 
     Byte arrays grow where they are; lists of arrays would be copied in the end, and need twice the memory for it.
     """
@@ -118,6 +139,7 @@ class _Found:
     codes: bytearray = field(default_factory=bytearray)
     contents: bytearray = field(default_factory=bytearray)
     groups: bytearray = field(default_factory=bytearray)
+    labels: bytearray = field(default_factory=bytearray)
     counts: Counts = field(default_factory=Counts)
 
 
@@ -128,6 +150,7 @@ def _look_at(opened: Opened, shard: Shard, found: _Found, token: Token, aside: P
             found.codes += np.where(usable, 0, DROPPED).astype(np.uint8).data
             kept = _only(table, usable)
             found.contents += content_hashes(kept, opened.spec).data
+            found.labels += kept[LABEL].to_numpy().astype(np.min_scalar_type(len(opened.spec.names))).data
             if GROUP in kept.column_names:
                 found.groups += np.ascontiguousarray(kept[GROUP].to_numpy()).data
             keep(kept)
@@ -200,7 +223,7 @@ def _checked(
     """Cast batches of a shard, and which of their rows can be used; what cannot is counted."""
     spec = opened.spec
     seen = Seen()
-    for table in _cast_batches(opened, shard, token):
+    for table in _cast_batches(opened, shard, token, counts.labels):
         mask, dropped = check_rows(table, spec, keep_unlabelled=not spec.has_labels)
         usable = mask.to_numpy(zero_copy_only=False)
         if spec.distinct:
@@ -241,9 +264,11 @@ def _assigned(
         yield to_schema(_only(table, codes == assignment.code(split)), opened.spec)
 
 
-def _cast_batches(opened: Opened, shard: Shard, token: Token) -> Iterator[pa.Table]:
+def _cast_batches(opened: Opened, shard: Shard, token: Token, seen: LabelTally | None = None) -> Iterator[pa.Table]:
     row = shard.first_row
     for piece in shard.pieces:
         for table in read_piece(piece, opened.spec, opened.source, token):
-            yield cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names)
+            with naming(piece):
+                cast = cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names, seen)
+            yield cast
             row += len(table)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
-import io
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +25,6 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import datasets
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
 from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
@@ -48,16 +46,22 @@ from metaeval_datasets.cast import (
     label_source,
 )
 from metaeval_datasets.layout import Card, find_splits, kind_of, lookup, matching, missing_shards, read_card
+from metaeval_datasets.outside import LabelTally
+from metaeval_datasets.parquet import BATCH_ROWS, parquet_tables
+from metaeval_datasets.readers import FormatError, csv_tables, json_tables, require_columns
 from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
 
 logger = logging.getLogger(__name__)
 
-BATCH_ROWS = 8192
-BLOCK_BYTES = 8 << 20  # of CSV and JSON files, read at a time
 DOWNLOADS = 4  # files fetched at the same time
 ATTEMPTS = 5
 RETRY_STATUS = {408, 429, 500, 502, 503, 504}
 MAX_WAIT_SECONDS = 30.0
+
+# What reading a damaged file raises; the Hub client's own errors are SourceErrors by then.
+_DAMAGE = (pa.ArrowException, FormatError, CastError, KeyError, UnicodeError, OSError)
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Token = str | bool | None
 T = TypeVar("T")
@@ -82,7 +86,7 @@ class Piece:
         remote: to be read over the network.
         rows: number of rows, where the file says it (Parquet).
         label_names: class names in index order, where the file or the card says them.
-        delimiter, header: of CSV files.
+        delimiter, quote, header: of CSV files.
         num_bytes: size of the file as downloaded; 0 when it is not.
     """
 
@@ -92,9 +96,10 @@ class Piece:
     remote: bool = False
     rows: int | None = None
     label_names: tuple[str, ...] | None = None
-    delimiter: str | None = None
+    delimiter: str = ","
     header: tuple[str, ...] | None = None
     num_bytes: int = 0
+    quote: str | None = '"'
 
 
 @dataclass(frozen=True)
@@ -143,13 +148,19 @@ def read_splits(spec: TaskSpec) -> tuple[str, ...]:
     return tuple(split for split in spec.splits if split not in spec.unlabelled) if spec.has_labels else spec.splits
 
 
-def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None = None) -> Opened:
+def open_source(
+    spec: TaskSpec,
+    access: Access = Access(),
+    revision: str | None = None,
+    unfit: Sequence[tuple[AnySource, str]] = (),
+) -> Opened:
     """Find the source that serves a task, and fetch its files (or only look at them, when they are read remotely).
 
     Args:
         spec: the task, one edition.
         access: how to reach the Hub.
         revision: read the first source at this revision, and no other source.
+        unfit: sources that cannot serve, as reading them to the end has shown, each with the reason.
 
     Raises:
         NoSourceError: no source can serve; lists each with its reason.
@@ -163,6 +174,8 @@ def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None 
     partial: list[Opened] = []
     for source in sources:
         try:
+            if reason := next((reason for other, reason in unfit if other == source), None):
+                raise SourceError(reason)
             opened = _open(spec, source, access)
         except SourceError as error:
             logger.debug("%s: source %s cannot serve: %s", spec.name, describe_source(source), error)
@@ -180,6 +193,21 @@ def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None 
     return dataclasses.replace(best, failures=tuple(entry for entry in failures if entry[0] != chosen))
 
 
+def resolve_revision(spec: TaskSpec, revision: str, access: Access = Access()) -> str:
+    """The commit that a branch or tag of a task's first source leads to, so that rows of another are not taken for its.
+
+    Raises:
+        NoSourceError: there is no such revision, or the Hub does not say.
+    """
+    source = spec.sources[0]
+    if not isinstance(source, Source) or _COMMIT.fullmatch(revision):
+        return revision
+    try:
+        return list_files(source.repo, revision, access.token).commit
+    except SourceError as error:
+        raise NoSourceError(f"task {spec.name}: {source.repo} at {revision}: {error}") from error
+
+
 def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = None) -> Iterator[pa.Table]:
     """The columns of one file that a task needs, in batches.
 
@@ -187,21 +215,35 @@ def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = N
         SourceError: a column is missing, or the file is not what its extension says.
     """
     if isinstance(source, Embedded):
-        yield from _embedded_batches(piece, spec, source, columns_to_read(spec, source))
+        with naming(piece):
+            yield from _embedded_batches(piece, spec, source, columns_to_read(spec, source))
         return
-    with open_piece(piece, token) as file:
+    with naming(piece), open_piece(piece, token) as file:
         yield from read_file(file, piece, spec, source)
 
 
 def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -> Iterator[pa.Table]:
     """As ``read_piece``, from an open file (or from the first lines of a CSV or JSON file, in memory)."""
     columns = columns_to_read(spec, source)
-    readers = {"parquet": _parquet_batches, "csv": _csv_batches, "json": _json_batches}
-    text_columns = [column for column in columns if column != label_source(spec, source)]
+    with naming(piece):
+        if piece.kind == "parquet":
+            yield from parquet_tables(file, columns, piece.remote)
+            return
+        if piece.kind == "csv":
+            tables = csv_tables(file, columns, piece.delimiter, piece.quote, piece.header)
+        else:
+            tables = json_tables(file, columns, label_source(spec, source))
+        for table in tables:
+            yield from _in_batches(table)
+
+
+@contextmanager
+def naming(piece: Piece) -> Iterator[None]:
+    """Turn what a damaged file raises into a SourceError that names it."""
     try:
-        yield from readers[piece.kind](file, piece, columns, text_columns)
-    except (pa.ArrowException, KeyError, UnicodeDecodeError) as error:
-        raise SourceError(f"{piece.path}: {error}") from error
+        yield
+    except _DAMAGE as error:
+        raise SourceError(f"{piece.path}: {' '.join(str(error).split())[:500]}") from error
 
 
 # --- Opening one source ---------------------------------------------------------------------------------------------
@@ -213,10 +255,8 @@ def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
         opened = Opened(spec, source, None, splits)
     else:
         opened = _open_hub(spec, source, access)
-    for pieces in opened.pieces.values():
-        firsts = {piece.config: piece for piece in reversed(pieces)}
-        for piece in pieces:
-            _check_piece(piece, opened, access.token, head=piece is firsts[piece.config])
+    for split in opened.pieces:
+        _check_split(split, opened, access.token)
     return opened
 
 
@@ -233,7 +273,7 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
         raise SourceError(f"has none of the splits {list(wanted)} ({len(listing.files)} files)")
     jobs = [(split, config, path) for split, entries in read.items() for config, path in entries]
     with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
-        pieces = list(pool.map(lambda job: _piece(spec, source, card, listing.commit, job[1], job[2], access), jobs))
+        pieces = list(pool.map(lambda job: _piece(spec, source, card, listing, job[1], job[2], access), jobs))
     by_split: dict[str, list[Piece]] = {}
     for (split, _, _), piece in zip(jobs, pieces, strict=True):
         by_split.setdefault(split, []).append(piece)
@@ -287,17 +327,19 @@ def _find(files: Sequence[str], card: Card, source: Source, config: str | None) 
 
 
 def _piece(
-    spec: TaskSpec, source: Source, card: Card, commit: str, config: str | None, path: str, access: Access
+    spec: TaskSpec, source: Source, card: Card, listing: Listing, config: str | None, path: str, access: Access
 ) -> Piece:
     """Fetch a file, or look at it where it lies, and read what it says about itself."""
     kind = kind_of(path) or "unknown"  # only files of a known kind are found
-    local = "" if access.remote else fetch_file(source.repo, path, commit, access)
+    commit = listing.commit
+    local = "" if access.remote else fetch_whole(source.repo, path, commit, listing.sizes.get(path), access)
     piece = Piece(
         path=local or f"datasets/{source.repo}@{commit}/{path}",
         kind=kind,
         config=config,
         remote=access.remote,
         delimiter=delimiter_of(source, path),
+        quote=source.quote,
         header=source.header,
         num_bytes=os.path.getsize(local) if local else 0,
     )
@@ -308,8 +350,10 @@ def _piece(
     with open_piece(piece, access.token, footer=True) as file:
         try:
             opened = pq.ParquetFile(file)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{path} is no readable Parquet file: {error}") from error
+        with naming(piece):
+            require_columns(columns_to_read(spec, source), opened.schema_arrow.names)
         names = stored_label_names(opened.schema_arrow, label) or names
         return dataclasses.replace(piece, rows=opened.metadata.num_rows, label_names=names)
 
@@ -336,18 +380,44 @@ def stored_label_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] 
     return tuple(map(str, names)) if isinstance(names, list) else None
 
 
-def _check_piece(piece: Piece, opened: Opened, token: Token, head: bool) -> None:
-    """See that a file has the declared labels, and, with ``head``, that its first rows can be cast."""
-    spec, source = opened.spec, opened.source
-    try:
-        if piece.label_names:
-            check_label_names(spec, source, piece.label_names)
-        batches = read_piece(piece, spec, source, token) if head else iter(())
-        for table in batches:
-            cast_table(table.slice(0, 100), spec, source, config=piece.config, label_names=piece.label_names)
-            break
-    except CastError as error:
-        raise SourceError(str(error)) from error
+def _check_split(split: str, opened: Opened, token: Token) -> None:
+    """See that the files of a split have rows, the declared labels and what else casting needs.
+
+    The first rows of each file are cast; of remote files, those of the first file of each config.
+    """
+    pieces = opened.pieces[split]
+    firsts = {piece.config: piece for piece in reversed(pieces)}
+    rows = 0
+    for piece in pieces:
+        with naming(piece):
+            if piece.label_names:
+                check_label_names(opened.spec, opened.source, piece.label_names)
+            if not piece.remote or piece is firsts[piece.config]:
+                rows += _check_rows(piece, opened, token)
+            else:
+                rows += piece.rows or 1
+    if not rows:
+        raise SourceError(f"{pieces[0].path}: the {split} split has no rows")
+
+
+def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
+    """Cast the first rows of a file, and more where these do not show whether it is as declared; how many there were.
+
+    Raises:
+        CastError, SourceError: they cannot be cast, or their labels are not those declared.
+    """
+    spec, seen, empty, rows = opened.spec, LabelTally(), set[str](), 0
+    for table in read_piece(piece, spec, opened.source, token):
+        cast_table(table, spec, opened.source, config=piece.config, label_names=piece.label_names, seen=seen)
+        nulls = {name for name in table.column_names if table[name].null_count == len(table)}
+        empty = empty & nulls if rows else nulls
+        rows += len(table)
+        # A file may be sorted, and a key of JSON lines missing in the first rows: what looks wrong is read to the end.
+        if not empty and not (spec.has_labels and seen.refusal(spec.names)):
+            return rows
+    if spec.has_labels and (reason := seen.refusal(spec.names)):
+        raise SourceError(f"{piece.path}: {reason}")
+    return rows
 
 
 # --- The Hub --------------------------------------------------------------------------------------------------------
@@ -355,10 +425,11 @@ def _check_piece(piece: Piece, opened: Opened, token: Token, head: bool) -> None
 
 @dataclass(frozen=True)
 class Listing:
-    """Commit and paths of a repository at a revision."""
+    """Commit, paths and sizes in bytes (path -> size, as far as known) of a repository at a revision."""
 
     commit: str
     files: tuple[str, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 def list_files(repo: str, revision: str | None, token: Token) -> Listing:
@@ -373,9 +444,11 @@ def list_files(repo: str, revision: str | None, token: Token) -> Listing:
         if not kept.exists():
             raise SourceError("offline (HF_HUB_OFFLINE), and this source was never read here")
         stored = json.loads(kept.read_text(encoding="utf-8"))
-        return Listing(stored["commit"], tuple(stored["files"]))
-    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, timeout=30))
-    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in info.siblings or ()))
+        return Listing(stored["commit"], tuple(stored["files"]), stored.get("sizes", {}))
+    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True, timeout=30))
+    entries = info.siblings or []
+    sizes = {entry.rfilename: entry.size for entry in entries if entry.size is not None}
+    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in entries), sizes)
     kept.parent.mkdir(parents=True, exist_ok=True)
     temporary = kept.with_suffix(f".{os.getpid()}")
     temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
@@ -455,6 +528,28 @@ def fetch_file(repo: str, path: str, commit: str, access: Access) -> str:
             token=access.token,
             force_download=access.force and not constants.HF_HUB_OFFLINE,
         )
+    )
+
+
+def fetch_whole(repo: str, path: str, commit: str, size: int | None, access: Access) -> str:
+    """As ``fetch_file``, and see that the file has the size that it should have; fetch it again where it has not.
+
+    A file that was cut off in the cache could be read as if it had fewer rows.
+
+    Raises:
+        SourceError: the Hub does not give it, or the one in the cache is cut off and the Hub cannot be asked.
+    """
+    local = fetch_file(repo, path, commit, access)
+    if size is None or os.path.getsize(local) == size:
+        return local
+    problem = f"{local} has {os.path.getsize(local):,} bytes; expected {size:,}"
+    if not constants.HF_HUB_OFFLINE:
+        logger.warning("%s; it is downloaded again", problem)
+        local = fetch_file(repo, path, commit, dataclasses.replace(access, force=True))
+        if os.path.getsize(local) == size:
+            return local
+    raise SourceError(
+        f'{problem}; delete it, or load with download_mode="force_redownload" while the Hub can be reached'
     )
 
 
@@ -564,67 +659,6 @@ def _reason(error: BaseException) -> str:
 # --- Readers --------------------------------------------------------------------------------------------------------
 
 
-def _parquet_batches(
-    file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
-) -> Iterator[pa.Table]:
-    opened = open_parquet(file)
-    require_columns(columns, opened.schema_arrow.names)
-    # one thread: two columns are soon decoded, and handing them over costs more than it saves
-    for batch in opened.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
-        yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
-
-
-def open_parquet(file: BinaryIO) -> pq.ParquetFile:
-    """A Parquet file whose rows are read a batch at a time, in the memory of a batch."""
-    # note: pre_buffer, the default of later releases of pyarrow, holds the whole file until its last batch is read
-    return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
-
-
-def _csv_batches(
-    file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
-) -> Iterator[pa.Table]:
-    # A text that looks like a number is a text, and an empty one is no null; the label's type is inferred.
-    reader = pa.csv.open_csv(
-        file,
-        read_options=pa.csv.ReadOptions(column_names=piece.header, block_size=BLOCK_BYTES),
-        parse_options=pa.csv.ParseOptions(delimiter=piece.delimiter, newlines_in_values=True),
-        convert_options=pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(text_columns, pa.string()), null_values=[""], strings_can_be_null=False
-        ),
-    )
-    require_columns(columns, reader.schema.names)
-    for batch in reader:
-        table = pa.Table.from_batches([batch]).select(list(columns))
-        yield from _in_batches(table)
-
-
-def _json_batches(
-    file: BinaryIO, piece: Piece, columns: Sequence[str], text_columns: Sequence[str]
-) -> Iterator[pa.Table]:
-    rest, first = b"", True
-    while block := file.read(BLOCK_BYTES):
-        if first and block.lstrip()[:1] == b"[":
-            raise SourceError(f"{piece.path} is a JSON array; JSON lines were expected")
-        lines, newline, tail = (rest + block).rpartition(b"\n")
-        rest = tail
-        if newline and lines.strip():
-            yield from _json_block(lines, columns, first)
-            first = False
-    if rest.strip():
-        yield from _json_block(rest, columns, first)
-
-
-def _json_block(lines: bytes, columns: Sequence[str], first: bool) -> Iterator[pa.Table]:
-    options = pa.json.ReadOptions(block_size=len(lines) + 1, use_threads=False)
-    table = pa.json.read_json(io.BytesIO(lines), read_options=options)
-    if first:
-        require_columns(columns, table.schema.names)
-    for column in columns:
-        if column not in table.schema.names:  # no row of this block has it
-            table = table.append_column(column, pa.nulls(len(table)))
-    yield from _in_batches(table.select(list(columns)))
-
-
 def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: Sequence[str]) -> Iterator[pa.Table]:
     module = importlib.import_module(f"{__package__}.{source.module}")
     tables: dict[str, pa.Table] = module.generate(spec.name)
@@ -637,13 +671,3 @@ def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: S
 def _in_batches(table: pa.Table) -> Iterator[pa.Table]:
     for start in range(0, len(table), BATCH_ROWS):
         yield table.slice(start, BATCH_ROWS)
-
-
-def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
-    """See that all columns are there.
-
-    Raises:
-        SourceError: one is not; names it, and those that are.
-    """
-    if missing := [column for column in columns if column not in present]:
-        raise SourceError(f"has no column {', '.join(map(repr, missing))}; its columns are {', '.join(present)}")

@@ -229,8 +229,9 @@ class Source:
         label_values: label as this source writes it -> class name, None for labels to leave out; overrides the
             task's ``label_values`` as a whole.
         groups: overrides the task's ``groups`` for this source.
-        delimiter, header: of CSV files: the separator (default: by extension), and the column names where the
-            files have no header line.
+        delimiter, quote, header: of CSV and TSV files: the separator (default: by extension); the character around
+            fields that hold a separator or a line break, None where quotes are part of the texts; and the column names
+            where the files have no header line.
         note: what is different here (row counts, spelling); shown when this source serves.
     """
 
@@ -247,6 +248,7 @@ class Source:
     delimiter: str | None = None
     header: tuple[str, ...] | None = None
     note: str = ""
+    quote: str | None = '"'
 
     def __post_init__(self) -> None:
         where = f"source {self.repo!r}"
@@ -280,6 +282,10 @@ class Source:
             raise SpecError(f"{where}: `groups` is {self.groups!r}; expected one of {_class_names(_GROUPS)}")
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise SpecError(f"{where}: `delimiter` must be one character, got {self.delimiter!r}")
+        if self.quote is not None and (len(self.quote) != 1 or self.quote == self.delimiter):
+            raise SpecError(
+                f"{where}: `quote` must be one character other than `delimiter`, or None, got {self.quote!r}"
+            )
         if self.header is not None:
             object.__setattr__(self, "header", _unique(where, "header", self.header))
 

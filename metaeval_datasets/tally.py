@@ -9,9 +9,11 @@ import uuid
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.rows import Counts
 
 _PREFIX = ".making-"
+_FAILURE = "failure.txt"
 
 
 class Tally:
@@ -39,13 +41,30 @@ class Tally:
 
     def add(self, name: str, counts: Counts) -> None:
         """Add counts under a name."""
-        entry = {"name": name, "read": counts.read, "dropped": dict(counts.dropped)}
+        labels = counts.labels
+        entry = {
+            "name": name,
+            "read": counts.read,
+            "dropped": dict(counts.dropped),
+            "labels": [labels.rows, dict(labels.outside), list(labels.numbers.items())],
+        }
         (self.folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(entry), encoding="utf-8")
+
+    def fail(self, reason: str) -> None:
+        """Leave word why a source failed; what another process raises arrives without its cause."""
+        (self.folder / _FAILURE).write_text(reason, encoding="utf-8")
+
+    def failure(self) -> str | None:
+        """Why a source failed; None where none did."""
+        path = self.folder / _FAILURE
+        return path.read_text(encoding="utf-8") if path.exists() else None
 
     def sums(self) -> dict[str, Counts]:
         """What was added so far, by name; zero for other names."""
         sums: dict[str, Counts] = defaultdict(Counts)
         for path in self.folder.glob("*.json"):
             entry = json.loads(path.read_text(encoding="utf-8"))
-            sums[entry["name"]].add(Counts(entry["read"], Counter(entry["dropped"])))
+            rows, outside, numbers = entry["labels"]
+            labels = LabelTally(rows, Counter(outside), Counter(dict(numbers)))
+            sums[entry["name"]].add(Counts(entry["read"], Counter(entry["dropped"]), labels))
         return sums

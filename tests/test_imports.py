@@ -11,8 +11,21 @@ BARRED = {"metaeval_datasets": {"metaeval_hub", "training", "tests", "torch"}, "
 # From what knows nothing of the others to what uses them; files not named here stand above them all.
 DATASETS_ORDER = [
     *("spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
-    *("cast", "splits", "overlap", "overlap_report", "aspects"),
-    *("layout", "sources", "rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook"),
+    *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
+    *(
+        "layout",
+        "readers",
+        "parquet",
+        "sources",
+        "rows",
+        "report",
+        "record",
+        "published",
+        "tally",
+        "fingerprint",
+        "metaeval",
+        "hook",
+    ),
     "__init__",
 ]
 

@@ -1,6 +1,7 @@
 """Loading tasks through ``datasets``, over the test Hub: from declaration to rows, cached, streamed, explained."""
 
 import dataclasses
+import json
 import logging
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ import metaeval_datasets
 from metaeval_datasets import NoSourceError, UnknownTaskError, read_report
 from metaeval_datasets.catalog import all_tasks
 from metaeval_datasets.fingerprint import code_hash
+from metaeval_datasets.sources import SourceError
 from metaeval_datasets.spec import Edition, Join, Orient, SameRow, SameText, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -97,6 +99,22 @@ def test_splits_are_derived_and_disjoint(made_up):
     numbers = Counter(number for rows in loaded.values() for number in rows["idx"])
     assert numbers == Counter(range(1000))
     assert loaded["train"][0]["sentence"] == f"text number {loaded['train'][0]['idx']}"
+
+
+def test_classes_are_in_each_derived_split_or_the_report_says_so(made_up, caplog):
+    rows = {"text": [f"text {row}" for row in range(40)], "label": [0] * 34 + [1] * 5 + [2]}
+    name = made_up({"train.parquet": parquet(rows)}, splits=("train",), names=("no", "yes", "maybe"))
+    loaded = load_dataset("metaeval", name)
+    found = {split: Counter(part["label"]) for split, part in loaded.items()}
+    assert found == {"train": {0: 22, 1: 3, 2: 1}, "validation": {0: 5, 1: 1}, "test": {0: 7, 1: 1}}
+    report = read_report(loaded["test"].info)
+    assert {split: made.lacks for split, made in report.splits.items()} == {
+        "train": [],
+        "validation": ["maybe"],
+        "test": ["maybe"],
+    }
+    assert "no row of maybe in the test split" in caplog.text
+    assert "test has no row of maybe" in loaded["test"].info.description
 
 
 def test_validation_becomes_test_where_test_is_hidden(made_up):
@@ -266,6 +284,23 @@ def test_a_revision_reaches_the_source(made_up, hub):
         load_dataset("metaeval", name, revision="never-made")
 
 
+@pytest.mark.parametrize("revision", ["main", "v1"])
+def test_a_branch_that_has_moved_is_not_answered_with_old_rows(made_up, hub, revision):
+    name = made_up(files(9, 0, 0, None), splits=("train",))
+    repo = all_tasks()[name].sources[0].repo
+    options = {} if revision == "main" else {"revision": revision}
+    if options:
+        hub.add_repo(repo, {"train.parquet": parquet(numbered(0, 9))}, repo_type="dataset", **options)
+    assert sum(lengths(load_dataset("metaeval", name, revision=revision)).values()) == 9
+    hub.add_repo(repo, {"train.parquet": parquet(numbered(0, 5))}, repo_type="dataset", **options)
+    moved = load_dataset("metaeval", name, revision=revision)
+    assert sum(lengths(moved).values()) == 5
+    commit = read_report(moved["train"].info).commit
+    hub.requests.clear()
+    assert lengths(load_dataset("metaeval", name, revision=commit)) == lengths(moved)
+    assert len(hub.requests) == 0  # a commit does not move
+
+
 def test_force_redownload_takes_rows_that_have_changed(made_up, hub):
     name = made_up(files())
     load_dataset("metaeval", name)
@@ -374,6 +409,60 @@ def test_a_fallback_is_told_each_time(made_up, hub, caplog):
     assert report.source == repo
     assert "has none of the splits" in report.passed_over[0]["reason"]
     assert report.commit == hub.repo(repo, "dataset").commit().sha
+
+
+def damaged(content):
+    """A Parquet file whose footer and first pages are whole and whose last page is not."""
+    return content[: len(content) // 2] + bytes(100) + content[len(content) // 2 + 100 :]
+
+
+def late(bad):
+    """A JSON-lines file whose first rows, as far as opening looks, are as declared."""
+    return "".join(json.dumps({"text": f"text {row}", "label": row % 2}) + "\n" for row in range(40)) + bad
+
+
+FAIL_LATE = {
+    "damaged page": ({"train.parquet": damaged(parquet(numbered(0, 20_000)))}, "train.parquet"),
+    "not JSON": ({"train.jsonl": late("{")}, "line 41"),
+    "other labels": ({"train.jsonl": late('{"text": "a", "label": "No"}\n' * 40)}, "'No'"),
+    "other columns": (
+        {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "gold": [0]})},
+        "has no column 'label'; its columns are text, gold",
+    ),
+    "no rows": ({"train.parquet": parquet({"text": pa.array([], pa.string()), "label": [][:0]})}, "has no rows"),
+    "other type": (
+        {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "label": [[0]]})},
+        "b.parquet: column 'label' holds list<",
+    ),
+}
+
+
+@pytest.mark.parametrize("num_proc", [None, 2])
+@pytest.mark.parametrize("fault", FAIL_LATE)
+def test_a_source_that_fails_late_is_passed_over(made_up, hub, monkeypatch, fault, num_proc):
+    monkeypatch.setattr("metaeval_datasets.readers.BLOCK_BYTES", 1000)
+    repo = hub.name("fallback")
+    hub.add_repo(repo, files(30, 0, 10), repo_type="dataset")
+    content, reason = FAIL_LATE[fault]
+    first = {"files": {"train": "*.*", "test": "test/*.parquet"}}
+    extra = {f"test/{number}.parquet": parquet(numbered(number, number + 5)) for number in (0, 5)}
+    name = made_up(content | extra, source=first, others=(Source(repo),), splits=("train", "test"))
+    loaded = load_dataset("metaeval", name, num_proc=num_proc)
+    assert lengths(loaded) == {"train": 24, "validation": 6, "test": 10}
+    report = read_report(loaded["train"].info)
+    assert report.source == repo
+    assert reason in report.passed_over[0]["reason"]
+
+
+def test_labels_that_only_streaming_meets_end_it(made_up, monkeypatch):
+    """There is no way back to another source from the middle of a stream."""
+    monkeypatch.setattr("metaeval_datasets.readers.BLOCK_BYTES", 1000)
+    bad = '{"text": "a", "label": "No"}\n' * 40
+    for number, splits in enumerate((("test",), ("train",))):
+        name = made_up({f"{splits[0]}.jsonl": late(bad)}, name=f"made_up/late{number}", splits=splits)
+        streamed = load_dataset("metaeval", name, streaming=True, split="test")
+        with pytest.raises(SourceError, match=f"{splits[0]}: 40 of 80 labels are outside the declared names"):
+            list(streamed)
 
 
 def test_missing_splits_are_told(made_up, caplog):

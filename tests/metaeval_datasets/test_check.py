@@ -93,6 +93,7 @@ def test_what_cannot_serve_is_told_and_loading_agrees(add, what):
     [
         (TEXT_LABELS, "train: labels 'maybe', 'perhaps' outside the declared names 'no', 'yes'"),
         ({"text": ["a"], "label": [7]}, "train: label 7 outside the declared names"),
+        ({"text": list("abcd"), "label": [1, 2, 1, 2]}, "train: label 2 outside the declared names"),
         ({"text": ["a", "b"], "label": [-1, -1]}, "train: no row has a label; if they are hidden"),
     ],
 )
@@ -100,6 +101,22 @@ def test_a_split_without_a_row_to_use_is_a_problem(add, table, reason):
     found = look(Source(add(files(table, None)), config="cola"))
     assert found.status == "not usable"
     assert reason in found.problems[0]
+
+
+@pytest.mark.parametrize("labels", [[1, 2] * 20, ["no"] * 30 + ["Yes"] * 10])
+def test_other_labels_in_the_first_rows_are_a_problem_as_they_are_for_loading(add, labels):
+    content = "".join(f"text {row},{label}\n" for row, label in enumerate(labels))
+    source = Source(add({"train.csv": "text,label\n" + content}))
+    (problem,) = look(source, splits=("train",), rows={}).problems
+    with pytest.raises(NoSourceError) as raised:
+        open_source(task(sources=(source,), splits=("train",)))
+    assert problem.removeprefix("train: ") in str(raised.value)
+
+
+def test_quotes_may_be_text(add):
+    content = "text\tlabel\n" + '"a\tno\n' * 20_000  # longer than what is looked at
+    source = Source(add({"train.tsv": content}), quote=None)
+    assert not look(source, splits=("train",), rows={}).problems
 
 
 def test_a_gated_source_is_not_usable_unless_the_token_opens_it(hub):

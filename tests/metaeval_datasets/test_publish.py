@@ -105,13 +105,15 @@ def test_a_changed_declaration_is_built_again(made_up, declare, tmp_path):
     assert again.notes == "Now with a note."
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "record", "folder"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "gone", "record", "folder"])
 def test_what_is_not_whole_is_built_again(damage, made_up, tmp_path):
     name = made_up()
     record = build_task(name, tmp_path)
     before, path = content(tmp_path), tmp_path / next(iter(record.paths))
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-9])
+    elif damage == "bit":
+        path.write_bytes(bytes([*path.read_bytes()[:99], path.read_bytes()[99] ^ 1, *path.read_bytes()[100:]]))
     elif damage == "gone":
         path.unlink()
     elif damage == "record":

@@ -1,5 +1,7 @@
 """The report travels in the dataset info, as sentences and as data."""
 
+import dataclasses
+
 import datasets
 import pytest
 
@@ -22,6 +24,15 @@ REPORT = Report(
 def test_it_comes_back_from_the_info_it_was_put_in():
     info = datasets.DatasetInfo(description=describe(task(notes="A note."), REPORT))
     assert read_report(info) == REPORT
+
+
+@pytest.mark.parametrize(
+    "character", [*"\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", "\r\n", "\nreport: {}\n", "\ud800", "\0"]
+)
+def test_it_comes_back_whatever_a_reason_holds(character):
+    """Column names and file names of a source get into it."""
+    report = dataclasses.replace(REPORT, passed_over=[{"source": "a/b", "reason": f"no column x{character}y"}])
+    assert read_report(datasets.DatasetInfo(description=describe(task(), report))) == report
 
 
 def test_it_says_all_in_words():

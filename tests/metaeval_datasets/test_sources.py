@@ -1,13 +1,14 @@
 """Finding and reading sources on the Hub: revisions, layouts, formats, fallbacks with their reasons, failures."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaeval_datasets import sources
+from metaeval_datasets import readers, sources
 from metaeval_datasets.sources import BATCH_ROWS, Access, NoSourceError, Piece, SourceError, open_source, read_piece
 from metaeval_datasets.spec import Alone, Items, Keep, RowModulus, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
@@ -111,10 +112,10 @@ def test_csv_is_read_as_text(hub):
     content = 'text,label,other\n007,1,x\n"two\nlines, one comma",0,y\nNA,1,z\n"",0,z\n'
     spec = task(sources=(Source(add(hub, {"train.csv": content})),), splits=("train",))
     assert rows(open_source(spec)) == [
-        {"text": "007", "label": 1},
-        {"text": "two\nlines, one comma", "label": 0},
-        {"text": "NA", "label": 1},
-        {"text": "", "label": 0},
+        {"text": "007", "label": "1"},
+        {"text": "two\nlines, one comma", "label": "0"},
+        {"text": "NA", "label": "1"},
+        {"text": "", "label": "0"},
     ]
 
 
@@ -128,7 +129,7 @@ def test_csv_with_another_delimiter_and_without_header(hub):
 
 
 def test_json_lines(hub, monkeypatch):
-    monkeypatch.setattr(sources, "BLOCK_BYTES", 64)  # many blocks, and lines across them
+    monkeypatch.setattr(readers, "BLOCK_BYTES", 64)  # many blocks, and lines across them
     lines = [{"text": f"é text {number}", "label": number % 2} for number in range(50)]
     lines[3]["rare"] = "only here"
     content = "\n".join(json.dumps(line) for line in lines)
@@ -170,6 +171,14 @@ def test_a_large_file_is_read_in_the_memory_of_a_batch(tmp_path, group):
     assert most < 3 * 8192 * 304
 
 
+def test_labels_are_read_on_where_the_first_rows_do_not_decide(hub):
+    """A file may be sorted by its labels."""
+    labels = ["maybe"] * 100 + ["no", "yes"] * BATCH_ROWS
+    content = parquet({"text": [f"text {row}" for row in range(len(labels))], "label": labels})
+    spec = task(sources=(Source(add(hub, {"train.parquet": content})),), splits=("train",))
+    assert len(rows(open_source(spec))) == len(labels)
+
+
 def test_reading_remotely_gives_the_same_and_downloads_nothing(hub, repo):
     spec = task(sources=(Source(repo, config="cola"),))
     local, remote = open_source(spec), open_source(spec, Access(remote=True))
@@ -190,6 +199,14 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
     hub.add_repo(gated, SPLIT_FILES, repo_type="dataset", gated="manual")
     wrong_column = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"words": ["a"], "label": [0]})))
     wrong_names = add(hub, {path: parquet(numbered(0, 4), ("no", "Yes")) for path in SPLIT_FILES})
+    twice = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array([0])], names=["text", "text", "label"])
+    doubled = add(hub, dict.fromkeys(SPLIT_FILES, parquet(twice)))
+    lists = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"text": ["a"], "label": [[0]]})))
+    from_one = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"text": list("abcd"), "label": [1, 2, 1, 2]})))
+    spelt = add(hub, dict.fromkeys(SPLIT_FILES, parquet({"text": list("abcd"), "label": ["No", "Yes"] * 2})))
+    empty = add(
+        hub, dict.fromkeys(SPLIT_FILES, parquet({"text": pa.array([], pa.string()), "label": pa.array([], "int64")}))
+    )
     broken = add(hub, dict.fromkeys(SPLIT_FILES, b"PAR1 this is no Parquet file PAR1"))
     expected = [
         (Source("nobody/nothing"), "no such repository"),
@@ -199,6 +216,11 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
         (Source(gated, config="cola"), "gated"),
         (Source(wrong_column, config="cola"), "has no column 'text'; its columns are words, label"),
         (Source(wrong_names, config="cola"), "['Yes'] are not among the declared names"),
+        (Source(doubled, config="cola"), "has the column 'text' 2 times"),
+        (Source(lists, config="cola"), "column 'label' holds list<"),
+        (Source(from_one, config="cola"), "labels are counted from 1"),
+        (Source(spelt, config="cola"), "4 of 4 labels are outside the declared names, such as 'No', 'Yes'"),
+        (Source(empty, config="cola"), "the train split has no rows"),
         (Source(broken, config="cola"), "no readable Parquet file"),
     ]
     bad = [source for source, _ in expected]
@@ -304,6 +326,31 @@ def test_a_truncated_download_is_completed(hub):
     opened = open_source(task(sources=(Source(name),), splits=("train",)))
     assert fault.hits == 1
     assert len(rows(opened)) == 5000
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_file_cut_off_in_the_cache_is_not_read_as_if_whole(hub, monkeypatch, kind):
+    """A CSV or JSON-lines file that ends at a line break looks whole."""
+    content = {
+        "csv": "text,label\n" + "".join(f"text {row},{row % 2}\n" for row in range(20)),
+        "jsonl": "".join(json.dumps({"text": f"text {row}", "label": row % 2}) + "\n" for row in range(20)),
+        "parquet": parquet(numbered(0, 20)),
+    }[kind]
+    spec = task(sources=(Source(add(hub, {f"train.{kind}": content})),), splits=("train",))
+    (piece,) = open_source(spec).pieces["train"]
+    whole = Path(piece.path).read_bytes()
+
+    def cut():
+        Path(piece.path).resolve().write_bytes(
+            whole[: whole.rindex(b"\n", 0, -1) + 1] if kind != "parquet" else whole[:-9]
+        )
+
+    cut()
+    assert len(rows(open_source(spec))) == 20  # fetched again
+    cut()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(NoSourceError, match=rf"train\.{kind} has \d+ bytes; expected {len(whole)}; delete it"):
+        open_source(spec)
 
 
 def test_a_failure_that_stays_is_a_reason(hub, repo):

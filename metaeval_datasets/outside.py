@@ -1,0 +1,80 @@
+"""Whether the labels of a source are those declared: a source with other labels is refused, not read in half."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metaeval_datasets.schema import LEFT_OUT, UNKNOWN, UNLABELLED
+from metaeval_datasets.spec import AnySource, Source, TaskSpec
+from metaeval_datasets.written import whole_number
+
+MAX_SHARE = 0.05  # of rows with a label outside the declaration; one such row alone is never a reason
+SIGNED_SHARE = 0.1  # of rows labelled -1 where none is labelled 0
+KINDS = 8  # labels outside the declaration that are kept by name
+
+
+@dataclass
+class LabelTally:
+    """What the labels of some rows are.
+
+    Args:
+        rows: rows that have a label or should have one; without those that the declaration filters or leaves out.
+        outside: labels outside the declaration, as written -> rows; of the first kinds met, and the rest under "".
+        numbers: of labels that are read as the index of a class: -1, 0 and the number of classes -> rows.
+    """
+
+    rows: int = 0
+    outside: Counter[str] = field(default_factory=Counter)
+    numbers: Counter[int] = field(default_factory=Counter)
+
+    def add(self, token: Any, code: int, rows: int, index_of: int | None) -> None:
+        """Count rows of one label.
+
+        Args:
+            token: as the source has it.
+            code: what it was cast to.
+            rows: how many.
+            index_of: number of classes where plain numbers are read as their index, else None.
+        """
+        if code == LEFT_OUT:
+            return
+        self.rows += rows
+        if code == UNKNOWN:
+            kind = repr(token)[:60]
+            self.outside[kind if kind in self.outside or len(self.outside) < KINDS else ""] += rows
+        number = whole_number(token)
+        if index_of is not None and number in {-1, 0, index_of} and code in {number, UNKNOWN, UNLABELLED}:
+            self.numbers[number] += rows
+
+    def add_all(self, other: LabelTally) -> None:
+        """Add what was counted elsewhere, such as in another process."""
+        self.rows += other.rows
+        for kind, rows in other.outside.items():
+            self.outside[kind if kind in self.outside or len(self.outside) < KINDS else ""] += rows
+        self.numbers.update(other.numbers)
+
+    def refusal(self, names: Sequence[str]) -> str | None:
+        """Why a source with these labels cannot be read as the classes ``names``; None where it can."""
+        outside = sum(self.outside.values())
+        found = ", ".join(kind for kind in self.outside if kind)
+        classes = ", ".join(map(repr, names[:KINDS])) + (", ..." if len(names) > KINDS else "")
+        remedy = f"expected {classes}; declare what they mean in `label_values`"
+        if self.numbers[len(names)] and not self.numbers[0]:
+            return f"labels are counted from 1: {len(names)} occurs and 0 does not, with {len(names)} classes; {remedy}"
+        if self.numbers[-1] > SIGNED_SHARE * self.rows and not self.numbers[0] and self.numbers[-1] < self.rows:
+            return f"{self.numbers[-1]:,} of {self.rows:,} labels are -1 and none is 0; {remedy}"
+        if outside > max(1, MAX_SHARE * self.rows) or (outside and outside == self.rows):
+            return f"{outside:,} of {self.rows:,} labels are outside the declared names, such as {found}; {remedy}"
+        return None
+
+
+def index_of(
+    spec: TaskSpec, source: AnySource, values: Sequence[object], label_names: Sequence[str] | None
+) -> int | None:
+    """The number of classes where a plain number is read as the index of a class; None where it is read otherwise."""
+    names = label_names or (source.label_names if isinstance(source, Source) else None)
+    by_number = any(isinstance(key, int) for key in values)
+    return None if names or by_number else len(spec.names)

@@ -1,0 +1,251 @@
+"""Readers of CSV and JSON lines that guess no types: what a file holds is read as it is written. Pure.
+
+Readers that infer types turn "007" into 7 and a column of dates into timestamps, and fail where a column that nobody
+asked for changes its type. These read the declared columns only. They hold a block of the file in memory, and refuse
+what would take more: very long rows, cells or headers.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+BLOCK_BYTES = 8 << 20  # of a file, read at a time
+MAX_CELL_BYTES = 16 << 20
+MAX_ROW_BYTES = 64 << 20
+MAX_COLUMNS = 10_000
+
+
+class FormatError(ValueError):
+    """A file is not what its extension says, or larger than it may be; says where."""
+
+
+def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
+    """See that all columns are there, each once.
+
+    Raises:
+        FormatError: one is not; names it, and those that are.
+    """
+    if missing := [column for column in columns if column not in present]:
+        names = ", ".join(present[:50]) + (f" and {len(present) - 50:,} more" if len(present) > 50 else "")
+        raise FormatError(f"has no column {', '.join(map(repr, missing))}; its columns are {names}")
+    if twice := [column for column in columns if list(present).count(column) > 1]:
+        raise FormatError(f"has the column {twice[0]!r} {list(present).count(twice[0])} times; expected it once")
+
+
+# --- CSV ------------------------------------------------------------------------------------------------------------
+
+
+def csv_tables(
+    file: BinaryIO, columns: Sequence[str], delimiter: str, quote: str | None, header: Sequence[str] | None
+) -> Iterator[pa.Table]:
+    """The columns of a CSV file as texts, a block of rows at a time; an empty field is an empty text.
+
+    Args:
+        file: in UTF-8.
+        columns: those to read.
+        delimiter: one character.
+        quote: the character around fields that hold the delimiter, itself (doubled) or line breaks; None where no field
+            is quoted and quotes are plain text.
+        header: names of all columns where the file has no header line.
+
+    Raises:
+        FormatError: it is no such file; names the line.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_BYTES))  # of the process; the default is 128 KiB
+    lines = _Lines(file)
+    # note: strict, so that a quote that only opens a text is an error; otherwise it swallows rows up to the next quote
+    quoting: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, **quoting)
+    try:
+        names = list(header) if header else next(reader, [])
+        if not names:
+            raise FormatError("is empty")
+        if len(names) > MAX_COLUMNS:
+            raise FormatError(f"has {len(names):,} columns; at most {MAX_COLUMNS:,} are read")
+        require_columns(columns, names)
+        places = [names.index(column) for column in columns]
+        found: list[list[str]] = [[] for _ in columns]
+        block = lines.block
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(names):
+                raise FormatError(f"line {reader.line_num:,} has {len(row)} columns; expected {len(names)}")
+            for cells, place in zip(found, places, strict=True):
+                cells.append(row[place])
+            if lines.block != block:
+                yield _text_table(columns, found)
+                found, block = [[] for _ in columns], lines.block
+    except csv.Error as error:
+        hint = "; if its texts hold quotes as they are, declare Source(quote=None)" if quote else ""
+        raise FormatError(f"line {reader.line_num:,}: {error}{hint}") from error
+    if found and found[0]:
+        yield _text_table(columns, found)
+
+
+def _text_table(columns: Sequence[str], found: list[list[str]]) -> pa.Table:
+    return pa.table({name: pa.array(cells, pa.string()) for name, cells in zip(columns, found, strict=True)})
+
+
+class _Lines:
+    r"""Lines of a text file with their ends (``\n``, ``\r\n`` or ``\r``), and the number of the block they are from."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.block = 0
+
+    def __iter__(self) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        rest = ""
+        while content := self._file.read(BLOCK_BYTES):
+            self.block += 1
+            text = rest + decoder.decode(content)
+            # a line may go on in the next block; one that ends in \r may have its \n there
+            whole = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+            rest = text[whole:]
+            _check_length(len(rest))
+            yield from io.StringIO(text[:whole], newline="")
+        rest += decoder.decode(b"", final=True)
+        if rest:
+            yield from io.StringIO(rest, newline="")
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_ROW_BYTES:
+        raise FormatError(f"has a line of more than {MAX_ROW_BYTES >> 20} MiB")
+
+
+# --- JSON lines -----------------------------------------------------------------------------------------------------
+
+
+class _Number(str):
+    """A number as it is written: 1.50 as a text, and whole numbers of any size, stay what they are."""
+
+    __slots__ = ()
+
+
+def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None) -> Iterator[pa.Table]:
+    """The columns of a JSON-lines file, a block of rows at a time; null where a row lacks one.
+
+    Columns hold texts, and numbers as they are written, or lists of these. Other columns of the file may hold anything.
+
+    Args:
+        file: in UTF-8.
+        columns: those to read.
+        label: the column whose whole numbers and booleans are no texts.
+
+    Raises:
+        FormatError: it is no such file, or no row of it has one of the columns; names the line.
+    """
+    rows = _JsonRows(columns, label)
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        if not rows.line:
+            block = block.removeprefix(codecs.BOM_UTF8)
+            if block.lstrip()[:1] == b"[":
+                raise FormatError("is a JSON array; JSON lines were expected")
+        # in pieces: a long line would be copied once for each of its blocks
+        lines, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            rest += tail
+            _check_length(len(rest))
+            continue
+        if table := rows.table(rest + lines):
+            yield table
+        rest = tail
+    if table := rows.table(rest):
+        yield table
+    require_columns(columns, list(rows.present))
+
+
+class _JsonRows:
+    """Turns lines into tables; knows how many lines there were, and which columns."""
+
+    def __init__(self, columns: Sequence[str], label: str | None) -> None:
+        self._columns, self._label = columns, label
+        self._decode = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_none).decode
+        self.line = 0
+        self.present: dict[
+            str, None
+        ] = {}  # columns that a row has, in order; all of the first row, those read of others
+
+    def table(self, lines: bytes) -> pa.Table | None:
+        """The rows of some lines; None where there are none."""
+        found: list[list[Any]] = [[] for _ in self._columns]
+        for line in lines.split(b"\n"):
+            self.line += 1
+            if not line or line.isspace():
+                continue
+            row = self._row(line)
+            for name, values in zip(self._columns, found, strict=True):
+                values.append(row.get(name))
+        if not found[0]:
+            return None
+        for name, values in zip(self._columns, found, strict=True):
+            if name not in self.present and any(value is not None for value in values):
+                self.present[name] = None
+        columns = zip(self._columns, found, strict=True)
+        return pa.table({name: _json_column(name, values, name == self._label) for name, values in columns})
+
+    def _row(self, line: bytes) -> dict[str, Any]:
+        try:
+            row = self._decode(line.decode())
+            if not self.present:
+                json.loads(line, object_pairs_hook=_once)
+        except RecursionError:
+            raise FormatError(f"line {self.line:,} is nested too deep") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, FormatError) as error:
+            raise FormatError(f"line {self.line:,}: {error}") from error
+        if not isinstance(row, dict):
+            raise FormatError(
+                f"line {self.line:,} holds {str(row)[:40]!r}; expected an object with a key for each column"
+            )
+        self.present = self.present or dict.fromkeys(row)
+        return row
+
+
+def _none(_: str) -> None:
+    """NaN and Infinity are no values of ours."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise FormatError(f"has a key twice: {next(name for name in names if names.count(name) > 1)!r}")
+    return row
+
+
+def _json_column(name: str, values: list[Any], label: bool) -> pa.Array:
+    """Texts, or lists of texts where a value is a list; of labels also booleans and whole numbers."""
+    given = [value for value in values if value is not None]
+    if any(isinstance(value, dict) for value in given):
+        raise FormatError(f"column {name!r} holds an object; expected texts, numbers, booleans or lists of them")
+    if label and given and all(isinstance(value, bool) for value in given):
+        return pa.array(values, pa.bool_())
+    if label and given and all(isinstance(value, _Number) and _is_int64(value) for value in given):
+        return pa.array([None if value is None else int(value) for value in values], pa.int64())
+    if not any(isinstance(value, list) for value in given):
+        return pa.array([_json_text(value) for value in values], pa.string())
+    if not all(isinstance(value, list) for value in given):
+        raise FormatError(f"column {name!r} holds lists and other values")
+    lists = [None if value is None else [_json_text(item) for item in value] for value in values]
+    if any(isinstance(item, (list, dict)) for items in lists for item in items or ()):
+        raise FormatError(f"column {name!r} holds lists of lists; expected lists of texts")
+    return pa.array(lists, pa.list_(pa.string()))
+
+
+def _is_int64(number: str) -> bool:
+    return len(number) < 19 and number.lstrip("-").isdecimal()
+
+
+def _json_text(value: Any) -> Any:
+    """Booleans as they are written; strings, and numbers that are strings already, as they are."""
+    return ("true" if value else "false") if isinstance(value, bool) else value

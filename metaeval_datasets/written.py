@@ -1,0 +1,69 @@
+"""What a label or a filter value means by its written form, however a reader has typed it. Pure.
+
+The same label is ``true`` in JSON, a boolean in Parquet and ``TRUE`` in CSV; or 1, 1.0 and ``"1"``. Here all of them
+mean the same, so that a declaration does not depend on the format of the files.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}(\.0*)?")
+_TRUTH = {"true": True, "false": False}
+_ANSWERS = {"yes": True, "no": False}
+
+
+def is_missing(token: Any) -> bool:
+    """Tell whether a value is null or not a number."""
+    return token is None or (isinstance(token, (float, Decimal)) and math.isnan(token))
+
+
+def truth(token: Any) -> bool | None:
+    """The boolean that a value is or spells, in any case; None for other values."""
+    if isinstance(token, bool):
+        return token
+    return _TRUTH.get(token.strip().casefold()) if isinstance(token, str) else None
+
+
+def whole_number(token: Any) -> int | None:
+    """The whole number that a value is or spells (``1``, ``"1"``, ``1.0``, ``"1.0"``); None for other values."""
+    if isinstance(token, str):
+        token = token.strip()
+        return int(token.partition(".")[0]) if _WHOLE.fullmatch(token) else None
+    if isinstance(token, (bool, int)):
+        return int(token)
+    if isinstance(token, (float, Decimal)) and math.isfinite(token) and token == int(token):
+        return int(token)
+    return None
+
+
+def is_plain_number(text: str) -> bool:
+    """Tell whether a text spells a whole number without leading zeros; ``"01"`` may be another label than ``"1"``."""
+    number = whole_number(text)
+    return number is not None and text.strip().lstrip("+").partition(".")[0] == str(number)
+
+
+def for_truth(value: bool, words: Iterable[str]) -> str | None:
+    """The first word that means a boolean: ``true`` or ``false``, else ``yes`` or ``no``, in any case."""
+    words = list(words)
+    for meanings in (_TRUTH, _ANSWERS):
+        for word in words:
+            if meanings.get(word.strip().casefold()) is value:
+                return word
+    return None
+
+
+def same(token: Any, declared: str | int | bool) -> bool:
+    """Tell whether a value of a file is a declared one; two texts must be equal."""
+    if is_missing(token):
+        return False
+    if isinstance(token, str) and isinstance(declared, str):
+        return token == declared
+    if (value := truth(token)) is not None and (wanted := truth(declared)) is not None:
+        return value is wanted
+    number = whole_number(token)
+    return number is not None and number == whole_number(declared)
