@@ -18,10 +18,11 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
+from metaeval_hub.cli.terminal import make_console, progress, show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,11 +109,15 @@ def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
     from metaeval_hub.embeddings.analyses import geometry
     from metaeval_hub.embeddings.drawings import draw_geometry
 
+    methods = ("umap", "pca") if options.method == "both" else (options.method,)
+    if options.method == "both" and not find_spec("umap"):
+        methods = ("pca",)
+        console.print("note: PCA only; pip install 'metaeval[analysis]' adds UMAP", soft_wrap=True)
     for each in runs:
-        for method in ("umap", "pca") if options.method == "both" else (options.method,):
+        for method in methods:
             table = geometry(each, method, options.seed)
-            if options.method != "both" or method == "pca":  # all but the coordinates is the same for both
-                show(console, table, most=GEOMETRY_ROWS)
+            if method == methods[-1]:  # all but the coordinates is the same for both
+                show_table(console, table, most=GEOMETRY_ROWS, more=" (--out writes all)")
             if options.out:
                 stem = f"{method}-{each.name.replace('/', '-')}" if len(runs) > 1 else method
                 for path in (*save(options, table, stem), *draw_geometry(table, options.out, stem)):
@@ -231,7 +236,7 @@ def read_gains(places: Sequence[str]) -> Gains:
 
 
 def _finish(options: argparse.Namespace, table: Table, stem: str, console: Console) -> None:
-    show(console, table)
+    show_table(console, table)
     for path in save(options, table, stem) if options.out else []:
         console.print(f"written: {path}", soft_wrap=True)
 
@@ -241,21 +246,3 @@ def save(options: argparse.Namespace, table: Table, stem: str) -> list[Path]:
     from metaeval_hub.tables import made_by
 
     return table.save(options.out, stem, made_by(options.typed))
-
-
-def show(console: Console, table: Table, most: int | None = None) -> None:
-    """Print a table with its title and notes; of long ones the first rows."""
-    console.print(table.title, style="bold", soft_wrap=True)
-    rows = table.cells() if most is None else table.cells()[:most]
-    if rows:
-        shown = make_table()
-        for column in table.columns:
-            shown.add_column(column.title, justify="left" if column.form == "text" else "right", overflow="fold")
-        for row in rows:
-            shown.add_row(*row)
-        print_table(console, shown)
-    if most and len(table.rows) > most:
-        console.print(f"... and {len(table.rows) - most} more (--out writes all)")
-    for note in table.notes:
-        console.print(note, soft_wrap=True)
-    console.print()

@@ -13,6 +13,7 @@ from metaeval_hub.comparison import RESULTS, ComparisonError, Run, read_runs
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.runs import EMBEDDINGS, EmbeddedRun, read_embedded
 from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
+from metaeval_hub.run_files import DATA_SCHEMA, RunFileError, read_run_file
 
 ZERO_SHOT = "zero_shot"  # value of "experiment" in the results of training/zero_shot.py
 FEW_SHOT = "few_shot"  # the same of training/few_shot.py
@@ -211,7 +212,10 @@ def _partial(folder: Path) -> dict[str, str]:
     file = folder / "data.json"
     if not file.is_file():
         return {}
-    origins = json.loads(file.read_text(encoding="utf-8")).get("origins", {})
+    try:
+        origins = read_run_file(file, DATA_SCHEMA).get("origins", {})
+    except RunFileError as error:
+        raise ComparisonError(str(error)) from None
     told = {name: "; ".join((*map(str, origin.get("missing") or ()), *_fewer_rows(name, origin)))
             for name, origin in origins.items()}  # fmt: skip
     return {name: text for name, text in told.items() if text}
