@@ -138,7 +138,7 @@ def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
         NoRunError: it is the folder of something else, or another file.
         ComparisonError: there is nothing there, or the results are of another form.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.is_file():
         if path.suffix != ".json":
             raise NoRunError(f"{path} is no folder of a run, and no {RESULTS}")

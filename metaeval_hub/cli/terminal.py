@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaeval_hub.printable import without_control
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
 ENDLESS = 100_000  # width, in characters, where the output is no terminal: nothing is cut or wrapped
 
 
+def path(argument: str) -> Path:
+    """Return an argument as a path, a leading ~ as the home folder."""
+    return Path(argument).expanduser()
+
+
 def labelled(argument: str) -> tuple[str | None, str]:
     """LABEL=PLACE in its parts; what stands before the sign is a label if it is no path."""
+    if Path(argument).expanduser().exists():  # a folder whose name holds the sign
+        return None, argument
     label, sign, place = argument.partition("=")
     return (label, place) if sign and label and "/" not in label else (None, argument)
 

@@ -103,7 +103,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     few_shot: dict[str, list[Run]] = {}
     partial: dict[str, str] = {}
     for place in places:
-        folder = Path(place)
+        folder = Path(place).expanduser()
         known = _find_vectors(folder)
         vectors |= known
         try:
