@@ -138,8 +138,11 @@ def source_line(source: Source | Embedded) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a sentence of a declaration for a cell of a table."""
-    return html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
+    """Return plain text, with code in backticks, as Markdown for a line or for a cell of a table."""
+    parts = text.replace("\n", " ").split("`")
+    plain = [html.escape(part, quote=False).replace("[", "&#91;").replace("*", "&#42;") for part in parts[::2]]
+    parts[::2] = [part.replace("|", "&#124;") for part in plain]
+    return "`".join(parts)
 
 
 def words(name: str) -> str:
@@ -231,7 +234,7 @@ def description(text: str) -> str:
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip("\n")):
         verbatim = any(re.search(r"\S {2,}\S|^ ", line) for line in block.splitlines())
-        blocks.append(f"```text\n{block}\n```" if verbatim else html.escape(block, quote=False).replace("*", "\\*"))
+        blocks.append(f"```text\n{block}\n```" if verbatim else prose(block))
     return "\n\n".join(blocks)
 
 
@@ -244,12 +247,7 @@ def option_row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     else:
         flag = str(action.metavar or action.dest)
     text = formatter._expand_help(action) if action.help else ""
-    return f"| {code(flag)} | {prose(text)} |"
-
-
-def code(text: str) -> str:
-    """Return code for a cell of a table."""
-    return f"<code>{html.escape(text, quote=False).replace('|', '&#124;')}</code>"
+    return f"| `{flag}` | {prose(text)} |"
 
 
 # --- API ---

@@ -40,8 +40,8 @@ def test_every_option_of_every_command_is_on_the_page(build_pages, pages):
     assert len(parsers) > 12
     for parser in [*parsers, *map(build_pages.script_parser, build_pages.SCRIPTS)]:
         section = text.split(f"\n### {parser.prog}\n")[1].split("\n### ")[0]
-        flags = [action.option_strings[0] for action in parser._actions if action.option_strings]
-        assert all(f"<code>{flag}" in section for flag in flags if flag != "-h"), parser.prog
+        flags = [", ".join(action.option_strings) for action in parser._actions if action.option_strings]
+        assert all(f"| `{flag}" in section for flag in flags if "-h" not in flag), parser.prog
 
 
 def test_scripts_are_those_that_can_be_started(build_pages):
