@@ -1,6 +1,7 @@
 """Generate the pages of the site that have their source elsewhere: tasks, command line, API and the root documents.
 
-mkdocs calls ``on_config`` and ``on_files`` (a hook of mkdocs.yml). The other functions return Markdown and need no mkdocs.
+mkdocs calls the functions whose names start with ``on_`` (mkdocs.yml names this file as a hook). The other functions
+return Markdown and need no mkdocs.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import html
 import re
 import runpy
 import sys
+import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -34,9 +36,8 @@ INCLUDED = {"contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md", 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """List the page of every group in the navigation, below the page about tasks."""
-    for section in config.nav or []:
-        if "Tasks" in section:
-            section["Tasks"].extend({group: f"tasks/{group}.md"} for group in groups())
+    tasks = next(section["Tasks"] for section in config.nav or [] if "Tasks" in section)
+    tasks[-1]["All groups"] = [{group: f"tasks/{group}.md"} for group in groups()]
     return config
 
 
@@ -47,6 +48,26 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Fail if a page of the built site loads anything from another host.
+
+    Raises:
+        PluginError: names the pages and what they load.
+    """
+    from mkdocs.exceptions import PluginError
+
+    site = Path(config.site_dir)
+    loads = {path.relative_to(site): foreign_loads(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    if found := [f"{path}: {', '.join(urls)}" for path, urls in loads.items() if urls]:
+        raise PluginError("these pages load files from other hosts; use local copies instead:\n" + "\n".join(found))
+
+
+def foreign_loads(page: str) -> list[str]:
+    """Return what an HTML page loads from other hosts; links that a reader follows do not count."""
+    tags = re.findall(r"<(?!a\b)[a-z]+\b[^>]*>", page)
+    return [url for tag in tags for url in re.findall(r"\b(?:src|href|data)=[\"']?((?:https?:)?//[^\"' >]+)", tag)]
 
 
 def pages() -> dict[str, str]:
@@ -80,11 +101,11 @@ def group_page(group: str, specs: list[TaskSpec]) -> str:
     count = "1 task" if len(specs) == 1 else f"{len(specs)} tasks"
     head = "| task | type | texts | classes | train rows | licence |\n|---|---|---|---:|---:|---|"
     lines = [
-        f"| [`{spec.name}`](#{anchor(spec)}) | {words(spec.type.value)} | {'pairs' if spec.num_text_fields == 2 else 'single'} "
+        f"| [`{spec.name}`](#{anchor(spec)}) | {words(spec.type.value)} | {('single', 'pairs')[len(spec.texts) - 1]} "
         f"| {len(spec.names)} | {rows_of(spec, 'train')} | {spec.license} |"
         for spec in specs
     ]
-    load = f'```python\nload_dataset("metaeval", "{specs[0].name}")\n```'
+    load = f'```python\nfrom metaeval_datasets import load_dataset\n\nload_dataset("metaeval", "{specs[0].name}")\n```'
     sections = [task_section(spec) for spec in specs]
     return "\n\n".join([f"# {group}", f"{count}. Load one with:", load, "\n".join([head, *lines]), *sections]) + "\n"
 
@@ -93,7 +114,7 @@ def task_section(spec: TaskSpec) -> str:
     """Return what is declared of one task: texts, classes, rows, sources, licence, notes and the reference to cite."""
     facts = {
         "Type": words(spec.type.value),
-        "Texts": "; ".join(f"`{name}` from {column_list(text)}" for name, text in spec.texts.items()),
+        "Texts": "; ".join(text_field(name, text) for name, text in spec.texts.items()),
         "Classes": ", ".join(f"`{name}`" for name in spec.names),
         "Rows": "; ".join(f"{split} {rows_of(spec, split)}" for split in spec.splits),
         "Sources": "<br>".join(source_line(source) for source in spec.sources),
@@ -121,9 +142,10 @@ def rows_of(spec: TaskSpec, split: str) -> str:
     return f"{text} (labels hidden)" if split in spec.unlabelled else text
 
 
-def column_list(text: Any) -> str:
-    """Return the source columns that a text is read from."""
-    return ", ".join(f"`{column}`" for column in text_columns(text)) or "the source's configuration"
+def text_field(name: str, text: Any) -> str:
+    """Return a text field, with the source columns that it is read from where they have other names."""
+    columns = ", ".join(f"`{column}`" for column in text_columns(text)) or "the configuration of the source"
+    return f"`{name}`" if columns == f"`{name}`" else f"`{name}` from {columns}"
 
 
 def source_line(source: Source | Embedded) -> str:
@@ -158,10 +180,10 @@ def command_line_page() -> str:
     parts = [
         "# Command line",
         "This page is generated from the argument parsers; `--help` shows the same text.",
-        "## metaeval",
+        "## The metaeval command",
         *(section for parser in subcommands(metaeval_parser()) for section in parser_sections(parser, 3)),
         "## Training scripts",
-        "Start `training/multitask.py` with `accelerate launch` and the others with `python`, from the root of a clone.",
+        "Start `training/multitask.py` with `accelerate launch` and the others with `python`, in the root of a clone.",
     ]
     for script in SCRIPTS:
         parts += parser_sections(script_parser(script), 3)
@@ -207,17 +229,17 @@ def first_parse() -> Iterator[list[argparse.ArgumentParser]]:
         raise _Seen
 
     with mock.patch.object(argparse.ArgumentParser, "parse_args", stop):
-        try:
+        with suppress(_Seen):
             yield seen
-        except _Seen:
-            pass
 
 
 def parser_sections(parser: argparse.ArgumentParser, level: int) -> list[str]:
     """Return heading, description, usage and one table of options per group of a parser."""
-    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=90)
-    sections = [f"{'#' * level} {parser.prog}", description(parser.description or "")]
-    sections.append(f"```text\n{parser.format_usage().strip()}\n```")
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=80)
+    usage = parser.format_usage().strip()
+    if usage.count("\n") > 5:  # the tables below say more than a wall of flags
+        usage = f"usage: {parser.prog} [options]"
+    sections = [f"{'#' * level} {parser.prog}", description(parser.description or ""), f"```text\n{usage}\n```"]
     for group in parser._action_groups:
         actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
         if any(isinstance(action, argparse._SubParsersAction) for action in actions):
@@ -234,18 +256,21 @@ def description(text: str) -> str:
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip("\n")):
         verbatim = any(re.search(r"\S {2,}\S|^ ", line) for line in block.splitlines())
-        blocks.append(f"```text\n{block}\n```" if verbatim else prose(block))
+        blocks.append(f"```text\n{textwrap.dedent(block)}\n```" if verbatim else prose(block))
     return "\n\n".join(blocks)
 
 
 def option_row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
     """Return one option as a row of a table: how it is written, what it does."""
     formatter = argparse.HelpFormatter(parser.prog)
-    value = formatter._format_args(action, formatter._get_default_metavar_for_optional(action)) if action.nargs != 0 else ""
+    value = (
+        formatter._format_args(action, formatter._get_default_metavar_for_optional(action)) if action.nargs != 0 else ""
+    )
     if action.option_strings:
         flag = ", ".join(action.option_strings) + (f" {value}" if value else "")
     else:
         flag = str(action.metavar or action.dest)
+    flag = re.sub(r"\{[^}]+\}", lambda choices: choices[0].replace(",", ", "), flag)  # so that a line may break there
     text = formatter._expand_help(action) if action.help else ""
     return f"| `{flag}` | {prose(text)} |"
 
@@ -263,8 +288,8 @@ def api_page() -> str:
     parts += ["## metaeval_hub", *(f"::: metaeval_hub.{name}" for name in metaeval_hub.__all__)]
     parts += [
         "## metaeval_datasets",
-        '`load_dataset("metaeval", "group/task", edition="careful", source=None, revision=None)` is the function of the '
-        "`datasets` library, which knows the name `metaeval` as soon as `metaeval_datasets` is imported.",
+        '`load_dataset("metaeval", "group/task", edition="careful", source=None, revision=None)` is the function of '
+        "the `datasets` library, which knows the name `metaeval` as soon as `metaeval_datasets` is imported.",
         *(f"::: metaeval_datasets.{name}" for name in metaeval_datasets.__all__ if name != "load_dataset"),
     ]
     steps = [kind.__name__ for kind in (*spec._TEXTS[1:], *spec._STEPS, *spec._GROUPS)]

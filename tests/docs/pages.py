@@ -88,9 +88,9 @@ def entry(command: list[str]) -> object:
         from metaeval_hub.cli import main
 
         return main(command[1:])
-    with mock.patch.object(sys, "argv", [str(ROOT / command[0]), *command[1:]]):
-        with mock.patch.object(sys, "path", list(sys.path)):
-            runpy.run_path(sys.argv[0], run_name="__main__")
+    script = str(ROOT / command[0])
+    with mock.patch.object(sys, "argv", [script, *command[1:]]), mock.patch.object(sys, "path", list(sys.path)):
+        runpy.run_path(script, run_name="__main__")
     return 0
 
 

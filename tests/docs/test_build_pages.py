@@ -61,3 +61,10 @@ def test_documents_of_the_root_are_included_whole(pages):
         text = (ROOT / source).read_text(encoding="utf-8")
         assert pages[page] == text.replace("](docs/", "](")
         assert "](docs/" not in pages[page]
+
+
+def test_what_a_page_loads_from_other_hosts_is_found(build_pages):
+    local = '<a href="https://example.org">a link</a> <script src="assets/bundle.js"></script> <img src="map.png">'
+    assert build_pages.foreign_loads(local) == []
+    foreign = '<script src="https://unpkg.com/x"></script><link rel=stylesheet href=//example.org/style.css>'
+    assert build_pages.foreign_loads(foreign) == ["https://unpkg.com/x", "//example.org/style.css"]

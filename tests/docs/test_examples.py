@@ -1,20 +1,21 @@
-"""The examples of README and docs do what they show: code blocks are run, in order, each page in one folder of runs.
+"""The examples of README and docs do what they show. Their code blocks are run, page by page, next to one trained model.
 
-A ``pycon`` block is a doctest. A ``console`` block is run and its output compared, but for measured numbers. A ``python``
-or ``bash`` block is run. A block that is not run says so in its title, with a reason of ``pages.REASONS``; its Python must
-compile, and its commands must be ones that the real parsers take.
+A ``pycon`` block is a doctest. A ``console`` block is run, and its output is compared except for measured numbers. A
+``python`` or ``bash`` block is run. A block that is not run says so in its title, with one of ``pages.REASONS``. Its Python
+must compile, and the real parsers must accept its commands.
 """
 
 import argparse
 import doctest
+import logging
 import textwrap
 import warnings
-from pathlib import Path
+from contextlib import contextmanager
 from unittest import mock
 
 import pytest
 
-from tests.docs.pages import FLAGS, PAGES, REASONS, ROOT, blocks, commands, console_parts, entry, masked, run, words
+from tests.docs.pages import FLAGS, PAGES, REASONS, Block, blocks, commands, console_parts, entry, masked, run, words
 
 RUN = [block for page in PAGES for block in blocks(page) if block.language in ("pycon", "console", "python", "bash")]
 SKIPPED = [block for block in RUN if block.skipped]
@@ -26,15 +27,29 @@ TRAINING = next(
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
     """Trains the model of the README once, in a folder of its own; command -> what it printed."""
-    import torch
-
-    torch_state = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    folder = tmp_path_factory.mktemp("docs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with pytest.MonkeyPatch.context() as patch, same_process():
+        patch.chdir(tmp_path_factory.mktemp("docs"))
         yield {tuple(TRAINING): run([*TRAINING, "--threads", "1"])}
-    torch.set_num_threads(torch_state[0])
-    torch.use_deterministic_algorithms(torch_state[1])
+
+
+@contextmanager
+def same_process():
+    """Put back what a training script sets for a whole process."""
+    import datasets
+    import torch
+    import transformers
+
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    verbosity, level = transformers.utils.logging.get_verbosity(), logging.getLogger("metaeval_datasets").level
+    bars = datasets.are_progress_bars_disabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = fill
+    transformers.utils.logging.set_verbosity(verbosity)
+    logging.getLogger("metaeval_datasets").setLevel(level)
+    (datasets.disable_progress_bars if bars else datasets.enable_progress_bars)()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
@@ -50,8 +65,8 @@ def test_code_blocks_do_what_they_show(page, printed):
             elif block.language == "python":
                 exec(compile("\n" * (block.line - 1) + block.code, block.page, "exec"), names)
             elif block.language == "bash":
-                assert (shown := commands(block)), f"{block}: runs no command; give it a title that says why"
-                for command in shown:
+                assert commands(block), f"{block}: runs no command; give it a title that says why"
+                for command in commands(block):
                     run(command)
             elif block.language == "console":
                 run_console(block, printed)
@@ -108,15 +123,14 @@ def test_a_wrong_flag_in_a_block_is_found():
         check_arguments(["metaeval", "tasks", "--no-such-flag"])
 
 
-def test_code_that_does_not_do_what_it_shows_is_found(tmp_path):
-    (page := ROOT / "docs" / "quickstart.md").exists()
-    block = next(block for block in blocks(page) if block.language == "pycon")
-    wrong = type(block)(block.page, block.line, "pycon", ">>> 1 + 1\n3\n", None)
+def test_code_that_does_not_do_what_it_shows_is_found():
     with pytest.raises(AssertionError, match="Expected"):
-        run_doctest(wrong, {})
+        run_doctest(Block("page.md", 1, "pycon", ">>> 1 + 1\n3\n", None), {})
+    command, shown = "$ metaeval tasks demo --type grammar", "demo/tense grammar 4 400 1 mit"
+    with pytest.raises(AssertionError, match="expected"):
+        run_console(Block("page.md", 1, "console", f"{command}\n...{shown}\n...", None), {})
 
 
 def test_pages_have_no_blocks_of_an_unknown_kind():
     known = {"bash", "bibtex", "console", "json", "pycon", "python", "text", "toml", "yaml"}
     assert {block.language for page in PAGES for block in blocks(page)} <= known
-    assert all(isinstance(page, Path) for page in PAGES)
