@@ -228,9 +228,8 @@ def first_parse() -> Iterator[list[argparse.ArgumentParser]]:
         seen.append(parser)
         raise _Seen
 
-    with mock.patch.object(argparse.ArgumentParser, "parse_args", stop):
-        with suppress(_Seen):
-            yield seen
+    with mock.patch.object(argparse.ArgumentParser, "parse_args", stop), suppress(_Seen):
+        yield seen
 
 
 def parser_sections(parser: argparse.ArgumentParser, level: int) -> list[str]:

@@ -1,8 +1,8 @@
-"""The examples of README and docs do what they show. Their code blocks are run, page by page, next to one trained model.
+"""The examples of README and docs do what they show. Their code blocks run page by page, next to one trained model.
 
-A ``pycon`` block is a doctest. A ``console`` block is run, and its output is compared except for measured numbers. A
-``python`` or ``bash`` block is run. A block that is not run says so in its title, with one of ``pages.REASONS``. Its Python
-must compile, and the real parsers must accept its commands.
+A ``pycon`` block is a doctest. A ``console`` block runs, and its output is compared except for measured numbers. A
+``python`` or ``bash`` block runs. A block that does not run says so in its title, with one of ``pages.REASONS``. Its
+Python must compile, and the real parsers must accept its commands.
 """
 
 import argparse
