@@ -63,7 +63,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The `metaeval` commands and training scripts of a block, as words; of a console block those behind "$ "."""
+    """The `metaeval` commands and scripts of a block, as words; of a console block those behind "$ "."""
     text = block.code.replace("\\\n", " ")
     lines = text.splitlines()
     if block.language == "console":
@@ -78,7 +78,7 @@ def words(line: str) -> list[str]:
     split = shlex.split(re.sub(r"\$\w+", "0", line), comments=True)
     if not split or split[0] not in ("metaeval", "accelerate", "python", "torchrun"):
         return []
-    start = next((i for i, word in enumerate(split) if re.fullmatch(r"metaeval|training/\w+\.py", word)), None)
+    start = next((i for i, word in enumerate(split) if re.fullmatch(r"metaeval|(training|benchmarks)/\w+\.py", word)), None)
     return [] if start is None else split[start:]
 
 

@@ -91,7 +91,7 @@ def run_console(block, printed):
 
 def test_blocks_that_are_not_run_are_few_and_say_why():
     assert {block.skipped for block in SKIPPED} <= set(REASONS)
-    assert len(SKIPPED) <= len(RUN) / 2
+    assert len(SKIPPED) <= 28  # rather run one more than raise this
 
 
 @pytest.mark.parametrize("block", SKIPPED, ids=str)
