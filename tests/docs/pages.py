@@ -78,7 +78,9 @@ def words(line: str) -> list[str]:
     split = shlex.split(re.sub(r"\$\w+", "0", line), comments=True)
     if not split or split[0] not in ("metaeval", "accelerate", "python", "torchrun"):
         return []
-    start = next((i for i, word in enumerate(split) if re.fullmatch(r"metaeval|(training|benchmarks)/\w+\.py", word)), None)
+    start = next(
+        (i for i, word in enumerate(split) if re.fullmatch(r"metaeval|(training|benchmarks)/\w+\.py", word)), None
+    )
     return [] if start is None else split[start:]
 
 
