@@ -2,6 +2,7 @@
 # make test   set everything up and run the tests
 # make lint   format, lint, annotations and docstrings, types: what the continuous integration checks first
 # make slow   the tests that take minutes
+# make docs   build the documentation site in build/site, strictly and without a network
 # make clean  remove what make installed; runs/ is kept
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test slow lint docs clean
 
 demo: $(VENV)/.installed-train
 	$(BIN)/accelerate launch --config_file training/launch.yaml --quiet training/multitask.py
@@ -25,6 +26,9 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -45,4 +49,9 @@ $(VENV)/.installed-test: $(BIN)/python setup.py $(CONSTRAINTS)
 
 $(VENV)/.installed-lint: $(VENV)/.installed-test
 	$(INSTALL) --editable '.[lint]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(BIN)/python setup.py $(CONSTRAINTS)
+	@echo "Installing metaeval and what its documentation is built with into $(VENV) ..."
+	$(INSTALL) --editable '.[train,docs]'
 	@touch $@

@@ -2,7 +2,7 @@
 
     python docs/terminal_picture.py 100 docs/show.svg metaeval show demo/claims
 
-runs the command in a terminal of 100 columns. With --lines N before that, only the first N lines are drawn.
+runs the command in a terminal of 100 columns. Put --lines N before the width to draw only the first N lines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.text import Text
 
 
 def run(command: list[str], columns: int) -> str:
-    """What a command writes to a terminal that is so many columns wide, both outputs together."""
+    """Return what a command writes to a terminal of this width, standard output and error together."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
@@ -34,14 +34,14 @@ def run(command: list[str], columns: int) -> str:
         try:
             while block := os.read(ours, 1 << 16):
                 written += block
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # Linux raises this when the other end is closed
             pass
     os.close(ours)
     return written.decode("utf-8", errors="replace")
 
 
 def visible(written: str) -> list[str]:
-    """The lines that remain on a terminal: without what was overwritten, such as progress bars."""
+    """Return the lines that stay visible on a terminal, without overwritten ones such as progress bars."""
     lines = [""]
     for part in re.split(r"(\r\n|\n|\r|\x1b\[\d*A|\x1b\[\d*K|\x1b\[\?\d+[hl])", written):
         if part in ("\r\n", "\n"):
@@ -68,7 +68,7 @@ def main() -> None:
         lines.pop()
     console = Console(record=True, width=options.columns, file=StringIO(), force_terminal=True)
     console.print(Text.from_ansi("\n".join(lines[: options.lines])), no_wrap=True, crop=True)
-    # the fonts of the reader: rich would have them fetched from a server
+    # Use the fonts of the reader: those of rich are loaded from a server.
     form = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     console.save_svg(str(options.picture), title=" ".join(options.command), code_format=form)
 
