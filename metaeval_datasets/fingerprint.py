@@ -9,7 +9,7 @@ from pathlib import Path
 from metaeval_datasets.spec import Embedded, TaskSpec
 
 _ROW_CODE = (
-    *("hashing", "schema", "cast", "splits", "layout", "sources", "rows", "report"),
+    *("hashing", "schema", "cast", "splits", "patterns", "layout", "sources", "rows", "report"),
     *("record", "published", "metaeval"),
 )
 

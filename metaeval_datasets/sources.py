@@ -9,7 +9,6 @@ when streaming, over ranges of the remote file.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 import io
 import json
@@ -28,11 +27,20 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
-from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download, hf_hub_url
+from huggingface_hub import (
+    DatasetInfo,
+    HfApi,
+    HfFileSystem,
+    constants,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -47,8 +55,30 @@ from metaeval_datasets.cast import (
     columns_to_read,
     label_source,
 )
-from metaeval_datasets.layout import Card, find_splits, kind_of, lookup, matching, missing_shards, read_card
+from metaeval_datasets.layout import (
+    MAX_CARD_BYTES,
+    Card,
+    find_splits,
+    kind_of,
+    lookup,
+    matching,
+    missing_shards,
+    read_card,
+)
+from metaeval_datasets.listings import Listing, keep_listing, read_listing
 from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
+from metaeval_datasets.transport import (
+    MAX_FILE_BYTES,
+    PATIENCE_SECONDS,
+    HubAnswerError,
+    bounded,
+    commit_of,
+    is_unreachable,
+    is_unwritable,
+    spare_cache,
+    understood,
+    why_silent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +95,10 @@ T = TypeVar("T")
 
 class SourceError(RuntimeError):
     """A source cannot serve a task; says why."""
+
+
+class SilentHubError(SourceError):
+    """The Hub gives no answer, for this source as for every other."""
 
 
 class NoSourceError(SourceError):
@@ -122,11 +156,21 @@ class Opened:
 
 @dataclass(frozen=True)
 class Access:
-    """How the Hub is reached: a token, whether files are read remotely or downloaded, and whether anew."""
+    """How the Hub is reached.
+
+    Args:
+        token: for private repositories.
+        remote: read files where they lie, instead of downloading them.
+        force: download files again that are in the cache.
+        cache_dir: the cache that the caller has asked for; used where the usual ones cannot be written.
+        silent: the Hub gave no answer a moment ago: take what is in the caches, and do not ask.
+    """
 
     token: Token = None
     remote: bool = False
     force: bool = False
+    cache_dir: str | None = None
+    silent: bool = False
 
 
 def describe_source(source: AnySource) -> str:
@@ -167,6 +211,8 @@ def open_source(spec: TaskSpec, access: Access = Access(), revision: str | None 
         except SourceError as error:
             logger.debug("%s: source %s cannot serve: %s", spec.name, describe_source(source), error)
             failures.append((describe_source(source), str(error)))
+            if isinstance(error, SilentHubError):
+                access = dataclasses.replace(access, silent=True)
             continue
         if not opened.missing:
             return dataclasses.replace(opened, failures=tuple(failures))
@@ -221,11 +267,12 @@ def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
 
 
 def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
-    listing = list_files(source.repo, source.revision, access.token)
+    listing = list_files(source.repo, source.revision, access.token, access.cache_dir, silent=access.silent)
     card = Card()
     if "README.md" in listing.files:
         readme = fetch_file(source.repo, "README.md", listing.commit, access)
-        card = read_card(Path(readme).read_text(encoding="utf-8", errors="replace"))
+        with open(readme, encoding="utf-8", errors="replace") as file:
+            card = read_card(file.read(MAX_CARD_BYTES))
     paths, missing = find_files(spec, source, listing.files, card)
     wanted = read_splits(spec)
     read = {split: paths[split] for split in wanted if split in paths}
@@ -353,34 +400,52 @@ def _check_piece(piece: Piece, opened: Opened, token: Token, head: bool) -> None
 # --- The Hub --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Commit and paths of a repository at a revision."""
+def list_files(
+    repo: str, revision: str | None, token: Token, cache_dir: str | None = None, *, silent: bool = False
+) -> Listing:
+    """Commit and files of a repository at a revision; kept, so that they are known where the Hub cannot be asked.
 
-    commit: str
-    files: tuple[str, ...]
-
-
-def list_files(repo: str, revision: str | None, token: Token) -> Listing:
-    """Commit and files of a repository at a revision; kept, so that it is known offline.
+    Args:
+        repo: dataset repository.
+        revision: branch, tag or commit; None is the main branch.
+        token: for private repositories.
+        cache_dir: cache that the caller has asked for.
+        silent: the Hub gave no answer a moment ago; do not ask.
 
     Raises:
-        SourceError: there is none, it cannot be read, or is not known offline; says why.
+        SourceError: there is none, it cannot be read, or is not known and the Hub cannot be asked; says why.
     """
-    key = hashlib.sha256(f"{constants.ENDPOINT}/{repo}@{revision}".encode()).hexdigest()[:32]
-    kept = Path(datasets.config.HF_DATASETS_CACHE) / "metaeval-listings" / f"{key}.json"
-    if constants.HF_HUB_OFFLINE:
-        if not kept.exists():
-            raise SourceError("offline (HF_HUB_OFFLINE), and this source was never read here")
-        stored = json.loads(kept.read_text(encoding="utf-8"))
-        return Listing(stored["commit"], tuple(stored["files"]))
-    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, timeout=30))
-    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in info.siblings or ()))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    temporary = kept.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
-    temporary.replace(kept)
+    kept = read_listing(repo, revision, cache_dir)
+    if silent or offline():
+        if kept is None:
+            why = "the Hub gives no answer" if silent else f"offline ({offline()})"
+            raise SourceError(f"{why}, and the cache has no list of its files: it was never read here, or is damaged")
+        return kept
+    api = HfApi(token=token)
+
+    def ask() -> Listing:
+        with understood(repo):
+            info = api.dataset_info(repo, revision=revision)
+            return Listing(commit_of(info.sha, repo), tuple(str(entry.rfilename) for entry in info.siblings or ()))
+
+    try:
+        listing = _ask(ask, hasty=kept is not None)
+    except SourceError as error:
+        if kept is None or not may_pass(error.__cause__):
+            raise
+        logger.warning("%s: %s; its files are taken to be those of commit %s, as last seen", repo, error, kept.commit)
+        return kept
+    if listing != kept:
+        keep_listing(listing, repo, revision, cache_dir)
     return listing
+
+
+def offline() -> str | None:
+    """The variable that keeps this process from asking the Hub for data; None where none does."""
+    if constants.HF_HUB_OFFLINE:
+        names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+        return next((name for name in names if os.environ.get(name)), names[0])
+    return "HF_DATASETS_OFFLINE" if datasets.config.HF_HUB_OFFLINE else None
 
 
 @dataclass(frozen=True)
@@ -410,14 +475,19 @@ def repo_facts(repo: str, revision: str | None = None, token: Token = None) -> R
     Raises:
         SourceError: there is none, or it cannot be read; says why.
     """
-    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True, timeout=30))
-    commit = str(info.sha)
-    sizes = {entry.rfilename: int(entry.size or 0) for entry in info.siblings or ()}
+
+    def ask() -> tuple[DatasetInfo, str, dict[str, int]]:
+        with understood(repo):
+            info = HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True)
+            sizes = {str(entry.rfilename): int(entry.size or 0) for entry in info.siblings or ()}
+            return info, commit_of(info.sha, repo), sizes
+
+    info, commit, sizes = _ask(ask)
     card = Card()
     if readme := sizes.get("README.md"):
-        text = read_range(repo, "README.md", commit, 0, readme, token)
+        text = read_range(repo, "README.md", commit, 0, min(readme, MAX_CARD_BYTES), token)
         card = read_card(text.decode("utf-8", errors="replace"))
-    tags = (tag.partition(":") for tag in info.tags or ())
+    tags = (str(tag).partition(":") for tag in info.tags or ())
     licenses = card.licenses or tuple(value for kind, _, value in tags if kind == "license")
     return RepoFacts(info.id or repo, commit, sizes, bool(info.gated), card, licenses)
 
@@ -432,7 +502,7 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
     headers = {**build_hf_headers(token=token), "Range": f"bytes={start}-{stop - 1}"}
 
     def attempt() -> bytes:
-        answer = get_session().get(url, headers=headers, timeout=30)
+        answer = get_session().get(url, headers=headers)
         hf_raise_for_status(answer)
         content: bytes = answer.content
         return content if answer.status_code == 206 else content[start:stop]
@@ -440,27 +510,53 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
     return _ask(attempt)
 
 
-def fetch_file(repo: str, path: str, commit: str, access: Access) -> str:
+def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int = MAX_FILE_BYTES) -> str:
     """Local path of a file in the Hub client's cache, downloaded if it is not there.
+
+    Where that cache cannot be written, the file goes into the cache that the caller has asked for, or into one that is
+    gone when this process ends.
 
     Raises:
         SourceError: it is not there, or the Hub does not give it; says why.
     """
-    return _ask(
-        lambda: hf_hub_download(
-            repo,
-            path,
-            repo_type="dataset",
-            revision=commit,
-            token=access.token,
-            force_download=access.force and not constants.HF_HUB_OFFLINE,
+    stored = access.silent or offline() is not None
+    force = access.force and not stored
+
+    def download(cache_dir: str | Path | None) -> str:
+        return _ask(
+            lambda: hf_hub_download(
+                repo,
+                path,
+                repo_type="dataset",
+                revision=commit,
+                token=access.token,
+                force_download=force,
+                local_files_only=stored,
+                cache_dir=cache_dir,
+            ),
+            max_bytes=max_bytes,
         )
-    )
+
+    own = None if access.cache_dir is None or "://" in access.cache_dir else Path(access.cache_dir).expanduser() / "hub"
+    if own is not None and not force:
+        found = try_to_load_from_cache(repo, path, own, commit, "dataset")
+        if isinstance(found, str):
+            return found
+    for cache_dir in dict.fromkeys((None, own)):
+        try:
+            return download(cache_dir)
+        except SourceError as error:
+            if not is_unwritable(error.__cause__):
+                raise
+            logger.info("%s", error)
+    spare = spare_cache()
+    logger.warning("%s cannot be written; set HF_HUB_CACHE, or %s is fetched again", constants.HF_HUB_CACHE, repo)
+    return download(spare)
 
 
 def _count(repo: str, commit: str, paths: Sequence[str], access: Access) -> int | None:
     """Rows of files that are not read, from their footers alone; None where that does not tell."""
-    if constants.HF_HUB_OFFLINE or not paths or any(kind_of(path) != "parquet" for path in paths):
+    if offline() or not paths or any(kind_of(path) != "parquet" for path in paths):
         return None
     try:
         total = 0
@@ -481,6 +577,8 @@ def open_piece(piece: Piece, token: Token, footer: bool = False) -> Iterator[Bin
         with pa.OSFile(piece.path, "rb") as file:
             yield cast("BinaryIO", file)
         return
+    if variable := offline():
+        raise SourceError(f"offline ({variable}), and {piece.path} is read over the network; load it without streaming")
     options = {"cache_type": "none"} if footer else {}
     remote = _ask(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
     try:
@@ -509,35 +607,65 @@ class _PatientFile:
         return getattr(self._file, name)
 
 
-def _ask(call: Callable[[], T]) -> T:
-    """Call the Hub, again where the failure may pass, and turn what remains into a reason a user understands."""
+def _ask(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_FILE_BYTES) -> T:
+    """Call the Hub, again where the failure may pass, and turn what remains into a reason a user understands.
+
+    Args:
+        call: what to ask.
+        hasty: the caller can do without an answer: give up at once where nobody listens.
+        max_bytes: of a file that is downloaded.
+
+    Raises:
+        SilentHubError: there is no answer.
+        SourceError: the answer is no, or the failure is of another kind.
+    """
+    started = time.monotonic()
     for attempt in range(ATTEMPTS):
         try:
-            return call()
+            with bounded(max_bytes):
+                return call()
         except Exception as error:
-            wait = _wait_seconds(error, attempt)
-            if wait is None or attempt == ATTEMPTS - 1:
-                raise SourceError(_reason(error)) from error
+            root = _root(error)
+            patience = PATIENCE_SECONDS / (1 if _status(root) else 2)
+            wait = None if time.monotonic() - started > patience else _wait_seconds(error, attempt)
+            if wait is None or attempt == ATTEMPTS - 1 or (hasty and is_unreachable(root)):
+                kind = SilentHubError if why_silent(root) else SourceError
+                raise kind(_reason(error)) from root
             logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
             time.sleep(wait)
     raise AssertionError("unreachable")
 
 
+def _root(error: BaseException) -> BaseException:
+    """The failure of a request that the client hides behind a file that is not in the cache."""
+    hidden = isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None
+    return _root(cast("BaseException", error.__cause__)) if hidden else error
+
+
+def _status(error: BaseException | None) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Tell whether a failure says nothing about the repository: the Hub is silent, busy or broken."""
+    return _status(error) in RETRY_STATUS or why_silent(error) is not None
+
+
 def _wait_seconds(error: BaseException, attempt: int) -> float | None:
     """How long to wait before another attempt; None where another would fail like the first."""
-    if constants.HF_HUB_OFFLINE or isinstance(error, OfflineModeIsEnabled):
+    if offline() or isinstance(error, (OfflineModeIsEnabled, HubAnswerError)):
         return None
-    if isinstance(error, LocalEntryNotFoundError):  # the client hides the failure of a request behind this one
-        return _wait_seconds(error.__cause__, attempt) if error.__cause__ else 0.5 * 2**attempt
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
+    root = _root(error)
+    if isinstance(root, LocalEntryNotFoundError):
+        return None
+    status = _status(root)
     if status is not None:
         if status not in RETRY_STATUS:
             return None
-        after = str(response.headers.get("Retry-After", "")) if response is not None else ""
+        after = str(root.response.headers.get("Retry-After", ""))  # type: ignore[attr-defined]
         return min(float(after) if after.isdecimal() else 0.5 * 2**attempt, MAX_WAIT_SECONDS)
     # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
-    transient = isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith(
+    transient = isinstance(root, (ConnectionError, TimeoutError)) or type(root).__module__.startswith(
         ("requests", "urllib3", "httpx", "httpcore")
     )
     return 0.5 * 2**attempt if transient else None
@@ -550,10 +678,17 @@ def _reason(error: BaseException) -> str:
         return "no such repository (or a private one, and the token does not open it)"
     if isinstance(error, RevisionNotFoundError):
         return "no such revision"
-    if isinstance(error, LocalEntryNotFoundError):
-        if constants.HF_HUB_OFFLINE:
-            return "offline (HF_HUB_OFFLINE), and a file of it is not in the cache"
-        return f"the Hub could not be reached: {error.__cause__ or error}"
+    if isinstance(error, HFValidationError):
+        return f"not the name of a repository: {error}".splitlines()[0]
+    root = _root(error)
+    if silent := why_silent(root):
+        return silent
+    if isinstance(root, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+        why = f"offline ({variable})" if (variable := offline()) else "the Hub gives no answer"
+        return why + (", and a file of it is not in the cache" if isinstance(error, LocalEntryNotFoundError) else "")
+    if isinstance(root, HubAnswerError):
+        return str(root)
+    error = root
     if isinstance(error, EntryNotFoundError):
         return f"no such file: {error}".splitlines()[0]
     if isinstance(error, HfHubHTTPError) and error.response is not None:
