@@ -71,6 +71,7 @@ from metaeval_datasets.transport import (
     MAX_FILE_BYTES,
     PATIENCE_SECONDS,
     HubAnswerError,
+    SlowHubError,
     bounded,
     commit_of,
     is_unreachable,
@@ -629,7 +630,7 @@ def _ask(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_FIL
             patience = PATIENCE_SECONDS / (1 if _status(root) else 2)
             wait = None if time.monotonic() - started > patience else _wait_seconds(error, attempt)
             if wait is None or attempt == ATTEMPTS - 1 or (hasty and is_unreachable(root)):
-                kind = SilentHubError if why_silent(root) else SourceError
+                kind = SilentHubError if why_silent(root) or _status(root) == 429 else SourceError
                 raise kind(_reason(error)) from root
             logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
             time.sleep(wait)
@@ -646,6 +647,12 @@ def _status(error: BaseException | None) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
+def _asked_wait(error: BaseException) -> float | None:
+    """The seconds that the Hub asks to wait."""
+    written = str(getattr(error, "response").headers.get("Retry-After", ""))  # noqa: B009 - not every error has one
+    return float(written) if written.isdecimal() and len(written) < 10 else None
+
+
 def may_pass(error: BaseException | None) -> bool:
     """Tell whether a failure says nothing about the repository: the Hub is silent, busy or broken."""
     return _status(error) in RETRY_STATUS or why_silent(error) is not None
@@ -653,17 +660,19 @@ def may_pass(error: BaseException | None) -> bool:
 
 def _wait_seconds(error: BaseException, attempt: int) -> float | None:
     """How long to wait before another attempt; None where another would fail like the first."""
-    if offline() or isinstance(error, (OfflineModeIsEnabled, HubAnswerError)):
+    if offline() or isinstance(error, OfflineModeIsEnabled):
         return None
     root = _root(error)
-    if isinstance(root, LocalEntryNotFoundError):
+    if isinstance(root, (LocalEntryNotFoundError, HubAnswerError, SlowHubError)):
         return None
     status = _status(root)
     if status is not None:
         if status not in RETRY_STATUS:
             return None
-        after = str(root.response.headers.get("Retry-After", ""))  # type: ignore[attr-defined]
-        return min(float(after) if after.isdecimal() else 0.5 * 2**attempt, MAX_WAIT_SECONDS)
+        asked = _asked_wait(root)
+        if asked is not None and asked > PATIENCE_SECONDS:
+            return None
+        return 0.5 * 2**attempt if asked is None else min(asked, MAX_WAIT_SECONDS)
     # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
     transient = isinstance(root, (ConnectionError, TimeoutError)) or type(root).__module__.startswith(
         ("requests", "urllib3", "httpx", "httpcore")
@@ -692,7 +701,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, EntryNotFoundError):
         return f"no such file: {error}".splitlines()[0]
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        return f"the Hub answered {error.response.status_code}"
+        wait = _asked_wait(error)
+        return f"the Hub answered {error.response.status_code}" + (f" and asks to wait {wait:.0f} s" if wait else "")
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

@@ -49,6 +49,10 @@ class HubAnswerError(requests.RequestException):
     """The Hub's answer is too long, or not of the form that the Hub promises."""
 
 
+class SlowHubError(requests.RequestException):
+    """The Hub was waited for long enough; no further request was sent."""
+
+
 # --- Words ----------------------------------------------------------------------------------------------------------
 
 
@@ -61,7 +65,7 @@ def why_silent(error: BaseException | None) -> str | None:
         return f"{hub} has a certificate that cannot be verified ({_cause(error)}); check REQUESTS_CA_BUNDLE"
     if isinstance(error, OfflineModeIsEnabled):
         return None
-    slow = isinstance(error, (requests.Timeout, TimeoutError)) and not isinstance(error, requests.ConnectTimeout)
+    slow = isinstance(error, (SlowHubError, requests.Timeout, TimeoutError)) and not isinstance(error, requests.ConnectTimeout)
     # Of a body that stops, `requests` makes a ConnectionError.
     if slow or (isinstance(error, requests.ConnectionError) and "Read timed out" in str(error)):
         return f"{hub} does not answer, or too slowly; try again later"
@@ -126,7 +130,7 @@ def commit_of(sha: object, what: str) -> str:
 
 _lock = threading.Lock()
 _limits: list[int] = []  # bytes of a file, of each call that is under way
-_heads = threading.local()  # .size: of the file that this thread has asked about last
+_own = threading.local()  # of a thread: .size of the file that it asked about last, .lost seconds of waiting in vain
 
 
 @contextmanager
@@ -139,7 +143,7 @@ def bounded(max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[None]:
     with _lock:
         _install()
         _limits.append(max_file_bytes)
-    _heads.size = None
+    _own.size, _own.lost = None, 0.0
     try:
         yield
     finally:
@@ -170,9 +174,22 @@ def _bound(session: requests.Session) -> requests.Session:
 
 
 def _send(send: Callable[..., requests.Response], request: requests.PreparedRequest, **options: Any) -> Any:
-    if _limits and options.get("timeout") is None:
+    if not _limits:
+        return send(request, **options)
+    if getattr(_own, "lost", 0.0) > GRACE_SECONDS:  # the Hub client asks up to six times by itself
+        raise SlowHubError(f"no answer in {_own.lost:.0f} seconds")
+    if options.get("timeout") is None:
         options["timeout"] = (CONNECT_SECONDS, SILENT_SECONDS if request.method in _READS else WRITE_SECONDS)
-    return send(request, **options)
+    started = time.monotonic()
+    try:
+        return send(request, **options)
+    except requests.ConnectTimeout:
+        _lose(time.monotonic() - started)
+        raise
+
+
+def _lose(seconds: float) -> None:
+    _own.lost = getattr(_own, "lost", 0.0) + seconds
 
 
 def _check(response: requests.Response, **options: Any) -> None:
@@ -182,12 +199,12 @@ def _check(response: requests.Response, **options: Any) -> None:
     if response.request.method == "HEAD" and response.ok:
         _check_names(response)
         size = response.headers.get("X-Linked-Size") or response.headers.get("Content-Length") or ""
-        _heads.size = int(size) if size.isdecimal() and len(size) < 20 else None
+        _own.size = int(size) if size.isdecimal() and len(size) < 20 else None
     if not options.get("stream") or response.is_redirect:
         response._content = b"".join(_counted(response.iter_content(1 << 16), response, _most_in_memory(response)))
     else:
         most = max(_limits, default=MAX_FILE_BYTES)
-        size = getattr(_heads, "size", None)
+        size = getattr(_own, "size", None)
         read = response.iter_content
         most = most if size is None else min(most, size)
         response.iter_content = lambda *sizes, **more: _counted(read(*sizes, **more), response, most)  # type: ignore[method-assign]
@@ -236,10 +253,14 @@ class _Paced(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if _limits and self._waited > GRACE_SECONDS and self._received < self._waited * LEAST_BYTES_PER_SECOND:
-            raise TimeoutError(f"{self._received:,} bytes in {self._waited:.0f} seconds")
         started = time.monotonic()
-        count: int | None = self._raw.readinto(buffer)
+        try:
+            if _limits and self._waited > GRACE_SECONDS and self._received < self._waited * LEAST_BYTES_PER_SECOND:
+                raise TimeoutError(f"{self._received:,} bytes in {self._waited:.0f} seconds")
+            count: int | None = self._raw.readinto(buffer)
+        except TimeoutError:
+            _lose(self._waited + time.monotonic() - started)
+            raise
         self._waited += time.monotonic() - started
         self._received += count or 0
         return count
