@@ -65,9 +65,9 @@ def why_silent(error: BaseException | None) -> str | None:
         return f"{hub} has a certificate that cannot be verified ({_cause(error)}); check REQUESTS_CA_BUNDLE"
     if isinstance(error, OfflineModeIsEnabled):
         return None
-    slow = isinstance(error, (SlowHubError, requests.Timeout, TimeoutError)) and not isinstance(error, requests.ConnectTimeout)
+    slow = (SlowHubError, requests.ReadTimeout, TimeoutError)
     # Of a body that stops, `requests` makes a ConnectionError.
-    if slow or (isinstance(error, requests.ConnectionError) and "Read timed out" in str(error)):
+    if isinstance(error, slow) or (isinstance(error, requests.ConnectionError) and "Read timed out" in str(error)):
         return f"{hub} does not answer, or too slowly; try again later"
     if isinstance(error, (requests.ConnectionError, ConnectionError)):
         return f"{hub} cannot be reached ({_cause(error)}); check the network, and HF_ENDPOINT if it is set"
