@@ -100,17 +100,17 @@ def looks_like_repo_id(name: str) -> bool:
     return True
 
 
-def local_folder(name: Path | str, what: str, *, needs_owner: bool = True, others: str = "") -> Path | None:
+def local_folder(name: Path | str, what: str = "", *, needs_owner: bool = True, others: str = "") -> Path | None:
     """Return the folder that a name stands for, or None where it is a Hub id.
 
     Args:
         name: a path, or a Hub id. A folder that exists comes first.
-        what: "model", say, for the error.
-        needs_owner: whether the Hub id needs the form "org/name"; some encoders have a name alone.
-        others: for the error, what else the name may be.
+        what: word before the name in an error.
+        needs_owner: whether a Hub id has the form "org/name"; those of some encoders are a name alone.
+        others: what else the name may be, for the error.
 
     Raises:
-        ValueError: it is neither, so that the Hub is not asked for a path that was mistyped.
+        ValueError: it is neither, so that the Hub is not asked about a path that was mistyped.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -119,10 +119,10 @@ def local_folder(name: Path | str, what: str, *, needs_owner: bool = True, other
     if isinstance(name, str) and ("/" in written or not needs_owner) and looks_like_repo_id(written):
         return None
     why = "it is a file" if folder.exists() else "there is no such folder"
-    form = "org/name" if needs_owner else "name or org/name"
+    form = '"org/name"' if needs_owner else '"org/name" or "name"'
+    named = f"{what} {written!r}".lstrip()
     raise ValueError(
-        f"{what} {written!r} is neither a folder ({why}) nor a Hub id ({form}){others}; check the path, which is "
-        f"taken from {Path.cwd()}"
+        f"{named} is neither a folder nor a Hub id{others}: {why}, and a Hub id has the form {form}; check the path"
     )
 
 
@@ -275,7 +275,7 @@ def fetch(
             return _retry(lambda: download(spare_cache()), "downloading", repo_id)
         missing = isinstance(cause, RepositoryNotFoundError) and not isinstance(cause, GatedRepoError)
         if _may_be_a_path(repo_id) and (silent or missing):
-            raise HubError(f"{error}; there is no folder {repo_id} either, from {Path.cwd()}") from cause
+            raise HubError(f"{error}; if it is a path, check it: there is no such folder") from cause
         raise
 
 

@@ -720,7 +720,7 @@ class ConditionalAdapterModel(nn.Module):
             HubError: the Hub could not be read.
         """
         wanted = None if dtype is None else _dtype(dtype)
-        folder = local_folder(name, "model")
+        folder = local_folder(name)
         if folder is None:
             with naming(str(name)):
                 folder = fetch(

@@ -1,9 +1,9 @@
 """Publish tasks as a dataset repository that loads without this package.
 
 The repository id and the token are checked first. Then tasks are built on disk, each to a folder of Parquet files; what
-is there and unchanged is not built again. Then everything that changed goes up in one commit, with a card that describes
-all that is in the repository. Whatever interrupts leaves the repository as it was, and the same command goes on.
---dry-run builds and tells what would be sent; --verify sends nothing either: it reads back what is published, and
+is there and unchanged is not built again. Then everything that changed goes up in one commit, with a card that
+describes all that is in the repository. Whatever interrupts leaves the repository as it was, and the same command goes
+on. --dry-run builds and tells what would be sent; --verify sends nothing either: it reads back what is published, and
 compares it with what was built.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.places import make_folder
+from metaeval_hub.cli.places import check_folder
 from metaeval_hub.cli.terminal import progress, quiet
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
     names = select_tasks(options.tasks) if options.tasks else list_tasks()
     _check_target(options)
-    make_folder(options.folder, "--folder")
+    check_folder(options.folder, "--folder")
     with locked(options.folder):
         with quiet(options.verbose, bars=False):
             records, failed = _build(names, options)

@@ -154,7 +154,7 @@ def _what_it_is(folder: Path) -> str:
 def _read_model(place: str, name: str) -> EmbeddedRun:
     from metaeval_hub.model import ConditionalAdapterModel  # imports torch
 
-    if local_folder(place, "run") is None and repo_state(place) is None:  # it is no model
+    if local_folder(place) is None and repo_state(place) is None:  # it is no model
         return EmbeddedRun(name, place, TaskEmbeddings.from_hub(place))
     model = ConditionalAdapterModel.from_pretrained(place)
     features = model.features
