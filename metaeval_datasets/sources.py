@@ -14,15 +14,13 @@ import io
 import json
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
-import datasets
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
@@ -36,18 +34,9 @@ from huggingface_hub import (
     hf_hub_url,
     try_to_load_from_cache,
 )
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from metaeval_datasets.asking import NoSourceError, SilentHubError, SourceError, ask_hub, may_pass, offline
 from metaeval_datasets.cast import (
     CastError,
     cast_table,
@@ -67,43 +56,15 @@ from metaeval_datasets.layout import (
 )
 from metaeval_datasets.listings import Listing, keep_listing, read_listing
 from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
-from metaeval_datasets.transport import (
-    MAX_FILE_BYTES,
-    PATIENCE_SECONDS,
-    HubAnswerError,
-    SlowHubError,
-    bounded,
-    commit_of,
-    is_unreachable,
-    is_unwritable,
-    spare_cache,
-    understood,
-    why_silent,
-)
+from metaeval_datasets.transport import MAX_FILE_BYTES, commit_of, is_unwritable, spare_cache, understood
 
 logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 8192
 BLOCK_BYTES = 8 << 20  # of CSV and JSON files, read at a time
 DOWNLOADS = 4  # files fetched at the same time
-ATTEMPTS = 5
-RETRY_STATUS = {408, 429, 500, 502, 503, 504}
-MAX_WAIT_SECONDS = 30.0
 
 Token = str | bool | None
-T = TypeVar("T")
-
-
-class SourceError(RuntimeError):
-    """A source cannot serve a task; says why."""
-
-
-class SilentHubError(SourceError):
-    """The Hub gives no answer, for this source as for every other."""
-
-
-class NoSourceError(SourceError):
-    """None of a task's sources can serve it; lists each with its reason."""
 
 
 @dataclass(frozen=True)
@@ -430,7 +391,7 @@ def list_files(
             return Listing(commit_of(info.sha, repo), tuple(str(entry.rfilename) for entry in info.siblings or ()))
 
     try:
-        listing = _ask(ask, hasty=kept is not None)
+        listing = ask_hub(ask, hasty=kept is not None)
     except SourceError as error:
         if kept is None or not may_pass(error.__cause__):
             raise
@@ -439,14 +400,6 @@ def list_files(
     if listing != kept:
         keep_listing(listing, repo, revision, cache_dir)
     return listing
-
-
-def offline() -> str | None:
-    """The variable that keeps this process from asking the Hub for data; None where none does."""
-    if constants.HF_HUB_OFFLINE:
-        names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-        return next((name for name in names if os.environ.get(name)), names[0])
-    return "HF_DATASETS_OFFLINE" if datasets.config.HF_HUB_OFFLINE else None
 
 
 @dataclass(frozen=True)
@@ -483,7 +436,7 @@ def repo_facts(repo: str, revision: str | None = None, token: Token = None) -> R
             sizes = {str(entry.rfilename): int(entry.size or 0) for entry in info.siblings or ()}
             return info, commit_of(info.sha, repo), sizes
 
-    info, commit, sizes = _ask(ask)
+    info, commit, sizes = ask_hub(ask)
     card = Card()
     if readme := sizes.get("README.md"):
         text = read_range(repo, "README.md", commit, 0, min(readme, MAX_CARD_BYTES), token)
@@ -508,7 +461,7 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
         content: bytes = answer.content
         return content if answer.status_code == 206 else content[start:stop]
 
-    return _ask(attempt)
+    return ask_hub(attempt)
 
 
 def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int = MAX_FILE_BYTES) -> str:
@@ -524,7 +477,7 @@ def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int
     force = access.force and not stored
 
     def download(cache_dir: str | Path | None) -> str:
-        return _ask(
+        return ask_hub(
             lambda: hf_hub_download(
                 repo,
                 path,
@@ -581,7 +534,7 @@ def open_piece(piece: Piece, token: Token, footer: bool = False) -> Iterator[Bin
     if variable := offline():
         raise SourceError(f"offline ({variable}), and {piece.path} is read over the network; load it without streaming")
     options = {"cache_type": "none"} if footer else {}
-    remote = _ask(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
+    remote = ask_hub(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
     try:
         yield cast("BinaryIO", _PatientFile(remote))
     finally:
@@ -602,108 +555,10 @@ class _PatientFile:
             content: bytes = self._file.read(size)
             return content
 
-        return _ask(attempt)
+        return ask_hub(attempt)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
-
-
-def _ask(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_FILE_BYTES) -> T:
-    """Call the Hub, again where the failure may pass, and turn what remains into a reason a user understands.
-
-    Args:
-        call: what to ask.
-        hasty: the caller can do without an answer: give up at once where nobody listens.
-        max_bytes: of a file that is downloaded.
-
-    Raises:
-        SilentHubError: there is no answer.
-        SourceError: the answer is no, or the failure is of another kind.
-    """
-    started = time.monotonic()
-    for attempt in range(ATTEMPTS):
-        try:
-            with bounded(max_bytes):
-                return call()
-        except Exception as error:
-            root = _root(error)
-            patience = PATIENCE_SECONDS / (1 if _status(root) else 2)
-            wait = None if time.monotonic() - started > patience else _wait_seconds(error, attempt)
-            if wait is None or attempt == ATTEMPTS - 1 or (hasty and is_unreachable(root)):
-                kind = SilentHubError if why_silent(root) or _status(root) == 429 else SourceError
-                raise kind(_reason(error)) from root
-            logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
-            time.sleep(wait)
-    raise AssertionError("unreachable")
-
-
-def _root(error: BaseException) -> BaseException:
-    """The failure of a request that the client hides behind a file that is not in the cache."""
-    hidden = isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None
-    return _root(cast("BaseException", error.__cause__)) if hidden else error
-
-
-def _status(error: BaseException | None) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _asked_wait(error: BaseException) -> float | None:
-    """The seconds that the Hub asks to wait."""
-    written = str(getattr(error, "response").headers.get("Retry-After", ""))  # noqa: B009 - not every error has one
-    return float(written) if written.isdecimal() and len(written) < 10 else None
-
-
-def may_pass(error: BaseException | None) -> bool:
-    """Tell whether a failure says nothing about the repository: the Hub is silent, busy or broken."""
-    return _status(error) in RETRY_STATUS or why_silent(error) is not None
-
-
-def _wait_seconds(error: BaseException, attempt: int) -> float | None:
-    """How long to wait before another attempt; None where another would fail like the first."""
-    if offline() or isinstance(error, OfflineModeIsEnabled):
-        return None
-    root = _root(error)
-    if isinstance(root, (LocalEntryNotFoundError, HubAnswerError, SlowHubError)):
-        return None
-    status = _status(root)
-    if status is not None:
-        if status not in RETRY_STATUS:
-            return None
-        asked = _asked_wait(root)
-        if asked is not None and asked > PATIENCE_SECONDS:
-            return None
-        return 0.5 * 2**attempt if asked is None else min(asked, MAX_WAIT_SECONDS)
-    # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
-    transient = isinstance(root, (ConnectionError, TimeoutError)) or type(root).__module__.startswith(
-        ("requests", "urllib3", "httpx", "httpcore")
-    )
-    return 0.5 * 2**attempt if transient else None
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, GatedRepoError):
-        return "gated: accept its conditions on the Hub and pass a token"
-    if isinstance(error, RepositoryNotFoundError):
-        return "no such repository (or a private one, and the token does not open it)"
-    if isinstance(error, RevisionNotFoundError):
-        return "no such revision"
-    if isinstance(error, HFValidationError):
-        return f"not the name of a repository: {error}".splitlines()[0]
-    root = _root(error)
-    if silent := why_silent(root):
-        return silent
-    if isinstance(root, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
-        why = f"offline ({variable})" if (variable := offline()) else "the Hub gives no answer"
-        return why + (", and a file of it is not in the cache" if isinstance(error, LocalEntryNotFoundError) else "")
-    if isinstance(root, HubAnswerError):
-        return str(root)
-    error = root
-    if isinstance(error, EntryNotFoundError):
-        return f"no such file: {error}".splitlines()[0]
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
-        wait = _asked_wait(error)
-        return f"the Hub answered {error.response.status_code}" + (f" and asks to wait {wait:.0f} s" if wait else "")
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 # --- Readers --------------------------------------------------------------------------------------------------------

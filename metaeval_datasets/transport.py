@@ -29,7 +29,7 @@ from huggingface_hub.utils import _http
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 15.0  # without a byte of the answer, where the client names no other time
@@ -65,11 +65,11 @@ def why_silent(error: BaseException | None) -> str | None:
         return f"{hub} has a certificate that cannot be verified ({_cause(error)}); check REQUESTS_CA_BUNDLE"
     if isinstance(error, OfflineModeIsEnabled):
         return None
-    slow = (SlowHubError, requests.ReadTimeout, TimeoutError)
+    slow = (SlowHubError, requests.ReadTimeout, TimeoutError, ReadTimeoutError)
     # Of a body that stops, `requests` makes a ConnectionError.
     if isinstance(error, slow) or (isinstance(error, requests.ConnectionError) and "Read timed out" in str(error)):
         return f"{hub} does not answer, or too slowly; try again later"
-    if isinstance(error, (requests.ConnectionError, ConnectionError)):
+    if isinstance(error, (requests.ConnectionError, ConnectionError, ProtocolError)):
         return f"{hub} cannot be reached ({_cause(error)}); check the network, and HF_ENDPOINT if it is set"
     return None
 

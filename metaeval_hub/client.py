@@ -150,13 +150,14 @@ def check_token(repo_id: str, token: str | bool | None = None) -> None:
     """Ask the Hub whether a token is valid and may write, before hours are spent on what is to be pushed with it.
 
     Raises:
-        HubError: it is not, or may only read. Nothing is raised where the Hub does not answer: it may do so later.
+        HubError: it is not, or may only read; or the Hub cannot be reached. A Hub that is busy may answer later, and
+            nothing is raised.
     """
     _check_logged_in(repo_id, token)
     try:
         role = _whoami(repo_id, token).get("auth", {}).get("accessToken", {}).get("role")
     except HubError as error:
-        if _status(error.__cause__) in (401, 403):
+        if _status(error.__cause__) not in _TRANSIENT:
             raise
         logger.warning("it is not known whether the token may write to %s: %s", repo_id, error)
         return
@@ -273,14 +274,11 @@ def fetch(
         if is_unwritable(cause) and cache_dir is None:
             logger.warning("%s; set HF_HUB_CACHE to a folder that can be written, or it is fetched every time", error)
             return _retry(lambda: download(spare_cache()), "downloading", repo_id)
-        missing = isinstance(cause, RepositoryNotFoundError) and not isinstance(cause, GatedRepoError)
-        if _may_be_a_path(repo_id) and (silent or missing):
-            raise HubError(f"{error}; if it is a path, check it: there is no such folder") from cause
         raise
 
 
 def _may_be_a_path(repo_id: str) -> bool:
-    """Tell whether a Hub id is perhaps a mistyped path: its first part is a folder here."""
+    """Tell whether a Hub id is perhaps a path that was mistyped: its first part is a folder here."""
     return "/" in repo_id and Path(repo_id).parent.is_dir()
 
 
@@ -541,7 +539,7 @@ def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool =
         doing: what an error says was being done.
         repo_id: the repository.
         conflicts: whether a refusal because of another's commit is such a failure.
-        hasty: give up at once where the Hub does not answer.
+        hasty: what is read may as well be a path that was mistyped: give up at once where the Hub does not answer.
 
     Raises:
         HubError: it failed for good; the last error is its cause.
@@ -556,11 +554,12 @@ def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool =
             if isinstance(error, HubError) or not isinstance(root, (OSError, _IncompleteError)):
                 raise
             asked = _retry_after(root)
+            note = "; if it is a path, check it: there is no such folder" if hasty else ""
             if not _may_pass(root) and not (conflicts and _status(root) == 412):
-                raise HubError(f"{doing} {repo_id} failed: {_reason(root)}") from root
+                raise HubError(f"{doing} {repo_id} failed: {_reason(root)}{note}") from root
             if wait is None or _is_hopeless(root, attempt, hasty, monotonic() - started):
                 times = "" if attempt == 1 else f" {attempt} times; the last"
-                raise HubError(f"{doing} {repo_id} failed{times}: {_reason(root)}") from root
+                raise HubError(f"{doing} {repo_id} failed{times}: {_reason(root)}{note}") from root
             if asked is not None and asked > MAX_WAIT:
                 raise HubError(
                     f"{doing} {repo_id} failed: {_reason(root)}; the Hub asks to wait {asked:.0f} seconds"

@@ -12,21 +12,8 @@ BARRED = {"metaeval_datasets": {"metaeval_hub", "training", "tests", "torch"}, "
 DATASETS_ORDER = [
     *("spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
     *("cast", "splits", "overlap", "overlap_report", "aspects"),
-    *(
-        "patterns",
-        "layout",
-        "transport",
-        "listings",
-        "sources",
-        "rows",
-        "report",
-        "record",
-        "published",
-        "tally",
-        "fingerprint",
-        "metaeval",
-        "hook",
-    ),
+    *("patterns", "layout", "transport", "listings", "asking", "sources"),
+    *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook"),
     "__init__",
 ]
 

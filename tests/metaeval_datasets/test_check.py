@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from metaeval_datasets import check, get_task, sources
+from metaeval_datasets import asking, check, get_task
 from metaeval_datasets.catalog import list_tasks
 from metaeval_datasets.check import Answers, SourceCheck, TaskCheck, check_source, check_tasks, whole_lines
 from metaeval_datasets.sources import Access, NoSourceError, open_source
@@ -21,7 +21,7 @@ ROWS = {"train": 10, "validation": 10, "test": 10}
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """No test waits for the pauses between attempts."""
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
 
 
 def files(table=None, label_names=NAMES, splits=SPLITS, **options):
