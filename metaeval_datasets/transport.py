@@ -203,10 +203,10 @@ def _check(response: requests.Response, **options: Any) -> None:
     if not options.get("stream") or response.is_redirect:
         response._content = b"".join(_counted(response.iter_content(1 << 16), response, _most_in_memory(response)))
     else:
-        most = max(_limits, default=MAX_FILE_BYTES)
-        size = getattr(_own, "size", None)
+        promised: int | None = getattr(_own, "size", None)
+        allowed = max(list(_limits), default=MAX_FILE_BYTES)
+        most = allowed if promised is None else min(allowed, promised)
         read = response.iter_content
-        most = most if size is None else min(most, size)
         response.iter_content = lambda *sizes, **more: _counted(read(*sizes, **more), response, most)  # type: ignore[method-assign]
 
 
@@ -227,7 +227,7 @@ def _check_names(response: requests.Response) -> None:
 
 def _most_in_memory(response: requests.Response) -> int:
     """Bytes that an answer may have which is held in memory: more than usual where more were asked for."""
-    asked = re.fullmatch(r"bytes=(\d+)-(\d+)", response.request.headers.get("Range", ""))
+    asked = re.fullmatch(r"bytes=(\d+)-(\d+)", str(response.request.headers.get("Range", "")))
     return max(MAX_ANSWER_BYTES, int(asked[2]) - int(asked[1]) + 1) if asked else MAX_ANSWER_BYTES
 
 

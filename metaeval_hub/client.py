@@ -176,7 +176,7 @@ def _whoami(repo_id: str, token: str | bool | None) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         with understood("the owner of the token"):
             answer = HfApi(token=token).whoami()
-            check_repo_id(f"{answer['name']}/name")
+            check_repo_id("/".join((answer["name"], "name")))
             return answer
 
     return _retry(ask, "asking whose the token is, to push to", repo_id)

@@ -342,3 +342,16 @@ def test_real_tasks_are_served_by_the_source_that_loading_chooses(edition):
         assert len(served.missing) == len(opened.missing)
         for split, pieces in opened.pieces.items():
             assert served.splits[split].rows == sum(piece.rows for piece in pieces)
+
+
+def test_a_source_that_breaks_the_check_ends_no_other(add, declare, monkeypatch):
+    broken, whole = add(files()), add(files())
+    names = [
+        declare(task(name=f"made_up/{number}", sources=(Source(name, config="cola"),)))
+        for number, name in enumerate((broken, whole))
+    ]
+    ask = check.repo_facts
+    monkeypatch.setattr(check, "repo_facts", lambda repo, *rest: {}[repo] if repo == broken else ask(repo, *rest))
+    first, second = check_tasks([(name, "careful") for name in reversed(names)], Answers())
+    assert (first.status, second.status) == ("usable", "not usable")
+    assert second.sources[0].problems == [f"cannot be checked: KeyError: '{broken}'"]
