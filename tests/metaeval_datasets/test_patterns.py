@@ -1,5 +1,6 @@
 """Globs over paths: what they match, and that no pattern is slow."""
 
+import itertools
 import re
 import time
 
@@ -54,13 +55,12 @@ def test_many_patterns_over_many_files_are_as_if_they_were_not_there():
 
 
 def test_patterns_agree_with_regular_expressions():
-    """All patterns of up to three pieces on all short paths, against their translation."""
+    """All patterns of three pieces on short paths, against their translation."""
     meaning = {"a": "a", "/": "/", "*": "[^/]*", "**": ".*", "**/": "(?:.*/)?", "?": "[^/]", "[!a]": "[^a]"}
     paths = ["", *"ab/", "aa", "ab", "a/", "/a", "a/a", "a/b", "aab", "a/ab", "b/a/a"]
-    patterns = [[x, y, z] for x in meaning for y in meaning for z in meaning if x + y + z in (x, x + y, x + y + z)]
-    for pieces in patterns:
+    for pieces in itertools.product(meaning, repeat=3):
         text = "".join(pieces)
-        if "***" in text or ("**" in pieces and "**/" in text.replace("**/", "", pieces.count("**/"))):
+        if re.findall(r"\*\*/|\*\*|\*|\?|\[!a\]|.", text) != list(pieces):
             continue  # pieces that run together mean something else
         rule = Pattern(text)
         translated = re.compile("".join(meaning[piece] for piece in pieces))
