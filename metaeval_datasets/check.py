@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import difflib
 import io
+import logging
 import queue
-import re
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
@@ -44,12 +44,15 @@ from metaeval_datasets.schema import UNKNOWN, UNLABELLED
 from metaeval_datasets.sources import (
     Piece,
     RepoFacts,
+    SilentHubError,
     SourceError,
     Token,
     card_label_names,
     delimiter_of,
     describe_source,
     find_files,
+    may_pass,
+    offline,
     read_file,
     read_piece,
     read_range,
@@ -62,6 +65,8 @@ from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, Tas
 FOOTER_BYTES = 64 << 10  # asked for at first; nearly all footers fit
 HEAD_BYTES = 256 << 10  # of a CSV or JSON file
 HEAD_ROWS = 1000
+logger = logging.getLogger(__name__)
+
 WORKERS = 8  # threads: enough to hide the Hub's delays, few enough for its limits
 
 Status = Literal["usable", "differs", "not usable"]
@@ -208,16 +213,14 @@ def check_tasks(
 
 def _see_that_the_hub_answers(source: Source, answers: Answers) -> None:
     """Ask once before many do, so that nobody waits for the failures of all."""
-    if constants.HF_HUB_OFFLINE:
-        raise ConnectionError("offline (HF_HUB_OFFLINE), and the check asks the Hub")
+    if variable := offline():
+        raise ConnectionError(f"offline ({variable}), and the check asks the Hub; unset {variable}")
     try:
         answers.repo(source)
     except SourceError as error:
+        if isinstance(error, SilentHubError):
+            raise ConnectionError(str(error)) from error
         response = getattr(error.__cause__, "response", None)
-        if response is None and _no_answer(error):
-            told = re.search(r"\[Errno -?\d+\] ([^'\")]+)", str(error.__cause__))
-            reason = told.group(1) if told else str(error)
-            raise ConnectionError(f"the Hub at {constants.ENDPOINT} cannot be reached: {reason}") from error
         if response is not None and response.status_code == 401 and "Invalid credentials" in str(error.__cause__):
             raise ConnectionError(f"the Hub at {constants.ENDPOINT} refuses the token; see HF_TOKEN") from error
 
@@ -358,6 +361,9 @@ def check_source(spec: TaskSpec, source: AnySource, answers: Answers) -> SourceC
         _compare_rows(check)
     except SourceError as error:
         _add_problem(check, error)
+    except Exception as error:  # a source of strangers must not end the check of all others
+        logger.debug("%s: %s", spec.name, check.source, exc_info=error)
+        _add_problem(check, SourceError(f"cannot be checked: {type(error).__name__}: {error}"[:500]))
     return check
 
 
@@ -370,12 +376,7 @@ def _add_problem(check: SourceCheck, error: Exception) -> None:
 
 def _no_answer(error: Exception) -> bool:
     """Whether the Hub could not be asked, rather than having said no."""
-    response = getattr(error.__cause__, "response", None)
-    if response is None:
-        return isinstance(error.__cause__, (ConnectionError, TimeoutError)) or (
-            type(error.__cause__).__module__.startswith(("requests", "urllib3"))
-        )
-    return bool(response.status_code == 429 or response.status_code >= 500)
+    return may_pass(error.__cause__)
 
 
 def _check_embedded(spec: TaskSpec, source: Embedded) -> SourceCheck:

@@ -9,8 +9,20 @@ from pathlib import Path
 from metaeval_datasets.spec import Embedded, TaskSpec
 
 _ROW_CODE = (
-    *("hashing", "schema", "written", "outside", "cast", "splits", "layout", "readers", "parquet", "sources", "rows"),
-    *("report", "record", "published", "metaeval"),
+    *(
+        "hashing",
+        "schema",
+        "written",
+        "outside",
+        "cast",
+        "splits",
+        "patterns",
+        "layout",
+        "readers",
+        "parquet",
+        "sources",
+    ),
+    *("rows", "report", "record", "published", "metaeval"),
 )
 
 

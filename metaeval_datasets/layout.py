@@ -1,20 +1,32 @@
-"""Which files of a repository hold which split: from its card, else from how such repositories are laid out. Pure."""
+"""Which files of a repository hold which split: from its card, else from how such repositories are laid out. Pure.
+
+Cards and file names are written by strangers. A card that is too large, nested too deep or not of the expected form is
+treated as if it were not there, and neither patterns nor file names can make a search slow.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from metaeval_datasets.patterns import Pattern
+
 KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
 ALIASES = {"validation": ("dev", "val", "valid")}
 
+MAX_CARD_BYTES = 2 << 20  # of a README, which are read; the largest real front matters have a few hundred kB
+MAX_NODES = 100_000  # of the front matter
+MAX_DEPTH = 32
+MAX_STEPS = 50_000_000  # patterns with wildcards times characters of paths; some 20 s at worst
+
 _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_SHARD = re.compile(r"-\d+-of-(\d+)(?=\.)")
-_SPLIT_FILE = re.compile(r"(?P<split>\w+?)(?:-\d+-of-\d+)?\.\w+")
+_SHARD = re.compile(r"-[0-9]+-of-([0-9]{1,9})(?=\.)")
+_SPLIT_FILE = re.compile(r"(?P<split>\w+?)(?:-[0-9]+-of-[0-9]+)?\.\w+")
 _SPLIT_FOLDER = re.compile(r"(?P<split>\w+)/[^/]+\.\w+")
 
 
@@ -36,16 +48,51 @@ class Card:
 
 
 def read_card(text: str) -> Card:
-    """Read the front matter of a README; whatever is not understood is as if it were not there."""
-    match = _FRONT_MATTER.match(text)
+    """Read the front matter of a README; a card that is not understood is treated as if it were not there."""
     try:
-        facts = yaml.safe_load(match.group(1)) if match else None
-    except yaml.YAMLError:
-        facts = None
+        return _card(_front_matter(text))
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError):
+        return Card()
+
+
+def _front_matter(text: str) -> Any:
+    """The YAML between the first two lines of ``---``; None where there is none.
+
+    Raises:
+        ValueError: it has too many nodes or levels, or aliases, with which a few lines stand for billions.
+    """
+    match = _FRONT_MATTER.match(text[:MAX_CARD_BYTES])
+    if match is None:
+        return None
+    depth = nodes = 0
+    # Events come one at a time, so that the limits are found before anything is built.
+    for event in yaml.parse(match.group(1), Loader=_Loader):
+        nodes += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or nodes > MAX_NODES or depth > MAX_DEPTH or _is_long_number(event):
+            raise ValueError("the front matter has aliases, an endless number, or too many nodes or levels")
+    return yaml.load(match.group(1), Loader=_Loader)  # noqa: S506 - a safe loader
+
+
+def _is_long_number(event: Any) -> bool:
+    """Tell whether a scalar may be read as a number of more than 1,000 characters; 1:1:1:... takes quadratic time."""
+    return isinstance(event, yaml.ScalarEvent) and len(event.value) > 1_000 and event.value[0] in "+-.0123456789"
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader without dates: an impossible one is an error, and no fact that is read here is a date."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _card(facts: Any) -> Card:
     if not isinstance(facts, dict):
         return Card()
-    configs = tuple(entry for entry in _listed(facts.get("configs")) if isinstance(entry, dict))
-    infos = [entry for entry in _listed(facts.get("dataset_info")) if isinstance(entry, dict)]
+    configs = tuple(entry for entry in _listed(facts.get("configs")) if _has_name(entry))
+    infos = [entry for entry in _listed(facts.get("dataset_info")) if _has_name(entry)]
     names = {
         (info.get("config_name"), str(feature.get("name"))): found
         for info in infos
@@ -58,8 +105,13 @@ def read_card(text: str) -> Card:
         for split in _listed(info.get("splits"))
         if isinstance(split, dict) and isinstance(split.get("num_examples"), int)
     }
-    licenses = tuple(str(item).lower() for item in _listed(facts.get("license")))
+    licenses = tuple(item.lower() for item in _listed(facts.get("license")) if isinstance(item, str))
     return Card(configs, names, licenses, rows)
+
+
+def _has_name(entry: Any) -> bool:
+    """Tell whether an entry is a mapping whose config name, if it has one, is a name."""
+    return isinstance(entry, dict) and isinstance(entry.get("config_name"), (str, type(None)))
 
 
 def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[str, tuple[str, ...]]:
@@ -97,8 +149,13 @@ def lookup(splits: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
 
 def matching(files: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
     """Files that match any of the patterns (``*`` within a folder, ``**`` across, ``?``, ``[...]``), sorted."""
-    compiled = [_compile(pattern) for pattern in patterns]
-    return tuple(sorted(path for path in files if kind_of(path) and any(rule.fullmatch(path) for rule in compiled)))
+    compiled = {Pattern(pattern) for pattern in patterns}
+    known = [path for path in files if kind_of(path)]
+    exact = {rule.literal for rule in compiled}
+    rules = [rule for rule in compiled if rule.literal is None]
+    if len(rules) * sum(map(len, known)) > MAX_STEPS:
+        return ()
+    return tuple(sorted(path for path in known if path in exact or any(rule.matches(path) for rule in rules)))
 
 
 def kind_of(path: str) -> str | None:
@@ -108,9 +165,8 @@ def kind_of(path: str) -> str | None:
 
 def missing_shards(files: Sequence[str]) -> str | None:
     """What is missing where files are numbered ``-00000-of-00003`` and some of the numbers are not there."""
-    totals = {(path[: match.start()], int(match.group(1))) for path in files if (match := _SHARD.search(path))}
-    for stem, total in sorted(totals):
-        held = sum(path.startswith(f"{stem}-") for path in files)
+    numbered = [(path[: match.start()], int(match.group(1))) for path in files if (match := _SHARD.search(path))]
+    for (stem, total), held in sorted(Counter(numbered).items()):
         if held < total:
             return f"{held} of {total} files {stem}-*"
     return None
@@ -159,7 +215,7 @@ def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
     if isinstance(names, dict):
         try:
             return tuple(str(names[key]) for key in sorted(names, key=int))
-        except ValueError:
+        except (ValueError, TypeError):
             return None
     return tuple(map(str, names)) if isinstance(names, list) else None
 
@@ -168,23 +224,3 @@ def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    """A glob over paths as a regular expression."""
-    parts = []
-    for piece in re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern.removeprefix("./")):
-        if piece == "**/":
-            parts.append("(?:.*/)?")
-        elif piece == "**":
-            parts.append(".*")
-        elif piece == "*":
-            parts.append("[^/]*")
-        elif piece == "?":
-            parts.append("[^/]")
-        elif piece.startswith("["):
-            characters = re.escape(piece[1:-1].lstrip("!")).replace(r"\-", "-")
-            parts.append(f"[{'^' if piece[1] == '!' else ''}{characters}]")
-        else:
-            parts.append(re.escape(piece))
-    return re.compile("".join(parts))

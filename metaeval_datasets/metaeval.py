@@ -115,7 +115,9 @@ class MetaEval(datasets.ArrowBasedBuilder):
         if source := kwargs.get("source"):
             edition, revision = kwargs.get("edition", "careful"), kwargs.get("revision")
             spec = get_task(config_name).edition(edition)
-            self._copy = find_copy(source, spec, edition, revision, Access(kwargs.get("token")))
+            cache_dir = kwargs.get("cache_dir")
+            access = Access(kwargs.get("token"), cache_dir=None if cache_dir is None else str(cache_dir))
+            self._copy = find_copy(source, spec, edition, revision, access)
             kwargs["revision"] = self._copy.commit  # so that the cache is that commit's
         elif revision := kwargs.get("revision"):
             spec = get_task(config_name).edition(kwargs.get("edition", "careful"))
@@ -151,7 +153,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         streaming = bool(dl_manager.is_streaming)
-        access = Access(self.token, streaming, bool(dl_manager.download_config.force_download))
+        force = bool(dl_manager.download_config.force_download)
+        access = Access(self.token, streaming, force, str(self._cache_dir_root))
         if self._copy is not None:
             return self._copied_splits(self._copy, access)
         self._opened = open_source(self.spec, access, self.config.revision, self._unfit)

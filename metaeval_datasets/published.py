@@ -68,7 +68,7 @@ def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | N
     """
     at = f"{repo} at {revision}" if revision else repo
     try:
-        listing = list_files(repo, revision, access.token)
+        listing = list_files(repo, revision, access.token, access.cache_dir)
         if RECORDS_FILE not in listing.files:
             raise SourceError(f"has no {RECORDS_FILE}: it was not made by `metaeval publish`")
         path = fetch_file(repo, RECORDS_FILE, listing.commit, access)

@@ -9,35 +9,32 @@ when streaming, over ranges of the remote file.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 import json
 import logging
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from huggingface_hub import HfApi, HfFileSystem, constants, hf_hub_download, hf_hub_url
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
+from huggingface_hub import (
+    DatasetInfo,
+    HfApi,
+    HfFileSystem,
+    constants,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
 )
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from metaeval_datasets.asking import NoSourceError, SilentHubError, SourceError, ask_hub, may_pass, offline
 from metaeval_datasets.cast import (
     CastError,
     cast_table,
@@ -45,18 +42,26 @@ from metaeval_datasets.cast import (
     columns_to_read,
     label_source,
 )
-from metaeval_datasets.layout import Card, find_splits, kind_of, lookup, matching, missing_shards, read_card
+from metaeval_datasets.layout import (
+    MAX_CARD_BYTES,
+    Card,
+    find_splits,
+    kind_of,
+    lookup,
+    matching,
+    missing_shards,
+    read_card,
+)
+from metaeval_datasets.listings import Listing, keep_listing, read_listing
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.parquet import BATCH_ROWS, parquet_tables
 from metaeval_datasets.readers import FormatError, csv_tables, json_tables, require_columns
 from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
+from metaeval_datasets.transport import MAX_FILE_BYTES, commit_of, is_unwritable, spare_cache, understood
 
 logger = logging.getLogger(__name__)
 
 DOWNLOADS = 4  # files fetched at the same time
-ATTEMPTS = 5
-RETRY_STATUS = {408, 429, 500, 502, 503, 504}
-MAX_WAIT_SECONDS = 30.0
 
 # What reading a damaged file raises; the Hub client's own errors are SourceErrors by then.
 _DAMAGE = (pa.ArrowException, FormatError, CastError, KeyError, UnicodeError, OSError)
@@ -64,15 +69,6 @@ _DAMAGE = (pa.ArrowException, FormatError, CastError, KeyError, UnicodeError, OS
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Token = str | bool | None
-T = TypeVar("T")
-
-
-class SourceError(RuntimeError):
-    """A source cannot serve a task; says why."""
-
-
-class NoSourceError(SourceError):
-    """None of a task's sources can serve it; lists each with its reason."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +123,21 @@ class Opened:
 
 @dataclass(frozen=True)
 class Access:
-    """How the Hub is reached: a token, whether files are read remotely or downloaded, and whether anew."""
+    """How the Hub is reached.
+
+    Args:
+        token: for private repositories.
+        remote: read files where they lie, instead of downloading them.
+        force: download files again that are in the cache.
+        cache_dir: the cache that the caller has asked for; used where the usual ones cannot be written.
+        silent: the Hub gave no answer a moment ago: take what is in the caches, and do not ask.
+    """
 
     token: Token = None
     remote: bool = False
     force: bool = False
+    cache_dir: str | None = None
+    silent: bool = False
 
 
 def describe_source(source: AnySource) -> str:
@@ -180,6 +186,8 @@ def open_source(
         except SourceError as error:
             logger.debug("%s: source %s cannot serve: %s", spec.name, describe_source(source), error)
             failures.append((describe_source(source), str(error)))
+            if isinstance(error, SilentHubError):
+                access = dataclasses.replace(access, silent=True)
             continue
         if not opened.missing:
             return dataclasses.replace(opened, failures=tuple(failures))
@@ -203,7 +211,7 @@ def resolve_revision(spec: TaskSpec, revision: str, access: Access = Access()) -
     if not isinstance(source, Source) or _COMMIT.fullmatch(revision):
         return revision
     try:
-        return list_files(source.repo, revision, access.token).commit
+        return list_files(source.repo, revision, access.token, access.cache_dir).commit
     except SourceError as error:
         raise NoSourceError(f"task {spec.name}: {source.repo} at {revision}: {error}") from error
 
@@ -261,11 +269,12 @@ def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
 
 
 def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
-    listing = list_files(source.repo, source.revision, access.token)
+    listing = list_files(source.repo, source.revision, access.token, access.cache_dir, silent=access.silent)
     card = Card()
     if "README.md" in listing.files:
         readme = fetch_file(source.repo, "README.md", listing.commit, access)
-        card = read_card(Path(readme).read_text(encoding="utf-8", errors="replace"))
+        with open(readme, encoding="utf-8", errors="replace") as file:
+            card = read_card(file.read(MAX_CARD_BYTES))
     paths, missing = find_files(spec, source, listing.files, card)
     wanted = read_splits(spec)
     read = {split: paths[split] for split in wanted if split in paths}
@@ -423,36 +432,45 @@ def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
 # --- The Hub --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Commit, paths and sizes in bytes (path -> size, as far as known) of a repository at a revision."""
+def list_files(
+    repo: str, revision: str | None, token: Token, cache_dir: str | None = None, *, silent: bool = False
+) -> Listing:
+    """Commit and files of a repository at a revision; kept, so that they are known where the Hub cannot be asked.
 
-    commit: str
-    files: tuple[str, ...]
-    sizes: Mapping[str, int] = field(default_factory=dict)
-
-
-def list_files(repo: str, revision: str | None, token: Token) -> Listing:
-    """Commit and files of a repository at a revision; kept, so that it is known offline.
+    Args:
+        repo: dataset repository.
+        revision: branch, tag or commit; None is the main branch.
+        token: for private repositories.
+        cache_dir: cache that the caller has asked for.
+        silent: the Hub gave no answer a moment ago; do not ask.
 
     Raises:
-        SourceError: there is none, it cannot be read, or is not known offline; says why.
+        SourceError: there is none, it cannot be read, or is not known and the Hub cannot be asked; says why.
     """
-    key = hashlib.sha256(f"{constants.ENDPOINT}/{repo}@{revision}".encode()).hexdigest()[:32]
-    kept = Path(datasets.config.HF_DATASETS_CACHE) / "metaeval-listings" / f"{key}.json"
-    if constants.HF_HUB_OFFLINE:
-        if not kept.exists():
-            raise SourceError("offline (HF_HUB_OFFLINE), and this source was never read here")
-        stored = json.loads(kept.read_text(encoding="utf-8"))
-        return Listing(stored["commit"], tuple(stored["files"]), stored.get("sizes", {}))
-    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True, timeout=30))
-    entries = info.siblings or []
-    sizes = {entry.rfilename: entry.size for entry in entries if entry.size is not None}
-    listing = Listing(str(info.sha), tuple(entry.rfilename for entry in entries), sizes)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    temporary = kept.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(dataclasses.asdict(listing)), encoding="utf-8")
-    temporary.replace(kept)
+    kept = read_listing(repo, revision, cache_dir)
+    if silent or offline():
+        if kept is None:
+            why = "the Hub gives no answer" if silent else f"offline ({offline()})"
+            raise SourceError(f"{why}, and the cache has no list of its files: it was never read here, or is damaged")
+        return kept
+    api = HfApi(token=token)
+
+    def ask() -> Listing:
+        with understood(repo):
+            info = api.dataset_info(repo, revision=revision, files_metadata=True)
+            entries = info.siblings or ()
+            sizes = {str(entry.rfilename): entry.size for entry in entries if isinstance(entry.size, int)}
+            return Listing(commit_of(info.sha, repo), tuple(str(entry.rfilename) for entry in entries), sizes)
+
+    try:
+        listing = ask_hub(ask, hasty=kept is not None)
+    except SourceError as error:
+        if kept is None or not may_pass(error.__cause__):
+            raise
+        logger.warning("%s: %s; its files are taken to be those of commit %s, as last seen", repo, error, kept.commit)
+        return kept
+    if listing != kept:
+        keep_listing(listing, repo, revision, cache_dir)
     return listing
 
 
@@ -483,14 +501,19 @@ def repo_facts(repo: str, revision: str | None = None, token: Token = None) -> R
     Raises:
         SourceError: there is none, or it cannot be read; says why.
     """
-    info = _ask(lambda: HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True, timeout=30))
-    commit = str(info.sha)
-    sizes = {entry.rfilename: int(entry.size or 0) for entry in info.siblings or ()}
+
+    def ask() -> tuple[DatasetInfo, str, dict[str, int]]:
+        with understood(repo):
+            info = HfApi(token=token).dataset_info(repo, revision=revision, files_metadata=True)
+            sizes = {str(entry.rfilename): int(entry.size or 0) for entry in info.siblings or ()}
+            return info, commit_of(info.sha, repo), sizes
+
+    info, commit, sizes = ask_hub(ask)
     card = Card()
     if readme := sizes.get("README.md"):
-        text = read_range(repo, "README.md", commit, 0, readme, token)
+        text = read_range(repo, "README.md", commit, 0, min(readme, MAX_CARD_BYTES), token)
         card = read_card(text.decode("utf-8", errors="replace"))
-    tags = (tag.partition(":") for tag in info.tags or ())
+    tags = (str(tag).partition(":") for tag in info.tags or ())
     licenses = card.licenses or tuple(value for kind, _, value in tags if kind == "license")
     return RepoFacts(info.id or repo, commit, sizes, bool(info.gated), card, licenses)
 
@@ -505,30 +528,56 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
     headers = {**build_hf_headers(token=token), "Range": f"bytes={start}-{stop - 1}"}
 
     def attempt() -> bytes:
-        answer = get_session().get(url, headers=headers, timeout=30)
+        answer = get_session().get(url, headers=headers)
         hf_raise_for_status(answer)
         content: bytes = answer.content
         return content if answer.status_code == 206 else content[start:stop]
 
-    return _ask(attempt)
+    return ask_hub(attempt)
 
 
-def fetch_file(repo: str, path: str, commit: str, access: Access) -> str:
+def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int = MAX_FILE_BYTES) -> str:
     """Local path of a file in the Hub client's cache, downloaded if it is not there.
+
+    Where that cache cannot be written, the file goes into the cache that the caller has asked for, or into one that is
+    gone when this process ends.
 
     Raises:
         SourceError: it is not there, or the Hub does not give it; says why.
     """
-    return _ask(
-        lambda: hf_hub_download(
-            repo,
-            path,
-            repo_type="dataset",
-            revision=commit,
-            token=access.token,
-            force_download=access.force and not constants.HF_HUB_OFFLINE,
+    stored = access.silent or offline() is not None
+    force = access.force and not stored
+
+    def download(cache_dir: str | Path | None) -> str:
+        return ask_hub(
+            lambda: hf_hub_download(
+                repo,
+                path,
+                repo_type="dataset",
+                revision=commit,
+                token=access.token,
+                force_download=force,
+                local_files_only=stored,
+                cache_dir=cache_dir,
+            ),
+            max_bytes=max_bytes,
         )
-    )
+
+    own = None if access.cache_dir is None or "://" in access.cache_dir else Path(access.cache_dir).expanduser() / "hub"
+    if own is not None and not force:
+        found = try_to_load_from_cache(repo, path, own, commit, "dataset")
+        if isinstance(found, str):
+            return found
+    for cache_dir in dict.fromkeys((None, own)):
+        try:
+            return download(cache_dir)
+        except SourceError as error:
+            if not is_unwritable(error.__cause__):
+                raise
+            logger.info("%s", error)
+    spare = spare_cache()
+    logger.warning("%s cannot be written; set HF_HUB_CACHE, or %s is fetched again", constants.HF_HUB_CACHE, repo)
+    return download(spare)
 
 
 def fetch_whole(repo: str, path: str, commit: str, size: int | None, access: Access) -> str:
@@ -555,7 +604,7 @@ def fetch_whole(repo: str, path: str, commit: str, size: int | None, access: Acc
 
 def _count(repo: str, commit: str, paths: Sequence[str], access: Access) -> int | None:
     """Rows of files that are not read, from their footers alone; None where that does not tell."""
-    if constants.HF_HUB_OFFLINE or not paths or any(kind_of(path) != "parquet" for path in paths):
+    if offline() or not paths or any(kind_of(path) != "parquet" for path in paths):
         return None
     try:
         total = 0
@@ -576,8 +625,10 @@ def open_piece(piece: Piece, token: Token, footer: bool = False) -> Iterator[Bin
         with pa.OSFile(piece.path, "rb") as file:
             yield cast("BinaryIO", file)
         return
+    if variable := offline():
+        raise SourceError(f"offline ({variable}), and {piece.path} is read over the network; load it without streaming")
     options = {"cache_type": "none"} if footer else {}
-    remote = _ask(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
+    remote = ask_hub(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
     try:
         yield cast("BinaryIO", _PatientFile(remote))
     finally:
@@ -598,62 +649,10 @@ class _PatientFile:
             content: bytes = self._file.read(size)
             return content
 
-        return _ask(attempt)
+        return ask_hub(attempt)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
-
-
-def _ask(call: Callable[[], T]) -> T:
-    """Call the Hub, again where the failure may pass, and turn what remains into a reason a user understands."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return call()
-        except Exception as error:
-            wait = _wait_seconds(error, attempt)
-            if wait is None or attempt == ATTEMPTS - 1:
-                raise SourceError(_reason(error)) from error
-            logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
-            time.sleep(wait)
-    raise AssertionError("unreachable")
-
-
-def _wait_seconds(error: BaseException, attempt: int) -> float | None:
-    """How long to wait before another attempt; None where another would fail like the first."""
-    if constants.HF_HUB_OFFLINE or isinstance(error, OfflineModeIsEnabled):
-        return None
-    if isinstance(error, LocalEntryNotFoundError):  # the client hides the failure of a request behind this one
-        return _wait_seconds(error.__cause__, attempt) if error.__cause__ else 0.5 * 2**attempt
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    if status is not None:
-        if status not in RETRY_STATUS:
-            return None
-        after = str(response.headers.get("Retry-After", "")) if response is not None else ""
-        return min(float(after) if after.isdecimal() else 0.5 * 2**attempt, MAX_WAIT_SECONDS)
-    # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
-    transient = isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith(
-        ("requests", "urllib3", "httpx", "httpcore")
-    )
-    return 0.5 * 2**attempt if transient else None
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, GatedRepoError):
-        return "gated: accept its conditions on the Hub and pass a token"
-    if isinstance(error, RepositoryNotFoundError):
-        return "no such repository (or a private one, and the token does not open it)"
-    if isinstance(error, RevisionNotFoundError):
-        return "no such revision"
-    if isinstance(error, LocalEntryNotFoundError):
-        if constants.HF_HUB_OFFLINE:
-            return "offline (HF_HUB_OFFLINE), and a file of it is not in the cache"
-        return f"the Hub could not be reached: {error.__cause__ or error}"
-    if isinstance(error, EntryNotFoundError):
-        return f"no such file: {error}".splitlines()[0]
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
-        return f"the Hub answered {error.response.status_code}"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 # --- Readers --------------------------------------------------------------------------------------------------------

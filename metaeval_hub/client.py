@@ -7,6 +7,7 @@ have been made. Here each of these is tried again, a few times, and an error tha
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +16,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from time import sleep
-from typing import Literal, TypeVar
+from time import monotonic, sleep
+from typing import Any, Literal, TypeVar
 
 import requests
 from huggingface_hub import (
@@ -27,18 +28,33 @@ from huggingface_hub import (
     HfApi,
     ModelInfo,
     SpaceInfo,
+    constants,
+    get_token,
     snapshot_download,
 )
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import HFValidationError, validate_repo_id
-from urllib3.exceptions import NewConnectionError
+
+from metaeval_datasets.transport import (
+    PATIENCE_SECONDS,
+    HubAnswerError,
+    SlowHubError,
+    bounded,
+    commit_of,
+    is_unreachable,
+    is_unwritable,
+    spare_cache,
+    understood,
+    why_silent,
+)
 
 logger = logging.getLogger(__name__)
 RepoType = Literal["model", "dataset", "space"]
@@ -59,13 +75,111 @@ class ConflictError(HubError):
     """Someone else has pushed since the commit that a push was to follow."""
 
 
-def looks_like_repo_id(name: str) -> bool:
-    """Tell whether ``name`` has the form of a Hub id, such as "org/name"."""
+# --- names ---
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Check that a name has the form of a Hub id: "org/name", or "name" alone.
+
+    Raises:
+        ValueError: it has not; says what is wrong.
+    """
     try:
-        validate_repo_id(name)
-    except HFValidationError:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        why = " ".join(str(error).split()).removesuffix(".")
+        raise ValueError(f'{repo_id!r} is not the id of a repository, expected "org/name": {why[:300]}') from error
+
+
+def looks_like_repo_id(name: str) -> bool:
+    """Tell whether ``name`` has the form of a Hub id: "org/name", or "name" alone."""
+    try:
+        check_repo_id(name)
+    except ValueError:
         return False
     return True
+
+
+def local_folder(name: Path | str, what: str = "", *, needs_owner: bool = True, others: str = "") -> Path | None:
+    """Return the folder that a name stands for, or None where it is a Hub id.
+
+    Args:
+        name: a path, or a Hub id. A folder that exists comes first.
+        what: word before the name in an error.
+        needs_owner: whether a Hub id has the form "org/name"; those of some encoders are a name alone.
+        others: what else the name may be, for the error.
+
+    Raises:
+        ValueError: it is neither, so that the Hub is not asked about a path that was mistyped.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    written = str(name)
+    if isinstance(name, str) and ("/" in written or not needs_owner) and looks_like_repo_id(written):
+        return None
+    why = "it is a file" if folder.exists() else "there is no such folder"
+    form = '"org/name"' if needs_owner else '"org/name" or "name"'
+    named = f"{what} {written!r}".lstrip()
+    raise ValueError(
+        f"{named} is neither a folder nor a Hub id{others}: {why}, and a Hub id has the form {form}; check the path"
+    )
+
+
+def push_target(repo_id: str, token: str | bool | None = None) -> str:
+    """Return the full id of the repository that a push goes to; call it before building what is pushed.
+
+    Args:
+        repo_id: "org/name"; "name" alone is a repository of the user that the token belongs to.
+        token: with write access; the one logged in by default.
+
+    Raises:
+        ValueError: the id has another form.
+        HubError: nobody is logged in; or there is no owner in the id, and the Hub does not tell whose the token is.
+    """
+    check_repo_id(repo_id)
+    _check_logged_in(repo_id, token)
+    if "/" in repo_id:
+        return repo_id
+    full = f"{_whoami(repo_id, token)['name']}/{repo_id}"
+    check_repo_id(full)
+    return full
+
+
+def check_token(repo_id: str, token: str | bool | None = None) -> None:
+    """Ask the Hub whether a token is valid and may write, before hours are spent on what is to be pushed with it.
+
+    Raises:
+        HubError: it is not, or may only read; or the Hub cannot be reached. A Hub that is busy may answer later, and
+            nothing is raised.
+    """
+    _check_logged_in(repo_id, token)
+    try:
+        role = _whoami(repo_id, token).get("auth", {}).get("accessToken", {}).get("role")
+    except HubError as error:
+        if _status(error.__cause__) not in _TRANSIENT:
+            raise
+        logger.warning("it is not known whether the token may write to %s: %s", repo_id, error)
+        return
+    except AttributeError:  # a Hub that says less about its tokens
+        return
+    if role == "read":
+        raise HubError(f"the token for {repo_id} may only read; log in with one that may write, or set HF_TOKEN")
+
+
+def _check_logged_in(repo_id: str, token: str | bool | None) -> None:
+    if not (token if isinstance(token, str) else token is not False and get_token()):
+        raise HubError(f"nobody is logged in to push to {repo_id}; log in (hf auth login), or set HF_TOKEN")
+
+
+def _whoami(repo_id: str, token: str | bool | None) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        with understood("the owner of the token"):
+            answer = HfApi(token=token).whoami()
+            check_repo_id("/".join((answer["name"], "name")))
+            return answer
+
+    return _retry(ask, "asking whose the token is, to push to", repo_id)
 
 
 # --- read ---
@@ -84,7 +198,8 @@ def fetch(
 ) -> Path:
     """Download the files that match ``allow_patterns`` at one commit, into the Hub cache.
 
-    Where the Hub cannot be reached, the copy in the cache is used if there is one, and a warning says so.
+    Where the Hub cannot be reached, the copy in the cache is used if there is one, and a warning says so. Where the
+    cache cannot be written, the files go into one that is gone when this process ends.
 
     Args:
         repo_id: "org/name".
@@ -100,15 +215,17 @@ def fetch(
         The snapshot's folder; its name is the commit's full id.
 
     Raises:
+        ValueError: ``repo_id`` has another form.
         HubError: the repository or revision does not exist, or not for this token; more than ``max_bytes`` are to be
             downloaded; or the Hub does not answer and nothing is in the cache.
     """
+    check_repo_id(repo_id)
 
-    def download() -> Path:
+    def download(cache_dir: Path | None) -> Path:
         try:
             info = _info(api, repo_id, repo_type, revision)
         except requests.ConnectionError as error:
-            if _is_unreachable(error) and (cached := from_cache(error)):
+            if is_unreachable(error) and (cached := from_cache(error)):
                 return cached
             raise
         files = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
@@ -148,13 +265,21 @@ def fetch(
 
     api = HfApi(token=token)
     try:
-        return _retry(download, "downloading", repo_id)
+        return _retry(lambda: download(cache_dir), "downloading", repo_id, hasty=_may_be_a_path(repo_id))
     except HubError as error:
         cause = error.__cause__
         silent = cause is not None and (_may_pass(cause) or isinstance(cause, OfflineModeIsEnabled))
         if silent and (copy := from_cache(error)):
             return copy
+        if is_unwritable(cause) and cache_dir is None:
+            logger.warning("%s; set HF_HUB_CACHE to a folder that can be written, or it is fetched every time", error)
+            return _retry(lambda: download(spare_cache()), "downloading", repo_id)
         raise
+
+
+def _may_be_a_path(repo_id: str) -> bool:
+    """Tell whether a Hub id is perhaps a path that was mistyped: its first part is a folder here."""
+    return "/" in repo_id and Path(repo_id).parent.is_dir()
 
 
 @dataclass(frozen=True)
@@ -178,11 +303,15 @@ def repo_state(
     """What a repository holds, in one request; None where there is none of that name, or the token may not see it.
 
     Raises:
+        ValueError: ``repo_id`` has another form.
         HubError: it is gated, there is no such revision, or the Hub does not answer.
     """
+    check_repo_id(repo_id)
     api = HfApi(token=token)
     try:
-        info = _retry(lambda: _info(api, repo_id, repo_type, revision), "looking at", repo_id)
+        info = _retry(
+            lambda: _info(api, repo_id, repo_type, revision), "looking at", repo_id, hasty=_may_be_a_path(repo_id)
+        )
     except HubError as error:
         if isinstance(error.__cause__, RepositoryNotFoundError) and not isinstance(error.__cause__, GatedRepoError):
             return None
@@ -217,7 +346,7 @@ def push_folder(
 
     Args:
         folder: what to send, with its README.md.
-        repo_id: "org/name".
+        repo_id: "org/name"; "name" alone is a repository of the user that the token belongs to.
         repo_type: "model", "dataset" or "space".
         private: whether a repository made by this call is private; None leaves it to the account's default.
         revision: a branch; it is made if it does not exist.
@@ -233,8 +362,9 @@ def push_folder(
     Raises:
         ConflictError: ``parent_commit`` is not the branch's last commit, or no longer.
         HubError: the Hub refused (no write access, say), or does not answer.
-        ValueError: the card's metadata is not valid.
+        ValueError: the card's metadata is not valid, or ``repo_id`` has another form.
     """
+    repo_id = push_target(repo_id, token)
     api = HfApi(token=token)
     files = dict(_files(Path(folder)))
     create_repo(repo_id, repo_type=repo_type, private=private, token=token)
@@ -262,8 +392,10 @@ def create_repo(
     """Make a repository if there is none of that name; ``private`` as for ``push_folder``. A Space is a static one.
 
     Raises:
+        ValueError: ``repo_id`` has another form.
         HubError: the Hub refused, or does not answer.
     """
+    check_repo_id(repo_id)
     api = HfApi(token=token)
     sdk = "static" if repo_type == "space" else None  # plain files, the only kind of Space that is made here
     _retry(
@@ -389,14 +521,17 @@ class _IncompleteError(Exception):
 
 
 def _info(api: HfApi, repo_id: str, repo_type: RepoType, revision: str | None) -> ModelInfo | DatasetInfo | SpaceInfo:
-    return api.repo_info(repo_id, repo_type=repo_type, revision=revision, files_metadata=True)
+    with understood(repo_id):
+        info = api.repo_info(repo_id, repo_type=repo_type, revision=revision, files_metadata=True)
+        commit_of(info.sha, repo_id)
+        return info
 
 
 def _state(info: ModelInfo | DatasetInfo | SpaceInfo) -> RepoState:
     return RepoState(str(info.sha), bool(info.private), {entry.rfilename: entry for entry in info.siblings or []})
 
 
-def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool = False) -> T:
+def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool = False, hasty: bool = False) -> T:
     """Call, again after a wait where the failure may pass.
 
     Args:
@@ -404,22 +539,27 @@ def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool =
         doing: what an error says was being done.
         repo_id: the repository.
         conflicts: whether a refusal because of another's commit is such a failure.
+        hasty: what is read may as well be a path that was mistyped: give up at once where the Hub does not answer.
 
     Raises:
         HubError: it failed for good; the last error is its cause.
     """
+    started = monotonic()
     for attempt, wait in enumerate((*WAITS, None), start=1):
         try:
-            return call()
+            with bounded(MAX_FETCH_BYTES):
+                return call()
         except (requests.RequestException, OSError, RuntimeError, _IncompleteError) as error:
             root = _root(error)
             if isinstance(error, HubError) or not isinstance(root, (OSError, _IncompleteError)):
                 raise
             asked = _retry_after(root)
+            note = "; if it is a path, check it: there is no such folder" if hasty else ""
             if not _may_pass(root) and not (conflicts and _status(root) == 412):
-                raise HubError(f"{doing} {repo_id} failed: {_reason(root)}") from root
-            if wait is None:
-                raise HubError(f"{doing} {repo_id} failed {attempt} times; the last: {_reason(root)}") from root
+                raise HubError(f"{doing} {repo_id} failed: {_reason(root)}{note}") from root
+            if wait is None or _is_hopeless(root, attempt, hasty, monotonic() - started):
+                times = "" if attempt == 1 else f" {attempt} times; the last"
+                raise HubError(f"{doing} {repo_id} failed{times}: {_reason(root)}{note}") from root
             if asked is not None and asked > MAX_WAIT:
                 raise HubError(
                     f"{doing} {repo_id} failed: {_reason(root)}; the Hub asks to wait {asked:.0f} seconds"
@@ -429,13 +569,20 @@ def _retry(call: Callable[[], T], doing: str, repo_id: str, *, conflicts: bool =
     raise AssertionError("the last attempt returns or raises")
 
 
+def _is_hopeless(error: BaseException, attempt: int, hasty: bool, seconds: float) -> bool:
+    """Tell whether to give up before all attempts are made: nobody listens, or the Hub was waited for long enough."""
+    if why_silent(error) is None:
+        return False
+    return hasty or seconds > PATIENCE_SECONDS / 2 or (is_unreachable(error) and attempt == 3)
+
+
 def _root(error: BaseException) -> BaseException:
     """Return the failure that a library's error was made from."""
     wrapped = isinstance(error, LocalEntryNotFoundError) or not isinstance(error, requests.RequestException)
     return _root(error.__cause__) if wrapped and error.__cause__ is not None else error
 
 
-def _status(error: BaseException) -> int | None:
+def _status(error: BaseException | None) -> int | None:
     response = getattr(error, "response", None)
     return None if response is None else int(response.status_code)
 
@@ -444,15 +591,12 @@ def _may_pass(error: BaseException) -> bool:
     """Tell whether the same call may succeed a little later."""
     if isinstance(error, (requests.exceptions.SSLError, requests.exceptions.ProxyError, OfflineModeIsEnabled)):
         return False
+    if isinstance(error, SlowHubError):
+        return True
     broken = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _IncompleteError)
     # the library checks the size of what it downloads, and raises a plain OSError
     cut_off = isinstance(error, broken) or "Consistency check failed" in str(error)
     return cut_off or _status(error) in _TRANSIENT
-
-
-def _is_unreachable(error: requests.ConnectionError) -> bool:
-    """Tell whether no connection came about: no network, no such host, or nobody listens."""
-    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
 
 
 def _retry_after(error: BaseException) -> float | None:
@@ -483,5 +627,15 @@ def _reason(error: BaseException) -> str:
     if status == 403:
         return f"the token has no right to it ({said})"
     if isinstance(error, OfflineModeIsEnabled):
-        return "the Hub is switched off here (HF_HUB_OFFLINE)"
+        return "the Hub is switched off here (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE), and it is not in the cache"
+    if isinstance(error, LocalTokenNotFoundError):
+        return "nobody is logged in; log in (hf auth login), or set HF_TOKEN"
+    if isinstance(error, HubAnswerError):
+        return str(error)
+    if is_unwritable(error):
+        return f"the cache {constants.HF_HUB_CACHE} cannot be written ({said}); set HF_HUB_CACHE to another folder"
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return f"there is no space left for the cache {constants.HF_HUB_CACHE}; free some, or set HF_HUB_CACHE"
+    if silent := why_silent(error):
+        return silent
     return f"{type(error).__name__}: {said}"

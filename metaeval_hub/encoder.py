@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import MODEL_MAPPING, AutoConfig, BertConfig, BertModel, PreTrainedTokenizerFast
 from transformers.modeling_utils import no_init_weights
 
-from metaeval_hub.client import fetch, looks_like_repo_id
+from metaeval_hub.client import fetch, local_folder
 from metaeval_hub.gate import (
     UnsafeRepositoryError,
     check_file_names,
@@ -150,15 +150,12 @@ def load_encoder(
         raise ValueError(f"vocabulary is for the encoder {TINY!r} alone, got it with {str(name)!r}")
     if name == TINY:
         return _build_tiny(vocabulary, seed)
-    folder = Path(name).expanduser()
     if name == MINILM:
         found = _find_minilm()
-    elif folder.is_dir():
+    elif folder := local_folder(name, "encoder", needs_owner=False, others=f", {MINILM!r} or {TINY!r}"):
         found = _find(folder, "local", folder.resolve().name, None)
-    elif isinstance(name, Path) or not looks_like_repo_id(name):
-        raise ValueError(f"encoder {str(name)!r} is neither a folder nor a Hub id, {MINILM!r} or {TINY!r}")
     else:
-        found = _find_on_hub(name, revision, token)
+        found = _find_on_hub(str(name), revision, token)
     with naming(found.id):
         tokenizer = load_tokenizer(found.folder, found.tokenizer_class)
         fit_tokenizer(tokenizer, found.on_meta())

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.cards import model_card
 from metaeval_hub.classifier import TaskClassifier
-from metaeval_hub.client import fetch, looks_like_repo_id, push_folder
+from metaeval_hub.client import fetch, local_folder, push_folder, push_target
 from metaeval_hub.conditional import store
 from metaeval_hub.conditional.attach import rename_tasks
 from metaeval_hub.conditional.conditioning import Features, TaskConditioning, check_range, feature_matrix
@@ -720,13 +720,11 @@ class ConditionalAdapterModel(nn.Module):
             HubError: the Hub could not be read.
         """
         wanted = None if dtype is None else _dtype(dtype)
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            if isinstance(name, Path) or not looks_like_repo_id(name):
-                raise ValueError(f"{str(name)!r} is neither a folder nor a Hub id")
-            with naming(name):
+        folder = local_folder(name)
+        if folder is None:
+            with naming(str(name)):
                 folder = fetch(
-                    name,
+                    str(name),
                     revision=revision,
                     allow_patterns=(*store.MODEL_FILES, *FEATURE_FILES),
                     token=token,
@@ -786,7 +784,7 @@ class ConditionalAdapterModel(nn.Module):
         """Save the model and send it to the Hub in one commit; files of an earlier model there go in the same one.
 
         Args:
-            repo_id: "org/name"; made if it does not exist.
+            repo_id: "org/name", made if it does not exist; "name" alone is one of the user that the token belongs to.
             private: whether a new repository is private.
             revision: branch to push to.
             token: with write access; the one logged in by default.
@@ -799,9 +797,11 @@ class ConditionalAdapterModel(nn.Module):
             The address of the commit.
 
         Raises:
+            ValueError: ``repo_id`` has another form; nothing was written.
             ConflictError: ``parent_commit`` is not the branch's last commit.
-            HubError: the Hub refused, with its reason, or does not answer.
+            HubError: nobody is logged in; or the Hub refused, with its reason, or does not answer.
         """
+        repo_id = push_target(repo_id, token)
         with tempfile.TemporaryDirectory() as folder:
             self._save(Path(folder), include_base, results, repo_id)
             commit = push_folder(

@@ -38,6 +38,13 @@ class ConfigError(ValueError):
     """A setting is unknown, or has a value it may not have; the message says which, and what is allowed."""
 
 
+def _is_full_id(name: str) -> bool:
+    """Tell whether a name is the Hub id of a repository, with its owner."""
+    from metaeval_hub.client import looks_like_repo_id  # imports libraries that --help does without
+
+    return name.count("/") == 1 and looks_like_repo_id(name)
+
+
 def setting(default: Any, group: str, text: str, metavar: str | None = None) -> Any:
     """A field of TrainConfig with what its flag needs: the group it is listed under and one line of help."""
     return field(default=default, metadata={"group": group, "text": text, "metavar": metavar})
@@ -163,7 +170,7 @@ class TrainConfig:
             raise ConfigError("--tasks is empty; name at least one task or group, such as: demo")
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise ConfigError(f"--name becomes the name of a folder: no slash, no dot in front, got {self.name!r}")
-        if self.push_to_hub and self.push_to_hub.count("/") != 1:
+        if self.push_to_hub and not _is_full_id(self.push_to_hub):
             raise ConfigError(f"--push-to-hub takes ORG/NAME, got {self.push_to_hub!r}")
         if self.push_every_checkpoint and not self.push_to_hub:
             raise ConfigError("--push-every-checkpoint needs --push-to-hub ORG/NAME")

@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaeval_hub.cli.places import check_file
 from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
     ]
     if not entries:
         raise ValueError(f"none of {', '.join(options.names)} has an edition {options.edition!r} of its own")
+    if options.json and options.json != "-":
+        check_file(Path(options.json), "--json")
     answers = Answers()
     started = time.monotonic()
     sources = sum(len(get_task(name).edition(edition).sources) for name, edition in entries)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metaeval_hub.cli.places import check_folder
 from metaeval_hub.cli.terminal import quiet
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
 
     rules = Rules(options.min_length, options.max_repeats, sentences=not options.whole_only)
     names = select_tasks(options.names) if options.names else list_tasks()
+    if options.out is not None:
+        check_folder(options.out, "--out")
     console = _console()
     started = time.monotonic()
     with quiet(options.verbose, bars=False), _progress(len(names)) as step:

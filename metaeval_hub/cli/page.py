@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from metaeval_hub.cli.places import check_file
 from metaeval_hub.cli.terminal import labelled, path, progress, quiet
 
 if TYPE_CHECKING:
@@ -48,8 +49,15 @@ def run(options: argparse.Namespace) -> None:
     """Read, draw, write, push."""
     if options.examples == "all" and (options.push or options.push_beside):
         raise ValueError("--examples all shows texts that may not be passed on; push with --examples open at most")
+    from metaeval_hub.client import push_target
     from metaeval_hub.page.runs import space_of
     from metaeval_hub.page.write import write_page
+
+    if options.push:
+        options.push = push_target(options.push)
+    if options.push_beside:
+        options.push_beside = push_target(options.push_beside)
+    check_file(options.out, "--out")
 
     runs = _read(options.runs)
     facts = _facts(runs, options)

@@ -1,9 +1,10 @@
 """Publish tasks as a dataset repository that loads without this package.
 
-Tasks are built on disk first, each to a folder of Parquet files; what is there and unchanged is not built again. Then
-everything that changed goes up in one commit, with a card that describes all that is in the repository. Whatever
-interrupts leaves the repository as it was, and the same command goes on. --dry-run builds and tells what would be
-sent; --verify sends nothing either: it reads back what is published, and compares it with what was built.
+The repository id and the token are checked first. Then tasks are built on disk, each to a folder of Parquet files; what
+is there and unchanged is not built again. Then everything that changed goes up in one commit, with a card that
+describes all that is in the repository. Whatever interrupts leaves the repository as it was, and the same command goes
+on. --dry-run builds and tells what would be sent; --verify sends nothing either: it reads back what is published, and
+compares it with what was built.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaeval_hub.cli.places import check_folder
 from metaeval_hub.cli.terminal import progress, quiet
 
 if TYPE_CHECKING:
@@ -30,7 +32,12 @@ _OF_NEW_REPOSITORIES = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--repo-id", required=True, metavar="ORG/NAME", help="dataset repository; made if new")
+    parser.add_argument(
+        "--repo-id",
+        required=True,
+        metavar="ORG/NAME",
+        help="dataset repository, made if new; NAME alone is one of yours",
+    )
     parser.add_argument("--tasks", nargs="+", metavar="NAME", help="tasks and groups; all tasks if not given")
     parser.add_argument("--edition", choices=("careful", "paper"), default="careful", help="edition of the tasks")
     parser.add_argument(
@@ -53,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets.publish import locked
 
     names = select_tasks(options.tasks) if options.tasks else list_tasks()
+    _check_target(options)
+    check_folder(options.folder, "--folder")
     with locked(options.folder):
         with quiet(options.verbose, bars=False):
             records, failed = _build(names, options)
@@ -69,6 +78,21 @@ def run(options: argparse.Namespace) -> int:
         with quiet(options.verbose):
             _publish(records, options)
     return 0
+
+
+def _check_target(options: argparse.Namespace) -> None:
+    """Complete the repository id; and where something will be sent, see that the token may write.
+
+    Raises:
+        ValueError, HubError: the id or the token will not do.
+    """
+    from metaeval_hub.client import check_repo_id, check_token, push_target
+
+    check_repo_id(options.repo_id)
+    if "/" not in options.repo_id:
+        options.repo_id = push_target(options.repo_id)
+    if not (options.dry_run or options.verify):
+        check_token(options.repo_id)
 
 
 def _build(names: Sequence[str], options: argparse.Namespace) -> tuple[list[TaskRecord], dict[str, str]]:

@@ -45,8 +45,9 @@ def run(options: argparse.Namespace) -> None:
     console = make_console()
     state = None
     if options.push is not None:  # before anything that takes time
-        from metaeval_hub.client import repo_state
+        from metaeval_hub.client import push_target, repo_state
 
+        options.push = push_target(options.push)
         state = repo_state(options.push)
         if state is None:
             raise ValueError(f"--push {options.push}: there is no such model; push the model itself first")

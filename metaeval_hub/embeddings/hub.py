@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metaeval_hub.cards import embeddings_card
-from metaeval_hub.client import fetch, push_folder
+from metaeval_hub.client import fetch, push_folder, push_target
 from metaeval_hub.gate import check_file_names, naming
 
 if TYPE_CHECKING:  # it imports this file where it is needed
@@ -33,6 +33,7 @@ def push(
     parent_commit: str | None,
 ) -> str:
     """Send a table; see ``TaskEmbeddings.push_to_hub``."""
+    repo_id = push_target(repo_id, token)
     with tempfile.TemporaryDirectory() as name:
         folder = embeddings.save(name)
         pq.write_table(to_arrow(embeddings), folder / PARQUET_FILE)

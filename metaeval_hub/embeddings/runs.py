@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
-from metaeval_hub.client import looks_like_repo_id, repo_state
+from metaeval_hub.client import local_folder, repo_state
 from metaeval_hub.comparison import CONFIG, RESULTS, ComparisonError, is_run, read_runs, without_results
 from metaeval_hub.embeddings.features import TABLE_FILE, TaskFeatures
 from metaeval_hub.embeddings.moved import check_moved
@@ -154,7 +154,7 @@ def _what_it_is(folder: Path) -> str:
 def _read_model(place: str, name: str) -> EmbeddedRun:
     from metaeval_hub.model import ConditionalAdapterModel  # imports torch
 
-    if not Path(place).is_dir() and looks_like_repo_id(place) and repo_state(place) is None:  # it is no model
+    if local_folder(place) is None and repo_state(place) is None:  # it is no model
         return EmbeddedRun(name, place, TaskEmbeddings.from_hub(place))
     model = ConditionalAdapterModel.from_pretrained(place)
     features = model.features

@@ -182,7 +182,7 @@ class TaskEmbeddings:
         It holds the two files of ``save``, the same rows as Parquet for ``datasets.load_dataset``, and a card.
 
         Args:
-            repo_id: "org/name"; made if it does not exist.
+            repo_id: "org/name", made if it does not exist; "name" alone is one of the user that the token belongs to.
             model: Hub id of the model that learned them, for the card.
             private: whether a new repository is private.
             revision: branch to push to.
@@ -195,7 +195,8 @@ class TaskEmbeddings:
 
         Raises:
             ConflictError: ``parent_commit`` is not the branch's last commit.
-            HubError: the Hub refused, with its reason, or does not answer.
+            HubError: nobody is logged in; or the Hub refused, with its reason, or does not answer.
+            ValueError: ``repo_id`` has another form; nothing was written.
             UnsafeRepositoryError: a name could not be read back.
         """
         from metaeval_hub.embeddings import hub  # imports datasets, which takes seconds that reading a file does not

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from metaeval_hub.cards import SPACE_TAG, space_card
-from metaeval_hub.client import create_repo, fetch, push_files, repo_state
+from metaeval_hub.client import create_repo, fetch, push_files, push_target, repo_state
 
 INDEX = "index.html"  # what a static Space shows
 BESIDE = "task_map.html"  # in the repository of a model
@@ -29,6 +29,7 @@ def push_space(page: Path, repo_id: str, *, title: str, private: bool | None = N
         ValueError: there is a Space of that name with something else in it; or it is public, and ``private`` is on.
         HubError: the Hub refused, or does not answer.
     """
+    repo_id = push_target(repo_id)
     state = repo_state(repo_id, repo_type="space")
     if state is None:
         create_repo(repo_id, repo_type="space", private=private)
@@ -60,6 +61,7 @@ def push_beside(page: Path, repo_id: str) -> str:
         ValueError: there is no such model.
         HubError: the Hub refused, or does not answer.
     """
+    repo_id = push_target(repo_id)
     if repo_state(repo_id) is None:
         raise ValueError(f"there is no model {repo_id}, or the token may not see it; push the model first")
     return str(push_files({BESIDE: page}, repo_id, message="Add a map of the tasks").commit_url)

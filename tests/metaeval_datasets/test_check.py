@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from metaeval_datasets import check, get_task, sources
+from metaeval_datasets import asking, check, get_task
 from metaeval_datasets.catalog import list_tasks
 from metaeval_datasets.check import Answers, SourceCheck, TaskCheck, check_source, check_tasks, whole_lines
 from metaeval_datasets.sources import Access, NoSourceError, open_source
@@ -21,7 +21,7 @@ ROWS = {"train": 10, "validation": 10, "test": 10}
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """No test waits for the pauses between attempts."""
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
 
 
 def files(table=None, label_names=NAMES, splits=SPLITS, **options):
@@ -270,7 +270,9 @@ def test_a_hub_that_is_away_is_one_error(declare, monkeypatch):
     names = [declare(task(name=f"made_up/{number}")) for number in range(3)]
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ConnectionError, match=r"the Hub at http://127.0.0.1:9 cannot be reached: Connection refused"):
+    with pytest.raises(
+        ConnectionError, match=r"the Hub at http://127.0.0.1:9 cannot be reached \(Connection refused\)"
+    ):
         check_tasks([(name, "careful") for name in names], Answers())
 
 
@@ -357,3 +359,16 @@ def test_real_tasks_are_served_by_the_source_that_loading_chooses(edition):
         assert len(served.missing) == len(opened.missing)
         for split, pieces in opened.pieces.items():
             assert served.splits[split].rows == sum(piece.rows for piece in pieces)
+
+
+def test_a_source_that_breaks_the_check_ends_no_other(add, declare, monkeypatch):
+    broken, whole = add(files()), add(files())
+    names = [
+        declare(task(name=f"made_up/{number}", sources=(Source(name, config="cola"),)))
+        for number, name in enumerate((broken, whole))
+    ]
+    ask = check.repo_facts
+    monkeypatch.setattr(check, "repo_facts", lambda repo, *rest: {}[repo] if repo == broken else ask(repo, *rest))
+    first, second = check_tasks([(name, "careful") for name in reversed(names)], Answers())
+    assert (first.status, second.status) == ("usable", "not usable")
+    assert second.sources[0].problems == [f"cannot be checked: KeyError: '{broken}'"]

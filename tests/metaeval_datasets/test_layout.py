@@ -1,5 +1,7 @@
 """Finding the files of a split: from the card, else from the usual layouts."""
 
+import time
+
 import pytest
 
 from metaeval_datasets.layout import Card, find_splits, kind_of, lookup, matching, missing_shards, read_card
@@ -137,3 +139,46 @@ def test_incomplete_sets_of_files_are_noticed(files, missing):
 @pytest.mark.parametrize(("path", "kind"), [("a.TSV", "csv"), ("a/b.jsonl", "json"), ("a.py", None), ("a.zip", None)])
 def test_kinds(path, kind):
     assert kind_of(path) == kind
+
+
+ENTRY = "configs:\n- config_name: a\n  data_files: x.csv\n"
+BROKEN = {
+    "aliases": ENTRY + "a: &a [x]\nb: [*a, *a]\n",
+    "dates": "a: 2001-99-99\nb: [2001-13-45T99:99:99]\nlicense: MIT\n",
+    "deep": ENTRY + "a: " + "[" * 40 + "]" * 40 + "\n",
+    "deeper": "a: " + "[" * 500_000,
+    "nodes": ENTRY + "a: [" + "x," * 100_001 + "]\n",
+    "number": ENTRY + "a: 1" + ":1" * 200_000 + "\n",
+    "integer": ENTRY + "a: " + "9" * 5_000 + "\n",
+    "key": ENTRY + "? [a]\n: b\n",
+    "no end": ENTRY + "x" * 3_000_000,
+    "tag": ENTRY + "a: !!python/object/apply:os.system [id]\n",
+    "list": "- a\n- b\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_card_that_is_not_understood_is_as_if_it_were_not_there(name):
+    started = time.process_time()
+    assert read_card(f"---\n{BROKEN[name]}---\n") == (Card(licenses=("mit",)) if name == "dates" else Card())
+    assert time.process_time() - started < 2
+
+
+def test_of_a_card_the_entries_that_are_not_understood_are_left_out():
+    card = read_card(
+        "---\nlicense: [mit, {a: b}]\nconfigs:\n- config_name: [a]\n- config_name: b\n  data_files: x.csv\n- 7\n"
+        "dataset_info:\n- config_name: {c: d}\n- features:\n"
+        "  - {name: one, dtype: {class_label: {names: {null: a}}}}\n"
+        "  - {name: two, dtype: {class_label: {names: {1: b, 0: a}}}}\n---\n"
+    )
+    assert card.configs == ({"config_name": "b", "data_files": "x.csv"},)
+    assert card.label_names == {(None, "two"): ("a", "b")}
+    assert card.licenses == ("mit",)
+
+
+def test_shards_are_counted_by_stem_and_total():
+    assert missing_shards(["a-00000-of-00002.csv", "a-b-00000-of-00001.csv"]) == "1 of 2 files a-*"
+    assert missing_shards([f"a-0-of-{'9' * 5_000}.csv"]) is None
+    started = time.process_time()
+    assert missing_shards([f"x{number}-00000-of-00002.csv" for number in range(60_000)]) == "1 of 2 files x0-*"
+    assert time.process_time() - started < 5

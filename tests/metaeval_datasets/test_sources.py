@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaeval_datasets import readers, sources
+from metaeval_datasets import asking, readers
 from metaeval_datasets.sources import BATCH_ROWS, Access, NoSourceError, Piece, SourceError, open_source, read_piece
 from metaeval_datasets.spec import Alone, Items, Keep, RowModulus, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
@@ -22,7 +22,7 @@ SPLIT_FILES = {
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """No test waits for the pauses between attempts."""
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
@@ -361,7 +361,7 @@ def test_a_failure_that_stays_is_a_reason(hub, repo):
 
 def test_the_wait_is_what_the_hub_asks_for(hub, repo, monkeypatch):
     waits = []
-    monkeypatch.setattr(sources.time, "sleep", waits.append)
+    monkeypatch.setattr(asking.time, "sleep", waits.append)
     hub.faults.add("/api/datasets", status=429, retry_after=7)
     hub.faults.add("/api/datasets", status=502, times=2)
     open_source(task(sources=(Source(repo, config="cola"),)))

@@ -66,7 +66,8 @@ def test_a_pair_without_a_tab_is_told_how_to_type_one(folder, capsys):
 
 def test_a_missing_model_is_one_line_too(capsys):
     assert main(["predict", "./nowhere", "x/one", "text"]) == 1
-    assert capsys.readouterr().err == "metaeval predict: './nowhere' is neither a folder nor a Hub id\n"
+    told = 'there is no such folder, and a Hub id has the form "org/name"; check the path'
+    assert capsys.readouterr().err == f"metaeval predict: './nowhere' is neither a folder nor a Hub id: {told}\n"
 
 
 @pytest.mark.parametrize(

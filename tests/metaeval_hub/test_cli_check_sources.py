@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from metaeval_datasets import sources
+from metaeval_datasets import asking
 from metaeval_datasets.spec import Edition, Source
 from metaeval_hub.cli import check_sources, main
 from tests.metaeval_datasets.conftest import declare, numbered, parquet, task  # noqa: F401
@@ -18,7 +18,7 @@ GONE = Source("nobody/nothing")
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(sources.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture

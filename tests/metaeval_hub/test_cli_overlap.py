@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -80,6 +81,17 @@ def test_nothing_is_written_where_nothing_loads(planted, tmp_path, capsys):
     assert main(["overlap", "demo/manners", "--out", str(tmp_path / "out")]) == 1
     assert "1 of 1 tasks could not be loaded" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/no-such-place", "file", "file/below"])
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(place, planted, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    planted["demo/film_reviews"] = AssertionError("was read")
+    assert main(["overlap", *TASKS, "--out", place]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(f"metaeval overlap: --out {place}: files cannot be written into ")
+    assert told.out == ""
 
 
 def test_interrupted_it_leaves_nothing_and_says_so(planted, tmp_path, capsys):

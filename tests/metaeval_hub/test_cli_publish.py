@@ -258,6 +258,46 @@ def test_nothing_is_sent_where_a_task_cannot_be_built(hub, publish, stored, wait
     assert publish(FIRST, "hans/plain_text", verify=True, skip_failed=True)[0] == 0
 
 
+@pytest.mark.parametrize("repo_id", ["a b", "", "a/b/c", "org/name/"])
+def test_a_bad_id_is_told_before_anything_is_built(repo_id, hub, publish, tmp_path):
+    status, printed = publish(FIRST, repo_id=repo_id, folder=tmp_path / "built")
+    assert status == 1
+    assert printed.startswith(f"metaeval publish: {repo_id!r} is not the id of a repository, expected")
+    assert not (tmp_path / "built").exists()
+    assert len(hub.requests) == 0
+
+
+def test_a_token_that_will_not_do_is_told_before_anything_is_built(hub, publish, tmp_path, monkeypatch):
+    options = {"repo_id": "org/name", "folder": tmp_path / "built"}
+    for token, told in {
+        None: "nobody is logged in to push to org/name; log in (hf auth login), or set HF_TOKEN",
+        "hf_wrong": "asking whose the token is, to push to org/name failed: the token is not valid",
+        hub.add_user("reader", role="read"): "the token for org/name may only read",
+    }.items():
+        monkeypatch.setenv("HF_TOKEN", token) if token else monkeypatch.delenv("HF_TOKEN")
+        status, printed = publish(FIRST, **options)
+        assert (status, told in printed) == (1, True), printed
+        assert not (tmp_path / "built").exists()
+    assert publish(FIRST, dry_run=True, **options)[0] == 0  # which sends nothing
+
+
+def test_a_name_alone_is_a_repository_of_the_user(hub, publish, tmp_path):
+    name = hub.name("own").split("/")[1]
+    assert publish(FIRST, repo_id=name)[0] == 0
+    assert "tasks.json" in hub.repo(f"user/{name}", "dataset").files()
+
+
+def test_a_busy_hub_does_not_keep_from_building(hub, publish, waits):
+    hub.faults.add(route="whoami", status=429, times=None)
+    assert publish(FIRST)[0] == 0
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_once(hub, publish):
+    status, printed = publish(FIRST, folder="/proc/no-such-place")
+    assert status == 1
+    assert printed.startswith("metaeval publish: --folder /proc/no-such-place: files cannot be written into /proc (")
+
+
 def test_no_right_is_one_line(hub, publish):
     status, printed = publish(FIRST, repo_id=hub.name("x", owner="somebody"))
     assert status == 1

@@ -1,12 +1,13 @@
 """Reading from the Hub and pushing to it while it fails in every way it can."""
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from metaeval_hub import client
-from metaeval_hub.client import ConflictError, HubError, fetch, push_folder
+from metaeval_hub.client import ConflictError, HubError, fetch, local_folder, push_folder, push_target
 
 # a binary file goes through LFS, the rest through the commit itself
 FILES = {
@@ -339,3 +340,107 @@ def test_of_two_pushes_at_once_one_wins(hub, tmp_path, repo, waits):
     files = stored(hub, repo)
     assert files["config.json"] == files["tokens.json"] == f'{{"who": "{winner}"}}'.encode()
     assert [each.title for each in hub.repo(repo).history(outcomes[winner])][:1] == [winner]
+
+
+# --- names ---
+
+BAD_IDS = ["", " ", "a b", "org/my model", "a/b/c", "org/name/", "/name", "org/", "org//name", "../name", "a" * 120]
+
+
+@pytest.mark.parametrize("repo_id", BAD_IDS)
+def test_bad_id_is_refused_before_the_hub_is_asked(repo_id, hub, folder, waits):
+    for call in (
+        lambda: push_target(repo_id),
+        lambda: push_folder(folder, repo_id, message="x"),
+        lambda: client.create_repo(repo_id),
+        lambda: client.repo_state(repo_id),
+        lambda: fetch(repo_id, allow_patterns=ALL),
+    ):
+        with pytest.raises(ValueError, match=r'is not the id of a repository, expected "org/name"'):
+            call()
+    assert len(hub.requests) == 0
+
+
+def test_name_alone_is_a_repository_of_the_user(hub, folder, waits):
+    name = hub.name("own").split("/")[1]
+    push_folder(folder, name, message="x")
+    assert stored(hub, f"user/{name}") == FILES
+    assert push_target("org/name") == "org/name"
+
+
+@pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500, "times": None}, {"reset": True, "times": None}])
+def test_owner_that_is_not_told_makes_no_repository(fault, hub, folder, waits):
+    before = set(hub.store.repos)
+    hub.faults.add(route="whoami", **fault)
+    with pytest.raises(HubError, match="asking whose the token is, to push to my-model failed"):
+        push_folder(folder, "my-model", message="x")
+    assert set(hub.store.repos) == before
+
+
+def test_owner_of_another_form_is_refused(hub, folder, waits, monkeypatch):
+    for answer in ({}, {"name": None}, {"name": "a/b"}, []):
+        monkeypatch.setattr("huggingface_hub.HfApi.whoami", lambda self, answer=answer: answer)
+        with pytest.raises((HubError, ValueError), match=r"not what a Hub answers|not the id of a repository"):
+            push_target("my-model")
+
+
+def test_push_without_a_token_says_how_to_log_in(hub, folder, waits, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    for repo_id, token in (("org/name", None), ("name", None), ("org/name", False)):
+        with pytest.raises(HubError, match=r"nobody is logged in to push to .*name; log in \(hf auth login\)"):
+            push_folder(folder, repo_id, message="x", token=token)
+    assert len(hub.requests) == 0
+    with pytest.raises(HubError, match="may only read"):
+        client.check_token("org/name", hub.add_user("reader", role="read"))
+
+
+def test_folder_comes_before_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    (tmp_path / "org" / "file").touch()
+    assert local_folder("org/name") == Path("org/name")
+    assert local_folder("other/name") is None
+    assert local_folder("bert-base-uncased", needs_owner=False) is None
+    for name, why in {
+        "missing": "there is no such folder",
+        "./missing": "there is no such folder",
+        "a/b/c": "there is no such folder",
+        "~/missing": "there is no such folder",
+        "org/missing/": "there is no such folder",
+        Path("org/missing"): "there is no such folder",
+        Path("org/file"): "it is a file",
+    }.items():
+        with pytest.raises(
+            ValueError, match=rf'is neither a folder nor a Hub id: {why}, .* form "org/name"; check the'
+        ):
+            local_folder(name)
+
+
+def test_id_that_may_be_a_path_is_asked_for_once(tmp_path, monkeypatch, waits):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(HubError, match=r"no such repository.*; if it is a path, check it: there is no such folder"):
+        fetch("runs/missing", allow_patterns=ALL)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    for call in (lambda: fetch("runs/missing", allow_patterns=ALL), lambda: client.repo_state("runs/missing")):
+        with pytest.raises(HubError, match=r"cannot be reached \(Connection refused\).*if it is a path, check it"):
+            call()
+    assert waits == []
+    with pytest.raises(HubError, match=r"failed 3 times; the last: the Hub at http://127\.0\.0\.1:9 cannot be reached"):
+        fetch("other/missing", allow_patterns=ALL)
+    assert waits == [1.0, 2.0]
+
+
+def test_answer_of_another_form_is_a_reason(repo, waits, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.hf_api.ModelInfo.__init__", lambda self, **facts: facts.pop("no id"))
+    with pytest.raises(HubError, match=r"is not what a Hub answers \(KeyError: 'no id'\)"):
+        fetch(repo, allow_patterns=ALL)
+    assert waits == []
+
+
+def test_cache_that_cannot_be_written_is_done_without(repo, waits, monkeypatch, caplog):
+    for place in ("constants", "_snapshot_download.constants"):
+        monkeypatch.setattr(f"huggingface_hub.{place}.HF_HUB_CACHE", "/proc/no-such-place")
+    assert content(fetch(repo, allow_patterns=ALL)) == FILES
+    assert "the cache /proc/no-such-place cannot be written" in caplog.text
+    assert "set HF_HUB_CACHE to a" in caplog.text

@@ -10,6 +10,7 @@ from numpy.linalg import svd
 
 from metaeval_datasets import UnknownTaskError
 from metaeval_hub import TaskEmbeddings, UnsafeRepositoryError
+from metaeval_hub.client import HubError
 from metaeval_hub.embeddings.figures import draw_map
 from metaeval_hub.embeddings.project import project
 
@@ -107,6 +108,19 @@ def test_table_goes_to_the_hub_and_back_and_datasets_reads_it(several, hub):
     emb.select(("g/3",)).push_to_hub(repo)
     assert TaskEmbeddings.from_hub(repo).names == ("g/3",)
     assert "# Embeddings of 1 task\n" in DatasetCard.load(repo).content
+
+
+def test_a_push_is_checked_before_anything_is_written(hub, monkeypatch):
+    name = hub.name("own").split("/")[1]
+    assert f"datasets/user/{name}/commit/" in EMB.push_to_hub(name)
+    assert f'from_hub("user/{name}")' in DatasetCard.load(f"user/{name}").content
+    monkeypatch.setattr(TaskEmbeddings, "save", None)  # would fail
+    for repo_id in ("a b", "a/b/c", ""):
+        with pytest.raises(ValueError, match="is not the id of a repository"):
+            EMB.push_to_hub(repo_id)
+    hub.faults.add(route="whoami", status=401)
+    with pytest.raises(HubError, match="the token is not valid"):
+        EMB.push_to_hub("my-table")
 
 
 def test_a_repository_of_a_table_that_holds_code_is_refused_unread(hub, tmp_path):

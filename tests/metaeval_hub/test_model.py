@@ -1,5 +1,7 @@
 """The model class: forward, storage, and the way to the Hub and back."""
 
+from pathlib import Path
+
 import adapters
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from transformers import AutoConfig, AutoModel
 
 from metaeval_datasets import UnknownTaskError
 from metaeval_hub import ConditionalAdapterModel, ConditionalBnConfig, ConditionalConfig
+from metaeval_hub.embeddings.runs import read_embedded
 from metaeval_hub.encoder import save_encoder, word_tokenizer
 from metaeval_hub.origin import TaskOrigin
 
@@ -195,6 +198,24 @@ print([value.hex() for row in model.logits("x/three", {TEXTS!r}).double().tolist
 """
     expected = [value.hex() for row in model.logits("x/three", TEXTS).double().tolist() for value in row]
     assert run_python(code).stdout.strip().splitlines()[-1] == str(expected)
+
+
+def test_a_push_is_checked_before_anything_is_written(model, hub, monkeypatch):
+    name = hub.name("own").split("/")[1]
+    assert f"/user/{name}/commit/" in model.push_to_hub(name)
+    assert f'from_pretrained("user/{name}")' in ModelCard.load(f"user/{name}").content
+    monkeypatch.setattr(type(model), "_save", None)  # would fail
+    with pytest.raises(ValueError, match="'my model' is not the id of a repository"):
+        model.push_to_hub("my model")
+
+
+@pytest.mark.parametrize("name", ["missing", "runs/1/model", "./missing", Path("org/missing")])
+def test_a_folder_that_is_missing_is_told_without_asking_the_hub(name, hub):
+    for load in (ConditionalAdapterModel.from_pretrained, lambda name: read_embedded(str(name))):
+        if isinstance(name, str) or load == ConditionalAdapterModel.from_pretrained:
+            with pytest.raises(ValueError, match="is neither a folder nor a Hub id: there is no such folder"):
+                load(name)
+    assert len(hub.requests) == 0
 
 
 HALVES = [torch.float16, torch.bfloat16]

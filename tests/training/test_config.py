@@ -81,6 +81,7 @@ def test_a_script_may_take_some_of_the_flags(capsys):
         (["--name", "a/b"], "--name becomes the name of a folder"),
         (["--name", ""], "--name becomes the name of a folder"),
         (["--push-to-hub", "model"], "takes ORG/NAME, got 'model'"),
+        (["--push-to-hub", "org/my model"], "takes ORG/NAME, got 'org/my model'"),
         (["--sampling", "log"], "invalid choice: 'log'"),
         (["--preset", "papper"], "no preset 'papper'; there are demo"),
         (["--stepss", "3"], "unrecognized arguments"),

@@ -1,0 +1,82 @@
+"""Which commit and files a repository had when the Hub was last asked, kept for when it cannot be.
+
+A kept listing is a help and never a condition: where it cannot be written, read or understood, it is as if there were
+none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "metaeval-listings"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Commit, paths and sizes in bytes (path -> size, as far as known) of a repository at a revision."""
+
+    commit: str
+    files: tuple[str, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_listing(repo: str, revision: str | None, cache_dir: str | None = None) -> Listing | None:
+    """The listing that was kept last; None where there is none that can be read."""
+    for path in _places(repo, revision, cache_dir):
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            commit, files = stored["commit"], stored["files"]
+            if _COMMIT.fullmatch(commit) and isinstance(files, list) and all(isinstance(name, str) for name in files):
+                return Listing(commit, tuple(files), _sizes(stored.get("sizes")))
+            raise ValueError("not a commit and its files")
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            logger.debug("the listing %s is as if it were not there: %s: %s", path, type(error).__name__, error)
+    return None
+
+
+def keep_listing(listing: Listing, repo: str, revision: str | None, cache_dir: str | None = None) -> None:
+    """Keep a listing in the first cache that can be written; in none if there is none."""
+    text = json.dumps(asdict(listing))
+    for path in _places(repo, revision, cache_dir):
+        # A name of its own for every call: threads share a process id, and so do containers that share a cache.
+        aside = path.with_suffix(f".{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(text, encoding="utf-8")
+            os.replace(aside, path)
+            return
+        except OSError as error:
+            logger.debug("listing not kept at %s: %s", path, error)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+
+
+def _sizes(stored: Any) -> dict[str, int]:
+    if not isinstance(stored, dict):
+        return {}
+    return {name: size for name, size in stored.items() if isinstance(size, int) and not isinstance(size, bool)}
+
+
+def _places(repo: str, revision: str | None, cache_dir: str | None) -> list[Path]:
+    """Where a listing may lie: in the cache that was asked for, then in the usual one."""
+    # As in the cache of the Hub client, the address of the Hub is no part of the key: a mirror has the same commits.
+    key = hashlib.sha256(f"{repo}@{revision}".encode()).hexdigest()[:32]
+    caches = dict.fromkeys(str(cache) for cache in (cache_dir, datasets.config.HF_DATASETS_CACHE) if cache)
+    return [Path(cache).expanduser() / FOLDER / f"{key}.json" for cache in caches if "://" not in cache]
