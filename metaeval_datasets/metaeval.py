@@ -21,7 +21,7 @@ from datasets.fingerprint import Hasher
 
 from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
 from metaeval_datasets.citations import REFERENCES, bibtex
-from metaeval_datasets.fingerprint import code_hash, task_hash
+from metaeval_datasets.fingerprint import rows_version, task_hash
 from metaeval_datasets.published import Copy, copied_tables, find_copy, open_copy
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
@@ -126,7 +126,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
             *args,
             config_name=config_name,
             dataset_name=dataset_name or "metaeval",
-            hash=hash or code_hash(),
+            hash=hash or rows_version(),
             **kwargs,
         )
 

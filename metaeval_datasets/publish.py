@@ -27,7 +27,7 @@ from datasets import ClassLabel, Dataset, DownloadMode, Features, load_dataset
 from filelock import FileLock, Timeout
 
 from metaeval_datasets.catalog import all_tasks, get_task
-from metaeval_datasets.fingerprint import code_hash, task_hash
+from metaeval_datasets.fingerprint import rows_version, task_hash
 from metaeval_datasets.record import FORMAT, SplitRecord, TaskRecord
 from metaeval_datasets.report import read_report
 from metaeval_datasets.schema import features
@@ -92,7 +92,7 @@ def _tables(rows: Dataset) -> Iterator[pa.Table]:
 
 def fingerprint(spec: TaskSpec, edition: EditionName) -> str:
     """Changes whenever files or record of a task may: with declaration, edition, the code that makes rows, format."""
-    return task_hash(spec, code_hash(), edition, f"published {FORMAT} {GROUP_ROWS} {FILE_BYTES} {_PARQUET}")
+    return task_hash(spec, rows_version(), edition, f"published {FORMAT} {GROUP_ROWS} {FILE_BYTES} {_PARQUET}")
 
 
 @contextmanager

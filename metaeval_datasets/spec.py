@@ -301,9 +301,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Embedded:
-    """Rows that a module of this package makes itself: ``generate(task_name) -> {split: pyarrow.Table}``."""
+    """Rows that a module of this package makes itself: ``generate(task_name) -> {split: pyarrow.Table}``.
+
+    Args:
+        module: of metaeval_datasets.
+        version: raise it when the module makes other rows; prepared ones are then made again.
+    """
 
     module: str = "demo"
+    version: int = 1
 
     def __post_init__(self) -> None:
         if not self.module.isidentifier():

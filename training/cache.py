@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,6 @@ def digest(*parts: Any) -> str:
     """32 hex digits that change with any part; parts are JSON values."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-@cache
-def source_digest(*names: str) -> str:
-    """The digest of modules beside this one, so that a change of the code is never answered with what the old wrote."""
-    return digest(*(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in names))
 
 
 class DataCache:

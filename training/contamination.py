@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metaeval_datasets.fingerprint import code_hash
+from metaeval_datasets.fingerprint import OVERLAP_VERSION
 from metaeval_datasets.overlap import WHOLE_TEXTS, OnSplit, Rules, Splits, rows_to_leave_out
 from training.cache import DataCache, digest
 from training.config import Decontaminate
@@ -40,7 +40,7 @@ def contaminated_rows(
     """
     if rule == "no":
         return {}
-    key = digest("contaminated", sorted(prepared.items()), rule, code_hash("overlap", "hashing"))
+    key = digest("contaminated", sorted(prepared.items()), rule, OVERLAP_VERSION)
     keeps = cache is not None and prepared.keys() == tasks.keys()
     table = cache.read_table("contaminated", key) if cache is not None and keeps else None
     if table is None:

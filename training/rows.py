@@ -16,11 +16,11 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from metaeval_datasets import NoSourceError, UnknownTaskError, list_tasks, load_dataset, read_report, select_tasks
-from metaeval_datasets.fingerprint import code_hash
+from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.hashing import text_hashes
 from metaeval_datasets.metaeval import VERSION, MetaEvalConfig
 from metaeval_datasets.overlap import OnSplit
-from training.cache import DataCache, digest, source_digest
+from training.cache import DataCache, digest
 from training.config import Decontaminate, Edition
 from training.contamination import Positions, contaminated_rows
 from training.sampling import generator
@@ -28,6 +28,7 @@ from training.sampling import generator
 SPLITS = ("train", "validation", "test")
 TEXT_COLUMNS = ("sentence", "sentence1", "sentence2")
 CHUNK = 1000  # rows read at a time
+KEPT_VERSION = 1  # raise it when other rows are kept of a task: what caches hold of them is then ignored
 
 
 class DataError(RuntimeError):
@@ -272,7 +273,7 @@ def _choose_task(
 
 
 def _key(*parts: Any) -> str:
-    return digest(source_digest("rows", "sampling"), *parts)
+    return digest(f"kept {KEPT_VERSION}", *parts)
 
 
 class _LoadedOnDemand(Mapping[str, Dataset]):
@@ -304,7 +305,9 @@ def prepared_digest(name: str, edition: Edition) -> str:
     """
     try:
         config = MetaEvalConfig(name=name, edition=edition)
-        folder = Path(datasets.config.HF_DATASETS_CACHE, "metaeval", config.create_config_id({}), VERSION, code_hash())
+        folder = Path(
+            datasets.config.HF_DATASETS_CACHE, "metaeval", config.create_config_id({}), VERSION, rows_version()
+        )
         return digest(str(folder.relative_to(folder.parents[2])), (folder / "dataset_info.json").read_text("utf-8"))
     except (UnknownTaskError, OSError):
         return ""

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from metaeval_datasets.aspects import Aspects, length_counts, median_of
 from metaeval_datasets.catalog import get_task
-from metaeval_datasets.fingerprint import code_hash
+from metaeval_datasets.fingerprint import ASPECTS_VERSION
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.embeddings.domains import mean_word_vector
 from metaeval_hub.embeddings.features import TaskFeatures, measure
@@ -64,7 +64,7 @@ def measure_tasks(
 
 def aspects(task: TaskRows, cache: DataCache | None = None) -> Aspects:
     """The aspects of one task, the length of its texts from the cache where it is known."""
-    key = digest("words", task.prepared, code_hash("aspects"))
+    key = digest("words", task.prepared, ASPECTS_VERSION)
     median = cache.read_json("aspects", key) if cache is not None and task.prepared else None
     if median is None:
         median = median_of(length_counts(whole_split(task), task.text_columns))

@@ -161,7 +161,7 @@ def bomb(connection, *_):
 def test_an_answer_in_memory_has_a_greatest_length(respond, serve, monkeypatch):
     monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1_000_000)
     serve(respond)
-    with pytest.raises(SourceError, match="made/up.* is longer than 1,000,000 bytes"):
+    with pytest.raises(SourceError, match=r"made/up.* is longer than 1,000,000 bytes"):
         list_files("made/up", None, None)
 
 
