@@ -33,6 +33,7 @@ from metaeval_hub.gate import (
     shown,
 )
 from metaeval_hub.gate_encoder import read_encoder_config, read_tokenizer
+from metaeval_hub.tokens import fix_options
 
 logger = logging.getLogger(__name__)
 
@@ -293,6 +294,7 @@ def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrained
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: a {name} could not be made of its files")
     tokenizer.name_or_path = tokenizer.init_kwargs["name_or_path"] = ""  # the folder above is gone
+    fix_options(tokenizer)
     return tokenizer
 
 
@@ -302,6 +304,11 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
     Raises:
         UnsafeRepositoryError: a token's id is beyond the encoder's table.
     """
+    if "roberta" in module.config.model_type and module.config.pad_token_id is None:
+        raise UnsafeRepositoryError(
+            f"config.json: pad_token_id is null; a {module.config.model_type} encoder counts positions from it, so "
+            "expected the id of the padding token"
+        )
     rows = module.get_input_embeddings().num_embeddings
     token, last = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
     if last >= rows:
@@ -310,6 +317,14 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
         )
     if getattr(module.config, "type_vocab_size", 0) < 2:
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+
+
+def longest_input(config: Any) -> int:
+    """Return how many tokens an encoder takes at most, by its configuration as transformers has it."""
+    if "roberta" not in config.model_type:
+        return int(config.max_position_embeddings)
+    # these count positions from the id of the padding token on, plus 1
+    return int(config.max_position_embeddings) - config.pad_token_id - 1
 
 
 def _find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
@@ -428,7 +443,13 @@ def _build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:
 
 
 def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Make a lower-casing tokenizer with one token a word or mark of ``texts``; other words become [UNK]."""
+    """Make a lower-casing tokenizer with one token per word or mark of ``texts``; other words become [UNK].
+
+    Raises:
+        TypeError: ``texts`` is one string, whose letters would be taken for the words.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"vocabulary is one string; expected a list of texts, such as [{shown(texts)}]")
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
     words: set[str] = set()
@@ -440,9 +461,11 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = splitter
     cls, sep = _SPECIAL["cls_token"], _SPECIAL["sep_token"]
     tokenizer.post_processor = processors.BertProcessing((sep, vocabulary[sep]), (cls, vocabulary[cls]))
-    return PreTrainedTokenizerFast(
+    made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         model_max_length=128,
         **_SPECIAL,
     )
+    fix_options(made)
+    return made

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from metaeval_hub.heads import check_classes, row_keys
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.tokens import pad_rows
 
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel
@@ -77,7 +78,7 @@ def fit_task(
     names = _class_names(name, examples, classes, labels)
     classes = _by_name(examples, classes, names)
     targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
-    tokens = model.tokenize(texts)
+    tokens, pad_id = model.tokenize(texts), int(model.tokenizer.pad_token_id)
     fields = 1 if isinstance(texts[0], str) else 2
     if start is not None:
         _check_form(name, fields, start, model.fields.get(start, fields))
@@ -104,8 +105,7 @@ def fit_task(
         batches = _batches(len(texts), batch_size, torch.Generator().manual_seed(seed))
         for _ in tqdm(range(steps), desc=f"fit {name}", unit="step", disable=not progress):
             rows = next(batches)
-            chosen = {key: [values[i] for i in rows] for key, values in tokens.items()}
-            batch = model.tokenizer.pad(chosen, return_tensors="pt").to(model.device)
+            batch = pad_rows(tokens, rows.tolist(), pad_id, model.device)
             pooled = model.encode(batch, z)
             loss = F.cross_entropy(F.linear(pooled.float(), weight, bias), targets[rows].to(model.device))
             optimizer.zero_grad()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -37,6 +38,7 @@ from metaeval_hub.encoder import (
     fit_tokenizer,
     load_encoder,
     load_tokenizer,
+    longest_input,
     quiet,
     save_configuration,
     save_encoder,
@@ -48,12 +50,12 @@ from metaeval_hub.first_token import can_cut, first_token_only
 from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming, shown
 from metaeval_hub.grow import add_tasks, check_fields, check_known, remove_tasks
 from metaeval_hub.heads import TaskHeads, few
-from metaeval_hub.inference import task_logits
+from metaeval_hub.inference import Evaluation, let_grow, task_logits
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.tokens import Text, TextEncoder, Tokens, as_texts
 from metaeval_hub.zero_shot import By, Description, zero_shot
 
 ADAPTER_NAME = "metaeval"
-Text = str | tuple[str, str]
 Role: TypeAlias = Literal["adapter", "map", "projection", "task_embedding", "head"]
 
 
@@ -92,7 +94,7 @@ class ConditionalAdapterModel(nn.Module):
         super().__init__()
         if config.z_from != "table" and not config.dim_features:
             raise ValueError(f"z_from is {config.z_from!r}, and dim_features is 0; give task_features")
-        limit = loaded.module.config.max_position_embeddings - (2 if "roberta" in loaded.config["model_type"] else 0)
+        limit = longest_input(loaded.module.config)
         if config.max_length > limit:
             raise ValueError(
                 f"max_length is {config.max_length}; the encoder {loaded.base.id} takes at most {limit} tokens"
@@ -120,8 +122,10 @@ class ConditionalAdapterModel(nn.Module):
                 adapters.init(self.encoder)
                 self.encoder.add_adapter(ADAPTER_NAME, config=adapter)
                 self.encoder.train_adapter(ADAPTER_NAME)
-        # texts are tokenised first and padded by batch; transformers advises the other order once a tokenizer
-        self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+        if config.has_task_embeddings:
+            let_grow(self.encoder)
+        self.tokenizer.model_max_length = config.max_length  # a pipeline with truncation=True cuts as this model does
+        self._evaluation = Evaluation()
         self.eval()
 
     @classmethod
@@ -403,20 +407,24 @@ class ConditionalAdapterModel(nn.Module):
         check_range("task id", task_ids, len(self.labels))
         return None
 
-    def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None) -> Tensor:
+    def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None, repeats: int = 1) -> Tensor:
         """Return what the classifiers read of a batch of token ids, under given task embeddings.
 
         Args:
             batch: ``input_ids`` (B, T), ``attention_mask`` (B, T) or None, ``token_type_ids`` where there are segments.
             task_embeddings: (B, Z), or (1, Z) where all rows are of one task; None for a baseline.
+            repeats: how often the batch is repeated at the first adapter, for as many tasks, in encoders that
+                ``metaeval_hub.inference.GROWING`` names; ``task_embeddings`` has B times as many rows then.
 
         Returns:
-            Pooled texts (B, H).
+            Pooled texts (B, H), or (repeats * B, H).
 
         Raises:
             ValueError: ``task_embeddings`` has another shape.
         """
-        given = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
+        given: dict[str, Any] = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
+        if repeats > 1:
+            given["task_repeats"] = repeats
         cuts = self.training and self.config.pooling == "cls" and can_cut(self.encoder)
         with first_token_only(self.encoder) if cuts else nullcontext():
             outputs = self.encoder(**batch, **given)
@@ -432,14 +440,21 @@ class ConditionalAdapterModel(nn.Module):
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
-    def tokenize(self, texts: Sequence[Text]) -> dict[str, list[list[int]]]:
+    @cached_property
+    def _encode_texts(self) -> TextEncoder:
+        return TextEncoder(self.tokenizer, self.config.max_length)
+
+    def tokenize(self, texts: Iterable[Text]) -> Tokens:
         """Turn texts, or pairs, into unpadded token ids cut to ``max_length``, the longer text of a pair first.
+
+        Args:
+            texts: strings or pairs of strings, in a list, array, Series, column of a dataset, or iterator.
 
         Raises:
             TypeError: an entry is neither a string nor a pair of strings, or the two are mixed.
+            ValueError: a text holds half of a surrogate pair.
         """
-        first, second = _split_texts(texts)
-        return self.tokenizer(first, second, truncation=True, max_length=self.config.max_length).data
+        return self._encode_texts(as_texts(texts))
 
     def _check_form(self, name: str, text: Text) -> None:
         """Refuse texts for a task over pairs, and pairs for one over texts, where the model knows which it is."""
@@ -448,7 +463,7 @@ class ConditionalAdapterModel(nn.Module):
             over, other = ("texts", "a pair") if given == 2 else ("pairs of texts", "one text")
             raise TypeError(f"{name} is a task over {over}, and texts[0] is {other}: {shown(text)}")
 
-    def logits(self, name: str, texts: Sequence[Text], *, batch_size: int = 32, progress: bool | None = None) -> Tensor:
+    def logits(self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None) -> Tensor:
         """Return the logits of texts for one task, (N, C) float32 on the CPU.
 
         Args:
@@ -464,25 +479,26 @@ class ConditionalAdapterModel(nn.Module):
         return self._logits([name], texts, batch_size, progress)[name]
 
     def _logits(
-        self, names: Sequence[str], texts: Sequence[Text], batch_size: int, progress: bool | None
+        self, names: Sequence[str], texts: Iterable[Text], batch_size: int, progress: bool | None
     ) -> dict[str, Tensor]:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        given = as_texts(texts)
         for name in names:
             self.task_id(name)
-            if not isinstance(texts, str) and len(texts):  # tokenising says what is wrong with a string
-                self._check_form(name, texts[0])
-        with _evaluating(self):
-            return task_logits(self, names, texts, batch_size, progress)
+            if given:
+                self._check_form(name, given[0])
+        with self._evaluation.of(self):
+            return task_logits(self, names, given, batch_size, progress)
 
     def predict(
-        self, name: str, texts: Sequence[Text], *, batch_size: int = 32, progress: bool | None = None
+        self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
     ) -> Prediction:
         """Classify texts with one task; arguments and errors as in ``logits``."""
         return self._prediction(name, self.logits(name, texts, batch_size=batch_size, progress=progress))
 
     def predict_tasks(
-        self, names: Sequence[str], texts: Sequence[Text], *, batch_size: int = 32, progress: bool | None = None
+        self, names: Sequence[str], texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
     ) -> dict[str, Prediction]:
         """Classify the same texts with several tasks, for less than a call of ``predict`` each takes.
 
@@ -822,25 +838,3 @@ def _dtype(value: torch.dtype | str) -> torch.dtype:
     if found is None:
         raise ValueError(f"dtype is {value!r}; expected one of {', '.join(store.DTYPES)}")
     return found
-
-
-def _split_texts(texts: Sequence[Text]) -> tuple[list[str], list[str] | None]:
-    if isinstance(texts, str):
-        raise TypeError("texts is one string; expected a list of strings or of pairs")
-    if all(isinstance(text, str) for text in texts):
-        return list(texts), None  # type: ignore[arg-type]
-    for i, text in enumerate(texts):
-        pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
-        if not pair:
-            raise TypeError(f"texts[{i}] is {text!r}; expected all strings, or all pairs of strings")
-    return [text[0] for text in texts], [text[1] for text in texts]
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Any:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
