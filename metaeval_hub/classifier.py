@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from metaeval_hub.heads import few
+from metaeval_hub.checks import few
 
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel

@@ -26,6 +26,7 @@ from metaeval_hub.client import fetch, looks_like_repo_id
 from metaeval_hub.gate import (
     UnsafeRepositoryError,
     check_file_names,
+    check_name,
     check_tensor,
     find_weights,
     naming,
@@ -155,7 +156,7 @@ def load_encoder(
     if name == MINILM:
         found = _find_minilm()
     elif folder.is_dir():
-        found = _find(folder, "local", folder.resolve().name, None)
+        found = _find(folder, "local", _name_of(folder), None)
     elif isinstance(name, Path) or not looks_like_repo_id(name):
         raise ValueError(f"encoder {str(name)!r} is neither a folder nor a Hub id, {MINILM!r} or {TINY!r}")
     else:
@@ -165,6 +166,15 @@ def load_encoder(
         fit_tokenizer(tokenizer, found.on_meta())
     module, base = found.load()
     return LoadedEncoder(module, tokenizer, found.config, base)
+
+
+def _name_of(folder: Path) -> str:
+    """Return what a model calls an encoder of a folder; not every name of a folder is one that is read back."""
+    name = folder.resolve().name
+    try:
+        return check_name(name, "the folder's name")
+    except UnsafeRepositoryError:
+        return "local encoder"
 
 
 def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.cards import model_card
+from metaeval_hub.checks import few, list_of_names
 from metaeval_hub.classifier import TaskClassifier
 from metaeval_hub.client import fetch, looks_like_repo_id, push_folder
 from metaeval_hub.conditional import store
@@ -30,6 +31,7 @@ from metaeval_hub.conditional.layers import ConditionalLayer
 from metaeval_hub.embeddings.features import FEATURE_FILES, TABLE_FILE, TaskFeatures
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.encoder import (
+    BaseEncoder,
     LoadedEncoder,
     all_finite,
     check_same,
@@ -46,10 +48,11 @@ from metaeval_hub.encoder import (
 )
 from metaeval_hub.export import export_adapter
 from metaeval_hub.fewshot import fit_task
+from metaeval_hub.files import replacing
 from metaeval_hub.first_token import can_cut, first_token_only
 from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming, shown
-from metaeval_hub.grow import add_tasks, check_fields, check_known, remove_tasks
-from metaeval_hub.heads import TaskHeads, few
+from metaeval_hub.grow import add_tasks, check_fields, check_known, checked_labels, checked_rows, remove_tasks
+from metaeval_hub.heads import TaskHeads
 from metaeval_hub.inference import Evaluation, let_grow, task_logits
 from metaeval_hub.origin import TaskOrigin
 from metaeval_hub.tokens import Text, TextEncoder, Tokens, as_texts
@@ -102,13 +105,15 @@ class ConditionalAdapterModel(nn.Module):
         self.config = config
         self.base = loaded.base
         self.tokenizer = loaded.tokenizer
-        self.labels = {task: tuple(names) for task, names in labels.items()}
+        self.labels = checked_labels(labels)
         self.fields = {task: check_fields(task, number) for task, number in (fields or {}).items()}
         self.origins = dict(origins or {})
         self.features: TaskFeatures | None = None  # of its tasks, for those that are not among them; set by training
-        self.label_rows = {task: tuple(rows) for task, rows in (label_rows or {}).items()}
+        self.label_rows = checked_rows(self.labels, label_rows)
         for known in (self.fields, self.origins):
-            check_known(known, labels)
+            check_known(known, self.labels)
+        if self.labels:
+            store.check_record(self.record())
         self._ids = {task: i for i, task in enumerate(self.labels)}
         self._encoder_config = loaded.config
         self._base_keys = frozenset(loaded.module.state_dict())
@@ -168,6 +173,7 @@ class ConditionalAdapterModel(nn.Module):
             UnsafeRepositoryError: the encoder's repository holds something that is not loaded.
         """
         config = config or ConditionalConfig()
+        labels = checked_labels(labels)
         matrix = None
         if (task_features is None) != (config.z_from == "table"):
             raise ValueError(
@@ -196,6 +202,28 @@ class ConditionalAdapterModel(nn.Module):
         """Return encoder and conditioning in words."""
         size = f", z of {self.config.dim_z}" if self.config.has_task_embeddings else ""
         return f"encoder: {self.base.id}, conditioning: {self.config.conditioning}{size}"
+
+    def record(
+        self,
+        *,
+        base: BaseEncoder | None = None,
+        dtype: str = "float32",
+        labels: Mapping[str, tuple[str, ...]] | None = None,
+        fields: Mapping[str, int] | None = None,
+        origins: Mapping[str, TaskOrigin] | None = None,
+        label_rows: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> store.ModelRecord:
+        """Return what config.json says of the model, or of it with another encoder or other tasks."""
+        return store.ModelRecord(
+            base or self.base,
+            self.config,
+            self.labels if labels is None else labels,
+            version("metaeval"),
+            fields=self.fields if fields is None else fields,
+            origins=self.origins if origins is None else origins,
+            dtype=dtype,
+            label_rows=self.label_rows if label_rows is None else label_rows,
+        )
 
     # --- tasks ---
 
@@ -518,11 +546,7 @@ class ConditionalAdapterModel(nn.Module):
             TypeError: see ``logits``; or ``names`` is one string.
             ValueError: a name comes twice.
         """
-        if isinstance(names, str):
-            raise TypeError(f"names is one string; expected a list of tasks, such as [{names!r}]")
-        if twice := sorted({name for name in names if list(names).count(name) > 1}):
-            raise ValueError(f"names that come more than once: {', '.join(twice)}")
-        found = self._logits(list(names), texts, batch_size, progress)
+        found = self._logits(list_of_names(names), texts, batch_size, progress)
         return {name: self._prediction(name, logits) for name, logits in found.items()}
 
     def _prediction(self, name: str, logits: Tensor) -> Prediction:
@@ -626,7 +650,8 @@ class ConditionalAdapterModel(nn.Module):
         """Write the model: trained tensors, tasks, tokenizer and a card.
 
         Args:
-            folder: made if it does not exist; files of an earlier model in it are replaced.
+            folder: made if it does not exist; files of an earlier model in it are replaced, all at once and only when
+                the new ones are complete: whatever fails before leaves the earlier model whole.
             include_base: whether the encoder's weights go along. None includes them just where they could not be
                 found again: for an encoder that came from neither the Hub nor a package. Full fine-tuning stores no
                 encoder beside its own weights.
@@ -636,8 +661,9 @@ class ConditionalAdapterModel(nn.Module):
             The folder.
 
         Raises:
-            ValueError: the encoder cannot be left out, or the weights are neither all float32 nor all of one half
-                precision.
+            ValueError: the encoder cannot be left out, or the weights are not finite, or neither all float32 nor all of
+                one half precision.
+            OSError: the files cannot be written; names what is in the way.
         """
         return self._save(Path(folder), include_base, results)
 
@@ -658,39 +684,28 @@ class ConditionalAdapterModel(nn.Module):
             raise ValueError(
                 f"the encoder {self.base.id!r} is on neither the Hub nor in a package; include_base must stay True"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        base = self.base
+        base, weights = self.base, {}
         if include_base:
             state = self.encoder.state_dict()
             weights = {key: state[key] for key in sorted(self._base_keys)}
             # in half precision they are other weights than those of the Hub, and kept as the model's own
             if (digest := weights_digest(weights)) != base.sha256:
                 base = replace(base, kind="local", sha256=digest)
-        record = store.ModelRecord(
-            base,
-            self.config,
-            self.labels,
-            version("metaeval"),
-            fields=self.fields,
-            origins=self.origins,
-            dtype=dtype,
-            label_rows=self.label_rows,
-        )
-        store.write_tensors(folder / store.WEIGHTS_FILE, self.trained_state())
-        for file in FEATURE_FILES:  # of an earlier model
-            (folder / file).unlink(missing_ok=True)
-        if self.features is not None:
-            self.features.save(folder)
-        self.tokenizer.save_pretrained(folder / store.TOKENIZER_FOLDER)
-        if include_base:
-            save_encoder(folder / store.ENCODER_FOLDER, self._encoder_config, weights)
-        else:
-            for name in store.ENCODER_FILES:  # of an earlier model, which would be taken for those of this one
-                (folder / name).unlink(missing_ok=True)
-        if full:
-            save_configuration(folder / store.ENCODER_FOLDER, self._encoder_config)
-        (folder / "README.md").write_text(model_card(record, results, repo_id), encoding="utf-8")
-        store.write_record(folder, record)
+        record, trained = self.record(base=base, dtype=dtype), self.trained_state()
+        store.check_record(record)
+        store.check_finite({**trained, **{f"encoder.{key}": weights[key] for key in weights}})
+        card = model_card(record, results, repo_id)
+        with replacing(folder, (*store.MODEL_FILES, *FEATURE_FILES), last=store.CONFIG_FILE) as new:
+            store.write_tensors(new / store.WEIGHTS_FILE, trained)
+            if self.features is not None:
+                self.features.save(new)
+            self.tokenizer.save_pretrained(new / store.TOKENIZER_FOLDER)
+            if include_base:
+                save_encoder(new / store.ENCODER_FOLDER, self._encoder_config, weights)
+            elif full:
+                save_configuration(new / store.ENCODER_FOLDER, self._encoder_config)
+            (new / "README.md").write_text(card, encoding="utf-8")
+            store.write_record(new, record)
         return folder
 
     def _stored_dtype(self) -> str:

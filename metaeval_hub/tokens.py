@@ -1,8 +1,8 @@
 """From texts to batches of token ids, by one way for every caller.
 
 The answer to a text must depend neither on the texts next to it nor on what other threads do. A tokenizer therefore
-keeps none of the options that only some callers would follow (``fix_options``), padding is done here (``pad_rows``), and
-no call changes a tokenizer that another thread may be using (``TextEncoder``, ``SharedBackend``).
+keeps none of the options that only some callers would follow (``fix_options``), padding is done here (``pad_rows``),
+and no call changes a tokenizer that another thread may be using (``TextEncoder``, ``SharedBackend``).
 """
 
 from __future__ import annotations

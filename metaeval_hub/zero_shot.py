@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.aspects import Aspects, count_words
 from metaeval_datasets.spec import TaskType, normal_name
+from metaeval_hub.checks import class_names, few
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.zero_shot import fit_ridge, mean_of_type, nearest_to
 from metaeval_hub.gate import shown
-from metaeval_hub.heads import check_classes, few
 from metaeval_hub.measure import count_tokens, domain_vector, text_embedding
 from metaeval_hub.tokens import Text, as_texts
 
@@ -143,9 +143,8 @@ def zero_shot(
             f"description is {shown(description)}; expected Description(type, texts), as in "
             "metaeval_hub.Description('nli', [('a man swims', 'a man is wet')])"
         )
-    check_classes(name, labels)
-    names = tuple(labels)
-    rows = find_rows(model, labels)
+    names = class_names(name, labels.keys() if isinstance(labels, Mapping) else labels)
+    rows = find_rows(model, labels if isinstance(labels, Mapping) else names)
     z, features, how, explained = predict_z(model, name, description, by)
     new = {each: row or f"{name}: {each}" for each, row in rows.items()}  # of its own, which no other task finds
     model.add_task(
