@@ -7,9 +7,10 @@ import importlib.util
 import json
 import logging
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -107,7 +108,7 @@ class FoundEncoder:
 
     def blank(self) -> Any:
         """Build the module, in evaluation mode, with memory for weights that the caller fills in."""
-        with no_init_weights():
+        with building(), no_init_weights():
             module = _build(self.config, "cpu")
         module.config._name_or_path = self.id
         return module.eval()
@@ -248,6 +249,20 @@ def quiet(name: str) -> Iterator[None]:
         logger.removeFilter(only_errors)
 
 
+_BUILDING = (
+    threading.RLock()
+)  # transformers switches the start of weights off for all threads while it builds one model
+
+
+@contextmanager
+def building(seed: int | None = None) -> Iterator[None]:
+    """Within, one thread builds modules; its random numbers follow from ``seed``, and the caller's are left alone."""
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
 def all_finite(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor holds neither NaN nor an infinity."""
     # either of them shows in the sum, which costs a fifth; a sum may also overflow
@@ -265,6 +280,25 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def as_own(base: BaseEncoder) -> BaseEncoder:
+    """Return the identity of an encoder that a model brings itself while it names another place as its origin.
+
+    That the weights are those of that place is only claimed, so that they count as the model's own: they are named so,
+    and stored with it again.
+    """
+    logger.warning(
+        "this model names the encoder %s and brings weights of its own in encoder/, which were not compared with it: "
+        "they are used, and count as the model's own",
+        base.id,
+    )
+    return replace(base, kind="local", id=f"{base.id[:200]} (as stored with the model)", revision=None)
+
+
+def rebuild_encoder(config: dict[str, Any], name: str) -> Any:
+    """Build an encoder of a configuration that was read before, for weights that the caller fills in."""
+    return FoundEncoder(Path(), config, "", {}, "local", name, None).blank()
 
 
 def save_configuration(folder: Path, config: dict[str, Any]) -> None:
@@ -442,8 +476,7 @@ def _build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:
         initializer_range=TINY_WEIGHT_STD,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with building(seed):
         module = BertModel._from_config(config, attn_implementation="sdpa", add_pooling_layer=False)
     with torch.no_grad():
         module.embeddings.position_embeddings.weight.mul_(TINY_POSITION_SCALE)

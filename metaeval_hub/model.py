@@ -34,6 +34,8 @@ from metaeval_hub.encoder import (
     BaseEncoder,
     LoadedEncoder,
     all_finite,
+    as_own,
+    building,
     check_same,
     find_base,
     find_configuration,
@@ -42,6 +44,7 @@ from metaeval_hub.encoder import (
     load_tokenizer,
     longest_input,
     quiet,
+    rebuild_encoder,
     save_configuration,
     save_encoder,
     weights_digest,
@@ -186,12 +189,18 @@ class ConditionalAdapterModel(nn.Module):
                 raise ValueError(f"dim_features is {config.dim_features}, and task_features have {matrix.shape[1]}")
             config = replace(config, dim_features=matrix.shape[1])
         loaded = load_encoder(encoder, revision=revision, vocabulary=vocabulary, seed=seed, token=token)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with building(seed):
             model = cls(loaded, labels, config, fields, origins, label_rows)
         if matrix is not None:
             model.conditioning.set_features(matrix)
         return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy what the model is made of: `adapters` makes the classes of its modules in each process."""
+        options = {"fields": self.fields, "origins": self.origins, "label_rows": self.label_rows}
+        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        made_of = (self.tokenizer, self._encoder_config, self.base, self.labels, self.config, options, self.features)
+        return _rebuild, (type(self), *made_of, dict(self.state_dict()), frozen, self.training)
 
     def __repr__(self) -> str:
         """Return its tasks, encoder and conditioning in a line; ``model.encoder`` shows the layers."""
@@ -562,12 +571,46 @@ class ConditionalAdapterModel(nn.Module):
         """
         return TaskClassifier(self, name)
 
-    def fit_task(self, name: str, examples: Any, labels: Sequence[str] | None = None, **options: Any) -> TaskClassifier:
+    def fit_task(
+        self,
+        name: str,
+        examples: Any,
+        labels: Iterable[str] | None = None,
+        *,
+        steps: int = 100,
+        batch_size: int = 16,
+        z_lr: float = 1e-2,
+        head_lr: float = 1e-2,
+        seed: int = 0,
+        progress: bool = False,
+        task_features: ArrayLike | None = None,
+        label_rows: Sequence[str] | None = None,
+        start: str | None = None,
+    ) -> TaskClassifier:
         """Add a task from a few labelled examples, fitting z and a classifier alone; return it as ``for_task`` does.
 
-        Args, options and errors: see ``metaeval_hub.fewshot.fit_task``.
+        Args:
+            name: of the new task.
+            examples: a ``datasets.Dataset`` with the columns of a task, or (text, class) tuples; a text may be a pair.
+            labels: class names; by default those of ``start``, of the dataset, or the sorted names among the examples.
+            steps: optimiser steps.
+            batch_size: examples per step.
+            z_lr: learning rate of z.
+            head_lr: learning rate of the classifier.
+            seed: of the shuffles.
+            progress: whether to show a bar.
+            task_features: (F,), where z is made of features.
+            label_rows: names of the shared label rows that the classifier starts from, one per class.
+            start: a task of the model whose z and classifier are the start, such as one that ``zero_shot`` made.
+
+        Raises:
+            ValueError: the name is taken, or the examples make no task; see ``metaeval_hub.fewshot.fit_task``.
+            TypeError: the examples are of another form.
         """
-        fit_task(self, name, examples, labels, **options)
+        fit_task(
+            self, name, examples, labels, steps=steps, batch_size=batch_size, z_lr=z_lr, head_lr=head_lr, seed=seed,
+            progress=progress, task_features=task_features, label_rows=label_rows, start=start,
+        )  # fmt: skip
         return self.for_task(name)
 
     def zero_shot(
@@ -767,6 +810,8 @@ class ConditionalAdapterModel(nn.Module):
             record = store.read_record(folder)
             tokenizer = load_tokenizer(folder / store.TOKENIZER_FOLDER)
             place, full = folder / store.ENCODER_FOLDER, record.conditional.conditioning == "full"
+            if place.is_dir() and record.base.kind != "local" and not full:
+                record = replace(record, base=as_own(record.base))
             found = find_configuration(record.base, place) if full else find_base(record.base, place, token=token)
             # the whole model without its weights says what the files must hold, before anything of their size is read
             plan = found.on_meta()
@@ -784,7 +829,7 @@ class ConditionalAdapterModel(nn.Module):
                 features.check_encoder(words.shape[1], model.encoder.config.hidden_size)
             module, base = (found.blank(), record.base) if full else found.load()
         check_same(record.base, base)
-        with torch.random.fork_rng(devices=[]):  # the random start is replaced below; the caller's generator stays
+        with building():  # the random start is replaced below
             model = cls._of_record(record, LoadedEncoder(module, tokenizer, found.config, record.base))
         model.to(wanted or stored).load_trained_state(tensors)
         if model.dtype == torch.float16 != stored:
@@ -797,6 +842,11 @@ class ConditionalAdapterModel(nn.Module):
     @classmethod
     def _of_record(cls, record: store.ModelRecord, loaded: LoadedEncoder) -> ConditionalAdapterModel:
         return cls(loaded, record.labels, record.conditional, record.fields, record.origins, record.label_rows)
+
+    def save_base(self, folder: Path) -> None:
+        """Write the encoder without its adapters, in float32, as transformers reads it."""
+        state = self.encoder.state_dict()
+        save_encoder(folder, self._encoder_config, {key: state[key].float() for key in sorted(self._base_keys)})
 
     def export_adapter(self, name: str, folder: Path | str) -> Path:
         """Write one task as a stock adapter of `adapters`; see ``metaeval_hub.export.export_adapter``."""
@@ -846,6 +896,31 @@ class ConditionalAdapterModel(nn.Module):
                 parent_commit=parent_commit,
             )
         return commit.commit_url
+
+
+def _rebuild(
+    kind: type[ConditionalAdapterModel],
+    tokenizer: Any,
+    encoder_config: dict[str, Any],
+    base: BaseEncoder,
+    labels: Mapping[str, Sequence[str]],
+    config: ConditionalConfig,
+    options: dict[str, Any],
+    features: TaskFeatures | None,
+    state: dict[str, Tensor],
+    frozen: set[str],
+    training: bool,
+) -> ConditionalAdapterModel:
+    """Make a model of what ``ConditionalAdapterModel.__reduce__`` returned."""
+    with building():
+        module = rebuild_encoder(encoder_config, base.id)
+        model = kind(LoadedEncoder(module, tokenizer, encoder_config, base), labels, config, **options)
+    weight = state["heads.weight"]
+    model.to(weight.device, weight.dtype).load_state_dict(state, assign=True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name not in frozen
+    model.features = features
+    return model.train(training)
 
 
 def _dtype(value: torch.dtype | str) -> torch.dtype:

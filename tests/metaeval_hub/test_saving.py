@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -321,3 +322,39 @@ def test_stored_names_are_those_of_the_weights(tmp_path):
     stored = json.loads((tmp_path / store.CONFIG_FILE).read_text())
     assert [task["name"] for task in stored["tasks"]] == list(OLD)
     assert torch.equal(load_file(tmp_path / store.WEIGHTS_FILE)["heads.weight"], model.heads.weight)
+
+
+@pytest.mark.parametrize("kind", ["hub", "package"])
+def test_an_encoder_whose_origin_is_only_claimed_is_the_models_own(kind, tmp_path, caplog):
+    model = make()
+    model.save_pretrained(tmp_path / "model")
+    record = json.loads((tmp_path / "model/config.json").read_text())
+    record["base"].update(kind=kind, id="google-bert/bert-base-uncased", revision="8" * 40)
+    (tmp_path / "model/config.json").write_text(json.dumps(record))
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
+    assert "names the encoder google-bert/bert-base-uncased and brings weights of its own" in caplog.text
+    own = ("local", "google-bert/bert-base-uncased (as stored with the model)", None)
+    assert (loaded.base.kind, loaded.base.id, loaded.base.revision) == own
+    caplog.clear()
+    again = ConditionalAdapterModel.from_pretrained(loaded.save_pretrained(tmp_path / "again"))
+    assert again.base == loaded.base
+    assert torch.equal(again.logits("old/a", TEXTS), model.logits("old/a", TEXTS))
+    assert not caplog.records
+
+
+def test_models_made_in_several_threads_are_those_of_their_seeds(tmp_path):
+    expected = {seed: make(seed=seed).logits("old/a", TEXTS) for seed in range(3)}
+    folder, wrong = make().save_pretrained(tmp_path / "model"), []
+
+    def check(seed):
+        for _ in range(4):
+            ConditionalAdapterModel.from_pretrained(folder)  # while it builds, no thread may start weights at random
+            if not torch.equal(make(seed=seed).logits("old/a", TEXTS), expected[seed]):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=check, args=(seed,)) for seed in expected]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
