@@ -92,7 +92,7 @@ class TaskClassifier(PreTrainedModel):
         loss: Any = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)  # type: ignore[arg-type]
 
-    def save_pretrained(self, save_directory: str | Path, *unused: Any, **options: Any) -> None:
+    def save_pretrained(self, save_directory: str | Path, *unused: Any, **options: Any) -> None:  # type: ignore[override]
         """Write the whole model, of which this is a view; ``ConditionalAdapterModel.from_pretrained`` reads it.
 
         `transformers.Trainer` calls this at every checkpoint, and puts files of its own next to it.

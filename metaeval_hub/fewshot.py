@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -211,12 +212,13 @@ def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
             raise TypeError(
                 f"the dataset has columns {list(names)}; expected sentence (or sentence1, sentence2), label"
             )
-        columns = ["sentence"] if "sentence" in names else ["sentence1", "sentence2"]
-        if hasattr(examples, "__getitem__"):
-            *texts, labels = (list(examples[column]) for column in (*columns, "label"))
-        else:  # a stream
-            *texts, labels = zip(*([row[column] for column in (*columns, "label")] for row in examples), strict=True)
-        return _texts(texts[0] if len(texts) == 1 else list(zip(*texts, strict=True))), [plain(each) for each in labels]
+        columns = ["sentence", "label"] if "sentence" in names else ["sentence1", "sentence2", "label"]
+        read = [list(examples[column]) for column in columns] if hasattr(examples, "__getitem__") else None
+        if read is None:  # a stream
+            rows = list(examples)
+            read = [[row[column] for row in rows] for column in columns]
+        *texts, labels = read
+        return _texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
     if isinstance(examples, (str, Mapping)) or hasattr(examples, "columns") or not isinstance(examples, Iterable):
         raise TypeError(f"examples is a {type(examples).__name__}; expected a Dataset or (text, class) tuples")
     pairs = list(examples)
@@ -255,9 +257,13 @@ def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Itera
 
 
 def _check_given(name: str, row: int, value: Any) -> None:
-    """Refuse a class that is missing."""
-    if value is None or value != value:  # NaN is not itself
-        raise ValueError(f"{name}: example {row} has class {value!r}, which is none; give it one, or leave it out")
+    """Refuse a class that is missing, or of a type that says none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError(f"{name}: example {row} has class {value}, which is none; give it one, or leave it out")
+    if not isinstance(value, (str, int)):
+        raise ValueError(
+            f"{name}: example {row} has class {shown(value)}; expected one of the names of classes, or its number"
+        )
 
 
 def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:

@@ -70,7 +70,10 @@ def _is_ordered(values: object) -> bool:
     return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0  # an array of no dimension yields nothing
 
 
-_VIEWS = (type({}.keys()), type({}.items()))  # sets by their methods, but in the order of their dictionary
+_VIEWS: tuple[type, ...] = (
+    type({}.keys()),
+    type({}.items()),
+)  # sets by their methods, but in the order of their dictionary
 
 
 def _whole(value: object, place: str) -> str:
@@ -109,7 +112,7 @@ class SharedBackend:
         return getattr(self._backend, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._own if name in ("truncation", "padding") else self._backend, name, value)
+        setattr(self._backend, name, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SharedBackend, (self._backend,)
@@ -121,11 +124,11 @@ class SharedBackend:
 
     def enable_truncation(self, max_length: int, **options: Any) -> None:
         """Have texts cut in this thread; options as in the library."""
-        self.truncation = {"max_length": max_length, **options}
+        self._own.truncation = {"max_length": max_length, **options}
 
     def no_truncation(self) -> None:
         """Have texts left whole in this thread."""
-        self.truncation = None
+        self._own.truncation = None
 
     @property
     def padding(self) -> dict[str, Any] | None:
@@ -134,11 +137,11 @@ class SharedBackend:
 
     def enable_padding(self, **options: Any) -> None:
         """Have texts padded in this thread; options as in the library."""
-        self.padding = options
+        self._own.padding = options
 
     def no_padding(self) -> None:
         """Have texts left as short as they are in this thread."""
-        self.padding = None
+        self._own.padding = None
 
     def _set(self, truncation: dict[str, Any] | None, padding: dict[str, Any] | None) -> None:
         if truncation is None:
