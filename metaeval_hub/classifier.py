@@ -95,7 +95,8 @@ class TaskClassifier(PreTrainedModel):
     def save_pretrained(self, save_directory: str | Path, *unused: Any, **options: Any) -> None:  # type: ignore[override]
         """Write the whole model, of which this is a view; ``ConditionalAdapterModel.from_pretrained`` reads it.
 
-        `transformers.Trainer` calls this at every checkpoint, and puts files of its own next to it.
+        `transformers.Trainer` calls this at every checkpoint and resumes from there. It puts pickles next to the model,
+        which ``from_pretrained`` refuses: save the model to a folder of its own once it is trained.
 
         Args:
             save_directory: see ``ConditionalAdapterModel.save_pretrained``.

@@ -62,8 +62,6 @@ MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
 }  # fmt: skip
-# What `transformers.Trainer` puts next to a model at a checkpoint of its own; it is never opened here.
-_OF_TRAINER = re.compile(r"training_args\.bin|(optimizer|scheduler|scaler)\.pt|rng_state(_\d+)?\.pth")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -312,8 +310,7 @@ def read_record(folder: Path) -> ModelRecord:
         UnsafeRepositoryError: it is missing or not of the expected form.
     """
     check_inside(folder)
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    check_file_names(name for name in names if not _OF_TRAINER.fullmatch(name))
+    check_file_names(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
     return ModelRecord.from_dict(read_json(folder / CONFIG_FILE))
 
 

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments, pipeline
 
-from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
 
 TEXTS = ["a cat sat", "a dog ran on the mat"]
 
@@ -78,6 +78,10 @@ def test_trainer_trains_saves_and_goes_on(tmp_path):
     assert losses[0] == pytest.approx(math.log(2), abs=0.2)  # the mean over two batches, and not their sum
     model, _ = train(4, resume_from_checkpoint=str(tmp_path / "out/checkpoint-2"))
     torch.testing.assert_close(model.logits("x/one", TEXTS), whole.logits("x/one", TEXTS))
+    for pickled in [path for end in ("bin", "pt", "pth") for path in (tmp_path / "out/checkpoint-4").glob(f"*.{end}")]:
+        with pytest.raises(UnsafeRepositoryError, match="holds code, or a pickle"):
+            ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
+        pickled.unlink()
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
     assert torch.equal(loaded.logits("x/one", TEXTS), model.logits("x/one", TEXTS))
 
