@@ -109,6 +109,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
         get_task(config_name)
         if kwargs.get("edition", "careful") not in EDITIONS:
             raise ValueError(f"no edition {kwargs['edition']!r}; expected one of {EDITIONS}")
+        if kwargs.get("features") is not None:
+            _check_features(get_task(config_name).edition(kwargs.get("edition", "careful")), kwargs["features"])
         for name in ("data_files", "data_dir"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name}={kwargs[name]!r}: a task reads the sources it declares, not given files")
@@ -299,6 +301,17 @@ def _remove_prepared(folder: Path, name: str) -> None:
     """Remove what was prepared of a source that failed; another may have other splits."""
     for path in folder.glob(f"{name}-*") if folder.is_dir() else ():
         path.unlink()
+
+
+def _check_features(spec: TaskSpec, given: datasets.Features) -> None:
+    """Refuse features other than the task's: rows are not cast by them, and class names in another order would lie."""
+    own = features(spec)
+    if given != own:
+        differing = sorted(name for name in {*own, *given} if given.get(name) != own.get(name))
+        raise ValueError(
+            f"{spec.name}: features= differs from the task's own in {', '.join(differing)}; expected {own}. Leave it "
+            "out, and change the loaded dataset: with cast, or with align_labels_with_mapping to renumber its classes"
+        )
 
 
 def _check_copy(copy: Copy, info: datasets.DatasetInfo) -> None:

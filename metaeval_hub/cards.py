@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,6 +64,18 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def python_string(text: str) -> str:
+    """Return a string as Python code, so that nothing in it can end it; JSON's form is Python's too."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def code_span(text: str) -> str:
+    """Return a text as code in Markdown, so that no mark in it means anything."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence, room = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{room}{text}{room}{fence}"
+
+
 def percent(value: float | None) -> str:
     """Return a share as a percentage with one decimal, "-" for None."""
     return "-" if value is None else f"{100 * value:.1f}"
@@ -88,15 +101,15 @@ def model_card(
     base, config = record.base, record.conditional
     example = next(iter(record.labels))
     pair, kind = record.fields.get(example) == 2, _kind(record)
-    shown_base = f"`{base.id}`" + (f" at `{base.revision}`" if base.revision else "")
+    shown_base = code_span(base.id) + (f" at {code_span(base.revision)}" if base.revision else "")
     return template("checkpoint.md").substitute(
         metadata=_model_metadata(record, results or {}, name),
         title=_TITLES[kind],
         n_tasks=_count(len(record.labels), "classification task"),
         summary=_SUMMARIES[kind].format(base=shown_base, dim_z=config.dim_z),
-        name=name or "path or Hub id of this model",
-        more_code=f'\nmodel.task_embeddings.nearest("{example}", k=5)' if kind == "conditional" else "",
-        example_task=example,
+        name=python_string(name or "path or Hub id of this model"),
+        more_code=f"\nmodel.task_embeddings.nearest({python_string(example)}, k=5)" if kind == "conditional" else "",
+        example_task=python_string(example),
         example_input='[("a text", "another text")]' if pair else '["a text", "another text"]',
         conditioning=_METHODS[config.conditioning],
         task_embeddings=_made_of(config) if kind == "conditional" else "none",
@@ -174,7 +187,7 @@ def _trained_tasks(record: ModelRecord, results: Mapping[str, Mapping[str, float
     scored = [key for key in columns if any(results.get(task, {}).get(key) is not None for task in record.labels)]
     header = ["task", "texts", "classes", *(f"{key} %" for key in scored)]
     rows = [
-        [f"`{task}`", str(record.fields.get(task, "-")), _classes(labels), *_scores(results.get(task, {}), scored)]
+        [code_span(task), str(record.fields.get(task, "-")), _classes(labels), *_scores(results.get(task, {}), scored)]
         for task, labels in record.labels.items()
     ]
     if scored and len(rows) > 1:
@@ -199,7 +212,7 @@ def _trained_licenses(record: ModelRecord) -> str:
         return "Where the rows came from is not recorded; ask whoever trained the model."
     rows = [
         [
-            f"`{task}`",
+            code_span(task),
             origin.license or "not known",
             _source(origin.source, origin.commit) if origin.source else "not known",
             origin.edition or "-",
@@ -212,7 +225,7 @@ def _trained_licenses(record: ModelRecord) -> str:
         "allow to be done with a model that was trained on them is for its users to judge.",
         markdown_table(["task", "licence", "rows from", "edition", "catalogue"], rows),
     ]
-    if missing := [f"`{task}`" for task in record.labels if task not in record.origins]:
+    if missing := [code_span(task) for task in record.labels if task not in record.origins]:
         more = f" and {len(missing) - _SHOWN_TASKS} more" if len(missing) > _SHOWN_TASKS else ""
         lines.append(f"Where the rows came from is not recorded for {', '.join(missing[:_SHOWN_TASKS])}{more}.")
     return "\n\n".join(lines)
@@ -243,7 +256,10 @@ def embeddings_card(
     }
     several = "" if embeddings.copies is None else ", `copies` (all that were learned of it)"
     rows = [
-        [f"`{name}`", *(f"`{other}` {cosine:.2f}" for other, cosine in embeddings.nearest(name, _SHOWN_NEAR))]
+        [
+            code_span(name),
+            *(f"{code_span(other)} {cosine:.2f}" for other, cosine in embeddings.nearest(name, _SHOWN_NEAR)),
+        ]
         for name in embeddings.names[:_LISTED_TASKS]
     ]
     near = min(_SHOWN_NEAR, n - 1)
@@ -254,8 +270,8 @@ def embeddings_card(
         n_tasks=_count(n, "task"),
         dim_z=dim_z,
         model=f"[{model}](/{model})" if model else "a model of conditional adapters",
-        repo_id=repo_id,
-        example=embeddings.names[0],
+        repo_id=python_string(repo_id),
+        example=python_string(embeddings.names[0]),
         parquet=parquet,
         columns=f"`task` (its name), `embedding` ({dim_z} numbers){several}",
         tensors=files[0],
@@ -277,7 +293,7 @@ def _source(source: str, commit: str | None) -> str:
     """Say where rows come from, with a link to the commit where they are on the Hub."""
     repo = _source_repo(source)
     if repo is None:
-        return f"made by `{source}`"
+        return f"made by {code_span(source)}"
     place = f"/datasets/{repo}/tree/{commit}" if commit else f"/datasets/{repo}"
     configs = source.removeprefix(repo).split(" at ")[0].removesuffix(" (default)")
     return f"[{repo}]({place}){configs}" + (f" @ {commit[:7]}" if commit else "")
@@ -439,7 +455,7 @@ def _task_table(records: Sequence[TaskRecord]) -> str:
 
 
 def _classes(names: Sequence[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN_CLASSES])
+    shown = ", ".join(code_span(name) for name in names[:_SHOWN_CLASSES])
     return shown + (f" and {len(names) - _SHOWN_CLASSES} more" if len(names) > _SHOWN_CLASSES else "")
 
 

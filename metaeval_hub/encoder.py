@@ -7,9 +7,10 @@ import importlib.util
 import json
 import logging
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from metaeval_hub.client import fetch, local_folder
 from metaeval_hub.gate import (
     UnsafeRepositoryError,
     check_file_names,
+    check_name,
     check_tensor,
     find_weights,
     naming,
@@ -33,6 +35,7 @@ from metaeval_hub.gate import (
     shown,
 )
 from metaeval_hub.gate_encoder import read_encoder_config, read_tokenizer
+from metaeval_hub.tokens import fix_options
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +108,7 @@ class FoundEncoder:
 
     def blank(self) -> Any:
         """Build the module, in evaluation mode, with memory for weights that the caller fills in."""
-        with no_init_weights():
+        with building(), no_init_weights():
             module = _build(self.config, "cpu")
         module.config._name_or_path = self.id
         return module.eval()
@@ -153,7 +156,7 @@ def load_encoder(
     if name == MINILM:
         found = _find_minilm()
     elif folder := local_folder(name, "encoder", needs_owner=False, others=f", {MINILM!r} or {TINY!r}"):
-        found = _find(folder, "local", folder.resolve().name, None)
+        found = _find(folder, "local", _name_of(folder), None)
     else:
         found = _find_on_hub(str(name), revision, token)
     with naming(found.id):
@@ -161,6 +164,15 @@ def load_encoder(
         fit_tokenizer(tokenizer, found.on_meta())
     module, base = found.load()
     return LoadedEncoder(module, tokenizer, found.config, base)
+
+
+def _name_of(folder: Path) -> str:
+    """Return what a model calls an encoder of a folder; not every name of a folder is one that is read back."""
+    name = folder.resolve().name
+    try:
+        return check_name(name, "the folder's name")
+    except UnsafeRepositoryError:
+        return "local encoder"
 
 
 def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:
@@ -234,6 +246,20 @@ def quiet(name: str) -> Iterator[None]:
         logger.removeFilter(only_errors)
 
 
+_BUILDING = (
+    threading.RLock()
+)  # transformers switches the start of weights off for all threads while it builds one model
+
+
+@contextmanager
+def building(seed: int | None = None) -> Iterator[None]:
+    """Within, one thread builds modules; its random numbers follow from ``seed``, and the caller's are left alone."""
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
 def all_finite(tensor: torch.Tensor) -> bool:
     """Tell whether a tensor holds neither NaN nor an infinity."""
     # either of them shows in the sum, which costs a fifth; a sum may also overflow
@@ -251,6 +277,25 @@ def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def as_own(base: BaseEncoder) -> BaseEncoder:
+    """Return the identity of an encoder that a model brings itself while it names another place as its origin.
+
+    That the weights are those of that place is only claimed, so that they count as the model's own: they are named so,
+    and stored with it again.
+    """
+    logger.warning(
+        "this model names the encoder %s and brings weights of its own in encoder/, which were not compared with it: "
+        "they are used, and count as the model's own",
+        base.id,
+    )
+    return replace(base, kind="local", id=f"{base.id[:200]} (as stored with the model)", revision=None)
+
+
+def rebuild_encoder(config: dict[str, Any], name: str) -> Any:
+    """Build an encoder of a configuration that was read before, for weights that the caller fills in."""
+    return FoundEncoder(Path(), config, "", {}, "local", name, None).blank()
 
 
 def save_configuration(folder: Path, config: dict[str, Any]) -> None:
@@ -290,6 +335,7 @@ def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrained
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: a {name} could not be made of its files")
     tokenizer.name_or_path = tokenizer.init_kwargs["name_or_path"] = ""  # the folder above is gone
+    fix_options(tokenizer)
     return tokenizer
 
 
@@ -299,6 +345,11 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
     Raises:
         UnsafeRepositoryError: a token's id is beyond the encoder's table.
     """
+    if "roberta" in module.config.model_type and module.config.pad_token_id is None:
+        raise UnsafeRepositoryError(
+            f"config.json: pad_token_id is null; a {module.config.model_type} encoder counts positions from it, so "
+            "expected the id of the padding token"
+        )
     rows = module.get_input_embeddings().num_embeddings
     token, last = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
     if last >= rows:
@@ -307,6 +358,14 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
         )
     if getattr(module.config, "type_vocab_size", 0) < 2:
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+
+
+def longest_input(config: Any) -> int:
+    """Return how many tokens an encoder takes at most, by its configuration as transformers has it."""
+    if "roberta" not in config.model_type:
+        return int(config.max_position_embeddings)
+    # these count positions from the id of the padding token on, plus 1
+    return int(config.max_position_embeddings) - config.pad_token_id - 1
 
 
 def _find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
@@ -414,8 +473,7 @@ def _build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:
         initializer_range=TINY_WEIGHT_STD,
         pad_token_id=tokenizer.pad_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with building(seed):
         module = BertModel._from_config(config, attn_implementation="sdpa", add_pooling_layer=False)
     with torch.no_grad():
         module.embeddings.position_embeddings.weight.mul_(TINY_POSITION_SCALE)
@@ -425,7 +483,13 @@ def _build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:
 
 
 def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Make a lower-casing tokenizer with one token a word or mark of ``texts``; other words become [UNK]."""
+    """Make a lower-casing tokenizer with one token per word or mark of ``texts``; other words become [UNK].
+
+    Raises:
+        TypeError: ``texts`` is one string, whose letters would be taken for the words.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"vocabulary is one string; expected a list of texts, such as [{shown(texts)}]")
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
     words: set[str] = set()
@@ -437,9 +501,11 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = splitter
     cls, sep = _SPECIAL["cls_token"], _SPECIAL["sep_token"]
     tokenizer.post_processor = processors.BertProcessing((sep, vocabulary[sep]), (cls, vocabulary[cls]))
-    return PreTrainedTokenizerFast(
+    made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         model_max_length=128,
         **_SPECIAL,
     )
+    fix_options(made)
+    return made

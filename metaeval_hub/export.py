@@ -19,30 +19,44 @@ from adapters.methods.bottleneck import BottleneckLayer
 from adapters.methods.modeling import Adapter
 from torch import Tensor, nn
 
+from metaeval_hub.cards import code_span, python_string
+from metaeval_hub.conditional import store
 from metaeval_hub.conditional.config import reduction_factor
 from metaeval_hub.conditional.layers import ConditionalNormAdapter, GeneratedAdapter, ModulatedInputAdapter
 from metaeval_hub.encoder import quiet
+from metaeval_hub.files import replacing
 
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel
 
+TOKENIZER, ENCODER = store.TOKENIZER_FOLDER, store.ENCODER_FOLDER
 # Files written here are read by `adapters` itself, so their names are its own.
-_README = """# {task}
+_README = """# {title}
 
-A stock bottleneck adapter{stack} for `{base}`, exported from a model of conditional adapters for the one task `{task}`
-(classes: {labels}).
+A stock bottleneck adapter{stack} for {base}, exported from a model of conditional adapters for the one task {title}.
+Its classes are {labels}.
+
+Run in this folder:
 
 ```python
 from adapters import AutoAdapterModel
+from transformers import AutoTokenizer
 
-model = AutoAdapterModel.from_pretrained("{base}"{revision})
-model.{call}("path of this folder", set_active=True, use_safetensors=True)
+model = AutoAdapterModel.from_pretrained({place})
+model.{call}(".", set_active=True, use_safetensors=True)
+model.eval()
+tokenizer = AutoTokenizer.from_pretrained("tokenizer")
+inputs = tokenizer({example}, truncation=True, max_length={max_length}, return_tensors="pt")
+logits = model(**inputs).logits
+print(model.get_labels()[logits.argmax()])
 ```
 """
 
 
 def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str) -> Path:
-    """Write one task as a stock adapter, with its classifier where a stock head can hold it; always in float32.
+    """Write one task as a stock adapter with its classifier, which answers as the model does; always in float32.
+
+    The tokenizer goes along, and so does the encoder unless it is on the Hub. README.md says how to load it all.
 
     Args:
         model: the whole model.
@@ -51,11 +65,12 @@ def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str
 
     Returns:
         The folder. ``load_adapter`` of `adapters` reads it; for eq. 2 ``load_adapter_setup`` does, since the task is a
-        stack of two adapters. The head is left out where the model pools by mean: stock heads read the first token.
+        stack of two adapters.
 
     Raises:
         KeyError: the model has no such task.
-        ValueError: the model has no adapter.
+        ValueError: the model has no adapter, or pools by the mean, which no stock classifier does; or a weight is not
+            finite.
         FileExistsError: the folder holds something.
     """
     task_id = model.task_id(task)
@@ -63,31 +78,49 @@ def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str
         raise ValueError(
             "a model of full fine-tuning ('full') has no adapter to export; save_pretrained writes its encoder"
         )
+    if model.config.pooling != "cls":
+        raise ValueError(
+            f"{task} cannot be exported: the model's classifiers read the mean over the tokens, those of `adapters` "
+            "the first token, so that none would give its answers; use model.for_task or save_pretrained, or train "
+            "with pooling 'cls'"
+        )
+    store.check_finite(model.state_dict())
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", task)
     with torch.no_grad():
         z = model.embed_tasks(torch.tensor([task_id], device=model.device))
         parts = [_stock_weights(layer, z) for layer in _conditional_layers(model.encoder)]
     names = [name] if len(parts[0]) == 1 else [f"{name}-modulation", name]
     stock = _stock_model(model, names, parts)
-    head = _add_head(stock, model, task, name) if model.config.pooling == "cls" else None
-    if len(names) == 1:
-        stock.save_adapter(str(folder), name, with_head=head is not None, use_safetensors=True)
-    else:
-        stock.save_adapter_setup(str(folder), Stack(*names), head_setup=head, use_safetensors=True)
-    text = _README.format(
-        task=task,
-        base="the encoder/ folder of the model" if model.base.kind == "local" else model.base.id,
-        stack="" if len(names) == 1 else " (a stack of two)",
-        labels=", ".join(model.labels[task]),
-        revision=f', revision="{model.base.revision}"' if model.base.kind == "hub" else "",
-        call="load_adapter" if len(names) == 1 else "load_adapter_setup",
-    )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    _add_head(stock, model, task, name)
+    with replacing(folder, (), last="README.md") as new:
+        if len(names) == 1:
+            stock.save_adapter(str(new), name, with_head=True, use_safetensors=True)
+        else:
+            stock.save_adapter_setup(str(new), Stack(*names), head_setup=name, use_safetensors=True)
+        model.tokenizer.save_pretrained(new / TOKENIZER)
+        if model.base.kind != "hub":
+            model.save_base(new / ENCODER)
+        (new / "README.md").write_text(_readme(model, task, stacked=len(names) > 1), encoding="utf-8")
     return folder
+
+
+def _readme(model: ConditionalAdapterModel, task: str, stacked: bool) -> str:
+    place = python_string(ENCODER)
+    if model.base.kind == "hub":
+        place = f"{python_string(model.base.id)}, revision={python_string(str(model.base.revision))}"
+    return _README.format(
+        title=code_span(task),
+        base=code_span(model.base.id),
+        stack=" (a stack of two)" if stacked else "",
+        labels=", ".join(map(code_span, model.labels[task])),
+        place=place,
+        call="load_adapter_setup" if stacked else "load_adapter",
+        example='"a text", "another text"' if model.fields.get(task) == 2 else '"a text"',
+        max_length=model.config.max_length,
+    )
 
 
 # A part is one stock bottleneck: its weights by the names that `adapters` gives them.
@@ -152,7 +185,7 @@ def _stock_config(part: Part, model: ConditionalAdapterModel, modulation: bool) 
     )
 
 
-def _add_head(stock: Any, model: ConditionalAdapterModel, task: str, name: str) -> str:
+def _add_head(stock: Any, model: ConditionalAdapterModel, task: str, name: str) -> None:
     labels = model.labels[task]
     with torch.device("meta"):
         stock.add_classification_head(
@@ -163,4 +196,3 @@ def _add_head(stock: Any, model: ConditionalAdapterModel, task: str, name: str) 
     linear = next(module for module in stock.heads[name].modules() if isinstance(module, nn.Linear))
     linear.weight = nn.Parameter(model.heads.weight[rows].detach().float().cpu())
     linear.bias = nn.Parameter(model.heads.bias[rows].detach().float().cpu())
-    return name

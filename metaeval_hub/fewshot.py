@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm.auto import tqdm
 
-from metaeval_hub.heads import check_classes, row_keys
+from metaeval_hub.checks import class_names, task_name
+from metaeval_hub.encoder import all_finite
+from metaeval_hub.gate import shown
+from metaeval_hub.grow import check_new
+from metaeval_hub.heads import row_keys
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.tokens import Text, as_texts, pad_rows
 
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel
@@ -26,7 +32,7 @@ def fit_task(
     model: ConditionalAdapterModel,
     name: str,
     examples: Any,
-    labels: Sequence[str] | None = None,
+    labels: Iterable[str] | None = None,
     *,
     steps: int = 100,
     batch_size: int = 16,
@@ -67,6 +73,7 @@ def fit_task(
     """
     if name in model.task_names:
         raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it anew")
+    name = task_name(name)
     texts, classes = _columns(examples)
     if not texts:
         raise ValueError(f"{name}: no examples to fit the task to")
@@ -77,8 +84,9 @@ def fit_task(
     names = _class_names(name, examples, classes, labels)
     classes = _by_name(examples, classes, names)
     targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
-    tokens = model.tokenize(texts)
-    fields = 1 if isinstance(texts[0], str) else 2
+    fields, origin = 1 if isinstance(texts[0], str) else 2, TaskOrigin.of_dataset(examples)
+    check_new(model, {name: names}, None, {name: fields}, {name: origin} if origin else None)
+    tokens, pad_id = model.tokenize(texts), int(model.tokenizer.pad_token_id)
     if start is not None:
         _check_form(name, fields, start, model.fields.get(start, fields))
 
@@ -104,21 +112,25 @@ def fit_task(
         batches = _batches(len(texts), batch_size, torch.Generator().manual_seed(seed))
         for _ in tqdm(range(steps), desc=f"fit {name}", unit="step", disable=not progress):
             rows = next(batches)
-            chosen = {key: [values[i] for i in rows] for key, values in tokens.items()}
-            batch = model.tokenizer.pad(chosen, return_tensors="pt").to(model.device)
+            batch = pad_rows(tokens, rows.tolist(), pad_id, model.device)
             pooled = model.encode(batch, z)
             loss = F.cross_entropy(F.linear(pooled.float(), weight, bias), targets[rows].to(model.device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
+    if not all(all_finite(each.detach().to(model.dtype)) for each in (*fitted, weight, bias)):
+        raise ValueError(
+            f"{name}: the fit ended in values that are not finite in {model.dtype}; lower z_lr or head_lr, and check "
+            "that the model's own weights are finite"
+        )
     model.add_task(
         name,
         names,
         fitted[0].detach()[0].cpu().numpy() if fitted else None,
         task_features=task_features,
         fields=fields,
-        origin=TaskOrigin.of_dataset(examples),
+        origin=origin,
     )
     with torch.no_grad():
         rows_of_task = model.heads.rows[model.task_id(name), : len(names)]
@@ -190,7 +202,8 @@ def _only_new_weights(model: ConditionalAdapterModel) -> Iterator[None]:
         model.train(was_training)
 
 
-def _columns(examples: Any) -> tuple[list[Any], list[Any]]:
+def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
+    """Return the texts of examples, and their classes as Python has them."""
     names = getattr(examples, "column_names", None)
     if names is not None:
         if not isinstance(names, Sequence):
@@ -199,28 +212,58 @@ def _columns(examples: Any) -> tuple[list[Any], list[Any]]:
             raise TypeError(
                 f"the dataset has columns {list(names)}; expected sentence (or sentence1, sentence2), label"
             )
-        if "sentence" in names:
-            return list(examples["sentence"]), list(examples["label"])
-        return list(zip(examples["sentence1"], examples["sentence2"], strict=True)), list(examples["label"])
-    if isinstance(examples, (str, Mapping)) or not isinstance(examples, Iterable):
+        columns = ["sentence", "label"] if "sentence" in names else ["sentence1", "sentence2", "label"]
+        read = [list(examples[column]) for column in columns] if hasattr(examples, "__getitem__") else None
+        if read is None:  # a stream
+            rows = list(examples)
+            read = [[row[column] for row in rows] for column in columns]
+        *texts, labels = read
+        return _texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
+    if isinstance(examples, (str, Mapping)) or hasattr(examples, "columns") or not isinstance(examples, Iterable):
         raise TypeError(f"examples is a {type(examples).__name__}; expected a Dataset or (text, class) tuples")
     pairs = list(examples)
     for i, pair in enumerate(pairs):
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(f"examples[{i}] is {pair!r}; expected (text, class)")
-    return [text for text, _ in pairs], [label for _, label in pairs]
+        if not (isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) == 1) or len(pair) != 2:
+            raise TypeError(f"examples[{i}] is {shown(pair)}; expected (text, class)")
+    return _texts([text for text, _ in pairs]), [plain(label) for _, label in pairs]
 
 
-def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Sequence[str] | None) -> tuple[str, ...]:
+def _texts(texts: Any) -> list[Text]:
+    return as_texts(texts, "the texts of examples")
+
+
+def plain(value: Any) -> Any:
+    """Return a number or string of numpy, torch or Arrow as Python has it; anything else as it is.
+
+    >>> plain(np.int64(3)), plain(np.array("a")), plain(torch.tensor(True))
+    (3, 'a', True)
+    """
+    if hasattr(value, "as_py"):
+        return value.as_py()
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Iterable[str] | None) -> tuple[str, ...]:
     if labels is None:
-        feature = getattr(examples, "features", {}).get("label")
+        feature = (getattr(examples, "features", None) or {}).get("label")
         labels = getattr(feature, "names", None)
     if labels is None:
+        for i, value in enumerate(classes):
+            _check_given(name, i, value)
         if not all(isinstance(value, str) for value in classes):
             raise ValueError(f"{name}: the classes are numbers; say what they are called with labels=")
         labels = sorted(set(classes))
-    check_classes(name, labels)
-    return tuple(labels)
+    return class_names(name, labels)
+
+
+def _check_given(name: str, row: int, value: Any) -> None:
+    """Refuse a class that is missing, or of a type that says none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError(f"{name}: example {row} has class {value}, which is none; give it one, or leave it out")
+    if not isinstance(value, (str, int)):
+        raise ValueError(
+            f"{name}: example {row} has class {shown(value)}; expected one of the names of classes, or its number"
+        )
 
 
 def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
@@ -228,15 +271,20 @@ def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[An
     own = getattr((getattr(examples, "features", None) or {}).get("label"), "names", None)
     if own is None or set(own) != set(names):
         return classes
-    return [own[value] if isinstance(value, int) and 0 <= value < len(own) else value for value in classes]
+    return [own[value] if _is_number(value, len(own)) else value for value in classes]
 
 
 def _index(name: str, row: int, value: Any, names: tuple[str, ...]) -> int:
+    _check_given(name, row, value)
     if isinstance(value, str) and value in names:
         return names.index(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
-        return value
-    raise ValueError(f"{name}: example {row} has class {value!r}; expected one of {list(names)} or its number")
+    if _is_number(value, len(names)):
+        return int(value)
+    raise ValueError(f"{name}: example {row} has class {shown(value)}; expected one of {list(names)} or its number")
+
+
+def _is_number(value: Any, end: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < end
 
 
 def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:

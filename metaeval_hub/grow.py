@@ -10,7 +10,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from metaeval_hub.checks import class_names, labels_of, list_of_names, task_name
+from metaeval_hub.conditional import store
 from metaeval_hub.conditional.conditioning import Features, feature_matrix
+from metaeval_hub.gate import shown
 from metaeval_hub.heads import row_keys
 from metaeval_hub.origin import TaskOrigin
 
@@ -46,13 +49,7 @@ def add_tasks(
         ValueError: a name is taken, classes or rows make no task, embeddings or features are missing, have another
             shape or no meaning for this model; names the task. Nothing has changed then.
     """
-    if taken := [name for name in labels if name in model.labels]:
-        raise ValueError(f"the model has a task {taken[0]!r} already")
-    rows = {task: tuple(names) for task, names in (label_rows or {}).items()}
-    row_keys(labels, rows)  # raises before anything has changed
-    known = {task: check_fields(task, number) for task, number in (fields or {}).items()}
-    for given in (known, origins or {}):
-        check_known(given, labels)
+    labels, rows, known = check_new(model, labels, label_rows, fields, origins)
     if not labels:
         return
     if model.config.has_task_embeddings or task_embeddings is not None or task_features is not None:
@@ -61,7 +58,7 @@ def add_tasks(
         vectors = None
         if task_embeddings is not None:
             shape = (conditioning.embeddings_per_task, conditioning.dim_z)
-            vectors = torch.stack([_embedding(task, task_embeddings, shape) for task in labels])
+            vectors = torch.stack([_embedding(task, task_embeddings, shape, model.dtype) for task in labels])
         try:
             conditioning.append(len(labels), vectors, matrix)
         except ValueError as error:
@@ -70,7 +67,64 @@ def add_tasks(
     model.label_rows.update(rows)
     model.fields.update(known)
     model.origins.update(origins or {})
-    model.set_tasks({**model.labels, **{task: tuple(names) for task, names in labels.items()}})
+    model.set_tasks({**model.labels, **labels})
+
+
+def check_new(
+    model: ConditionalAdapterModel,
+    labels: Mapping[str, Sequence[str]],
+    label_rows: Mapping[str, Sequence[str]] | None = None,
+    fields: Mapping[str, int] | None = None,
+    origins: Mapping[str, TaskOrigin] | None = None,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], dict[str, int]]:
+    """Check all that is said of new tasks before anything is fitted or changed; arguments as for ``add_tasks``.
+
+    Returns:
+        Classes, label rows and fields of the tasks, by task.
+
+    Raises:
+        ValueError: a name is taken, or the model could not be stored with the tasks; names the task.
+        TypeError: one string was given for a list of names.
+    """
+    labels = checked_labels(labels)
+    if taken := [name for name in labels if name in model.labels]:
+        raise ValueError(f"the model has a task {taken[0]!r} already")
+    rows = checked_rows(labels, label_rows)
+    known = {task: check_fields(task, number) for task, number in (fields or {}).items()}
+    for given in (known, origins or {}):
+        check_known(given, labels)
+    if labels:
+        store.check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_rows=rows))
+        store.check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
+    return labels, rows, known
+
+
+def checked_labels(labels: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return task name -> class names, checked, as plain strings.
+
+    Raises:
+        ValueError: a name could not be stored, or classes make no task.
+        TypeError: ``labels`` is no mapping, or has one string for a list of classes.
+    """
+    if not isinstance(labels, Mapping):
+        raise TypeError(
+            f"labels is {shown(labels)}; expected task name -> class names, as in {{'my/task': ['no', 'yes']}}"
+        )
+    return {task_name(task): class_names(task, names) for task, names in labels.items()}
+
+
+def checked_rows(
+    labels: Mapping[str, Sequence[str]], label_rows: Mapping[str, Sequence[str]] | None
+) -> dict[str, tuple[str, ...]]:
+    """Return task name -> names of its label rows, checked against its classes.
+
+    Raises:
+        ValueError: the names do not fit the classes.
+        TypeError: one string was given for a list of names.
+    """
+    rows = {str(task): labels_of(task, names, "label_rows") for task, names in (label_rows or {}).items()}
+    row_keys(labels, rows)
+    return rows
 
 
 def remove_tasks(model: ConditionalAdapterModel, names: Iterable[str]) -> None:
@@ -80,7 +134,7 @@ def remove_tasks(model: ConditionalAdapterModel, names: Iterable[str]) -> None:
         KeyError: there is no such task.
         ValueError: no task would be left.
     """
-    ids = {name: model.task_id(name) for name in names}
+    ids = {name: model.task_id(name) for name in list_of_names(names)}
     if len(ids) == len(model.labels):
         raise ValueError(f"{', '.join(ids)}: no task would be left; a model needs at least one")
     if model.config.has_task_embeddings:
@@ -92,15 +146,16 @@ def remove_tasks(model: ConditionalAdapterModel, names: Iterable[str]) -> None:
     model.set_tasks({task: labels for task, labels in model.labels.items() if task not in ids})
 
 
-def _embedding(task: str, given: Mapping[str, ArrayLike], shape: tuple[int, int]) -> Tensor:
+def _embedding(task: str, given: Mapping[str, ArrayLike], shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
     if task not in given:
         raise ValueError(f"{task}: task_embeddings lacks it; give those of all new tasks, or none")
     values = np.asarray(given[task], np.float64)
     if values.shape not in (shape, shape[1:]):
         raise ValueError(f"{task}: task_embedding has shape {values.shape}; expected {shape[1:]}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{task}: task_embedding holds values that are not finite")
-    return torch.tensor(np.broadcast_to(values, shape))
+    vectors = torch.tensor(np.broadcast_to(values, shape))
+    if not torch.isfinite(vectors.to(dtype)).all():
+        raise ValueError(f"{task}: task_embedding holds values that are not finite in {dtype}, the type of the weights")
+    return vectors
 
 
 def check_fields(task: str, fields: int) -> int:

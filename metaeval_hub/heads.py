@@ -6,13 +6,15 @@ A table says which rows belong to which task. With it a batch may mix tasks, and
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from metaeval_hub.checks import class_names
 
 HEAD_STD = 0.02  # as the classifiers of BERT and RoBERTa start
 NO_ROW = -1
@@ -147,7 +149,7 @@ def row_keys(
         raise ValueError(f"{odd[0]!r} has label_rows and no labels")
     keys: dict[str, tuple[RowKey, ...]] = {}
     for task, names in labels.items():
-        check_classes(task, names)
+        class_names(task, names)
         rows = label_rows.get(task)
         if rows is None:
             keys[task] = tuple((task, i) for i in range(len(names)))
@@ -164,27 +166,3 @@ def row_keys(
             first[row] = name
         keys[task] = tuple(rows)
     return keys
-
-
-def check_classes(task: str, names: Collection[str]) -> None:
-    """Check that the classes of a task can be told apart.
-
-    Raises:
-        TypeError: they are no list of names.
-        ValueError: there are fewer than two, or a name comes twice.
-    """
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise TypeError(f"{task}: labels is {names!r}; expected a list of two or more class names, as in ['no', 'yes']")
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise ValueError(f"{task}: expected two or more different class names, got {list(names)}")
-
-
-def few(names: Iterable[str], most: int = 5) -> str:
-    """Return the first of some names, and how many more there are.
-
-    >>> few(["a", "b", "c"], most=2)
-    'a, b and 1 more'
-    """
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

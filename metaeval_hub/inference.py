@@ -9,17 +9,21 @@ if it is computed for each. A baseline without task embeddings reads every text 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from adapters.context import ForwardContext
 from adapters.methods.bottleneck import BottleneckLayer
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from metaeval_hub.tokens import Text, pad_rows
+
 if TYPE_CHECKING:
-    from metaeval_hub.model import ConditionalAdapterModel, Text
+    from metaeval_hub.model import ConditionalAdapterModel
 
 # Encoders in which `adapters` lets a batch grow on the way: it repeats what else has a row a text, such as the mask.
 GROWING = frozenset({"bert", "roberta", "xlm-roberta", "electra", "distilbert", "deberta-v2"})
@@ -50,6 +54,7 @@ def task_logits(
     if not texts or not names:
         return results
     tokens = model.tokenize(texts)
+    pad_id = int(model.tokenizer.pad_token_id)
     order = sorted(range(len(texts)), key=lambda i: len(tokens["input_ids"][i]))
     tasks_at_once = min(len(names), batch_size) if model.config.has_task_embeddings else len(names)
     texts_at_once = max(batch_size // tasks_at_once, 1) if model.config.has_task_embeddings else batch_size
@@ -58,8 +63,7 @@ def task_logits(
     shown = names[0] if len(names) == 1 else f"{len(names)} tasks"
     for start in tqdm(starts, desc=shown, unit="batch", disable=hidden):
         rows = order[start : start + texts_at_once]
-        chosen = {key: [values[i] for i in rows] for key, values in tokens.items()}
-        batch = model.tokenizer.pad(chosen, return_tensors="pt").to(model.device)
+        batch = pad_rows(tokens, rows, pad_id, model.device)
         for first in range(0, len(names), tasks_at_once):
             part = slice(first, first + tasks_at_once)
             for name, task_id, pooled in zip(names[part], ids[part], _encode(model, batch, ids[part]), strict=True):
@@ -76,24 +80,48 @@ def _encode(model: ConditionalAdapterModel, batch: Mapping[str, Tensor], ids: Te
         return [model.encode(batch, embeddings)]
     embeddings = embeddings.repeat_interleave(len(batch["input_ids"]), dim=0)  # (k B, Z), task after task
     if model.encoder.config.model_type in GROWING:
-        with _growing(model.encoder, count):
-            pooled = model.encode(batch, embeddings)
+        pooled = model.encode(batch, embeddings, repeats=count)
     else:
         repeated = {name: values.repeat(count, 1) for name, values in batch.items()}
         pooled = model.encode(repeated, embeddings)
     return pooled.chunk(count)
 
 
-@contextmanager
-def _growing(encoder: nn.Module, count: int) -> Iterator[None]:
-    """Within, a batch of B texts becomes one of ``count`` B rows at the place of the first adapter."""
+def let_grow(encoder: nn.Module) -> None:
+    """Let a batch of B texts become one of ``task_repeats`` times B rows at the place of the first adapter.
+
+    How often is said by each pass, in the context that `adapters` keeps per thread.
+    """
     place = next(module for module in encoder.modules() if isinstance(module, BottleneckLayer))
+    place.register_forward_pre_hook(_repeat)
 
-    def repeat(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (inputs[0].repeat(count, 1, 1), *inputs[1:])
 
-    handle = place.register_forward_pre_hook(repeat)
-    try:
-        yield
-    finally:
-        handle.remove()
+def _repeat(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    count = getattr(ForwardContext.get_context(), "task_repeats", None)
+    return inputs if count is None else (inputs[0].repeat(count, 1, 1), *inputs[1:])
+
+
+class Evaluation:
+    """Keeps a model in evaluation mode for as long as any thread predicts with it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._was_training = False
+
+    @contextmanager
+    def of(self, model: nn.Module) -> Iterator[None]:
+        """Within, a model is in evaluation mode; the last thread that leaves puts it back into the mode it had."""
+        with self._lock:
+            if not self._count:
+                self._was_training = model.training
+            if any(module.training for module in model.modules()):
+                model.eval()
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+                if not self._count and self._was_training:
+                    model.train()

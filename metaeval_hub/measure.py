@@ -12,16 +12,9 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from metaeval_hub.embeddings.domains import mean_word_vector
+from metaeval_hub.tokens import pad_rows
 
-Text = str | tuple[str, str]
 BATCH = 32  # texts that the encoder reads at once
-
-
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[Text], max_length: int) -> dict[str, list[list[int]]]:
-    """Token ids of texts, or of pairs, cut to ``max_length``; not padded."""
-    first = [text if isinstance(text, str) else text[0] for text in texts]
-    second = None if isinstance(texts[0], str) else [text[1] for text in texts]
-    return dict(tokenizer(first, second, truncation=True, max_length=max_length).data)
 
 
 def count_tokens(
@@ -64,7 +57,7 @@ def text_embedding(
     Args:
         encoder: frozen, in evaluation mode; adapters that it may have are passed by.
         tokenizer: of the encoder.
-        tokens: of `tokenize`.
+        tokens: of the texts; not padded.
 
     Returns:
         (H,) float32.
@@ -73,8 +66,7 @@ def text_embedding(
     device, total = encoder.get_input_embeddings().weight.device, 0.0  # type: ignore[operator, union-attr]
     with AdapterSetup(None):
         for start in range(0, len(order), BATCH):
-            chosen = {key: [values[i] for i in order[start : start + BATCH]] for key, values in tokens.items()}
-            batch = tokenizer.pad(chosen, return_tensors="pt").to(device)
+            batch = pad_rows(tokens, order[start : start + BATCH], int(tokenizer.pad_token_id), device)
             states = encoder(**batch).last_hidden_state.double()  # (B, T, H)
             mask = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
             total = total + ((states * mask).sum(dim=1) / mask.sum(dim=1)).sum(dim=0)

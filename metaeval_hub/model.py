@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.cards import model_card
+from metaeval_hub.checks import few, list_of_names
 from metaeval_hub.classifier import TaskClassifier
 from metaeval_hub.client import fetch, local_folder, push_folder, push_target
 from metaeval_hub.conditional import store
@@ -29,31 +31,37 @@ from metaeval_hub.conditional.layers import ConditionalLayer
 from metaeval_hub.embeddings.features import FEATURE_FILES, TABLE_FILE, TaskFeatures
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.encoder import (
+    BaseEncoder,
     LoadedEncoder,
     all_finite,
+    as_own,
+    building,
     check_same,
     find_base,
     find_configuration,
     fit_tokenizer,
     load_encoder,
     load_tokenizer,
+    longest_input,
     quiet,
+    rebuild_encoder,
     save_configuration,
     save_encoder,
     weights_digest,
 )
 from metaeval_hub.export import export_adapter
 from metaeval_hub.fewshot import fit_task
+from metaeval_hub.files import replacing
 from metaeval_hub.first_token import can_cut, first_token_only
 from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming, shown
-from metaeval_hub.grow import add_tasks, check_fields, check_known, remove_tasks
-from metaeval_hub.heads import TaskHeads, few
-from metaeval_hub.inference import task_logits
+from metaeval_hub.grow import add_tasks, check_fields, check_known, checked_labels, checked_rows, remove_tasks
+from metaeval_hub.heads import TaskHeads
+from metaeval_hub.inference import Evaluation, let_grow, task_logits
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.tokens import Text, TextEncoder, Tokens, as_texts
 from metaeval_hub.zero_shot import By, Description, zero_shot
 
 ADAPTER_NAME = "metaeval"
-Text = str | tuple[str, str]
 Role: TypeAlias = Literal["adapter", "map", "projection", "task_embedding", "head"]
 
 
@@ -92,7 +100,7 @@ class ConditionalAdapterModel(nn.Module):
         super().__init__()
         if config.z_from != "table" and not config.dim_features:
             raise ValueError(f"z_from is {config.z_from!r}, and dim_features is 0; give task_features")
-        limit = loaded.module.config.max_position_embeddings - (2 if "roberta" in loaded.config["model_type"] else 0)
+        limit = longest_input(loaded.module.config)
         if config.max_length > limit:
             raise ValueError(
                 f"max_length is {config.max_length}; the encoder {loaded.base.id} takes at most {limit} tokens"
@@ -100,13 +108,15 @@ class ConditionalAdapterModel(nn.Module):
         self.config = config
         self.base = loaded.base
         self.tokenizer = loaded.tokenizer
-        self.labels = {task: tuple(names) for task, names in labels.items()}
+        self.labels = checked_labels(labels)
         self.fields = {task: check_fields(task, number) for task, number in (fields or {}).items()}
         self.origins = dict(origins or {})
         self.features: TaskFeatures | None = None  # of its tasks, for those that are not among them; set by training
-        self.label_rows = {task: tuple(rows) for task, rows in (label_rows or {}).items()}
+        self.label_rows = checked_rows(self.labels, label_rows)
         for known in (self.fields, self.origins):
-            check_known(known, labels)
+            check_known(known, self.labels)
+        if self.labels:
+            store.check_record(self.record())
         self._ids = {task: i for i, task in enumerate(self.labels)}
         self._encoder_config = loaded.config
         self._base_keys = frozenset(loaded.module.state_dict())
@@ -120,8 +130,10 @@ class ConditionalAdapterModel(nn.Module):
                 adapters.init(self.encoder)
                 self.encoder.add_adapter(ADAPTER_NAME, config=adapter)
                 self.encoder.train_adapter(ADAPTER_NAME)
-        # texts are tokenised first and padded by batch; transformers advises the other order once a tokenizer
-        self.tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+        if config.has_task_embeddings:
+            let_grow(self.encoder)
+        self.tokenizer.model_max_length = config.max_length  # a pipeline with truncation=True cuts as this model does
+        self._evaluation = Evaluation()
         self.eval()
 
     @classmethod
@@ -164,6 +176,7 @@ class ConditionalAdapterModel(nn.Module):
             UnsafeRepositoryError: the encoder's repository holds something that is not loaded.
         """
         config = config or ConditionalConfig()
+        labels = checked_labels(labels)
         matrix = None
         if (task_features is None) != (config.z_from == "table"):
             raise ValueError(
@@ -176,12 +189,18 @@ class ConditionalAdapterModel(nn.Module):
                 raise ValueError(f"dim_features is {config.dim_features}, and task_features have {matrix.shape[1]}")
             config = replace(config, dim_features=matrix.shape[1])
         loaded = load_encoder(encoder, revision=revision, vocabulary=vocabulary, seed=seed, token=token)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with building(seed):
             model = cls(loaded, labels, config, fields, origins, label_rows)
         if matrix is not None:
             model.conditioning.set_features(matrix)
         return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy what the model is made of: `adapters` makes the classes of its modules in each process."""
+        options = {"fields": self.fields, "origins": self.origins, "label_rows": self.label_rows}
+        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        made_of = (self.tokenizer, self._encoder_config, self.base, self.labels, self.config, options, self.features)
+        return _rebuild, (type(self), *made_of, dict(self.state_dict()), frozen, self.training)
 
     def __repr__(self) -> str:
         """Return its tasks, encoder and conditioning in a line; ``model.encoder`` shows the layers."""
@@ -192,6 +211,28 @@ class ConditionalAdapterModel(nn.Module):
         """Return encoder and conditioning in words."""
         size = f", z of {self.config.dim_z}" if self.config.has_task_embeddings else ""
         return f"encoder: {self.base.id}, conditioning: {self.config.conditioning}{size}"
+
+    def record(
+        self,
+        *,
+        base: BaseEncoder | None = None,
+        dtype: str = "float32",
+        labels: Mapping[str, tuple[str, ...]] | None = None,
+        fields: Mapping[str, int] | None = None,
+        origins: Mapping[str, TaskOrigin] | None = None,
+        label_rows: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> store.ModelRecord:
+        """Return what config.json says of the model, or of it with another encoder or other tasks."""
+        return store.ModelRecord(
+            base or self.base,
+            self.config,
+            self.labels if labels is None else labels,
+            version("metaeval"),
+            fields=self.fields if fields is None else fields,
+            origins=self.origins if origins is None else origins,
+            dtype=dtype,
+            label_rows=self.label_rows if label_rows is None else label_rows,
+        )
 
     # --- tasks ---
 
@@ -403,20 +444,24 @@ class ConditionalAdapterModel(nn.Module):
         check_range("task id", task_ids, len(self.labels))
         return None
 
-    def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None) -> Tensor:
+    def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None, repeats: int = 1) -> Tensor:
         """Return what the classifiers read of a batch of token ids, under given task embeddings.
 
         Args:
             batch: ``input_ids`` (B, T), ``attention_mask`` (B, T) or None, ``token_type_ids`` where there are segments.
             task_embeddings: (B, Z), or (1, Z) where all rows are of one task; None for a baseline.
+            repeats: how often the batch is repeated at the first adapter, for as many tasks, in encoders that
+                ``metaeval_hub.inference.GROWING`` names; ``task_embeddings`` has B times as many rows then.
 
         Returns:
-            Pooled texts (B, H).
+            Pooled texts (B, H), or (repeats * B, H).
 
         Raises:
             ValueError: ``task_embeddings`` has another shape.
         """
-        given = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
+        given: dict[str, Any] = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
+        if repeats > 1:
+            given["task_repeats"] = repeats
         cuts = self.training and self.config.pooling == "cls" and can_cut(self.encoder)
         with first_token_only(self.encoder) if cuts else nullcontext():
             outputs = self.encoder(**batch, **given)
@@ -432,14 +477,21 @@ class ConditionalAdapterModel(nn.Module):
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
-    def tokenize(self, texts: Sequence[Text]) -> dict[str, list[list[int]]]:
+    @cached_property
+    def _encode_texts(self) -> TextEncoder:
+        return TextEncoder(self.tokenizer, self.config.max_length)
+
+    def tokenize(self, texts: Iterable[Text]) -> Tokens:
         """Turn texts, or pairs, into unpadded token ids cut to ``max_length``, the longer text of a pair first.
+
+        Args:
+            texts: strings or pairs of strings, in a list, array, Series, column of a dataset, or iterator.
 
         Raises:
             TypeError: an entry is neither a string nor a pair of strings, or the two are mixed.
+            ValueError: a text holds half of a surrogate pair.
         """
-        first, second = _split_texts(texts)
-        return self.tokenizer(first, second, truncation=True, max_length=self.config.max_length).data
+        return self._encode_texts(as_texts(texts))
 
     def _check_form(self, name: str, text: Text) -> None:
         """Refuse texts for a task over pairs, and pairs for one over texts, where the model knows which it is."""
@@ -448,7 +500,7 @@ class ConditionalAdapterModel(nn.Module):
             over, other = ("texts", "a pair") if given == 2 else ("pairs of texts", "one text")
             raise TypeError(f"{name} is a task over {over}, and texts[0] is {other}: {shown(text)}")
 
-    def logits(self, name: str, texts: Sequence[Text], *, batch_size: int = 32, progress: bool | None = None) -> Tensor:
+    def logits(self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None) -> Tensor:
         """Return the logits of texts for one task, (N, C) float32 on the CPU.
 
         Args:
@@ -464,25 +516,26 @@ class ConditionalAdapterModel(nn.Module):
         return self._logits([name], texts, batch_size, progress)[name]
 
     def _logits(
-        self, names: Sequence[str], texts: Sequence[Text], batch_size: int, progress: bool | None
+        self, names: Sequence[str], texts: Iterable[Text], batch_size: int, progress: bool | None
     ) -> dict[str, Tensor]:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        given = as_texts(texts)
         for name in names:
             self.task_id(name)
-            if not isinstance(texts, str) and len(texts):  # tokenising says what is wrong with a string
-                self._check_form(name, texts[0])
-        with _evaluating(self):
-            return task_logits(self, names, texts, batch_size, progress)
+            if given:
+                self._check_form(name, given[0])
+        with self._evaluation.of(self):
+            return task_logits(self, names, given, batch_size, progress)
 
     def predict(
-        self, name: str, texts: Sequence[Text], *, batch_size: int = 32, progress: bool | None = None
+        self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
     ) -> Prediction:
         """Classify texts with one task; arguments and errors as in ``logits``."""
         return self._prediction(name, self.logits(name, texts, batch_size=batch_size, progress=progress))
 
     def predict_tasks(
-        self, names: Sequence[str], texts: Sequence[Text], *, batch_size: int = 32, progress: bool | None = None
+        self, names: Sequence[str], texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
     ) -> dict[str, Prediction]:
         """Classify the same texts with several tasks, for less than a call of ``predict`` each takes.
 
@@ -502,11 +555,7 @@ class ConditionalAdapterModel(nn.Module):
             TypeError: see ``logits``; or ``names`` is one string.
             ValueError: a name comes twice.
         """
-        if isinstance(names, str):
-            raise TypeError(f"names is one string; expected a list of tasks, such as [{names!r}]")
-        if twice := sorted({name for name in names if list(names).count(name) > 1}):
-            raise ValueError(f"names that come more than once: {', '.join(twice)}")
-        found = self._logits(list(names), texts, batch_size, progress)
+        found = self._logits(list_of_names(names), texts, batch_size, progress)
         return {name: self._prediction(name, logits) for name, logits in found.items()}
 
     def _prediction(self, name: str, logits: Tensor) -> Prediction:
@@ -522,12 +571,46 @@ class ConditionalAdapterModel(nn.Module):
         """
         return TaskClassifier(self, name)
 
-    def fit_task(self, name: str, examples: Any, labels: Sequence[str] | None = None, **options: Any) -> TaskClassifier:
+    def fit_task(
+        self,
+        name: str,
+        examples: Any,
+        labels: Iterable[str] | None = None,
+        *,
+        steps: int = 100,
+        batch_size: int = 16,
+        z_lr: float = 1e-2,
+        head_lr: float = 1e-2,
+        seed: int = 0,
+        progress: bool = False,
+        task_features: ArrayLike | None = None,
+        label_rows: Sequence[str] | None = None,
+        start: str | None = None,
+    ) -> TaskClassifier:
         """Add a task from a few labelled examples, fitting z and a classifier alone; return it as ``for_task`` does.
 
-        Args, options and errors: see ``metaeval_hub.fewshot.fit_task``.
+        Args:
+            name: of the new task.
+            examples: a ``datasets.Dataset`` with the columns of a task, or (text, class) tuples; a text may be a pair.
+            labels: class names; by default those of ``start``, of the dataset, or the sorted names among the examples.
+            steps: optimiser steps.
+            batch_size: examples per step.
+            z_lr: learning rate of z.
+            head_lr: learning rate of the classifier.
+            seed: of the shuffles.
+            progress: whether to show a bar.
+            task_features: (F,), where z is made of features.
+            label_rows: names of the shared label rows that the classifier starts from, one per class.
+            start: a task of the model whose z and classifier are the start, such as one that ``zero_shot`` made.
+
+        Raises:
+            ValueError: the name is taken, or the examples make no task; see ``metaeval_hub.fewshot.fit_task``.
+            TypeError: the examples are of another form.
         """
-        fit_task(self, name, examples, labels, **options)
+        fit_task(
+            self, name, examples, labels, steps=steps, batch_size=batch_size, z_lr=z_lr, head_lr=head_lr, seed=seed,
+            progress=progress, task_features=task_features, label_rows=label_rows, start=start,
+        )  # fmt: skip
         return self.for_task(name)
 
     def zero_shot(
@@ -610,7 +693,8 @@ class ConditionalAdapterModel(nn.Module):
         """Write the model: trained tensors, tasks, tokenizer and a card.
 
         Args:
-            folder: made if it does not exist; files of an earlier model in it are replaced.
+            folder: made if it does not exist; files of an earlier model in it are replaced, all at once and only when
+                the new ones are complete: whatever fails before leaves the earlier model whole.
             include_base: whether the encoder's weights go along. None includes them just where they could not be
                 found again: for an encoder that came from neither the Hub nor a package. Full fine-tuning stores no
                 encoder beside its own weights.
@@ -620,8 +704,9 @@ class ConditionalAdapterModel(nn.Module):
             The folder.
 
         Raises:
-            ValueError: the encoder cannot be left out, or the weights are neither all float32 nor all of one half
-                precision.
+            ValueError: the encoder cannot be left out, or the weights are not finite, or neither all float32 nor all of
+                one half precision.
+            OSError: the files cannot be written; names what is in the way.
         """
         return self._save(Path(folder), include_base, results)
 
@@ -642,39 +727,28 @@ class ConditionalAdapterModel(nn.Module):
             raise ValueError(
                 f"the encoder {self.base.id!r} is on neither the Hub nor in a package; include_base must stay True"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        base = self.base
+        base, weights = self.base, {}
         if include_base:
             state = self.encoder.state_dict()
             weights = {key: state[key] for key in sorted(self._base_keys)}
             # in half precision they are other weights than those of the Hub, and kept as the model's own
             if (digest := weights_digest(weights)) != base.sha256:
                 base = replace(base, kind="local", sha256=digest)
-        record = store.ModelRecord(
-            base,
-            self.config,
-            self.labels,
-            version("metaeval"),
-            fields=self.fields,
-            origins=self.origins,
-            dtype=dtype,
-            label_rows=self.label_rows,
-        )
-        store.write_tensors(folder / store.WEIGHTS_FILE, self.trained_state())
-        for file in FEATURE_FILES:  # of an earlier model
-            (folder / file).unlink(missing_ok=True)
-        if self.features is not None:
-            self.features.save(folder)
-        self.tokenizer.save_pretrained(folder / store.TOKENIZER_FOLDER)
-        if include_base:
-            save_encoder(folder / store.ENCODER_FOLDER, self._encoder_config, weights)
-        else:
-            for name in store.ENCODER_FILES:  # of an earlier model, which would be taken for those of this one
-                (folder / name).unlink(missing_ok=True)
-        if full:
-            save_configuration(folder / store.ENCODER_FOLDER, self._encoder_config)
-        (folder / "README.md").write_text(model_card(record, results, repo_id), encoding="utf-8")
-        store.write_record(folder, record)
+        record, trained = self.record(base=base, dtype=dtype), self.trained_state()
+        store.check_record(record)
+        store.check_finite({**trained, **{f"encoder.{key}": weights[key] for key in weights}})
+        card = model_card(record, results, repo_id)
+        with replacing(folder, (*store.MODEL_FILES, *FEATURE_FILES), last=store.CONFIG_FILE) as new:
+            store.write_tensors(new / store.WEIGHTS_FILE, trained)
+            if self.features is not None:
+                self.features.save(new)
+            self.tokenizer.save_pretrained(new / store.TOKENIZER_FOLDER)
+            if include_base:
+                save_encoder(new / store.ENCODER_FOLDER, self._encoder_config, weights)
+            elif full:
+                save_configuration(new / store.ENCODER_FOLDER, self._encoder_config)
+            (new / "README.md").write_text(card, encoding="utf-8")
+            store.write_record(new, record)
         return folder
 
     def _stored_dtype(self) -> str:
@@ -734,6 +808,8 @@ class ConditionalAdapterModel(nn.Module):
             record = store.read_record(folder)
             tokenizer = load_tokenizer(folder / store.TOKENIZER_FOLDER)
             place, full = folder / store.ENCODER_FOLDER, record.conditional.conditioning == "full"
+            if place.is_dir() and record.base.kind != "local" and not full:
+                record = replace(record, base=as_own(record.base))
             found = find_configuration(record.base, place) if full else find_base(record.base, place, token=token)
             # the whole model without its weights says what the files must hold, before anything of their size is read
             plan = found.on_meta()
@@ -751,7 +827,7 @@ class ConditionalAdapterModel(nn.Module):
                 features.check_encoder(words.shape[1], model.encoder.config.hidden_size)
             module, base = (found.blank(), record.base) if full else found.load()
         check_same(record.base, base)
-        with torch.random.fork_rng(devices=[]):  # the random start is replaced below; the caller's generator stays
+        with building():  # the random start is replaced below
             model = cls._of_record(record, LoadedEncoder(module, tokenizer, found.config, record.base))
         model.to(wanted or stored).load_trained_state(tensors)
         if model.dtype == torch.float16 != stored:
@@ -764,6 +840,11 @@ class ConditionalAdapterModel(nn.Module):
     @classmethod
     def _of_record(cls, record: store.ModelRecord, loaded: LoadedEncoder) -> ConditionalAdapterModel:
         return cls(loaded, record.labels, record.conditional, record.fields, record.origins, record.label_rows)
+
+    def save_base(self, folder: Path) -> None:
+        """Write the encoder without its adapters, in float32, as transformers reads it."""
+        state = self.encoder.state_dict()
+        save_encoder(folder, self._encoder_config, {key: state[key].float() for key in sorted(self._base_keys)})
 
     def export_adapter(self, name: str, folder: Path | str) -> Path:
         """Write one task as a stock adapter of `adapters`; see ``metaeval_hub.export.export_adapter``."""
@@ -817,30 +898,33 @@ class ConditionalAdapterModel(nn.Module):
         return commit.commit_url
 
 
+def _rebuild(
+    kind: type[ConditionalAdapterModel],
+    tokenizer: Any,
+    encoder_config: dict[str, Any],
+    base: BaseEncoder,
+    labels: Mapping[str, Sequence[str]],
+    config: ConditionalConfig,
+    options: dict[str, Any],
+    features: TaskFeatures | None,
+    state: dict[str, Tensor],
+    frozen: set[str],
+    training: bool,
+) -> ConditionalAdapterModel:
+    """Make a model of what ``ConditionalAdapterModel.__reduce__`` returned."""
+    with building():
+        module = rebuild_encoder(encoder_config, base.id)
+        model = kind(LoadedEncoder(module, tokenizer, encoder_config, base), labels, config, **options)
+    weight = state["heads.weight"]
+    model.to(weight.device, weight.dtype).load_state_dict(state, assign=True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name not in frozen
+    model.features = features
+    return model.train(training)
+
+
 def _dtype(value: torch.dtype | str) -> torch.dtype:
     found = next((dtype for name, dtype in store.DTYPES.items() if value in (name, dtype)), None)
     if found is None:
         raise ValueError(f"dtype is {value!r}; expected one of {', '.join(store.DTYPES)}")
     return found
-
-
-def _split_texts(texts: Sequence[Text]) -> tuple[list[str], list[str] | None]:
-    if isinstance(texts, str):
-        raise TypeError("texts is one string; expected a list of strings or of pairs")
-    if all(isinstance(text, str) for text in texts):
-        return list(texts), None  # type: ignore[arg-type]
-    for i, text in enumerate(texts):
-        pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
-        if not pair:
-            raise TypeError(f"texts[{i}] is {text!r}; expected all strings, or all pairs of strings")
-    return [text[0] for text in texts], [text[1] for text in texts]
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Any:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import logging
 import warnings
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 from weakref import WeakKeyDictionary
@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.aspects import Aspects, count_words
 from metaeval_datasets.spec import TaskType, normal_name
+from metaeval_hub.checks import class_names, few
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.zero_shot import fit_ridge, mean_of_type, nearest_to
 from metaeval_hub.gate import shown
-from metaeval_hub.heads import check_classes, few
-from metaeval_hub.measure import Text, count_tokens, domain_vector, text_embedding, tokenize
+from metaeval_hub.measure import count_tokens, domain_vector, text_embedding
+from metaeval_hub.tokens import Text, as_texts
 
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel
@@ -67,7 +68,14 @@ class Description:
             closest = f" closest: {', '.join(near)};" if near else ""
             raise ValueError(f"task type {self.type!r};{closest} expected one of {', '.join(kinds)}")
         object.__setattr__(self, "type", name)
-        _check_texts(self.texts)
+        try:
+            object.__setattr__(self, "texts", as_texts(self.texts))
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        if not self.texts:
+            raise ValueError(
+                f"texts is {shown(self.texts)}; expected a list of one or more texts, or of pairs of texts"
+            )
 
     @property
     def fields(self) -> int:
@@ -79,21 +87,6 @@ class Description:
         fields = [self.texts] if self.fields == 1 else list(zip(*self.texts, strict=True))
         words = sum(count_words(pa.array(list(field), pa.string())) for field in fields)
         return Aspects(name, train_rows, self.fields, float(np.median(words)), TaskType(self.type))
-
-
-def _check_texts(texts: Sequence[Text]) -> None:
-    """Check that there are texts, and that all are of one form.
-
-    Raises:
-        ValueError: names the first that is not.
-    """
-    if isinstance(texts, str) or not isinstance(texts, Sized) or not len(texts):
-        raise ValueError(f"texts is {shown(texts)}; expected a list of one or more texts, or of pairs of texts")
-    single = isinstance(texts[0], str)
-    for i, text in enumerate(texts):
-        pair = isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, str) for part in text)
-        if not (isinstance(text, str) if single else pair):
-            raise ValueError(f"texts[{i}] is {shown(text)}; expected all texts, or all pairs of texts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +143,8 @@ def zero_shot(
             f"description is {shown(description)}; expected Description(type, texts), as in "
             "metaeval_hub.Description('nli', [('a man swims', 'a man is wet')])"
         )
-    check_classes(name, labels)
-    names = tuple(labels)
-    rows = find_rows(model, labels)
+    names = class_names(name, labels.keys() if isinstance(labels, Mapping) else labels)
+    rows = find_rows(model, labels if isinstance(labels, Mapping) else names)
     z, features, how, explained = predict_z(model, name, description, by)
     new = {each: row or f"{name}: {each}" for each, row in rows.items()}  # of its own, which no other task finds
     model.add_task(
@@ -296,7 +288,7 @@ def code_aspects(
     model: ConditionalAdapterModel, features: TaskFeatures, name: str, description: Description
 ) -> NDArray[np.float64]:
     """The aspects of a described task as columns, in terms of the model's tasks, (F,)."""
-    tokens = tokenize(model.tokenizer, description.texts, model.config.max_length)["input_ids"]
+    tokens = model.tokenize(description.texts)["input_ids"]
     table = model.encoder.get_input_embeddings().weight
     counts = count_tokens(tokens, table.shape[0], model.tokenizer.all_special_ids)
     words = domain_vector(model.encoder, counts)[None]
@@ -309,7 +301,7 @@ def code_aspects(
 
 def embed_texts(model: ConditionalAdapterModel, description: Description) -> NDArray[np.float64]:
     """TextEmb of a described task, (H,)."""
-    tokens = tokenize(model.tokenizer, description.texts, model.config.max_length)
+    tokens = model.tokenize(description.texts)
     return text_embedding(model.encoder, model.tokenizer, tokens).astype(np.float64)
 
 

@@ -176,7 +176,7 @@ def install() -> None:
             f"metaeval extends adapters {SUPPORTED}.x, found {found}; install 'adapters>={SUPPORTED},<1.4'"
         )
     # before adapters.init, so that the patched forward signatures show it
-    ForwardContext.context_args.add("task_embeddings")
+    ForwardContext.context_args.update(("task_embeddings", "task_repeats"))
     _wrap(AdapterConfig, "_get_config_class", _config_class)
     _wrap(BottleneckLayer, "add_adapter", _add_layer)
     _wrap(ModelAdaptersMixin, "_add_adapter_weights", _add_shared)

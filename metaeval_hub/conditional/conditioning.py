@@ -194,7 +194,13 @@ class TaskConditioning(nn.Module):
     def _standardised(self, features: ArrayLike | None) -> Tensor:
         width = self.features.shape[1]
         matrix = torch.from_numpy(_finite(features, (None, width), "task_features"))  # some devices have no float64
-        return ((matrix - self.feature_mean.cpu()) * self.feature_scale.cpu()).to(self.features)
+        rows = ((matrix - self.feature_mean.cpu()) * self.feature_scale.cpu()).to(self.features)
+        if not torch.isfinite(rows).all():
+            largest = float(matrix.abs().max())
+            raise ValueError(
+                f"task_features of up to {largest:.3g} are too large for {rows.dtype}; give them on a smaller scale"
+            )
+        return rows
 
     def _check_given(self, features: ArrayLike | None) -> None:
         if features is None and self.projection is not None:

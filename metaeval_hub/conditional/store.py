@@ -25,6 +25,7 @@ from metaeval_hub.client import looks_like_repo_id
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.encoder import BaseEncoder, all_finite
 from metaeval_hub.gate import (
+    MAX_JSON_BYTES,
     UnsafeRepositoryError,
     apply_rule,
     check_file_names,
@@ -230,12 +231,21 @@ def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
         labels[name] = tuple(check_label(label, f"{place}.labels") for label in classes)
         if len(set(classes)) < len(classes):
             raise UnsafeRepositoryError(f"{place}.labels has a name twice: {shown(classes)}")
-    if len(labels) * max(map(len, labels.values())) > MAX_TABLE:
-        raise UnsafeRepositoryError(
-            f"{CONFIG_FILE}: tasks: {len(labels):,} tasks of up to {max(map(len, labels.values())):,} classes need a "
-            f"table of more than {MAX_TABLE:,} entries"
-        )
+    check_size(len(labels), max(map(len, labels.values())))
     return labels
+
+
+def check_size(tasks: int, classes: int) -> None:
+    """Check that a number of tasks, the largest of which has ``classes`` classes, can be stored.
+
+    Raises:
+        UnsafeRepositoryError: it cannot.
+    """
+    if tasks > MAX_TASKS or tasks * classes > MAX_TABLE:
+        raise UnsafeRepositoryError(
+            f"{CONFIG_FILE}: tasks: {tasks:,} tasks of up to {classes:,} classes; expected at most {MAX_TASKS:,} tasks "
+            f"and a table of at most {MAX_TABLE:,} entries"
+        )
 
 
 def _label_rows(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
@@ -271,14 +281,25 @@ def _origins(tasks: Sequence[Mapping[str, Any]]) -> dict[str, TaskOrigin]:
     return origins
 
 
-def write_record(folder: Path, record: ModelRecord) -> None:
-    """Write config.json.
+def check_record(record: ModelRecord) -> None:
+    """Check that a model can be stored and read back, before anything is made of it or written.
 
     Raises:
-        UnsafeRepositoryError: it could not be read back; names what is in the way, a task's name for one.
+        ValueError: names what is in the way.
     """
-    ModelRecord.from_dict(record.to_dict())
+    try:
+        ModelRecord.from_dict(record.to_dict())
+    except UnsafeRepositoryError as error:
+        raise ValueError(f"the model could not be stored: {error}") from None
+
+
+def write_record(folder: Path, record: ModelRecord) -> None:
+    """Write config.json, of a record that ``check_record`` has passed."""
     text = json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    if len(text.encode()) > MAX_JSON_BYTES:
+        raise ValueError(
+            f"{CONFIG_FILE} would have more than {MAX_JSON_BYTES:,} bytes; use fewer tasks or shorter names"
+        )
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
@@ -291,6 +312,20 @@ def read_record(folder: Path) -> ModelRecord:
     check_inside(folder)
     check_file_names(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
     return ModelRecord.from_dict(read_json(folder / CONFIG_FILE))
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Check that weights can be stored and read back.
+
+    Raises:
+        ValueError: names the first that is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not all_finite(tensor):
+            raise ValueError(
+                f"{name} holds values that are not finite, with which no answer means anything; a model with such "
+                "weights is not stored: go back to an earlier one, or train it with a lower learning rate"
+            )
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -18,7 +18,9 @@ from safetensors.numpy import load_file, save_file
 
 from metaeval_datasets.aspects import COLUMNS, Aspects, one_hot
 from metaeval_datasets.spec import TaskType
+from metaeval_hub.checks import few, list_of_names
 from metaeval_hub.embeddings.domains import Domains, fit_domains
+from metaeval_hub.files import replacing
 from metaeval_hub.gate import UnsafeRepositoryError, check_inside, check_name, read_header, read_json, shown
 from metaeval_hub.gate_tables import is_number, is_whole
 
@@ -63,6 +65,10 @@ class TaskFeatures:
             value = getattr(self, name)
             if value is not None and (len(value) != len(self.aspects) or not np.isfinite(value).all()):
                 raise ValueError(f"{name} has shape {value.shape} for {len(self.aspects)} tasks, or is not finite")
+
+    def __repr__(self) -> str:
+        """Return the tasks in a line."""
+        return f"TaskFeatures({len(self.aspects)} tasks: {few(self.names)})"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,6 +128,7 @@ class TaskFeatures:
         Raises:
             KeyError: a task is not in the table.
         """
+        names = list_of_names(names)
         places = {name: i for i, name in enumerate(self.names)}
         missing = [name for name in names if name not in places]
         if missing:
@@ -134,15 +141,14 @@ class TaskFeatures:
     # --- disk ---
 
     def save(self, folder: Path | str) -> Path:
-        """Write the two files of the table into ``folder`` and return it."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the two files of the table into ``folder``, in place of both of an earlier one, and return it.
+
+        Raises:
+            UnsafeRepositoryError: the table could not be read back; names what is in the way.
+        """
         tensors = {"words": self.words, **{f"domain_{key}": value for key, value in vars(self.domains).items()}}
         if self.texts is not None:
             tensors["texts"] = self.texts
-        save_file(
-            {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, folder / TENSOR_FILE
-        )
         tasks = [
             {
                 "name": entry.task, "train_rows": entry.train_rows, "text_fields": entry.text_fields,
@@ -152,8 +158,13 @@ class TaskFeatures:
             for i, entry in enumerate(self.aspects)
         ]  # fmt: skip
         text = json.dumps({"format": FORMAT, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n"
-        (folder / TABLE_FILE).write_text(text, encoding="utf-8")
-        return folder
+        with replacing(Path(folder), (), last=TABLE_FILE) as new:
+            save_file(
+                {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, new / TENSOR_FILE
+            )
+            (new / TABLE_FILE).write_text(text, encoding="utf-8")
+            TaskFeatures.load(new)  # what cannot be read back is not written
+        return Path(folder)
 
     @classmethod
     def load(cls, folder: Path | str) -> TaskFeatures:

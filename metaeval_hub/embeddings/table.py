@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from metaeval_hub.checks import few, list_of_names
+from metaeval_hub.files import replacing
 from metaeval_hub.gate import (
     UnsafeRepositoryError,
     check_inside,
@@ -37,6 +39,7 @@ class TaskEmbeddings:
 
     Raises:
         ValueError: the shapes do not fit, a name comes twice, or a value is not finite.
+        TypeError: ``names`` is one string.
     """
 
     names: tuple[str, ...]
@@ -45,13 +48,10 @@ class TaskEmbeddings:
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values, dtype=np.float32)
-        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "names", tuple(list_of_names(self.names)))
         object.__setattr__(self, "values", values)
         if values.ndim != 2 or len(self.names) != values.shape[0]:
             raise ValueError(f"{len(self.names)} names do not fit values of shape {values.shape}; expected (n, Z)")
-        if len(set(self.names)) != len(self.names):
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise ValueError(f"names that come more than once: {', '.join(twice)}")
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
             raise ValueError(f"{self.names[row]}: dimension {column} is {values[row, column]}")
@@ -66,6 +66,12 @@ class TaskEmbeddings:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        """Return the tasks and the size of z in a line."""
+        copies = "" if self.copies is None else f", {self.copies.shape[1]} copies of each"
+        plural = "" if len(self) == 1 else "s"
+        return f"TaskEmbeddings({len(self)} task{plural}: {few(self.names)}; z of {self.values.shape[1]}{copies})"
 
     def index(self, name: str) -> int:
         """Return the row of a task.
@@ -117,7 +123,9 @@ class TaskEmbeddings:
         Raises:
             KeyError: a task is not in the table.
         """
-        rows = [self.index(name) for name in names]
+        names = list_of_names(names)
+        places = {name: row for row, name in enumerate(self.names)}
+        rows = [places[name] if name in places else self.index(name) for name in names]  # which names the closest
         return TaskEmbeddings(tuple(names), self.values[rows], None if self.copies is None else self.copies[rows])
 
     def centroids(self) -> TaskEmbeddings:
@@ -125,19 +133,21 @@ class TaskEmbeddings:
         return self if self.copies is None else TaskEmbeddings(self.names, self.copies.mean(axis=1))
 
     def save(self, folder: Path | str) -> Path:
-        """Write the two files of the table into ``folder`` and return it.
+        """Write the two files of the table into ``folder``, in place of both of an earlier one, and return it.
 
         Raises:
             UnsafeRepositoryError: a name could not be read back: it is a path, or holds a control character.
+            ValueError: the table is empty.
         """
         for name in self.names:
             check_name(name, "the name of a task")
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not self.values.size:
+            raise ValueError(f"the table has shape {self.values.shape}; expected at least one task and one dimension")
         tensors = {"values": self.values} if self.copies is None else {"values": self.values, "copies": self.copies}
-        save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / TENSOR_FILE)
-        (folder / NAMES_FILE).write_text(json.dumps({"names": self.names}, indent=1) + "\n", encoding="utf-8")
-        return folder
+        with replacing(Path(folder), (), last=NAMES_FILE) as new:
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, new / TENSOR_FILE)
+            (new / NAMES_FILE).write_text(json.dumps({"names": self.names}, indent=1) + "\n", encoding="utf-8")
+        return Path(folder)
 
     @classmethod
     def load(cls, folder: Path | str) -> TaskEmbeddings:

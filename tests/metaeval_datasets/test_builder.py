@@ -493,6 +493,18 @@ def test_unknown_names_and_arguments(made_up):
         load_dataset("metaeval", name, data_files="x.csv")
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_features_of_another_task_are_refused(made_up, streaming):
+    name = made_up(files())
+    own = {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])}
+    own["idx"] = datasets.Value("int64")
+    loaded = load_dataset("metaeval", name, features=datasets.Features(own), streaming=streaming)
+    assert next(iter(loaded["test"]))["label"] == 0
+    for column, kind in (("label", datasets.ClassLabel(names=["yes", "no"])), ("sentence", datasets.Value("int64"))):
+        with pytest.raises(ValueError, match=rf"features= differs from the task's own in {column}; expected"):
+            load_dataset("metaeval", name, features=datasets.Features({**own, column: kind}), streaming=streaming)
+
+
 def test_the_info_holds_licence_and_reference(made_up):
     info = load_dataset("metaeval", made_up(files(), license="mit", citation="wang2019glue"), split="test").info
     assert info.license == "mit"

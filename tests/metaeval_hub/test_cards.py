@@ -1,9 +1,12 @@
 """Cards, against ones that a person has read; rewrite those with METAEVAL_WRITE_CARD=1."""
 
+import ast
 import dataclasses
 import os
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from datasets.info import DatasetInfosDict
@@ -11,7 +14,8 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from metaeval_datasets.record import SplitRecord, TaskRecord
 from metaeval_datasets.report import OfficialReport, Report, SplitReport
-from metaeval_hub.cards import dataset_card, model_card
+from metaeval_hub import TaskEmbeddings
+from metaeval_hub.cards import code_span, dataset_card, embeddings_card, model_card
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.store import ModelRecord
 from metaeval_hub.encoder import BaseEncoder
@@ -187,3 +191,27 @@ def test_card_of_a_model_of_which_little_is_known():
     assert 'predict("glue/mnli", ["a text", "another text"])' in card
     assert "| task | texts | classes |\n" in card
     assert card.endswith("Where the rows came from is not recorded; ask whoever trained the model.\n")
+
+
+NAMES = [
+    'x", k=5); import os; os.abort()  #', "x'); import os; os.abort()  #", "x\\", "``` import os",
+    "{braces} $name", "größer",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_stay_strings_in_the_code_of_cards(name):
+    made = model_record(labels={name: ("a`b", "c"), "y": ("a", "b")}, fields={}, origins={}, label_rows={})
+    table = TaskEmbeddings((name, "y"), np.eye(2))
+    for card in (model_card(made), embeddings_card(table, name, "t.parquet", ("a", "b"), None)):
+        [*codes] = re.findall(r"```python\n(.*?)\n```", card, re.S)
+        assert codes
+        trees = [ast.parse(code) for code in codes]
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        assert not [node for node in nodes if isinstance(node, ast.Import)]
+        assert name in {node.value for node in nodes if isinstance(node, ast.Constant)}
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a", "`a`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```")])
+def test_text_is_code_in_markdown_whatever_it_holds(text, expected):
+    assert code_span(text) == expected

@@ -1,12 +1,16 @@
 """One task as a stock classifier."""
 
+import copy
 import logging
+import math
+import pickle
 
 import pytest
 import torch
-from transformers import pipeline
+from datasets import Dataset
+from transformers import Trainer, TrainingArguments, pipeline
 
-from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
 
 TEXTS = ["a cat sat", "a dog ran on the mat"]
 
@@ -46,11 +50,79 @@ def test_loss_is_the_mean_cross_entropy(model):
     torch.testing.assert_close(out.loss, expected)
 
 
-def test_weights_are_shared_and_not_saved_apart(model, tmp_path):
+def test_weights_are_shared_and_saved_whole(model, tmp_path):
     classifier = model.for_task("x/one")
     assert classifier.model is model
-    with pytest.raises(RuntimeError, match="is a view of its model"):
-        classifier.save_pretrained(tmp_path)
+    classifier.save_pretrained(tmp_path)
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path)
+    assert torch.equal(loaded.logits("x/three", TEXTS), model.logits("x/three", TEXTS))
+
+
+def test_trainer_trains_saves_and_goes_on(tmp_path):
+    config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
+
+    def train(steps, **options):
+        model = ConditionalAdapterModel.create("tiny", {"x/one": ("no", "yes")}, config, vocabulary=TEXTS)
+        classifier = model.for_task("x/one")
+        data = Dataset.from_dict({**classifier.tokenizer(TEXTS * 4, truncation=True), "labels": [0, 1] * 4})
+        arguments = TrainingArguments(
+            tmp_path / "out", max_steps=steps, save_steps=2, per_device_train_batch_size=2, report_to=[], use_cpu=True,
+            disable_tqdm=True, learning_rate=0.01, gradient_accumulation_steps=2, lr_scheduler_type="constant",
+            logging_steps=1,
+        )  # fmt: skip
+        trainer = Trainer(classifier, arguments, train_dataset=data, processing_class=classifier.tokenizer)
+        trainer.train(**options)
+        return model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+    whole, losses = train(4)
+    assert losses[0] == pytest.approx(math.log(2), abs=0.2)  # the mean over two batches, and not their sum
+    model, _ = train(4, resume_from_checkpoint=str(tmp_path / "out/checkpoint-2"))
+    torch.testing.assert_close(model.logits("x/one", TEXTS), whole.logits("x/one", TEXTS))
+    for pickled in [path for end in ("bin", "pt", "pth") for path in (tmp_path / "out/checkpoint-4").glob(f"*.{end}")]:
+        with pytest.raises(UnsafeRepositoryError, match="holds code, or a pickle"):
+            ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
+        pickled.unlink()
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
+    assert torch.equal(loaded.logits("x/one", TEXTS), model.logits("x/one", TEXTS))
+
+
+def test_texts_that_another_tokenizer_made_unreadable_are_refused(model):
+    classifier = model.for_task("x/one")
+    with pytest.raises(ValueError, match="texts are padded on the left; pad them on the right"):
+        classifier(torch.tensor([[0, 2, 3], [2, 5, 3]]), torch.tensor([[0, 1, 1], [1, 1, 1]]))
+    pipe = pipeline("text-classification", model=classifier, tokenizer=classifier.tokenizer, device="cpu")
+    with pytest.raises(
+        ValueError, match=r"a text has 201 tokens, and the encoder takes at most 128; .*truncation=True"
+    ):
+        pipe("a " * 199)
+
+
+@pytest.mark.parametrize("method", ["pilault", "adapter", "full"])
+@pytest.mark.parametrize("way", ["pickle", "torch", "deepcopy"])
+def test_models_are_pickled_and_copied(method, way, tmp_path):
+    config = ConditionalConfig(conditioning=method, adapter_size=4, dim_z=3, max_length=16)
+    model = ConditionalAdapterModel.create("tiny", {"x/a": ("no", "yes")}, config, vocabulary=TEXTS, fields={"x/a": 1})
+    model.add_task("x/b", ("p", "q", "r"))
+    view = model.bfloat16().for_task("x/b")
+    model.train().heads.bias.requires_grad = False
+
+    def through(value):
+        if way == "torch":
+            torch.save(value, tmp_path / "value")
+            return torch.load(tmp_path / "value", weights_only=False)
+        return copy.deepcopy(value) if way == "deepcopy" else pickle.loads(pickle.dumps(value))
+
+    classifier = through(view)
+    for again in (through(model), classifier.model):
+        assert again.training
+        assert (again.dtype, again.labels, again.fields) == (torch.bfloat16, model.labels, {"x/a": 1})
+        assert torch.equal(again.logits("x/b", TEXTS), model.logits("x/b", TEXTS))
+        assert {n for n, p in again.named_parameters() if p.requires_grad} == {
+            n for n, p in model.named_parameters() if p.requires_grad
+        }
+        again.heads.weight.data += 1  # memory of its own
+        assert not torch.equal(again.heads.weight, model.heads.weight)
+    assert classifier.task == "x/b"
 
 
 def test_it_is_shown_in_a_line(model):

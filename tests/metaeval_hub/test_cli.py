@@ -47,7 +47,7 @@ def test_predict_reads_arguments_and_standard_input(folder, capsys, monkeypatch)
     ("arguments", "message"),
     [
         (["x/onee", "text"], "metaeval predict: no task 'x/onee' among the 2 of this model; closest: x/one"),
-        (["x/one", "text", "a\tpair"], "metaeval predict: texts[0] is 'text'; expected all strings, or all pairs"),
+        (["x/one", "text", "a\tpair"], "metaeval predict: texts[1] is ('a', 'pair'); expected all texts, or all pairs"),
     ],
 )
 def test_errors_are_one_line_and_status_1(folder, arguments, message, capsys):

@@ -1,12 +1,14 @@
 """A task exported as a stock adapter gives the model's logits in a process without this package."""
 
 import json
+import re
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from tests.metaeval_hub.test_model import hub_encoder
 
 LABELS = {"x/one": ("no", "yes"), "x/three.way": ("p", "q", "r")}
 TEXTS = ["a cat sat", "a dog ran on the mat", "the cat"]
@@ -84,12 +86,43 @@ def test_a_model_in_half_precision_is_exported_in_full(tmp_path):
             torch.testing.assert_close(found[name], tensor, rtol=0.02, atol=0.02)  # W z was rounded to 8 bits
 
 
-def test_mean_pooling_leaves_the_head_out(tmp_path):
-    config = ConditionalConfig(conditioning="layernorm", adapter_size=4, dim_z=3, max_length=16, pooling="mean")
-    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=TEXTS)
+def test_what_no_stock_classifier_can_answer_is_not_exported(tmp_path):
+    with pytest.raises(ValueError, match="x/one cannot be exported: the model's classifiers read the mean"):
+        make("layernorm", 4, pooling="mean").export_adapter("x/one", tmp_path / "out")
+    spoiled = make("layernorm", 4)
+    spoiled.heads.bias.data[0] = float("nan")
+    with pytest.raises(ValueError, match=r"heads\.bias holds values that are not finite"):
+        spoiled.export_adapter("x/one", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def run_readme(folder, text, monkeypatch):
+    """Run the code of an export's README for another text; returns what it made."""
+    monkeypatch.chdir(folder)
+    [code] = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    made = {}
+    exec(code.replace('tokenizer("a text"', f"tokenizer({text!r}"), made)
+    return made
+
+
+@pytest.mark.parametrize("method", ["pilault", "mahabadi"])
+def test_the_readme_of_an_export_gives_the_answers_of_the_model(method, tmp_path, monkeypatch, capsys):
+    long = "a dog ran on the mat " * 9  # is cut
+    model = make(method, 8)
+    folder = model.export_adapter("x/three.way", tmp_path / "out")
+    logits = run_readme(folder, long, monkeypatch)["logits"]
+    torch.testing.assert_close(logits, model.logits("x/three.way", [long]), rtol=1e-4, atol=1e-4)
+    assert capsys.readouterr().out.strip() == model.predict("x/three.way", [long]).labels[0]
+
+
+def test_the_readme_of_an_export_finds_an_encoder_of_the_hub(tmp_path, monkeypatch, hub):
+    _, commit = hub_encoder(tmp_path / "encoder", repo := hub.name("encoder"))
+    model = ConditionalAdapterModel.create(repo, LABELS, ConditionalConfig(adapter_size=4, dim_z=3, max_length=16))
     folder = model.export_adapter("x/one", tmp_path / "out")
-    assert list(folder.glob("*.safetensors"))
-    assert not list(folder.glob("*head*"))
+    assert f'from_pretrained("{repo}", revision="{commit}")' in (folder / "README.md").read_text()
+    assert not (folder / "encoder").exists()
+    logits = run_readme(folder, "a cat", monkeypatch)["logits"]
+    torch.testing.assert_close(logits, model.logits("x/one", ["a cat"]), rtol=1e-4, atol=1e-4)
 
 
 def test_a_folder_that_holds_something_is_not_written_into(tmp_path):

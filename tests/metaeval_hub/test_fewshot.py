@@ -1,14 +1,18 @@
 """A new task from a few examples: z and a classifier are fitted, nothing else moves."""
 
+import inspect
 from importlib.metadata import version
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
 
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.fewshot import _columns, _index, fit_task
 from metaeval_hub.origin import TaskOrigin
 
 LABELS = {"x/one": ("no", "yes"), "x/three": ("p", "q", "r")}
@@ -35,11 +39,12 @@ def test_task_is_learned_and_nothing_else_moves(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     logits = model.logits("x/three", ["the film was good"])
     start = model.task_embeddings.values.mean(axis=0)
-    classifier = model.fit_task("my/reviews", EXAMPLES, steps=150)
+    classifier = model.fit_task("my/reviews", EXAMPLES, steps=60)
     assert model.labels["my/reviews"] == ("negative", "positive")
     assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
     assert not np.allclose(model.task_embeddings["my/reviews"], start)
     assert torch.equal(model.logits("x/three", ["the film was good"]), logits)
+    assert list(inspect.signature(model.fit_task).parameters) == list(inspect.signature(fit_task).parameters)[1:]
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor[: len(before[name])], before[name]), name
     assert classifier.config.id2label == {0: "negative", 1: "positive"}
@@ -47,7 +52,7 @@ def test_task_is_learned_and_nothing_else_moves(model):
 
 
 def test_task_is_learned_beside_half_precision(model):
-    model.bfloat16().fit_task("my/reviews", EXAMPLES, steps=150)
+    model.bfloat16().fit_task("my/reviews", EXAMPLES, steps=60)
     assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
 
@@ -73,8 +78,8 @@ def test_numbers_of_a_dataset_are_read_by_its_own_class_names(model):
     columns = {"sentence": [text for text, _ in EXAMPLES], "label": [names.index(label) for _, label in EXAMPLES]}
     dataset = Dataset.from_dict(columns, features=features)
     model.add_task("my/start", ["negative", "positive"])
-    model.fit_task("my/from-start", dataset, start="my/start", steps=150)
-    model.fit_task("my/named", dataset, ["negative", "positive"], steps=150)
+    model.fit_task("my/from-start", dataset, start="my/start", steps=60)
+    model.fit_task("my/named", dataset, ["negative", "positive"], steps=60)
     for name in ("my/from-start", "my/named"):
         assert model.labels[name] == ("negative", "positive")
         assert model.predict(name, [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
@@ -108,6 +113,16 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
         ([("a", 2)], ("x", "y"), ValueError, "example 0 has class 2"),
         ([("a", "x")], None, ValueError, "my/task: expected two or more different class names"),
         ([("a", "x"), ("b", "z")], "xz", TypeError, "my/task: labels is 'xz'; expected a list"),
+        ([("a", None), ("b", "x")], None, ValueError, "my/task: example 0 has class None, which is none"),
+        ([("a", "x"), ("b", float("nan"))], ("x", "y"), ValueError, "my/task: example 1 has class nan"),
+        ([("a", "x"), ("b", pd.NA)], None, ValueError, "my/task: example 1 has class <NA>; expected one of"),
+        ([("a", True)], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
+        ([("a", np.bool_(True))], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
+        ([("a", torch.tensor(True))], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
+        ([("a", 1.0)], ("x", "y"), ValueError, r"example 0 has class 1\.0; expected one of"),
+        ([("a", torch.tensor([0, 1]))], ("x", "y"), ValueError, "example 0 has class tensor"),
+        ([("a", "x"), (None, "y")], ("x", "y"), TypeError, r"the texts of examples\[1\] is None"),
+        (pd.DataFrame({"a": ["x"]}), None, TypeError, "examples is a DataFrame; expected a Dataset or"),
         (["a", "b"], None, TypeError, r"examples\[0\] is 'a'; expected \(text, class\)"),
         ("text", None, TypeError, "examples is a str"),
         (Dataset.from_dict({"text": ["a"], "label": [0]}), None, TypeError, r"columns \['text', 'label'\]; expected"),
@@ -117,6 +132,28 @@ def test_examples_that_make_no_task_are_refused(model, examples, labels, error, 
     with pytest.raises(error, match=message):
         model.fit_task("my/task", examples, labels)
     assert model.task_names == ("x/one", "x/three")
+
+
+TWO = ["the film was good", "the book was bad"]
+FORMS = {
+    "numpy numbers": zip(np.array(TWO), np.array([1, 0]), strict=True),
+    "torch numbers": zip(pd.Series(TWO, index=[4, 2]), torch.tensor([1, 0]), strict=True),
+    "numbers of no dimension": [(TWO[0], np.array(1)), (TWO[1], torch.tensor(0))],
+    "names of numpy": np.array([[TWO[0], "good"], [TWO[1], "bad"]]),
+    "names of Arrow": zip(pa.array(TWO).to_pylist(), pa.array(["good", "bad"]), strict=True),
+    "a generator": ((text, number) for text, number in zip(TWO, (1, 0), strict=True)),
+    "a dataset of tensors": Dataset.from_dict({"sentence": TWO, "label": [1, 0]}).with_format("torch"),
+    "a dataset of arrays": Dataset.from_dict({"sentence": TWO, "label": [1, 0]}).with_format("numpy"),
+    "a dataset of Series": Dataset.from_dict({"sentence": TWO, "label": ["good", "bad"]}).with_format("pandas"),
+    "a stream": Dataset.from_dict({"sentence": TWO, "label": [1, 0]}).to_iterable_dataset(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_examples_may_come_in_anything_that_has_an_order(form):
+    texts, classes = _columns(FORMS[form])
+    assert texts == TWO
+    assert [_index("x", i, value, ("bad", "good")) for i, value in enumerate(classes)] == [1, 0]
 
 
 def test_examples_of_another_form_than_the_start_are_refused(model):

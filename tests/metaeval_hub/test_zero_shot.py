@@ -14,7 +14,8 @@ from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepos
 from metaeval_hub.embeddings.features import measure
 from metaeval_hub.embeddings.zero_shot import fit_ridge
 from metaeval_hub.encoder import load_encoder
-from metaeval_hub.measure import count_tokens, domain_vector, text_embedding, tokenize
+from metaeval_hub.measure import count_tokens, domain_vector, text_embedding
+from metaeval_hub.tokens import TextEncoder
 from metaeval_hub.zero_shot import NOTHING_EXPLAINED, Description
 
 WORDS = [
@@ -55,7 +56,7 @@ def make(z_from="table", by="aspects", rows=True, features=True, **options):
     aspects, words, means = [], [], []
     for i, (name, (fields, _)) in enumerate(TASKS.items()):
         kind = TaskType.EMOTION if fields == 1 else TaskType.NLI
-        tokens = tokenize(bare.tokenizer, texts_of(fields), 24)
+        tokens = TextEncoder(bare.tokenizer, 24)(texts_of(fields))
         counts = count_tokens(tokens["input_ids"], len(bare.tokenizer), bare.tokenizer.all_special_ids)
         counts = counts + (counts > 0) * RNG.integers(0, 3, len(counts))
         words.append(domain_vector(bare.encoder, counts))
@@ -110,7 +111,7 @@ def test_z_is_the_ridge_regression_from_the_aspects():
     fitted = fit_ridge(known.code(), values)
     centred = known.code() - known.code().mean(axis=0)
     alpha = fitted.penalty * np.mean(np.linalg.svd(centred, compute_uv=False) ** 2)
-    counts = count_tokens(tokenize(model.tokenizer, FILMS, 24)["input_ids"], len(model.tokenizer), [0, 1, 2, 3, 4])
+    counts = count_tokens(TextEncoder(model.tokenizer, 24)(FILMS)["input_ids"], len(model.tokenizer), [0, 1, 2, 3, 4])
     aspects = Aspects("my/films", 500, 1, 4.0, TaskType.EMOTION)  # 4, 5 and 6 words
     code = known.code([Aspects("my/films", 500, 1, 5.0, aspects.type)], domain_vector(model.encoder, counts)[None])
     expected = Ridge(alpha=alpha).fit(known.code(), values).predict(code)[0]
@@ -300,7 +301,7 @@ def test_labelled_examples_go_on_from_the_guess(z_from):
 
 def test_adapters_have_no_part_in_text_embeddings():
     model = make()
-    tokens = tokenize(model.tokenizer, FILMS, 24)
+    tokens = TextEncoder(model.tokenizer, 24)(FILMS)
     found = text_embedding(model.encoder, model.tokenizer, tokens)
     bare = load_encoder("tiny", vocabulary=VOCABULARY).module  # `adapters` has never seen it
     states = [bare(torch.tensor([ids])).last_hidden_state[0].mean(dim=0) for ids in tokens["input_ids"]]
