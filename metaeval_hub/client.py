@@ -40,6 +40,8 @@ from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 from urllib3.exceptions import NewConnectionError
 
+from metaeval_hub.gate import printable
+
 logger = logging.getLogger(__name__)
 RepoType = Literal["model", "dataset", "space"]
 T = TypeVar("T")
@@ -471,7 +473,7 @@ def _retry_after(error: BaseException) -> float | None:
 
 def _reason(error: BaseException) -> str:
     status = _status(error)
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    said = printable(" ".join(str(error).split()), 300) or type(error).__name__
     if isinstance(error, GatedRepoError):
         return f"its owner asks for conditions to be accepted on the Hub first ({said})"
     if isinstance(error, RepositoryNotFoundError):

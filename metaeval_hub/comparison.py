@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from metaeval_hub.gate import check_plain, read_bytes
 from metaeval_hub.intervals import mean_interval
 
 RESULTS, CONFIG = "results.json", "config.json"  # of a run: how it ended, and the settings it began with
@@ -157,8 +158,8 @@ def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
 def is_run(folder: Path) -> bool:
     """Whether a folder has the settings of a run, of whatever script; the config.json of a model is another."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = json.loads(read_bytes(folder / CONFIG))
+    except (OSError, ValueError, RecursionError):
         return False
     settings = config.get("settings", config) if isinstance(config, dict) else None
     return isinstance(settings, dict) and "output_dir" in settings
@@ -176,6 +177,7 @@ def without_results(folder: Path) -> ComparisonError:
 
 def _read(file: Path, label: str) -> Run:
     try:
+        check_plain(file)
         facts = json.loads(file.read_text(encoding="utf-8"))
         tasks = facts.pop("tasks")
         for row in tasks.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,9 @@ from metaeval_hub.gate_tables import ATTENTION_KEYS, DANGEROUS_KEYS, SAFE_ATTENT
 MAX_JSON_BYTES = 16 * 2**20
 MAX_HEADER_BYTES = 8 * 2**20  # of a safetensors file; 1,000 tensors take about 0.1 MB
 MAX_DEPTH = 32
-MAX_CONTAINERS = 4_000_000  # objects and lists in one file: each takes 60 bytes of memory or more, and 2 on disk
+# Objects, lists and values in one file: each takes 60 bytes of memory or more, and as little as 2 on disk.
+MAX_CONTAINERS = 4_000_000
+MAX_MESSAGE = 1000  # characters of an error
 MAX_SHARDS = 128
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -40,14 +43,42 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udff
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
-class UnsafeRepositoryError(ValueError):
-    """A folder or repository holds something that this package refuses to load."""
+def printable(text: str, most: int = MAX_MESSAGE) -> str:
+    """Return a text that may come from a stranger as one line that does nothing to a terminal.
+
+    Characters that are not printable are escaped, and the middle of a long text is left out, so that what is wrong
+    and what to do next both stay.
+    """
+    text = _cut(text, most)  # before the rest, which takes time for each character
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
+    head = most * 2 // 3
+    return text if len(text) <= most else f"{text[:head]} ... {text[head + 5 - most :]}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 4, 200, 200, 80
 
 
 def shown(value: object) -> str:
     """Return a value as an error names it: on one line, cut to a length that can be read."""
-    written = ascii(value)
+    written = ascii(value) if isinstance(value, str) else _SHORT.repr(value)
+    written = written.encode("ascii", "backslashreplace").decode()
     return written if len(written) <= 80 else f"{written[:77]}..."
+
+
+class UnsafeRepositoryError(ValueError):
+    """A folder or repository holds something that this package refuses to load.
+
+    The message is always one printable line of bounded length, whatever it quotes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @contextmanager
@@ -128,11 +159,27 @@ def check_inside(folder: Path) -> None:
         if parent.name == "snapshots" and parent.parent.name.startswith(("models--", "datasets--")):
             roots.append((parent.parent / "blobs").resolve())
     for path in folder.rglob("*"):
-        if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in roots):
-            raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link out of the folder")
+        if path.is_symlink():
+            try:
+                target = path.resolve()
+            except (OSError, RuntimeError) as error:  # before Python 3.13, links in a circle are a RuntimeError
+                raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link in a circle; remove it") from error
+            if not any(target.is_relative_to(root) for root in roots):
+                raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link out of the folder")
 
 
 # --- JSON ---
+
+
+def check_plain(path: Path) -> None:
+    """Check that a path is a regular file, or a link to one: opening a pipe would wait for its writer for ever.
+
+    Raises:
+        UnsafeRepositoryError: it is missing, or something else.
+    """
+    if not path.is_file():
+        fault = "is not a regular file" if path.exists() else "is missing"
+        raise UnsafeRepositoryError(f"{path.name} {fault} in {path.parent}")
 
 
 def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
@@ -141,8 +188,7 @@ def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     Raises:
         UnsafeRepositoryError: it is missing, no plain file, or larger than ``limit`` bytes.
     """
-    if not path.is_file():
-        raise UnsafeRepositoryError(f"{path.name} is missing in {path.parent}")
+    check_plain(path)
     with path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -172,8 +218,8 @@ def parse_json(content: bytes, file: str) -> dict[str, Any]:
             raise UnsafeRepositoryError(f"{file}: {shown(written)} is not a finite number")
         return value
 
-    if content.count(b"{") + content.count(b"[") > MAX_CONTAINERS:
-        raise UnsafeRepositoryError(f"{file} holds more than {MAX_CONTAINERS:,} objects and lists")
+    if sum(map(content.count, (b"{", b"[", b","))) > MAX_CONTAINERS:
+        raise UnsafeRepositoryError(f"{file} holds more than {MAX_CONTAINERS:,} objects, lists and values")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
     except UnsafeRepositoryError:
@@ -221,7 +267,7 @@ def check_keys(config: Mapping[str, Any], file: str) -> None:
         UnsafeRepositoryError: names the file, the key and its value.
     """
     for place, key, value in walk(config):
-        refused = key in DANGEROUS_KEYS and value not in (None, False)
+        refused = key in DANGEROUS_KEYS and value is not None and value is not False
         refused |= key in ATTENTION_KEYS and value not in SAFE_ATTENTION
         if refused:
             raise UnsafeRepositoryError(
@@ -258,8 +304,7 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     Raises:
         UnsafeRepositoryError: the file is missing, torn, or no safetensors file.
     """
-    if not path.is_file():
-        raise UnsafeRepositoryError(f"{path.name} is missing in {path.parent}")
+    check_plain(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if length > min(MAX_HEADER_BYTES, path.stat().st_size):

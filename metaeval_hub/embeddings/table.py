@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from metaeval_hub.gate import (
     UnsafeRepositoryError,
     check_inside,
     check_name,
+    printable,
     read_header,
     read_json,
     shown,
@@ -50,8 +53,9 @@ class TaskEmbeddings:
         if values.ndim != 2 or len(self.names) != values.shape[0]:
             raise ValueError(f"{len(self.names)} names do not fit values of shape {values.shape}; expected (n, Z)")
         if len(set(self.names)) != len(self.names):
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise ValueError(f"names that come more than once: {', '.join(twice)}")
+            twice = sorted(name for name, count in Counter(self.names).items() if count > 1)
+            more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
+            raise ValueError(f"names that come more than once: {', '.join(map(printable, twice[:5]))}{more}")
         if not np.isfinite(values).all():
             row, column = np.argwhere(~np.isfinite(values))[0]
             raise ValueError(f"{self.names[row]}: dimension {column} is {values[row, column]}")
@@ -67,6 +71,10 @@ class TaskEmbeddings:
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
     def index(self, name: str) -> int:
         """Return the row of a task.
 
@@ -74,8 +82,8 @@ class TaskEmbeddings:
             UnknownTaskError: a KeyError that names the closest tasks.
         """
         try:
-            return self.names.index(name)
-        except ValueError:
+            return self._rows[name]
+        except (KeyError, TypeError):
             from metaeval_datasets.catalog import unknown_task  # the table itself does without `datasets`
 
             raise unknown_task(name, self.names) from None
