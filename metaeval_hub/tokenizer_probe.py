@@ -9,6 +9,7 @@ from time import perf_counter
 from transformers import BatchEncoding, PreTrainedTokenizerFast
 
 from metaeval_hub.gate import UnsafeRepositoryError
+from metaeval_hub.gate_tokenizer import MAX_SPECIAL
 
 MAX_SECONDS = 5.0  # for one of the texts, which takes any real tokenizer milliseconds
 MAX_TOKENS_PER_BYTE = 4
@@ -46,7 +47,7 @@ def usable(what: str) -> Iterator[None]:
 
 
 def probe(tokenizer: PreTrainedTokenizerFast) -> list[BatchEncoding]:
-    """Tokenise a short and a long text and pairs of them, without truncation.
+    """Tokenise an empty, a short and a long text and a pair of them, without truncation.
 
     Returns:
         One encoding for each.
@@ -55,16 +56,22 @@ def probe(tokenizer: PreTrainedTokenizerFast) -> list[BatchEncoding]:
         UnsafeRepositoryError: the tokenizer fails, takes too long, or gives no tokens or too many.
     """
     encodings = []
-    for texts in ((SHORT,), (LONG,), (SHORT, LONG)):
+    for texts in (("",), (SHORT,), (LONG,), (SHORT, LONG)):
         start = perf_counter()
         with usable("the tokenizer cannot tokenise a text"):
             encoding = tokenizer(*texts, verbose=False)
         seconds = perf_counter() - start
         size, count = len("".join(texts).encode()), len(encoding["input_ids"])
-        if not 0 < count <= MAX_TOKENS_PER_BYTE * size or seconds > MAX_SECONDS:
+        if not count:
+            raise UnsafeRepositoryError(
+                f"the tokenizer makes no tokens of a text of {size:,} bytes; save it with a post-processor that adds "
+                "tokens to every text, such as [CLS] and [SEP]"
+            )
+        most = MAX_SPECIAL + MAX_TOKENS_PER_BYTE * size
+        if count > most or seconds > MAX_SECONDS:
             raise UnsafeRepositoryError(
                 f"the tokenizer makes {count:,} tokens of a text of {size:,} bytes in {seconds:.1f} seconds; expected "
-                f"1 to {MAX_TOKENS_PER_BYTE} for each byte, within {MAX_SECONDS:.0f} seconds"
+                f"at most {most:,} within {MAX_SECONDS:.0f} seconds; use another tokenizer"
             )
         encodings.append(encoding)
     if tokenizer.pad_token_id is None:

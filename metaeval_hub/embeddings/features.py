@@ -58,7 +58,7 @@ class TaskFeatures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "aspects", tuple(self.aspects))
         if not self.aspects or len(set(self.names)) != len(self.aspects):
-            raise ValueError(f"expected one or more tasks, all different; got {list(self.names)}")
+            raise ValueError(f"expected one or more tasks, all different; got {shown(list(self.names))}")
         for name in ("words", "texts", "moved"):
             value = getattr(self, name)
             if value is not None and (len(value) != len(self.aspects) or not np.isfinite(value).all()):
