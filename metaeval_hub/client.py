@@ -54,7 +54,10 @@ _NEVER_SENT = ("**/.git/**", "**/.cache/huggingface/**", "**/__pycache__/**", "*
 
 
 class HubError(OSError):
-    """A call to the Hub failed for good; the message says which, for which repository, and why."""
+    """A call to the Hub failed for good; the message says which, for which repository, and why, on a printable line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ConflictError(HubError):
@@ -473,7 +476,7 @@ def _retry_after(error: BaseException) -> float | None:
 
 def _reason(error: BaseException) -> str:
     status = _status(error)
-    said = printable(" ".join(str(error).split()), 300) or type(error).__name__
+    said = " ".join(str(error).split())[:300] or type(error).__name__
     if isinstance(error, GatedRepoError):
         return f"its owner asks for conditions to be accepted on the Hub first ({said})"
     if isinstance(error, RepositoryNotFoundError):

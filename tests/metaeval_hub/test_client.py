@@ -339,3 +339,7 @@ def test_of_two_pushes_at_once_one_wins(hub, tmp_path, repo, waits):
     files = stored(hub, repo)
     assert files["config.json"] == files["tokens.json"] == f'{{"who": "{winner}"}}'.encode()
     assert [each.title for each in hub.repo(repo).history(outcomes[winner])][:1] == [winner]
+
+
+def test_what_a_server_says_is_printable():
+    assert str(HubError("reading org/name failed: \x1b]0;owned\x07")) == r"reading org/name failed: \x1b]0;owned\x07"
