@@ -72,7 +72,7 @@ def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | N
         if RECORDS_FILE not in listing.files:
             raise SourceError(f"has no {RECORDS_FILE}: it was not made by `metaeval publish`")
         path = fetch_file(repo, RECORDS_FILE, listing.commit, access)
-        records = load_records(Path(path).read_text(encoding="utf-8"))
+        records = load_records(Path(path).read_bytes())
         if spec.name not in records:
             raise SourceError(f"does not hold it among its {len(records)} tasks")
         record = records[spec.name]

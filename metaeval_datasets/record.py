@@ -12,7 +12,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from metaeval_datasets.report import Report
 from metaeval_datasets.spec import SPLITS
@@ -123,8 +124,10 @@ class TaskRecord:
             sound = _TASK.fullmatch(record.task) and all(
                 _DATA_FILE.fullmatch(name) for split in splits.values() for name in split.files
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise RecordError(f"a record is not as expected: {type(error).__name__}: {error}") from error
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise RecordError(f"a record is not as expected: {type(error).__name__}: {str(error)[:200]}") from error
+        if place := _misfit(record, cls, "record"):
+            raise RecordError(f"a record is not as expected: {place[:200]} has a value of another type")
         if not sound:
             raise RecordError(f"a record of {record.task!r} names a task or files as there are none")
         return record
@@ -136,7 +139,7 @@ def dump_records(records: Iterable[TaskRecord]) -> str:
     return json.dumps({"format": FORMAT, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n"
 
 
-def load_records(text: str) -> dict[str, TaskRecord]:
+def load_records(text: str | bytes) -> dict[str, TaskRecord]:
     """Task name -> record, from the text of ``tasks.json``.
 
     Raises:
@@ -145,9 +148,31 @@ def load_records(text: str) -> dict[str, TaskRecord]:
     try:
         data = json.loads(text)
         written, tasks = data["format"], data["tasks"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{RECORDS_FILE} is not as expected: {type(error).__name__}: {error}") from error
-    if written != FORMAT:
-        raise RecordError(f"{RECORDS_FILE} has format {written!r}, this release reads {FORMAT}; another may read it")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        told = f"{type(error).__name__}: {str(error)[:200]}"
+        raise RecordError(f"{RECORDS_FILE} is not as expected: {told}") from error
+    if written != FORMAT or isinstance(written, bool):
+        raise RecordError(
+            f"{RECORDS_FILE} has format {repr(written)[:80]}, this release reads {FORMAT}; another may read it"
+        )
+    if not isinstance(tasks, list):
+        raise RecordError(f"{RECORDS_FILE} is not as expected: tasks is a {type(tasks).__name__}, not a list")
     records = [TaskRecord.from_dict(entry) for entry in tasks]
     return {record.task: record for record in records}
+
+
+def _misfit(value: Any, hint: Any, place: str) -> str | None:
+    """Return the first place whose value, read from JSON, is not of the type of its field; None if there is none."""
+    if isinstance(hint, UnionType):
+        return None if any(_misfit(value, part, place) is None for part in get_args(hint)) else place
+    kind, parts = get_origin(hint) or hint, get_args(hint)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return place
+    inner: Iterable[tuple[Any, Any, str]] = ()
+    if dataclasses.is_dataclass(kind):
+        inner = ((getattr(value, name), each, f"{place}.{name}") for name, each in get_type_hints(kind).items())
+    elif isinstance(value, Mapping):
+        inner = ((each, parts[1], f"{place}[{key!r}]") for key, each in value.items())
+    elif parts:
+        inner = ((each, parts[0], f"{place}[{i}]") for i, each in enumerate(value))
+    return next(filter(None, (_misfit(*each) for each in inner)), None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from metaeval_hub.gate import UnsafeRepositoryError, check_label, check_name, shown
+from metaeval_hub.gate import UnsafeRepositoryError, check_label, check_name
+from metaeval_hub.printable import printable, shown
 
 
 def list_of_names(names: Any, what: str = "names") -> list[str]:
@@ -50,7 +51,7 @@ def check_unique(names: Iterable[str]) -> None:
     twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
     if twice:
         more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
-        raise ValueError(f"names that come more than once: {', '.join(twice[:5])}{more}")
+        raise ValueError(f"names that come more than once: {', '.join(map(printable, twice[:5]))}{more}")
 
 
 def task_name(name: Any) -> str:

@@ -55,6 +55,7 @@ from metaeval_datasets.transport import (
     understood,
     why_silent,
 )
+from metaeval_hub.printable import printable
 
 logger = logging.getLogger(__name__)
 RepoType = Literal["model", "dataset", "space"]
@@ -68,7 +69,10 @@ _NEVER_SENT = ("**/.git/**", "**/.cache/huggingface/**", "**/__pycache__/**", "*
 
 
 class HubError(OSError):
-    """A call to the Hub failed for good; the message says which, for which repository, and why."""
+    """A call to the Hub failed for good; the message says which, for which repository, and why, on a printable line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class ConflictError(HubError):

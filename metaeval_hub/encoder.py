@@ -32,9 +32,10 @@ from metaeval_hub.gate import (
     find_weights,
     naming,
     read_header,
-    shown,
 )
 from metaeval_hub.gate_encoder import read_encoder_config, read_tokenizer
+from metaeval_hub.printable import shown
+from metaeval_hub.tokenizer_probe import probe, usable
 from metaeval_hub.tokens import fix_options
 
 logger = logging.getLogger(__name__)
@@ -325,39 +326,48 @@ def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrained
     with tempfile.TemporaryDirectory(prefix="metaeval-tokenizer-") as clean:
         for file, content in files.items():
             (Path(clean) / file).write_bytes(content)
-        try:
+        with usable(f"no usable tokenizer in {folder}"):
             tokenizer = getattr(transformers, name).from_pretrained(clean, local_files_only=True)
-        except BaseException as error:
-            # A panic of the Rust library is no Exception; the library itself raises Exception and nothing finer.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: {error}") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UnsafeRepositoryError(f"no usable tokenizer in {folder}: a {name} could not be made of its files")
     tokenizer.name_or_path = tokenizer.init_kwargs["name_or_path"] = ""  # the folder above is gone
     fix_options(tokenizer)
+
+    probe(tokenizer)
     return tokenizer
 
 
 def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
-    """Check that an encoder knows all tokens, and leave out segments where it has none.
+    """Check that an encoder knows all tokens and segments, and leave out segments where it has none.
 
     Raises:
-        UnsafeRepositoryError: a token's id is beyond the encoder's table.
+        UnsafeRepositoryError: the id of a token or segment is beyond the encoder's table.
     """
     if "roberta" in module.config.model_type and module.config.pad_token_id is None:
         raise UnsafeRepositoryError(
             f"config.json: pad_token_id is null; a {module.config.model_type} encoder counts positions from it, so "
             "expected the id of the padding token"
         )
-    rows = module.get_input_embeddings().num_embeddings
+    rows, segments = module.get_input_embeddings().num_embeddings, getattr(module.config, "type_vocab_size", 0)
     token, last = max(tokenizer.get_vocab().items(), key=lambda item: item[1], default=("", -1))
     if last >= rows:
         raise UnsafeRepositoryError(
             f"the tokenizer gives {shown(token)} the id {last}, and the encoder has {rows} rows (vocab_size)"
         )
-    if getattr(module.config, "type_vocab_size", 0) < 2:
+    if segments < 2:
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
+    for encoding in probe(tokenizer):  # a post-processor has ids of its own
+        for key, known, setting in (("input_ids", rows, "vocab_size"), ("token_type_ids", segments, "type_vocab_size")):
+            if (last := max(encoding.get(key, [0]))) >= known > 0:
+                raise UnsafeRepositoryError(
+                    f"the tokenizer gives a text {key} of up to {last}, and the encoder has {known} ({setting})"
+                )
+    positions, added = module.config.max_position_embeddings, tokenizer.num_special_tokens_to_add(pair=True)
+    if added >= positions:
+        raise UnsafeRepositoryError(
+            f"the tokenizer adds {added} tokens to a pair of texts, and the encoder takes {positions} "
+            "(max_position_embeddings)"
+        )
 
 
 def longest_input(config: Any) -> int:

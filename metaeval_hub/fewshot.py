@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 
 from metaeval_hub.checks import class_names, task_name
 from metaeval_hub.encoder import all_finite
-from metaeval_hub.gate import shown
 from metaeval_hub.grow import check_new
 from metaeval_hub.heads import row_keys
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.printable import shown
 from metaeval_hub.tokens import Text, as_texts, pad_rows
 
 if TYPE_CHECKING:

@@ -18,11 +18,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from metaeval_hub.gate_tables import ATTENTION_KEYS, DANGEROUS_KEYS, SAFE_ATTENTION, Rule
+from metaeval_hub.printable import CONTROL, printable, shown
 
 MAX_JSON_BYTES = 16 * 2**20
 MAX_HEADER_BYTES = 8 * 2**20  # of a safetensors file; 1,000 tensors take about 0.1 MB
 MAX_DEPTH = 32
-MAX_CONTAINERS = 4_000_000  # objects and lists in one file: each takes 60 bytes of memory or more, and 2 on disk
+# Objects, lists and values in one file: each takes 60 bytes of memory or more, and as little as 2 on disk.
+MAX_CONTAINERS = 4_000_000
 MAX_SHARDS = 128
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -35,19 +37,17 @@ CODE_ENDINGS = frozenset({
 REFUSED_FILES = frozenset({"adapter_config.json"})
 
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
-# C0 and C1 controls, line separators, marks that turn the direction of writing, halves of surrogate pairs.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 class UnsafeRepositoryError(ValueError):
-    """A folder or repository holds something that this package refuses to load."""
+    """A folder or repository holds something that this package refuses to load.
 
+    The message is always one printable line of bounded length, whatever it quotes.
+    """
 
-def shown(value: object) -> str:
-    """Return a value as an error names it: on one line, cut to a length that can be read."""
-    written = ascii(value)
-    return written if len(written) <= 80 else f"{written[:77]}..."
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def check_name(name: object, place: str) -> str:
     """
     if not isinstance(name, str) or not 0 < len(name) <= 256:
         raise UnsafeRepositoryError(f"{place} is {shown(name)}; expected a string of 1 to 256 characters")
-    if _CONTROL.search(name):
+    if CONTROL.search(name):
         raise UnsafeRepositoryError(f"{place} is {shown(name)}, which holds a control character")
     parts = name.split("/")
     if any(part.strip() in ("", ".", "..") for part in parts) or "\\" in name or name[0] == "~" or name[1:2] == ":":
@@ -84,7 +84,7 @@ def check_label(label: object, place: str) -> str:
     Raises:
         UnsafeRepositoryError: it is not a string of at most 1,000 characters, or holds a control character.
     """
-    if not isinstance(label, str) or len(label) > 1000 or _CONTROL.search(label):
+    if not isinstance(label, str) or len(label) > 1000 or CONTROL.search(label):
         raise UnsafeRepositoryError(
             f"{place} is {shown(label)}; expected a string of at most 1000 characters, none of them a control character"
         )
@@ -104,7 +104,7 @@ def check_file_names(names: Iterable[str], *, code: bool = True) -> None:
     """
     for name in names:
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or _CONTROL.search(name):
+        if path.is_absolute() or ".." in path.parts or "\\" in name or CONTROL.search(name):
             raise UnsafeRepositoryError(f"{shown(name)} is not the name of a file inside the repository")
         if path.name.lower() in REFUSED_FILES:
             raise UnsafeRepositoryError(f"{name} makes other libraries load another repository; expected no such file")
@@ -128,11 +128,27 @@ def check_inside(folder: Path) -> None:
         if parent.name == "snapshots" and parent.parent.name.startswith(("models--", "datasets--")):
             roots.append((parent.parent / "blobs").resolve())
     for path in folder.rglob("*"):
-        if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in roots):
-            raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link out of the folder")
+        if path.is_symlink():
+            try:
+                target = path.resolve()
+            except (OSError, RuntimeError) as error:  # before Python 3.13, links in a circle are a RuntimeError
+                raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link in a circle; remove it") from error
+            if not any(target.is_relative_to(root) for root in roots):
+                raise UnsafeRepositoryError(f"{path.relative_to(folder)} is a link out of the folder")
 
 
 # --- JSON ---
+
+
+def check_plain(path: Path) -> None:
+    """Check that a path is a regular file, or a link to one: opening a pipe would wait for its writer for ever.
+
+    Raises:
+        UnsafeRepositoryError: it is missing, or something else.
+    """
+    if not path.is_file():
+        fault = "is not a regular file" if path.exists() else "is missing"
+        raise UnsafeRepositoryError(f"{path.name} {fault} in {path.parent}")
 
 
 def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
@@ -141,8 +157,7 @@ def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     Raises:
         UnsafeRepositoryError: it is missing, no plain file, or larger than ``limit`` bytes.
     """
-    if not path.is_file():
-        raise UnsafeRepositoryError(f"{path.name} is missing in {path.parent}")
+    check_plain(path)
     with path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -172,8 +187,8 @@ def parse_json(content: bytes, file: str) -> dict[str, Any]:
             raise UnsafeRepositoryError(f"{file}: {shown(written)} is not a finite number")
         return value
 
-    if content.count(b"{") + content.count(b"[") > MAX_CONTAINERS:
-        raise UnsafeRepositoryError(f"{file} holds more than {MAX_CONTAINERS:,} objects and lists")
+    if sum(map(content.count, (b"{", b"[", b","))) > MAX_CONTAINERS:
+        raise UnsafeRepositoryError(f"{file} holds more than {MAX_CONTAINERS:,} objects, lists and values")
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
     except UnsafeRepositoryError:
@@ -221,7 +236,7 @@ def check_keys(config: Mapping[str, Any], file: str) -> None:
         UnsafeRepositoryError: names the file, the key and its value.
     """
     for place, key, value in walk(config):
-        refused = key in DANGEROUS_KEYS and value not in (None, False)
+        refused = key in DANGEROUS_KEYS and value is not None and value is not False
         refused |= key in ATTENTION_KEYS and value not in SAFE_ATTENTION
         if refused:
             raise UnsafeRepositoryError(
@@ -258,8 +273,7 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     Raises:
         UnsafeRepositoryError: the file is missing, torn, or no safetensors file.
     """
-    if not path.is_file():
-        raise UnsafeRepositoryError(f"{path.name} is missing in {path.parent}")
+    check_plain(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if length > min(MAX_HEADER_BYTES, path.stat().st_size):

@@ -25,7 +25,7 @@ SAFE_ATTENTION = (None, "eager", "sdpa")
 
 # Largest values of any real encoder of these types, with room. They keep sums over shapes far from overflow; what a
 # model takes in memory is bounded by its weights file, whose header must have exactly the shapes that follow.
-MAX_TOKENS, MAX_UNITS, MAX_POSITIONS, MAX_LAYERS = 2**22, 2**17, 2**20, 256
+MAX_TOKENS, MAX_UNITS, MAX_POSITIONS, MAX_LAYERS = 2**20, 2**17, 2**20, 256
 
 
 @dataclass(frozen=True)
@@ -262,10 +262,11 @@ def is_token(value: object) -> bool:
     )
 
 
+NAME = text(MAX_TOKEN_CHARACTERS)
 TOKEN = Rule(is_token, f"null, or a token of at most {MAX_TOKEN_CHARACTERS} characters with its options")
 TOKENS = Rule(
     lambda value: isinstance(value, list) and len(value) <= MAX_ADDED_TOKENS and all(map(is_token, value)),
-    "a list of tokens",
+    f"a list of at most {MAX_ADDED_TOKENS:,} tokens",
 )
 DECODER = Rule(
     lambda value: (
@@ -286,8 +287,14 @@ TOKENIZER_KEYS: Mapping[str, Rule] = {
     "added_tokens_decoder": DECODER,
     "model_max_length": optional(number(1, math.inf)),
     "model_input_names": Rule(
-        lambda value: isinstance(value, list) and 0 < len(value) <= 3 and all(item in _INPUTS for item in value),
-        f"a list among {', '.join(_INPUTS)}",
+        # padding takes the first for the one that says how long a text is
+        lambda value: (
+            isinstance(value, list)
+            and value[:1] == ["input_ids"]
+            and all(item in _INPUTS and value.count(item) == 1 for item in value[:4])
+            and len(value) <= len(_INPUTS)
+        ),
+        f"a list among {', '.join(_INPUTS)}, the first of them first and none twice",
     ),
     "padding_side": one_of("left", "right"),
     "truncation_side": one_of("left", "right"),
@@ -308,29 +315,3 @@ TOKENIZER_DROPPED = frozenset({
     "vocab_type", "vocab_size", "model_type", "sp_model_kwargs", "transformers_version", "full_tokenizer_file",
     "split_special_tokens", "local_files_only", "is_local", "backend", "lang", "language", "verbose",
 })  # fmt: skip
-
-# Parts of tokenizer.json, by "type". Anything that can make a text grow, or search it with a pattern, is bounded below.
-TOKENIZER_PARTS: Mapping[str, frozenset[str]] = {
-    "normalizer": frozenset({
-        "Sequence", "BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Strip", "StripAccents",
-        "Precompiled", "Replace", "Prepend", "ByteLevel",
-    }),
-    "pre_tokenizer": frozenset({
-        "Sequence", "BertPreTokenizer", "ByteLevel", "Metaspace", "Whitespace", "WhitespaceSplit", "Punctuation",
-        "Digits", "Split", "CharDelimiterSplit", "UnicodeScripts",
-    }),
-    "post_processor": frozenset({
-        "Sequence", "BertProcessing", "RobertaProcessing", "TemplateProcessing", "ByteLevel",
-    }),
-    "decoder": frozenset({
-        "Sequence", "WordPiece", "ByteLevel", "Metaspace", "BPEDecoder", "Replace", "Fuse", "Strip", "ByteFallback",
-        "CTC",
-    }),
-    "model": frozenset({"WordLevel", "WordPiece", "BPE", "Unigram"}),
-}  # fmt: skip
-# Regular expressions that fast tokenizers of these encoders come with; any other could take for ever on some text.
-_GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-KNOWN_PATTERNS = frozenset({" {2,}", r"\s+", r"[\r\n]", r"[\n\r]", "`", "``", "''", _GPT2})
-MAX_PARTS = 64
-MAX_REPLACEMENT = 128  # times that a text may grow by replacements, at most
-MAX_WORD_CHARACTERS = 1000

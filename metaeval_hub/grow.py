@@ -13,9 +13,9 @@ from torch import Tensor
 from metaeval_hub.checks import class_names, labels_of, list_of_names, task_name
 from metaeval_hub.conditional import store
 from metaeval_hub.conditional.conditioning import Features, feature_matrix
-from metaeval_hub.gate import shown
 from metaeval_hub.heads import row_keys
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.printable import shown
 
 if TYPE_CHECKING:
     from metaeval_hub.model import ConditionalAdapterModel

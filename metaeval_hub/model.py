@@ -53,11 +53,12 @@ from metaeval_hub.export import export_adapter
 from metaeval_hub.fewshot import fit_task
 from metaeval_hub.files import replacing
 from metaeval_hub.first_token import can_cut, first_token_only
-from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming, shown
+from metaeval_hub.gate import UnsafeRepositoryError, check_file_names, naming
 from metaeval_hub.grow import add_tasks, check_fields, check_known, checked_labels, checked_rows, remove_tasks
 from metaeval_hub.heads import TaskHeads
 from metaeval_hub.inference import Evaluation, let_grow, task_logits
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.printable import shown
 from metaeval_hub.tokens import Text, TextEncoder, Tokens, as_texts
 from metaeval_hub.zero_shot import By, Description, zero_shot
 

@@ -7,23 +7,42 @@ cursor, change the clipboard or forge lines of output.
 from __future__ import annotations
 
 import re
+import reprlib
 
 # C0 and C1 control characters, DEL, line and paragraph separators, marks that change the direction of text, surrogates.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_BUT_LAYOUT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+MAX_MESSAGE = 1000  # characters of an error
 
 
-def printable(text: str, most: int | None = None) -> str:
-    """Return a text with control characters written as escapes, cut after ``most`` characters."""
-    if most is not None and len(text) > most:
-        text = text[: max(most - 3, 0)] + "..."
-    return _CONTROL.sub(_escape, text)
+def printable(text: str, most: int = MAX_MESSAGE) -> str:
+    """Return a text that may come from a stranger as one line that does nothing to a terminal.
+
+    Characters that are not printable are escaped, and the middle of a long text is left out, so that what is wrong
+    and what to do next both stay.
+    """
+    text = _cut(text, most)  # before the rest, which takes time for each character
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
+    head = most * 2 // 3
+    return text if len(text) <= most else f"{text[:head]} ... {text[head + 5 - most :]}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 4, 200, 200, 80
+
+
+def shown(value: object) -> str:
+    """Return a value as an error names it: on one line, cut to a length that can be read."""
+    written = ascii(value) if isinstance(value, str) else _SHORT.repr(value)
+    written = written.encode("ascii", "backslashreplace").decode()
+    return written if len(written) <= 80 else f"{written[:77]}..."
 
 
 def without_control(text: str) -> str:
     """Return a text without its control characters, except line feeds and tabs: it takes as much room as before."""
     return _CONTROL_BUT_LAYOUT.sub("", text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")

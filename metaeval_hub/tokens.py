@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from metaeval_hub.gate import UnsafeRepositoryError, shown
+from metaeval_hub.gate import UnsafeRepositoryError
+from metaeval_hub.printable import shown
 
 Text: TypeAlias = str | tuple[str, str]
 Tokens: TypeAlias = dict[str, list[list[int]]]

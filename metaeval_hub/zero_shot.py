@@ -25,8 +25,8 @@ from metaeval_datasets.spec import TaskType, normal_name
 from metaeval_hub.checks import class_names, few
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.zero_shot import fit_ridge, mean_of_type, nearest_to
-from metaeval_hub.gate import shown
 from metaeval_hub.measure import count_tokens, domain_vector, text_embedding
+from metaeval_hub.printable import shown
 from metaeval_hub.tokens import Text, as_texts
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from metaeval_hub.cli import analyze, check_sources, compare, overlap, page, pre
 from metaeval_hub.cli.terminal import abandon_output, protect_output
 from metaeval_hub.printable import printable
 
+MOST_CHARACTERS = 20_000  # of an error: one that lists the sources of many tasks is long
 COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
 
 
@@ -70,4 +71,5 @@ def _message(error: Exception) -> str:
     # str() of a KeyError is the repr of its message
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     first, *others = text.splitlines() or [""]
-    return printable(": ".join(filter(None, [first, "; ".join(line.strip().removeprefix("- ") for line in others)])))
+    line = ": ".join(filter(None, [first, "; ".join(line.strip().removeprefix("- ") for line in others)]))
+    return printable(line, MOST_CHARACTERS)

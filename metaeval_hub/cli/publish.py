@@ -211,7 +211,7 @@ def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
             )
         return {}
     folder = fetch(repo_id, revision=state.commit, allow_patterns=[RECORDS_FILE], repo_type="dataset")
-    records = load_records((folder / RECORDS_FILE).read_text(encoding="utf-8"))
+    records = load_records((folder / RECORDS_FILE).read_bytes())
     for name, record in list(records.items()):
         if gone := sorted(record.paths.keys() - state.files.keys()):
             print(f"{repo_id}: {gone[0]} is gone; {name} is left out of the card unless it is published again")

@@ -35,10 +35,10 @@ from metaeval_hub.gate import (
     check_name,
     read_header,
     read_json,
-    shown,
 )
 from metaeval_hub.gate_tables import is_number, is_whole, one_of
 from metaeval_hub.origin import TaskOrigin
+from metaeval_hub.printable import printable, shown
 
 FORMAT = "metaeval-conditional-adapters"
 FORMAT_VERSION = 1
@@ -152,8 +152,11 @@ def expect_keys(value: Any, keys: set[str], place: str, optional: Collection[str
     if not isinstance(value, Mapping):
         raise UnsafeRepositoryError(f"{where} is a {type(value).__name__}; expected an object")
     missing, unknown = sorted(keys - set(value)), sorted(set(value) - keys - set(optional))
-    if missing or unknown:
-        raise UnsafeRepositoryError(f"{where} lacks {missing or 'nothing'} and has unknown keys {unknown or 'none'}")
+    if missing:
+        raise UnsafeRepositoryError(f"{where}: missing key {shown(missing[0])}; save the model again")
+    if unknown:
+        more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
+        raise UnsafeRepositoryError(f"{where}: unknown key {shown(unknown[0])}{more}; remove it or upgrade metaeval")
 
 
 def _base(value: Any) -> BaseEncoder:
@@ -369,5 +372,9 @@ def _compare_names(file: str, found: set[str], expected: set[str]) -> None:
     if missing or unknown:
         raise UnsafeRepositoryError(
             f"{file} does not fit its configuration: {len(missing)} tensors missing "
-            f"({', '.join(missing[:3]) or 'none'}), {len(unknown)} unknown ({', '.join(unknown[:3]) or 'none'})"
+            f"({_first(missing)}), {len(unknown)} unknown ({_first(unknown)})"
         )
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(printable(name, 80) for name in names[:3]) or "none"

@@ -21,8 +21,9 @@ from metaeval_datasets.spec import TaskType
 from metaeval_hub.checks import few, list_of_names
 from metaeval_hub.embeddings.domains import Domains, fit_domains
 from metaeval_hub.files import replacing
-from metaeval_hub.gate import UnsafeRepositoryError, check_inside, check_name, read_header, read_json, shown
+from metaeval_hub.gate import UnsafeRepositoryError, check_inside, check_name, read_header, read_json
 from metaeval_hub.gate_tables import is_number, is_whole
+from metaeval_hub.printable import shown
 
 TABLE_FILE = "task_features.json"
 TENSOR_FILE = "task_features.safetensors"
@@ -60,7 +61,7 @@ class TaskFeatures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "aspects", tuple(self.aspects))
         if not self.aspects or len(set(self.names)) != len(self.aspects):
-            raise ValueError(f"expected one or more tasks, all different; got {list(self.names)}")
+            raise ValueError(f"expected one or more tasks, all different; got {shown(list(self.names))}")
         for name in ("words", "texts", "moved"):
             value = getattr(self, name)
             if value is not None and (len(value) != len(self.aspects) or not np.isfinite(value).all()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from metaeval_hub.checks import few, list_of_names
 from metaeval_hub.files import replacing
-from metaeval_hub.gate import (
-    UnsafeRepositoryError,
-    check_inside,
-    check_name,
-    read_header,
-    read_json,
-    shown,
-    unknown_key,
-)
+from metaeval_hub.gate import UnsafeRepositoryError, check_inside, check_name, read_header, read_json, unknown_key
+from metaeval_hub.printable import shown
 
 TENSOR_FILE = "task_embeddings.safetensors"
 NAMES_FILE = "task_embeddings.json"
@@ -73,6 +67,10 @@ class TaskEmbeddings:
         plural = "" if len(self) == 1 else "s"
         return f"TaskEmbeddings({len(self)} task{plural}: {few(self.names)}; z of {self.values.shape[1]}{copies})"
 
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
     def index(self, name: str) -> int:
         """Return the row of a task.
 
@@ -80,8 +78,8 @@ class TaskEmbeddings:
             UnknownTaskError: a KeyError that names the closest tasks.
         """
         try:
-            return self.names.index(name)
-        except ValueError:
+            return self._rows[name]
+        except (KeyError, TypeError):
             from metaeval_datasets.catalog import unknown_task  # the table itself does without `datasets`
 
             raise unknown_task(name, self.names) from None

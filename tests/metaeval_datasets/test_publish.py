@@ -230,6 +230,19 @@ def test_records_come_back_as_they_were(built):
         (lambda data: data["tasks"][0].pop("names"), "a record is not as expected: KeyError: 'names'"),
         (lambda data: data["tasks"][0].update(splits=3), "a record is not as expected: TypeError"),
         (lambda data: data["tasks"][0].update(report={}), "a record is not as expected: KeyError"),
+        (lambda data: data.update(tasks=3), "tasks is a int, not a list"),
+        (lambda data: data.update(tasks=None), "tasks is a NoneType, not a list"),
+        (lambda data: data.update(format=["x" * 9999]), "has format .{80}, this release"),
+        (lambda data: data["tasks"][0].update(names=3), "a record is not as expected: TypeError"),
+        (lambda data: data["tasks"][0].update(license=[]), r"record\.license has a value of another type"),
+        (
+            lambda data: data["tasks"][0]["report"].update(missing="x"),
+            r"record\.report\.missing has a value of another",
+        ),
+        (
+            lambda data: data["tasks"][0]["splits"]["test"].update(rows="1"),
+            r"record\.splits\['test'\]\.rows has a value of another type",
+        ),
         (lambda data: data["tasks"][0].update(task="../../x/y"), "names a task or files as there are none"),
         (
             lambda data: data["tasks"][0]["splits"]["test"].update(files={"../x": 1}),
@@ -242,8 +255,9 @@ def test_records_that_cannot_be_read_say_why(change, message, built):
     change(data)
     with pytest.raises(RecordError, match=message):
         load_records(json.dumps(data))
-    with pytest.raises(RecordError, match="not as expected"):
-        load_records("<html>")
+    for text in ("<html>", b"\xff", "[" * 100_000):
+        with pytest.raises(RecordError, match="not as expected"):
+            load_records(text)
 
 
 def test_records_are_in_catalogue_order(built):

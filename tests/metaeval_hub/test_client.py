@@ -444,3 +444,7 @@ def test_cache_that_cannot_be_written_is_done_without(repo, waits, monkeypatch, 
     assert content(fetch(repo, allow_patterns=ALL)) == FILES
     assert "the cache /proc/no-such-place cannot be written" in caplog.text
     assert "set HF_HUB_CACHE to a" in caplog.text
+
+
+def test_what_a_server_says_is_printable():
+    assert str(HubError("reading org/name failed: \x1b]0;owned\x07")) == r"reading org/name failed: \x1b]0;owned\x07"

@@ -25,6 +25,7 @@ from metaeval_hub.gate import check_file_names, check_inside, check_name, parse_
 from metaeval_hub.gate_encoder import MODEL_TYPES, check_encoder_config
 from metaeval_hub.gate_tables import DANGEROUS_KEYS, TOKENIZER_CLASSES
 from tests.metaeval_hub.tripwire import lay
+from tests.metaeval_hub.usual_tokenizers import VOCABULARY, usual_tokenizer
 
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}
 TEXTS = ["the cat sat on the mat", "a dog ran"]
@@ -185,8 +186,8 @@ HOSTILE = {
     # our configuration
     "another format": (put(CONFIG, format="bert"), r"config\.json: format is 'bert'"),
     "another version": (put(CONFIG, format_version=2), "format_version is 2; this release reads 1"),
-    "unknown key": (put(CONFIG, hook="x"), r"unknown keys \['hook'\]"),
-    "missing key": (edit(CONFIG, lambda c: c.pop("base")), r"lacks \['base'\]"),
+    "unknown key": (put(CONFIG, hook="x"), r"config\.json: unknown key 'hook'; remove it or upgrade metaeval"),
+    "missing key": (edit(CONFIG, lambda c: c.pop("base")), r"config\.json: missing key 'base'"),
     "remote code": (put(CONFIG, auto_map={"AutoModel": "evil.Model"}), r"config\.json: auto_map = "),
     "remote code, nested": (conditional(auto_map={"AutoModel": "a--b.C"}), r"config\.json: conditional\.auto_map = "),
     "trust": (put(CONFIG, trust_remote_code=True), "trust_remote_code = True"),
@@ -207,16 +208,16 @@ HOSTILE = {
     "nested without end": (write(CONFIG, "[" * 100_000), r"config\.json is nested too deep"),
     "nested deep": (put(CONFIG, a=json.loads("[" * 60 + "]" * 60)), "nested deeper than 32"),
     "huge JSON": (large(CONFIG, 17 * 2**20), r"config\.json has 17,825,792 bytes"),
-    "millions of objects": (write(CONFIG, '{"a": [' + "[]," * 4_000_001 + "[]]}"), "objects and lists"),
+    "millions of objects": (write(CONFIG, '{"a": [' + "[]," * 4_000_001 + "[]]}"), "objects, lists and values"),
     "missing configuration": (lambda f, s: (f / CONFIG).unlink(), r"config\.json is missing"),
     "a folder as configuration": (
-        lambda f, s: ((f / CONFIG).unlink(), (f / CONFIG).mkdir()), r"config\.json is missing",
+        lambda f, s: ((f / CONFIG).unlink(), (f / CONFIG).mkdir()), r"config\.json is not a regular file",
     ),
     # a read of it would wait for a writer for ever
-    "pipe as configuration": (pipe(CONFIG), r"config\.json is missing"),
-    "pipe as weights": (pipe("model.safetensors"), r"model\.safetensors is missing"),
-    "pipe as tokenizer": (pipe("tokenizer/tokenizer.json"), r"tokenizer\.json is missing"),
-    "pipe as shards": (pipe("encoder/model.safetensors.index.json"), r"index\.json is missing"),
+    "pipe as configuration": (pipe(CONFIG), r"config\.json is not a regular file"),
+    "pipe as weights": (pipe("model.safetensors"), r"model\.safetensors is not a regular file"),
+    "pipe as tokenizer": (pipe("tokenizer/tokenizer.json"), r"tokenizer\.json is not a regular file"),
+    "pipe as shards": (pipe("encoder/model.safetensors.index.json"), r"index\.json is not a regular file"),
     # bombs: the configuration asks for more than the files hold
     "adapter of a million units": (conditional(adapter_size=10**6), r"its configuration calls for F32\[1000000"),
     "adapter of a billion units": (conditional(adapter_size=10**9), r"conditional\.adapter_size is 1000000000"),
@@ -279,8 +280,8 @@ HOSTILE = {
     "task that turns writing": (task(name="glue\u202ealoc"), r"tasks\[0\]\.name .* control character"),
     "number of texts": (task(fields=3), r"tasks\[0\]\.fields is 3; expected 1 \(a text\) or 2 \(a pair\)"),
     "number of texts as a truth value": (task(fields=True), r"tasks\[0\]\.fields is True"),
-    "unknown key of a task": (task(hook="x"), r"tasks\[0\] lacks nothing and has unknown keys \['hook'\]"),
-    "unknown key of an origin": (task(origin={"script": "x.py"}), r"tasks\[0\]\.origin .* unknown keys \['script'\]"),
+    "unknown key of a task": (task(hook="x"), r"tasks\[0\]: unknown key 'hook'"),
+    "unknown key of an origin": (task(origin={"script": "x.py"}), r"tasks\[0\]\.origin: unknown key 'script'"),
     "origin that is none": (task(origin=["x"]), r"tasks\[0\]\.origin is a list; expected an object"),
     "licence that writes to the terminal": (task(origin={"license": "\x1b[2J"}), r"origin\.license .* control"),
     "commit that is no text": (task(origin={"commit": 1}), r"origin\.commit is 1; expected a string"),
@@ -352,6 +353,21 @@ HOSTILE = {
         write("encoder/adapter_config.json", '{"base_model_name_or_path": "evil/base"}'), r"adapter_config\.json makes",
     ),
     "link to a file outside": (link("extra.json", "/etc/hostname"), r"extra\.json is a link out of the folder"),
+    "links in a circle": (both(link("a", "b"), link("b", "a")), "is a link in a circle; remove it"),
+    "name of a link": (link("\x1b[2J", "/etc/hostname"), r"\\x1b\[2J is a link out of the folder"),
+    "key above a dangerous one": (put(CONFIG, **{"\x1b[2J": {"auto_map": "x"}}), r"\\x1b\[2J\.auto_map = 'x'"),
+    "a hundred thousand keys": (
+        put(CONFIG, **{f"key{i}": 1 for i in range(100_000)}), "unknown key 'key0' and 99,999 more; remove it",
+    ),
+    "name of a tensor that writes to the terminal": (
+        tensors("model.safetensors", lambda t: t.update({"\x1b[2J": torch.zeros(1)})), r"1 unknown \(\\x1b\[2J\)",
+    ),
+    "name of a tensor without end": (
+        tensors("model.safetensors", lambda t: t.update({"n" * 10**5: torch.zeros(1)})), r"1 unknown \(n+ \.\.\. n+\)",
+    ),
+    "type of a tensor that writes to the terminal": (
+        header(60, b'{"a":{"dtype":"\x1b[2J","shape":[1],"data_offsets":[0,4]}}'.ljust(60) + b"\0" * 4), "not a whole",
+    ),
     "link to a folder outside": (link("more", "/etc"), "more is a link out of the folder"),
     "link as configuration": (link("tokenizer/tokenizer.json", "../../secret.json"), "is a link out of the folder"),
     # the encoder
@@ -445,14 +461,14 @@ HOSTILE = {
         r"pre_tokenizer\.pretokenizers\[0\]\.pattern\.Regex is '\(a\+\)\+\$'",
     ),
     "text that grows": (
-        fast("normalizer", {"type": "Sequence", "normalizers": [REPLACE] * 9}), "makes a text grow by more than",
+        fast("normalizer", {"type": "Sequence", "normalizers": [REPLACE] * 9}), "lets a text grow by more than 256",
     ),
     "parts without end": (
-        fast("normalizer", {"type": "Sequence", "normalizers": [{"type": "NFC"}] * 100}), "more than 64 parts",
+        fast("normalizer", {"type": "Sequence", "normalizers": [{"type": "Nmt"}] * 100}), "a list of at most 64",
     ),
     "map of characters": (
         fast("normalizer", {"type": "Precompiled", "precompiled_charsmap": "AAAAAGFh" + "YWFh" * 100}),
-        "makes a text grow",
+        r"precompiled_charsmap announces a trie of 0 bytes",
     ),
     "words without end": (
         edit(FAST, lambda c: c["model"].update(type="WordPiece", max_input_chars_per_word=10**9)),
@@ -467,7 +483,7 @@ HOSTILE = {
     "templates that go on": (
         fast("post_processor", {"type": "TemplateProcessing", "pair": [], "special_tokens": {},
                                 "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}] * 1000}),
-        r"post_processor\.single has more than 64 pieces",
+        r"post_processor\.single is .*; expected a list of at most 64",
     ),
 }  # fmt: skip
 
@@ -508,6 +524,8 @@ def test_hostile_folder_is_refused_with_its_reason(name, folder, tmp_path, tripw
     with tripwire.watching(folder), pytest.raises(UnsafeRepositoryError, match=reason) as caught:
         ConditionalAdapterModel.from_pretrained(folder)
     assert str(caught.value).startswith(f"{folder}: ")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) <= 1000
     assert tripwire.hits == []
     assert not sentinel.exists()
     assert peak() - before < MEMORY
@@ -790,7 +808,8 @@ def test_tripwire_sees(act, tmp_path, tripwire):
 
 @pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
 def test_encoder_of_each_type_is_loaded_stored_and_loaded_back(kind, tmp_path, tripwire):
-    stock = tiny_encoder(tmp_path / "encoder", kind)
+    stock = tiny_encoder(tmp_path / "encoder", kind, vocab_size=VOCABULARY)
+    usual_tokenizer(kind).save_pretrained(tmp_path / "encoder")
     with tripwire.watching(tmp_path / "encoder"):
         model = ConditionalAdapterModel.create(tmp_path / "encoder", LABELS, SMALL)
         model.save_pretrained(tmp_path / "model")
@@ -936,6 +955,12 @@ def test_names_of_tasks_and_files():
 def test_task_that_could_not_be_loaded_is_not_made():
     with pytest.raises(ValueError, match=r"the name of a task is '\.\./x', a path"):
         ConditionalAdapterModel.create("tiny", {"../x": ("a", "b")}, SMALL, vocabulary=TEXTS)
+
+
+def test_names_that_come_twice_are_found_in_one_pass_and_few_are_named():
+    names = [f"task-{i // 2:06d}" for i in range(200_000)]
+    with pytest.raises(ValueError, match=r"once: task-000000, .*, task-000004 and 99995 more$"):
+        TaskEmbeddings(tuple(names), np.zeros((200_000, 1)))
 
 
 def test_error_is_one_line_of_bounded_length():
