@@ -21,7 +21,6 @@ from huggingface_hub import constants
 
 from training.files import sync
 
-
 HEAD = 128  # bytes ahead of the content: its SHA-256, padded so that the numbers in Arrow files stay aligned
 
 

@@ -3,13 +3,14 @@
 The lock is ``flock`` on ``<run>/.lock``. The system releases it when its owner ends, in whatever way, so that a killed
 run never has to be unlocked by hand. The text in the file only names the owner for messages.
 
-On NFS, Linux translates ``flock`` into a lock on the server, which other machines see. A file system without locks (some
-Lustre and FUSE mounts), or with locks for each machine alone (``localflock``), cannot stop a second process on another
-machine: where the system reports this, the run warns and goes on without a lock. Windows has no ``flock``: no lock there.
+On NFS, Linux translates ``flock`` into a lock on the server, which other machines see. Some Lustre and FUSE mounts have
+no locks: there the run warns and continues without one. Mounts whose locks are local to a machine (``localflock``,
+``local_lock``) stop a second process on the same machine only. Windows has no ``flock``, so that there is no lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -40,20 +41,17 @@ def locked(folder: Path, warn: Callable[[str], None] = lambda text: None) -> Ite
     Raises:
         RunError: another process holds the lock, or the folder cannot be written.
     """
+    if fcntl is None:
+        yield
+        return
+    number = _take(folder, warn)
     try:
-        number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise RunError(
-            f"{folder} cannot be written ({error.strerror}). Make the folder writable, or copy it to a writable place "
-            "and give that folder to --resume"
-        ) from error
-    try:
-        _take(number, folder, warn)
         os.ftruncate(number, 0)
         os.pwrite(number, describe_owner().encode(), 0)
         yield
-        os.ftruncate(number, 0)
     finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()
         os.close(number)  # releases the lock
 
 
@@ -80,17 +78,30 @@ def describe_owner() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}, since {now}"
 
 
-def _take(number: int, folder: Path, warn: Callable[[str], None]) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in TAKEN:
+def _take(folder: Path, warn: Callable[[str], None]) -> int:
+    """Open the lock's file and lock it; returns its number."""
+    while True:
+        try:
+            number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
             raise RunError(
-                f"{folder} is in use by {_named(number)}. Wait until that process has ended, or stop it first"
+                f"{folder} cannot be written ({error.strerror}). Make the folder writable, or copy it to a writable "
+                "place and give that folder to --resume"
             ) from error
-        warn(f"{folder} is on a file system without locks ({error.strerror}): start no second process in this folder")
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (folder / LOCK).stat().st_ino == os.fstat(number).st_ino:
+                return number
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in TAKEN:
+                warn(f"{folder} has a file system without locks ({error.strerror}): start no second process there")
+                return number
+            name = _named(number)
+            os.close(number)
+            raise RunError(f"{folder} is in use by {name}. Wait until that process has ended, or stop it") from error
+        os.close(number)  # the owner before has deleted the file between the two calls
 
 
 def _named(number: int) -> str:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 PARENT = os.getppid()
-# torchrun sets the first, `accelerate launch` the second. Other parents, such as a shell, may end before the script does.
+# torchrun sets the first, `accelerate launch` the second. Other parents, such as a shell, may end before the script.
 LAUNCHED = bool({"TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"} & os.environ.keys())
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -98,9 +98,9 @@ def asked_threads() -> int:
 
 
 class SteadyOutput:
-    """A text stream that never fails: output that nobody can read any more is dropped.
+    r"""A text stream that never fails: output that nobody can read any more is dropped.
 
-    Characters that the stream's encoding lacks are written as ``\\xe9``. After the first failed write the file number
+    Characters that the stream's encoding lacks are written as ``\xe9``. After the first failed write the file number
     leads to /dev/null, so that the interpreter's last flush does not fail either.
 
     Args:
