@@ -7,12 +7,12 @@ was stopped, in whatever way, goes on with the tasks that have none.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from metaeval_hub.comparison import compare, read_runs
 from metaeval_hub.comparison_table import summary_table, task_table
 from training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
 from training.contamination import Positions
+from training.files import DamagedFileError, check_seal, parse_object, read_object
 from training.job import (
     DONE,
     FAILED,
@@ -37,10 +38,22 @@ from training.job import (
     shorten,
     start_accelerator,
 )
-from training.loop import TrainingError
-from training.report import Reporter, duration
+from training.lock import locked, owner
+from training.loop import Interrupted, TrainingError
+from training.process import handle_signals, launcher_gone, steady_output, stop_at_once
+from training.report import Reporter, duration, remaining
 from training.rows import DataError, TaskRows, expand_tasks, find_contaminated, load_task, texts
-from training.runs import RunError, RunFolder, git_state, new_run, unfinished_run, versions
+from training.runs import (
+    RunError,
+    RunFolder,
+    check_output_dir,
+    command_line,
+    find_folder,
+    git_state,
+    new_run,
+    unfinished_run,
+    versions,
+)
 
 # The settings of TrainConfig that every such script takes.
 SETTINGS = (
@@ -131,7 +144,11 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
 
 def launch(command: Command, work: Callable[[Job], int]) -> int:
     """Open the run and do the work; returns the exit code. What goes wrong is told in a line, not in a trace."""
-    reporter = Reporter(main=True)
+    with steady_output(), handle_signals(stop_at_once), ExitStack() as held:
+        return _launch(command, work, Reporter(main=True), held)
+
+
+def _launch(command: Command, work: Callable[[Job], int], reporter: Reporter, held: ExitStack) -> int:
     run: RunFolder | None = None
     try:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -140,20 +157,24 @@ def launch(command: Command, work: Callable[[Job], int]) -> int:
                 f"{os.environ['WORLD_SIZE']} were started. Start it with python instead of a launcher"
             )
         config, options, run = open_run(command)
+        if run is None:
+            check_output_dir(Path(config.output_dir))
+        elif not run.finished:
+            held.enter_context(locked(run.path, reporter.warn))
         if run and run.finished:
             reporter.line(f"{run.path} is finished")
             return DONE
         accelerator = start_accelerator(config)
-        run = run or make_run(command, reporter)
+        run = run or make_run(command, reporter, held)
         encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
         reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}{encoder}")
         return work(Job(command.script, config, options, run, accelerator, reporter))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted) as stopped:
         reporter.warn("interrupted; tasks that are done stay done")
         if run:
             reporter.line(f"go on with: {resume_command(run)}")
-        return 128 + signal.SIGINT
-    except (ConfigError, RunError, DataError, TrainingError) as error:
+        return 128 + int(getattr(stopped, "signal", signal.SIGINT))
+    except (ConfigError, RunError, DataError, TrainingError, DamagedFileError) as error:
         reporter.error(str(error))
         return FAILED
     except OSError as error:
@@ -164,9 +185,9 @@ def launch(command: Command, work: Callable[[Job], int]) -> int:
 
 
 def resume_command(run: RunFolder) -> str:
-    """The command that goes on with a run."""
+    """The command that goes on with a run, for a shell."""
     words = [word for word in sys.argv[1:2] if not word.startswith("-")]  # a script may have a sub-command
-    return " ".join(["python", os.path.relpath(sys.argv[0]), *words, "--resume", str(run.path)])
+    return command_line("python", Path(os.path.relpath(sys.argv[0])), *words, "--resume", run.path)
 
 
 def open_run(command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder | None]:
@@ -178,15 +199,15 @@ def open_run(command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder |
     """
     if command.resume is None:
         return command.config, command.options, None
-    output_dir, name = Path(command.config.output_dir), command.config.name
-    run = RunFolder(Path(command.resume)) if command.resume else unfinished_run(output_dir, name)
-    if run is None:
-        raise RunError(f"--resume: no unfinished run named {name!r} in {output_dir}; give its folder, or leave it out")
+    run = find_folder(command.resume, Path(command.config.output_dir), command.config.name)
     try:
-        stored = json.loads(run.config.read_text(encoding="utf-8"))
+        stored = check_seal(parse_object(run.config.read_bytes()))
         settings, options = stored["settings"], stored["options"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"--resume {run.path} is not the folder of a run of this script ({error!r})") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            f"--resume {run.path} is not the folder of a run of this script, or its {run.config.name} is damaged: "
+            f"{error}. Give the folder of another run, or start a new one"
+        ) from None
     if settings.keys() != set(command.script.settings) or options.keys() != command.script.options.keys():
         raise RunError(f"--resume {run.path}: that is a run of another script")
     # whether tasks may be missing can be decided when it is known which are
@@ -200,16 +221,17 @@ def open_run(command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder |
     return config, options, run
 
 
-def make_run(command: Command, reporter: Reporter) -> RunFolder:
-    """Make the folder of a new run, with its settings in config.json."""
+def make_run(command: Command, reporter: Reporter, held: ExitStack) -> RunFolder:
+    """Make the folder of a new run, with its settings in config.json; ``held`` gets its lock."""
     output_dir, name = Path(command.config.output_dir), command.config.name
     before = unfinished_run(output_dir, name)
-    if before:
+    if before and not owner(before.path):
         reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
     run = new_run(output_dir, name)
+    held.enter_context(locked(run.path, reporter.warn))
     values = command.config.to_dict()
     settings = {name: values[name] for name in command.script.settings}
-    run.write_json(run.config, {"settings": settings, "options": command.options})
+    run.write_sealed(run.config, {"settings": settings, "options": command.options})
     return run
 
 
@@ -275,14 +297,22 @@ def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
     """
     names = task_names(job.config)
     outcome = Outcome({method: {} for method in methods}, {})
-    before = sum(all(_stored(job.run, method, name) for method in methods) for name in names)
+    before = {name for name in names if all(_stored(job.run, method, name) for method in methods)}
     if before:
-        job.reporter.line(f"{before} of {len(names)} tasks were done before")
+        job.reporter.line(f"{len(before)} of {len(names)} tasks were done before")
+    started, done, new = time.monotonic(), 0, len(names) - len(before)
     with job.reporter.progress("tasks", len(names)) as display:
         for number, name in enumerate(names):
-            say = partial(display.update, number)
+            if launcher_gone():
+                raise Interrupted(signal.SIGTERM, number)
+            say, begun = partial(display.update, number), time.monotonic()
             say(name)
-            _run_task(job, methods, name, f"{number + 1}/{len(names)}", say, outcome)
+            said = _run_task(job, methods, name, f"{number + 1}/{len(names)}", say, outcome)
+            done += name not in before
+            if said:
+                now = time.monotonic()
+                took = duration(now - begun) + remaining(now - started, done, new - done)
+                job.reporter.line(f"{number + 1}/{len(names)}  {name}  {said}  ({took})")
     failed = outcome.failed
     if failed and (not job.config.skip_unavailable or len(failed) == len(names)):
         told = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
@@ -301,8 +331,8 @@ def _run_task(
     place: str,
     say: Callable[[str], None],
     outcome: Outcome,
-) -> None:
-    started = time.monotonic()
+) -> str:
+    """Let every method answer one task; returns what is said of it, "" where that was done or told before."""
     done = {method: _stored(job.run, method, name) for method in methods}
     said = []
     rows: TaskRows | None = None
@@ -313,21 +343,22 @@ def _run_task(
         try:
             rows = rows or load(job.config, name)
             answer, words = methods[method](rows, say)
+        except Interrupted:
+            raise
         except Exception as error:  # any reason counts: it is reported with the task's name
             known = isinstance(error, DataError | NoSourceError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             outcome.failed[name] = reason
             job.reporter.warn(f"{place}  {name}  failed: {shorten(reason)}")
-            return
+            return ""
         done[method] = answer = {**answer, "seconds": time.monotonic() - begun}
         file = _task_file(job.run, method, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        job.run.write_json(file, answer)
+        job.run.write_sealed(file, answer)
         said.append(f"{method} {words}")
     for method, stored in done.items():
         outcome.found[method][name] = stored or {}
-    if said:
-        job.reporter.line(f"{place}  {name}  {', '.join(said)}  ({duration(time.monotonic() - started)})")
+    return ", ".join(said)
 
 
 def _task_file(run: RunFolder, method: str, task: str) -> Path:
@@ -335,11 +366,7 @@ def _task_file(run: RunFolder, method: str, task: str) -> Path:
 
 
 def _stored(run: RunFolder, method: str, task: str) -> dict[str, Any] | None:
-    try:
-        answer: dict[str, Any] = json.loads(_task_file(run, method, task).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # not JSON: a power cut may leave a file empty; the task is done again
-        return None
-    return answer
+    return run.read_sealed(_task_file(run, method, task))
 
 
 def write_results(
@@ -364,7 +391,7 @@ def write_results(
         "threads": torch.get_num_threads(),
         "device": device_name(job.accelerator.device),
         "seed": job.config.seed,
-        "config": json.loads(run.config.read_text(encoding="utf-8")),
+        "config": check_seal(read_object(run.config)),
         "versions": versions(),
         "git": git_state(),
     }

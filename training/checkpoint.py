@@ -1,7 +1,8 @@
 """Checkpoints: what is trained, the optimiser and the step, as safetensors and JSON in one folder.
 
 A checkpoint is written into a hidden folder and renamed when all of it is on the disk, so that a folder named
-``step-*`` is whole unless the disk damaged it; its files are checked against their sizes and SHA-256 before use.
+``step-*`` is whole unless the disk damaged it. Before use, its files are checked against their sizes and SHA-256, and
+the list of these facts, with the step and the state, against a SHA-256 of its own and the name of the folder.
 Random states need no place here: every draw is a function of the seed and the step (see sampling.py and loop.py).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from training.files import sync
+from training.files import check_seal, parse_object, seal, sync
 
 STATE = "state.json"
 
@@ -77,7 +79,8 @@ def save_checkpoint(
             save_file({name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}, path)
             files[path.name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
             sync(path)
-        (part / STATE).write_text(json.dumps({"step": step, "files": files, "state": dict(state)}), encoding="utf-8")
+        values = seal({"step": step, "files": files, "state": dict(state)})
+        (part / STATE).write_text(json.dumps(values), encoding="utf-8")
         sync(part / STATE)
         sync(part)
         shutil.rmtree(target, ignore_errors=True)  # the same step, written before the run was stopped and resumed
@@ -93,17 +96,19 @@ def save_checkpoint(
 
 def checkpoints(folder: Path) -> Iterator[Path]:
     """Folders of the checkpoints of a run, the newest first; whether they are whole is not looked at."""
-    yield from sorted((path for path in folder.glob("step-*") if path.is_dir()), reverse=True)
+    found = [path for path in folder.glob("step-*") if _step(path) is not None and path.is_dir()]
+    yield from sorted(found, key=lambda path: _step(path) or 0, reverse=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and check every file.
 
     Raises:
-        TornCheckpointError: a file is missing, has another size or another SHA-256 than when it was written.
+        TornCheckpointError: a file is missing or has other content than when it was written, or the folder has the
+            name of another step.
     """
     try:
-        stored = json.loads((path / STATE).read_text(encoding="utf-8"))
+        stored = _read_state(path)
         tensors = {}
         for name, facts in stored["files"].items():
             file = path / name
@@ -112,9 +117,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
             if _sha256(file) != facts["sha256"]:
                 raise TornCheckpointError(f"{file} is damaged: its SHA-256 is not that of what was written")
             tensors[file.stem] = load_file(file)
-        return Checkpoint(int(stored["step"]), tensors, stored["state"])
+        return Checkpoint(stored["step"], tensors, stored["state"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise TornCheckpointError(f"{path} is not a whole checkpoint: {type(error).__name__}: {error}") from error
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    file = path / STATE
+    try:
+        stored = check_seal(parse_object(file.read_bytes()))
+    except ValueError as error:
+        raise TornCheckpointError(f"{file} is damaged: {error}") from error
+    if stored["step"] != _step(path):
+        raise TornCheckpointError(f"{file} is of step {stored['step']}, the folder's name says {_step(path)}")
+    return stored
+
+
+def _step(path: Path) -> int | None:
+    match = re.fullmatch(r"step-(\d+)", path.name)
+    return int(match[1]) if match else None
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:

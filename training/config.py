@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
-import json
 import math
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,8 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
+
+from training.files import DamagedFileError, expand, read_object
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -62,7 +64,9 @@ class TrainConfig:
     name: str = setting("multitask", "run", "name of the run; its folder is <output-dir>/<name>-<number>")
     output_dir: str = setting("runs", "run", "folder that holds the run folders", "DIR")
     seed: int = setting(0, "run", "seed of the start, of the tasks drawn and of the shuffles")
-    threads: int = setting(0, "run", "CPU threads a process; 0: cores divided by the processes of this machine", "N")
+    threads: int = setting(
+        0, "run", "CPU threads per process; 0: OMP_NUM_THREADS, or the cores divided by the processes", "N"
+    )
     matmul_precision: MatmulPrecision = setting(
         "highest", "run", "how exactly float32 matrices are multiplied: torch.set_float32_matmul_precision"
     )
@@ -153,6 +157,8 @@ class TrainConfig:
     keep_checkpoints: int = setting(2, "evaluation", "newest checkpoints kept", "N")
 
     def __post_init__(self) -> None:
+        for name in PATHS:
+            object.__setattr__(self, name, expand(getattr(self, name)))
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if not value >= least or math.isinf(value):
@@ -170,6 +176,12 @@ class TrainConfig:
             raise ConfigError("--tasks is empty; name at least one task or group, such as: demo")
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise ConfigError(f"--name becomes the name of a folder: no slash, no dot in front, got {self.name!r}")
+        for name in ("name", *PATHS):
+            if any(unicodedata.category(letter) in UNWRITABLE for letter in getattr(self, name)):
+                raise ConfigError(
+                    f"{flag(name)} {getattr(self, name)!r} contains a line break, another control character, or bytes "
+                    "that are not UTF-8; choose a name without them"
+                )
         if self.push_to_hub and not _is_full_id(self.push_to_hub):
             raise ConfigError(f"--push-to-hub takes ORG/NAME, got {self.push_to_hub!r}")
         if self.push_every_checkpoint and not self.push_to_hub:
@@ -216,6 +228,9 @@ _LEAST: dict[str, float] = {
 
 # What may be another when a run is resumed.
 FREE = ("push_to_hub", "push_every_checkpoint", "private", "tracker", "cache_dir")
+UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories that no name has: they break lines of logs and JSON files
+# What may be a path: ~ at its start is the home directory.
+PATHS = ("output_dir", "cache_dir", "encoder", "conditioning_vectors", "task_features")
 
 
 def flag(name: str) -> str:
@@ -269,13 +284,13 @@ def read_preset(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: no such preset, or a setting in it is unknown or has the wrong type.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
+    path = Path(expand(name)) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in CONFIGS.glob("*.yaml")))
         raise ConfigError(f"no preset {name!r}; there are {known}, or give the path of a .yaml file")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     return check_values(values, str(path))
 
@@ -316,6 +331,7 @@ def parse(argv: list[str] | None = None, description: str | None = None) -> Comm
     add_flags(parser, HINTS)
     given = vars(parser.parse_args(argv))
     resume = given.pop("resume")
+    resume = None if resume is None else expand(resume)
     if "tasks" in given:
         given["tasks"] = tuple(given["tasks"])
     if "held_out" in given:
@@ -345,7 +361,7 @@ def add_flags(
             group.add_argument(flag(item.name), **_argument(item, own.get(item.name, item.default)))
     groups["run"].add_argument(
         "--resume", nargs="?", const="", metavar="RUN_DIR",
-        help="go on with a run that was stopped; without a folder: the newest unfinished one of this --name",
+        help="resume a run that was stopped; without a folder: the newest unfinished one of this --name",
     )  # fmt: skip
 
 
@@ -373,10 +389,20 @@ def read_config(path: Path) -> TrainConfig:
         ConfigError: the file is missing, is not JSON, or holds settings this version does not know.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = read_object(path)
+    except (OSError, DamagedFileError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); is {path.parent} the folder of a run?") from None
     return TrainConfig.from_dict(values, str(path))
+
+
+def changed_settings(then: Mapping[str, Any], now: TrainConfig) -> list[str]:
+    """Compare the settings of a checkpoint with those of its run: "steps was 160 and is 141"."""
+    values = now.to_dict()
+    return [
+        f"{name} was {then[name]} and is {values[name]}"
+        for name in values
+        if name in then and name not in FREE and then[name] != values[name]
+    ]
 
 
 def check_resume(stored: TrainConfig, flags: dict[str, Any]) -> TrainConfig:
@@ -385,6 +411,7 @@ def check_resume(stored: TrainConfig, flags: dict[str, Any]) -> TrainConfig:
     Raises:
         ConfigError: a flag asks for something else than the run was started with.
     """
+    flags = {name: expand(value) if name in PATHS else value for name, value in flags.items()}
     now = {name: value for name, value in flags.items() if name in FREE}
     other = {
         name: value

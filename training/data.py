@@ -108,6 +108,9 @@ def encode_tasks(
         on_task(task.name)
         splits = {split: encode(task, split) for split in task.splits}
         encoded.append(TaskData(task.name, task.labels, splits, task.available, task.origin, task.left_out))
+    # The tokenizer is stored with the model: the same one, whether tokens came from the cache or not.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
     return encoded
 
 

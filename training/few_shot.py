@@ -40,9 +40,11 @@ from typing import Any, Literal, get_args
 if __package__ in (None, ""):  # started as a script, whose folder must not be searched for imports
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import training  # noqa: F401 - ahead of torch, see there
+from training.process import start_script
 
-# isort: split
+if __name__ == "__main__":
+    start_script()
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
@@ -60,6 +62,7 @@ from training.config import ConfigError
 from training.data import TaskData, encode_task
 from training.evaluate import scores
 from training.features import open_encoder, text_features
+from training.files import check_seal, seal, write_text
 from training.held_out import HeldOut, HeldOutModel, assign, describe, encoder_settings, find_models, score
 from training.loop import TrainingError
 from training.probes import FEATURE_GRID, fit_probe, predict_majority, scaled
@@ -238,17 +241,10 @@ class Draws:
     def __init__(self, job: Job) -> None:
         self.run = job.run
         self.done: dict[tuple[str, int, str, int], dict[str, Any]] = {}
-        file = self.run.metrics
-        for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-            try:
-                line = json.loads(text)
-            except ValueError:  # a line that a power cut left torn
-                continue
+        for _, line in self.run.read_metrics(lambda line: bool(check_seal(line))):
             self.done[line["method"], line["shots"], line["task"], line["draw"]] = line
-        if self.done:  # so that the next line does not go on with a torn one
-            part = file.with_name(file.name + ".part")
-            part.write_text("".join(json.dumps(line) + "\n" for line in self.done.values()), encoding="utf-8")
-            part.replace(file)
+        if self.run.metrics.exists():  # so that the next line does not go on with a torn one
+            write_text(self.run.metrics, "".join(json.dumps(line) + "\n" for line in self.done.values()))
 
     def get(self, method: Method, shots: int, task: str, draw: int, make: Callable[[], Scores]) -> dict[str, Any]:
         """Scores and seconds of a draw; made if it is not done."""
@@ -256,7 +252,7 @@ class Draws:
         if key not in self.done:
             started = time.monotonic()
             line = {"kind": "draw", "method": method, "shots": shots, "task": task, "draw": draw, **make()}
-            self.done[key] = {**line, "seconds": time.monotonic() - started}
+            self.done[key] = seal({**line, "seconds": time.monotonic() - started})
             self.run.append_metrics([self.done[key]])
         return self.done[key]
 
@@ -330,7 +326,7 @@ def work(job: Job) -> int:
     )  # fmt: skip
     job = replace(job, config=config)
     methods = make_methods(job, models)
-    job.reporter.line("test accuracies in hundredths, mean over draws, by method and number of examples:")
+    job.reporter.line("test accuracies in %, mean over draws, by method and number of examples:")
     outcome = baselines.run_tasks(job, methods)
     notes = notes_of(job, models)
     for name, answers in outcome.found.items():

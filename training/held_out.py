@@ -17,6 +17,7 @@ from training.baselines import Job
 from training.config import ConfigError, TrainConfig, read_config
 from training.data import TaskData
 from training.evaluate import count_predictions, scores
+from training.files import expand
 from training.job import canonical_labels
 from training.rows import CHUNK, TaskRows, expand_tasks
 from training.runs import RunFolder
@@ -104,7 +105,7 @@ def find_models(place: str) -> list[HeldOutModel]:
     Raises:
         ConfigError: there is no model, or it is not of the expected form.
     """
-    folder = Path(place).expanduser()
+    folder = Path(expand(place))
     if (folder / store.WEIGHTS_FILE).is_file():
         found = [folder]
     elif (folder / "model" / store.WEIGHTS_FILE).is_file():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,12 +34,26 @@ from training.config import CommandLine, ConfigError, TrainConfig, check_resume,
 from training.data import TaskData, encode_tasks
 from training.evaluate import start_cosines, summarise
 from training.features import open_encoder
+from training.files import DamagedFileError, member, read_object, sync_tree
+from training.lock import locked, owner
 from training.loop import Interrupted, Progress, StopRequest, Trainer, TrainingError
+from training.process import LAUNCHED, asked_threads, handle_signals, launcher_gone, steady_output, stop_at_once
 from training.pushing import CheckpointPusher, prepare_pushing, push_run
 from training.report import Reporter, duration, results_table
 from training.results import card_results, mean
 from training.rows import DataError, RowChoice, TaskRows, expand_tasks, load_tasks, texts
-from training.runs import RunError, RunFolder, available_cores, find_run, git_state, new_run, unfinished_run, versions
+from training.runs import (
+    RunError,
+    RunFolder,
+    available_cores,
+    check_output_dir,
+    command_line,
+    find_run,
+    git_state,
+    new_run,
+    unfinished_run,
+    versions,
+)
 from training.sampling import BatchPlan, MixedPlan, OneTaskPlan, count_batches, task_probabilities
 from training.task_features import measure_tasks, read_vectors, text_embeddings
 from training.tracking import Tracking, check_tracker
@@ -52,11 +64,24 @@ DONE, FAILED, NOT_PUSHED = 0, 1, 3  # exit codes; 2 is wrong usage, 128 + n a st
 
 def run_job(command: CommandLine) -> int:
     """Train as the command line asks; returns the exit code. What goes wrong is told in a line, not in a trace."""
-    reporter = Reporter(main=int(os.environ.get("RANK", "0")) == 0)
+    with steady_output(), handle_signals(stop_at_once), ExitStack() as held:
+        return _run_job(command, Reporter(main=is_main()), held)
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes, as far as that is known before the processes have found each other."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _run_job(command: CommandLine, reporter: Reporter, held: ExitStack) -> int:
     run: RunFolder | None = None
     try:
         config, run = open_run(command)
-        if run and run.results.exists():
+        if is_main() and run is None:
+            check_output_dir(Path(config.output_dir))  # before minutes are spent on the data
+        elif is_main() and run is not None and not run.has_results:
+            held.enter_context(locked(run.path, reporter.warn))
+        if run and run.has_results:
             reporter.line(f"{run.path} is finished; its results are in {run.results}")
             return push(run, config, reporter) if "push_to_hub" in command.flags else DONE
         accelerator = start_accelerator(config)
@@ -65,19 +90,20 @@ def run_job(command: CommandLine) -> int:
             prepare_pushing(config, reporter)
         reporter.line(describe_machine(config, accelerator))
         material = prepare(config, accelerator, reporter)
-        run = run or make_run(config, accelerator, reporter)
+        run = run or make_run(config, accelerator, reporter, held)
         return train_and_report(config, run, material, accelerator, reporter, command.resume is not None)
     except Interrupted as interrupted:
         name = signal.Signals(interrupted.signal).name
-        reporter.warn(f"stopped by {name} after step {interrupted.step}; a checkpoint was written. Go on with:")
+        cause = "the end of its launcher" if launcher_gone() else name
+        reporter.warn(f"stopped by {cause} after step {interrupted.step}; a checkpoint was written. Go on with:")
         reporter.line(f"  {resume_command(run)}")
         return 128 + interrupted.signal
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         reporter.warn("interrupted")
         if run:
             reporter.line(f"go on with: {resume_command(run)}")
-        return 128 + signal.SIGINT
-    except (ConfigError, RunError, DataError, TrainingError) as error:
+        return 128 + int(getattr(stopped, "signal", signal.SIGINT))
+    except (ConfigError, RunError, DataError, TrainingError, DamagedFileError) as error:
         reporter.error(str(error))
         return FAILED
     except (OSError, SafetensorError) as error:
@@ -88,8 +114,14 @@ def run_job(command: CommandLine) -> int:
 
 
 def resume_command(run: RunFolder | None) -> str:
-    """The command that goes on with a run."""
-    return f"accelerate launch {os.path.relpath(sys.argv[0])} --resume {run.path if run else ''}".rstrip()
+    """The command that goes on with a run, for a shell: launched as this process was."""
+    launcher = ["accelerate", "launch"] if LAUNCHED else ["python"]
+    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    if local != "1" and local == os.environ.get("WORLD_SIZE"):
+        launcher = ["torchrun", "--standalone", "--nproc_per_node", local]
+    # not sys.argv: training/zero_shot.py runs this job, too
+    script = Path(os.path.relpath(Path(__file__).with_name("multitask.py")))
+    return command_line(*launcher, script, "--resume", *([run.path] if run else []))
 
 
 def open_run(command: CommandLine) -> tuple[TrainConfig, RunFolder | None]:
@@ -130,7 +162,7 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
             f"--batch-size {config.batch_size} is over all processes together; there are {accelerator.num_processes}"
         )
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(config.threads or max(available_cores() // local, 1))
+    torch.set_num_threads(config.threads or asked_threads() or max(available_cores() // local, 1))
     set_arithmetic(config, accelerator.device.type)
     if accelerator.device.type == "cpu":
         torch.use_deterministic_algorithms(True)
@@ -162,15 +194,16 @@ def describe_machine(config: TrainConfig, accelerator: Accelerator) -> str:
     )
 
 
-def make_run(config: TrainConfig, accelerator: Accelerator, reporter: Reporter) -> RunFolder:
-    """Make the folder of a new run on the main process, and tell all processes where it is."""
+def make_run(config: TrainConfig, accelerator: Accelerator, reporter: Reporter, held: ExitStack) -> RunFolder:
+    """Make the folder of a new run on the main process, and tell all processes where it is; ``held`` gets its lock."""
     output_dir = Path(config.output_dir)
     number = torch.zeros(1, dtype=torch.int64, device=accelerator.device)
     if accelerator.is_main_process:
         before = unfinished_run(output_dir, config.name)
-        if before:
+        if before and not owner(before.path):
             reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
         run = new_run(output_dir, config.name)
+        held.enter_context(locked(run.path, reporter.warn))
         run.write_json(run.config, config.to_dict())
         number[0] = int(run.path.name.rsplit("-", 1)[1])
     if accelerator.num_processes > 1:
@@ -223,7 +256,10 @@ def prepare(config: TrainConfig, accelerator: Accelerator, reporter: Reporter) -
         vectors = dict(zip([task.name for task in rows], features.code(), strict=True))
         model = make_model(config, rows, vectors=vectors)
     if cache.problem:
-        reporter.warn(f"nothing could be kept for other runs in {cache.folder}: {cache.problem}")
+        reporter.warn(
+            f"nothing could be kept for other runs in {cache.folder}: {cache.problem}; "
+            f"{flag('cache_dir')} names another folder"
+        )
     return Material(tasks, skipped, model, features, time.monotonic() - started)
 
 
@@ -244,7 +280,10 @@ def train_and_report(
     model = material.model
     start = model.task_embeddings if model.config.has_task_embeddings else None  # z0
     if accelerator.is_main_process:
-        facts = {**describe_data(material.tasks, material.skipped, model), "processes": accelerator.num_processes}
+        facts = {
+            **describe_data(material.tasks, material.skipped, model), "processes": accelerator.num_processes,
+            "threads": torch.get_num_threads(),
+        }  # fmt: skip
         check_or_write_data(run, facts, resumed, reporter)
         if start is not None:
             start.save(run.start_embeddings)
@@ -356,6 +395,7 @@ def report(
     if start is not None:
         model.task_embeddings.save(run.task_embeddings)
         drawn = draw_task_map(model, run, config)
+    sync_tree(run.model)
     run.write_json(run.results, results)  # last: it says that the run is finished
     reporter.console.print(results_table(results))
     report_paths(run, start is not None, drawn, results, reporter)
@@ -365,14 +405,14 @@ def push(run: RunFolder, config: TrainConfig, reporter: Reporter) -> int:
     """Push a finished run; returns the exit code."""
     if push_run(run, config, reporter):
         return DONE
-    command = f"{resume_command(run)} --push-to-hub {config.push_to_hub}"
+    command = f"{resume_command(run)} {command_line('--push-to-hub', config.push_to_hub)}"
     reporter.line(f"the run is complete in {run.path}; push it later with: {command}")
     return NOT_PUSHED
 
 
 def data_cache(config: TrainConfig) -> DataCache:
     """Where the run finds and keeps tokens."""
-    return DataCache(Path(config.cache_dir).expanduser() if config.cache_dir else default_folder())
+    return DataCache(Path(config.cache_dir) if config.cache_dir else default_folder())
 
 
 def row_choice(config: TrainConfig) -> RowChoice:
@@ -526,11 +566,14 @@ def check_or_write_data(run: RunFolder, facts: dict[str, Any], resumed: bool, re
 
     Raises:
         RunError: tasks or rows are others than when the run was started, or the encoder is.
+        DamagedFileError: what was stored is damaged.
     """
     if not (resumed and run.data.exists()):
         run.write_json(run.data, facts)
         return
-    before = json.loads(run.data.read_text(encoding="utf-8"))
+    before = read_object(run.data)
+    for name in ("tasks", "encoder", "versions", "git"):
+        member(before, name, dict, run.data)
     names = before["tasks"].keys() | facts["tasks"].keys()
     changed = sorted(name for name in names if before["tasks"].get(name) != facts["tasks"].get(name))
     if changed:
@@ -538,13 +581,14 @@ def check_or_write_data(run: RunFolder, facts: dict[str, Any], resumed: bool, re
             f"{run.path} cannot go on: {len(changed)} tasks have other rows or labels than when it was started, or are "
             f"missing: {', '.join(changed[:5])}{', ...' * (len(changed) > 5)}. Start a new run"
         )
-    if before["encoder"]["sha256"] != facts["encoder"]["sha256"]:
+    if before["encoder"].get("sha256") != facts["encoder"]["sha256"]:
         raise RunError(
             f"{run.path} cannot go on: the encoder {facts['encoder']['id']} has other weights than when it was started "
-            f"(revision {before['encoder']['revision']} then, {facts['encoder']['revision']} now). Start a new run"
+            f"(revision {before['encoder'].get('revision')} then, {facts['encoder']['revision']} now). Start a new run"
         )
+    counts = ("processes", "threads")
     then, now = (
-        {**f.get("versions", {}), "commit": f.get("git", {}).get("commit"), "processes": f.get("processes")}
+        {**f["versions"], "commit": f["git"].get("commit"), **{name: f[name] for name in counts if name in f}}
         for f in (before, facts)
     )
     moved = [f"{name} {then[name]} then, {now[name]} now" for name in now if then.get(name, now[name]) != now[name]]

@@ -11,6 +11,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -29,13 +30,15 @@ from training.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
-from training.config import TrainConfig
+from training.config import TrainConfig, changed_settings
 from training.data import TaskData, collate
 from training.evaluate import evaluate_tasks
+from training.files import sync
 from training.optim import RowLazyAdamW, cap_factors, rate_factor
+from training.process import Stopped, handle_signals, launcher_gone
 from training.report import ProgressDisplay, Reporter, validation_line
 from training.results import majority_accuracy, mean
-from training.runs import RunFolder
+from training.runs import RunFolder, command_line
 from training.sampling import Batch, BatchPlan, key
 
 LOG_STEPS = 10  # losses are fetched from the device, checked and written this many at a time
@@ -59,32 +62,38 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 
 class StopRequest:
-    """Within ``with``, notes SIGINT and SIGTERM for the loop to look at after a step; a second SIGINT stops at once.
+    """Within ``with``, notes signals for the loop to look at after a step; a second SIGINT stops at once.
 
     A second one within a second of the first is not from a person: a launcher hands on what the terminal has sent to
-    all processes already.
+    all processes already. The end of the launcher counts as SIGTERM: its workers must not train on. SIGHUP is sent when
+    a terminal is closed.
     """
 
     def __init__(self) -> None:
-        self.signal = 0
+        self._signal = 0
         self._since = 0.0
-        self._before: dict[int, Any] = {}
+        self._handled = ExitStack()
+
+    @property
+    def signal(self) -> int:
+        """Number of the signal that asked to stop; 0: none."""
+        if not self._signal and launcher_gone():
+            self._signal = signal.SIGTERM
+        return self._signal
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+        self._handled.enter_context(handle_signals(self._note))
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handled.close()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
-            raise KeyboardInterrupt
-        if not self.signal:
+        if self._signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
+            raise Stopped(number)
+        if not self._signal:
             self._since = time.monotonic()
-        self.signal = number
+        self._signal = number
 
 
 @dataclass
@@ -191,8 +200,14 @@ class Trainer:
         """Put weights, optimiser and progress back to those of a checkpoint.
 
         Raises:
-            TrainingError: the checkpoint is of another model.
+            TrainingError: the checkpoint is of another model, or was made with other settings.
         """
+        changed = changed_settings(checkpoint.state["config"], self.config)
+        if changed:
+            raise TrainingError(
+                f"the settings of this run have changed since the checkpoint of step {checkpoint.step}: "
+                f"{'; '.join(changed)}. Restore config.json, or start a new run"
+            )
         try:
             self.model.load_trained_state(checkpoint.tensors["model"])
             load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
@@ -284,14 +299,17 @@ class Trainer:
                 "seconds": self.progress.seconds,
                 "examples": self.progress.examples,
                 "scaler": scaler.state_dict() if scaler is not None else None,
+                "config": self.config.to_dict(),
             }
             tensors = {"model": self.model.trained_state(), "optimizer": optimizer_tensors(self.optimizer)}
             try:
+                if self.run.metrics.exists():
+                    sync(self.run.metrics)  # a power cut must not leave a checkpoint without the metrics before it
                 save_checkpoint(folder, step, tensors, state, self.config.keep_checkpoints)
             except OSError as error:
                 raise TrainingError(
                     f"the checkpoint of step {step} could not be written to {checkpoint_path(folder, step)}: {error}. "
-                    f"Earlier checkpoints are whole; make room and go on with --resume {self.run.path}"
+                    f"Earlier checkpoints are whole; make room and go on with {command_line('--resume', self.run.path)}"
                 ) from error
             self.on_checkpoint(step)
 

@@ -20,8 +20,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# The folder of this script must not be searched for imports: `evaluate` and `data` are names of others, too.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if __package__ in (None, ""):  # started as a script
+    # its folder must not be searched for imports: `evaluate` and `data` are names of others, too
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from training.process import start_script
+
+if __name__ == "__main__":
+    start_script()
 
 from training.config import parse
 

@@ -28,6 +28,11 @@ from typing import Any
 if __package__ in (None, ""):  # started as a script, whose folder must not be searched for imports
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from training.process import start_script
+
+if __name__ == "__main__":
+    start_script()
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -193,7 +198,7 @@ def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
 def work(job: Job) -> int:
     """Probe all tasks, write and show the results; returns the exit code."""
     methods, facts = make_methods(job)
-    job.reporter.line("accuracies on validation, in hundredths:")
+    job.reporter.line("validation accuracies in %:")
     outcome = baselines.run_tasks(job, methods)
     for method, rows in outcome.found.items():
         baselines.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})

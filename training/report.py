@@ -16,7 +16,7 @@ from rich.text import Text
 # Their classes are so skewed, or their rows so adversarial, that GLUE and SuperGLUE report Matthews' coefficient.
 MATTHEWS_TASKS = frozenset({"glue/cola", "glue/ax", "super_glue/axb"})
 PLAIN_LINES = 20  # progress lines of a run whose output is no terminal
-PLAIN_WIDTH = 120
+PLAIN_WIDTH = 100_000  # where the output is no terminal: no table is cut
 
 
 class Reporter:
@@ -64,11 +64,12 @@ class ProgressDisplay:
 
     def __init__(self, reporter: Reporter, text: str, total: int, done: int, unit: str) -> None:
         self.reporter, self.text, self.total, self.done, self.unit = reporter, text, total, done, unit
-        self.started = time.monotonic()
+        self.started, self.start = time.monotonic(), done
         self.live = reporter.console.is_terminal and not reporter.console.quiet
         self.bar = _Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(),
             console=reporter.console, transient=True, disable=not self.live,
         )  # fmt: skip
         self.task = self.bar.add_task(text, total=total, completed=done, note="")
@@ -94,7 +95,13 @@ class ProgressDisplay:
         self.bar.update(self.task, completed=done, note=note)
         if not self.live and self.unit and before * PLAIN_LINES // self.total != done * PLAIN_LINES // self.total:
             elapsed = time.monotonic() - self.started
-            self.reporter.line(f"{self.unit} {done}/{self.total}  {note}  elapsed {duration(elapsed)}")
+            left = remaining(elapsed, done - self.start, self.total - done)
+            self.reporter.line(f"{self.unit} {done}/{self.total}  {note}  elapsed {duration(elapsed)}{left}")
+
+
+def remaining(elapsed: float, done: int, left: int) -> str:
+    """Say how long the rest takes at the pace so far: ", 1:02 left"; "" at the end and where the pace is unknown."""
+    return f", {duration(elapsed / done * left)} left" if done > 0 and left else ""
 
 
 def duration(seconds: float) -> str:

@@ -33,6 +33,11 @@ from typing import Any, Literal, get_args
 if __package__ in (None, ""):  # started as a script, whose folder must not be searched for imports
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from training.process import start_script
+
+if __name__ == "__main__":
+    start_script()
+
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings
@@ -267,7 +272,7 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
 def work(job: Job) -> int:
     """Train on all tasks, write and show the results; returns the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
-    job.reporter.line("accuracies on validation, in hundredths, by learning rate:")
+    job.reporter.line("validation accuracies in %, by learning rate:")
     outcome = baselines.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():
         finish(job, method, answers, outcome.failed)

@@ -24,6 +24,7 @@ from metaeval_hub.measure import text_embedding
 from training.cache import DataCache, digest
 from training.config import ConfigError
 from training.data import EncodedRows, TaskData
+from training.files import expand
 from training.rows import DataError, TaskRows, whole_split
 
 TEXT_EMB_ROWS = 1000  # training rows of a task of which --text-emb is the average
@@ -106,7 +107,7 @@ def read_vectors(folder: str, names: Sequence[str], flag: str) -> Mapping[str, N
         ConfigError: the folder holds no such table, or tasks are missing in it.
     """
     try:
-        table = TaskEmbeddings.load(Path(folder).expanduser())
+        table = TaskEmbeddings.load(Path(expand(folder)))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{flag} {folder}: {error}") from error
     missing = [name for name in names if name not in table.names]

@@ -27,6 +27,11 @@ from pathlib import Path
 if __package__ in (None, ""):  # started as a script, whose folder must not be searched for imports
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from training.process import start_script
+
+if __name__ == "__main__":
+    start_script()
+
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings

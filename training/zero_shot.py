@@ -29,7 +29,6 @@ Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -39,9 +38,11 @@ from typing import Any, Literal, get_args
 if __package__ in (None, ""):  # started as a script, whose folder must not be searched for imports
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-import training  # noqa: F401 - ahead of torch, see there
+from training.process import start_script
 
-# isort: split
+if __name__ == "__main__":
+    start_script()
+
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
@@ -57,6 +58,7 @@ from training.baselines import Job, Script
 from training.config import CommandLine, ConfigError, TrainConfig
 from training.data import TaskData, encode_task
 from training.evaluate import scores
+from training.files import read_object
 from training.held_out import HeldOut, describe, score
 from training.job import data_cache, row_choice, run_job
 from training.results import task_row
@@ -159,7 +161,7 @@ def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
     folder = job.run.path / "train" / fold.name
     before = sorted(folder.glob(f"{kind}-*/config.json"))
     run = RunFolder(before[-1].parent) if before else None
-    if run is not None and run.results.exists():
+    if run is not None and run.has_results:
         return run.path
     settings: dict[str, Any] = {
         "tasks": fold.trained, "held_out": fold.held_out, "share_labels": True, "name": kind, "output_dir": str(folder),
@@ -339,16 +341,17 @@ def work(job: Job) -> int:
         skipped |= failed
         for method in methods:
             file = job.run.path / "answers" / fold.name / f"{method}.json"
-            if not file.exists():
+            stored = job.run.read_sealed(file)
+            if stored is None:
                 try:
-                    answers = answer(job, fold, method, tasks)
+                    stored = answer(job, fold, method, tasks)
                 except StoppedError as stopped:
                     job.reporter.line(f"go on with: {baselines.resume_command(job.run)}")
                     return stopped.code
                 file.parent.mkdir(parents=True, exist_ok=True)
-                job.run.write_json(file, answers)
-                job.reporter.line(f"fold {fold.name}: {method} answered {_told(answers)}")
-            found[method] |= json.loads(file.read_text(encoding="utf-8"))
+                job.run.write_sealed(file, stored)
+                job.reporter.line(f"fold {fold.name}: {method} answered {_told(stored)}")
+            found[method] |= stored
     write(job, folds, found, skipped)
     return baselines.DONE
 
@@ -399,7 +402,7 @@ def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
     ]
     for fold in folds:
         for file in sorted((job.run.path / "train" / fold.name).glob("*/results.json")):
-            cosines = [row["cos_z_z0"] for row in json.loads(file.read_text(encoding="utf-8"))["tasks"].values()]
+            cosines = [row["cos_z_z0"] for row in read_object(file)["tasks"].values()]
             if None not in cosines:
                 warning = check_moved(np.array(cosines), f"{fold.name}/{file.parent.name}", force=True)
                 notes += [warning] if warning else []

@@ -39,9 +39,28 @@ def test_half_a_file_counts_as_none(tmp_path):
     for size in (0, 5, 1000, len(whole) - 1):
         file.write_bytes(whole[:size])
         assert cache.read_table("tokens", "0" * 32) is None
-    cache.write_json("tasks", "0" * 32, [1])
-    cache.path("tasks", "0" * 32, "json").write_text("[1")
+
+
+@pytest.mark.parametrize("position", [3, 500, -30, -300, -1000])
+def test_a_flipped_bit_counts_as_none_and_is_written_over(position, tmp_path):
+    """In the checksum, in the schema, in the footer and in the numbers."""
+    cache, table = DataCache(tmp_path), pa.table({"label": list(range(1000))})
+    cache.write_table("tokens", "0" * 32, table)
+    cache.write_json("tasks", "0" * 32, {"available": {"train": 1234}})
+    for ending in ("arrow", "json"):
+        file = cache.path("tasks" if ending == "json" else "tokens", "0" * 32, ending)
+        content = bytearray(file.read_bytes())
+        content[position % len(content)] ^= 1
+        file.write_bytes(content)
+    assert cache.read_table("tokens", "0" * 32) is None
     assert cache.read_json("tasks", "0" * 32) is None
+    assert cache.write_table("tokens", "0" * 32, table).equals(table)
+    assert cache.read_table("tokens", "0" * 32).equals(table)
+
+
+def test_numbers_of_a_mapped_table_are_aligned(tmp_path):
+    table = DataCache(tmp_path).write_table("tokens", "0" * 32, pa.table({"label": list(range(1000))}))
+    assert table["label"].chunk(0).buffers()[1].address % 8 == 0
 
 
 @pytest.mark.parametrize("moment", ["write", "replace"])
@@ -50,9 +69,7 @@ def test_a_disk_that_cannot_be_written_costs_nothing(moment, tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     cache, table = DataCache(tmp_path), pa.table({"label": [1]})
-    monkeypatch.setattr(
-        pa.ipc if moment == "write" else "pathlib.Path.replace", *(("new_file",) if moment == "write" else ()), full
-    )
+    monkeypatch.setattr("training.cache.sync" if moment == "write" else "pathlib.Path.replace", full)
     assert cache.write_table("tokens", "0" * 32, table) is table
     assert "No space left on device" in cache.problem
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]

@@ -64,9 +64,22 @@ DAMAGE = {
     "model.safetensors has": damage_size,
     "optimizer.safetensors is damaged": damage_bits,
     "FileNotFoundError": lambda path: (path / "model.safetensors").unlink(),
-    "JSONDecodeError": lambda path: (path / "state.json").write_text('{"step": 2'),
-    "KeyError": lambda path: (path / "state.json").write_text(json.dumps({"step": 2})),
+    "Expecting ',' delimiter": lambda path: (path / "state.json").write_text('{"step": 2'),
+    "it has no 'sha256' of its content": lambda path: (path / "state.json").write_text(json.dumps({"step": 2})),
+    "instead of a JSON object": lambda path: (path / "state.json").write_text("[]"),
+    "can't decode byte": lambda path: (path / "state.json").write_bytes(b'{"step": "\xff"}'),
+    "nested too deeply": lambda path: (path / "state.json").write_text("[" * 100_000),
+    "1e999, which is not finite": lambda path: change_state(path, '"step": 20', '"step": 1e999'),
+    "belongs to other content": lambda path: change_state(path, '"step": 20', '"step": 21'),
+    "its 'sha256' belongs": lambda path: change_state(path, "1.5", "null"),
+    "is of step 20, the folder's name says 30": lambda path: path.rename(path.with_name("step-00000030")),
 }
+
+
+def change_state(path, before, after):
+    file = path / "state.json"
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, after))
 
 
 @pytest.mark.parametrize("message", DAMAGE)
@@ -74,12 +87,21 @@ def test_a_torn_checkpoint_is_named_and_passed_over(message, tmp_path):
     save(tmp_path, 10)
     newest = save(tmp_path, 20)
     DAMAGE[message](newest)
+    newest = next(checkpoints(tmp_path))
     with pytest.raises(TornCheckpointError, match=message):
         load_checkpoint(newest)
     found, torn = newest_checkpoint(tmp_path)
     assert found.step == 10
     assert len(torn) == 1
-    assert "step-00000020" in torn[0]
+    assert newest.name in torn[0]
+
+
+def test_folders_with_other_names_are_no_checkpoints(tmp_path):
+    for name in ("step-copy", "step-00000030.old", "step-"):
+        (tmp_path / name).mkdir()
+    for step in (99_999_999, 100_000_000):
+        save(tmp_path, step, keep=2)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-100000000", "step-99999999"]
 
 
 def test_no_checkpoint_at_all(tmp_path):

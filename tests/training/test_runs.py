@@ -33,7 +33,9 @@ def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
     run = start(tmp_path)
     (run.path / "tfidf" / "tasks").mkdir(parents=True)
     assert not run.finished
-    (run.path / "tfidf" / "results.json").touch()
+    (run.path / "tfidf" / "results.json").touch()  # as a power cut may leave it
+    assert not run.finished
+    (run.path / "tfidf" / "results.json").write_text("{}")
     assert run.finished
     assert unfinished_run(tmp_path, "demo") is None
 

@@ -1,0 +1,154 @@
+"""What a script needs of its process: signals, standard output, its launcher, and the number of threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+PARENT = os.getppid()
+# torchrun sets the first, `accelerate launch` the second. Other parents, such as a shell, may end before the script.
+LAUNCHED = bool({"TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"} & os.environ.keys())
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+Handler = Callable[[int, "FrameType | None"], Any]
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked to stop at once.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+def start_script() -> None:
+    """Prepare the process of a script, ahead of imports that take seconds.
+
+    An interrupt ends the script without a traceback until ``handle_signals`` takes over. Standard streams that are
+    closed become /dev/null: otherwise a file of the run could be opened under their number and be printed into.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    with contextlib.suppress(OSError):
+        os.write(1, b"interrupted before anything was written\n")
+    os._exit(128 + number)  # an exception could be caught, or shown, by the module that is being imported
+
+
+def stop_at_once(number: int, frame: FrameType | None) -> None:
+    """Signal handler: end what is going on by an exception."""
+    raise Stopped(number)
+
+
+@contextmanager
+def handle_signals(handler: Handler) -> Iterator[None]:
+    """Handle SIGINT, SIGTERM and SIGHUP by ``handler``; signals that ``nohup`` has switched off stay off."""
+    before: dict[int, Any] = {}
+    for number in SIGNALS:
+        current = signal.getsignal(number)
+        if number == signal.SIGINT or current is not signal.SIG_IGN:
+            before[number] = signal.SIG_DFL if current is None else current
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def launcher_gone() -> bool:
+    """Return whether the launcher that started this process has ended: nobody could stop the process any more."""
+    return LAUNCHED and os.getppid() != PARENT
+
+
+def asked_threads() -> int:
+    """Return the OMP_NUM_THREADS that the user has set, 0 where there is none.
+
+    Launchers set it to 1 where the user has not; what the user has set is in the launcher's own environment.
+    """
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    if LAUNCHED:
+        try:
+            entries = Path(f"/proc/{PARENT}/environ").read_bytes().split(b"\0")
+        except OSError:  # not on Linux, or the launcher has ended: 1 may be the launcher's choice
+            value = "" if value == "1" else value
+        else:
+            found = dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
+            value = found.get(b"OMP_NUM_THREADS", b"").decode("ascii", "replace")
+    first = value.split(",")[0].strip()  # a list has one number for each level of nesting
+    return int(first) if first.isascii() and first.isdigit() else 0
+
+
+class SteadyOutput:
+    r"""A text stream that never fails: output that nobody can read any more is dropped.
+
+    Characters that the stream's encoding lacks are written as ``\xe9``. After the first failed write the file number
+    leads to /dev/null, so that the interpreter's last flush does not fail either.
+
+    Args:
+        stream: standard output or standard error.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text as far as that is possible."""
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:
+            encoding = self._stream.encoding or "ascii"
+            self.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError):
+            self._drop()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush as far as that is possible."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._drop()
+
+    def _drop(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            number = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(number, self._stream.fileno())
+            os.close(number)
+
+
+@contextmanager
+def steady_output() -> Iterator[None]:
+    """Make standard output and standard error steady; see ``SteadyOutput``."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (  # type: ignore[assignment]
+        None if stream is None else SteadyOutput(stream) for stream in before
+    )
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        sys.stdout, sys.stderr = before
