@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
@@ -52,6 +53,21 @@ def check_unique(names: Iterable[str]) -> None:
     if twice:
         more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
         raise ValueError(f"names that come more than once: {', '.join(map(printable, twice[:5]))}{more}")
+
+
+def check_count(what: str, value: Any) -> None:
+    """Check that a number of things is a whole one of at least 1.
+
+    Raises:
+        ValueError: it is less than 1.
+        TypeError: it is no whole number.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be a whole number, got {shown(value)}") from None
+    if number < 1:
+        raise ValueError(f"{what} must be at least 1, got {number}")
 
 
 def task_name(name: Any) -> str:

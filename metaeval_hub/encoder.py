@@ -36,7 +36,7 @@ from metaeval_hub.gate import (
 from metaeval_hub.gate_encoder import read_encoder_config, read_tokenizer
 from metaeval_hub.printable import shown
 from metaeval_hub.tokenizer_probe import probe, usable
-from metaeval_hub.tokens import fix_options
+from metaeval_hub.tokens import fix_options, whole_text
 
 logger = logging.getLogger(__name__)
 
@@ -496,15 +496,16 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Make a lower-casing tokenizer with one token per word or mark of ``texts``; other words become [UNK].
 
     Raises:
-        TypeError: ``texts`` is one string, whose letters would be taken for the words.
+        TypeError: ``texts`` is one string, whose letters would be taken for the words, or an entry is no string.
     """
     if isinstance(texts, str):
         raise TypeError(f"vocabulary is one string; expected a list of texts, such as [{shown(texts)}]")
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
     words: set[str] = set()
-    for text in texts:
-        words.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    for i, text in enumerate(texts):
+        given = whole_text(text, f"vocabulary[{i}]")
+        words.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(given)))
     vocabulary = {token: i for i, token in enumerate([*_SPECIAL.values(), *sorted(words)])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_SPECIAL["unk_token"]))
     tokenizer.normalizer = normalizer

@@ -85,7 +85,7 @@ def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str
             "with pooling 'cls'"
         )
     store.check_finite(model.state_dict())
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", task)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm.auto import tqdm
 
-from metaeval_hub.checks import class_names, task_name
+from metaeval_hub.checks import check_count, class_names, task_name
 from metaeval_hub.encoder import all_finite
 from metaeval_hub.grow import check_new
 from metaeval_hub.heads import row_keys
@@ -74,6 +74,8 @@ def fit_task(
     if name in model.task_names:
         raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it anew")
     name = task_name(name)
+    check_count("steps", steps)
+    check_count("batch_size", batch_size)
     texts, classes = _columns(examples)
     if not texts:
         raise ValueError(f"{name}: no examples to fit the task to")
@@ -218,18 +220,14 @@ def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
             rows = list(examples)
             read = [[row[column] for row in rows] for column in columns]
         *texts, labels = read
-        return _texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
+        return as_texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
     if isinstance(examples, (str, Mapping)) or hasattr(examples, "columns") or not isinstance(examples, Iterable):
         raise TypeError(f"examples is a {type(examples).__name__}; expected a Dataset or (text, class) tuples")
     pairs = list(examples)
     for i, pair in enumerate(pairs):
         if not (isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) == 1) or len(pair) != 2:
             raise TypeError(f"examples[{i}] is {shown(pair)}; expected (text, class)")
-    return _texts([text for text, _ in pairs]), [plain(label) for _, label in pairs]
-
-
-def _texts(texts: Any) -> list[Text]:
-    return as_texts(texts, "the texts of examples")
+    return as_texts([text for text, _ in pairs]), [plain(label) for _, label in pairs]
 
 
 def plain(value: Any) -> Any:

@@ -122,6 +122,8 @@ def checked_rows(
         ValueError: the names do not fit the classes.
         TypeError: one string was given for a list of names.
     """
+    if not isinstance(label_rows, Mapping | None):
+        raise TypeError(f"label_rows is {shown(label_rows)}; expected task name -> name of the row of each class")
     rows = {str(task): labels_of(task, names, "label_rows") for task, names in (label_rows or {}).items()}
     row_keys(labels, rows)
     return rows

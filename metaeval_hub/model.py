@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.cards import model_card
-from metaeval_hub.checks import few, list_of_names
+from metaeval_hub.checks import check_count, few, list_of_names
 from metaeval_hub.classifier import TaskClassifier
 from metaeval_hub.client import fetch, local_folder, push_folder, push_target
 from metaeval_hub.conditional import store
@@ -87,6 +87,9 @@ class ConditionalAdapterModel(nn.Module):
     Made by ``create`` or ``from_pretrained``. The encoder is frozen; trained are an adapter common to all tasks, an
     embedding z a task that conditions it, and a softmax classifier a task. The paper's baselines have the same
     interface: a stock adapter without z, and full fine-tuning, where the encoder is trained and there is no adapter.
+
+    Any number of threads may predict with one model at a time, by its own calls and by pipelines over ``for_task``.
+    Train it, and add and remove tasks, while no other thread uses it.
     """
 
     def __init__(
@@ -248,6 +251,8 @@ class ConditionalAdapterModel(nn.Module):
         Raises:
             UnknownTaskError: a KeyError that names the closest tasks.
         """
+        if not isinstance(name, str):
+            raise TypeError(f"the task is {shown(name)}; expected the name of one task")
         try:
             return self._ids[name]
         except KeyError:
@@ -519,15 +524,14 @@ class ConditionalAdapterModel(nn.Module):
     def _logits(
         self, names: Sequence[str], texts: Iterable[Text], batch_size: int, progress: bool | None
     ) -> dict[str, Tensor]:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        check_count("batch_size", batch_size)
         given = as_texts(texts)
         for name in names:
             self.task_id(name)
             if given:
                 self._check_form(name, given[0])
         with self._evaluation.of(self):
-            return task_logits(self, names, given, batch_size, progress)
+            return task_logits(self, names, given, int(batch_size), progress)
 
     def predict(
         self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
@@ -709,7 +713,7 @@ class ConditionalAdapterModel(nn.Module):
                 one half precision.
             OSError: the files cannot be written; names what is in the way.
         """
-        return self._save(Path(folder), include_base, results)
+        return self._save(Path(folder).expanduser(), include_base, results)
 
     def _save(
         self,

@@ -53,9 +53,9 @@ def as_texts(values: Any, what: str = "texts") -> list[Text]:
     for i, value in enumerate(values):
         place = f"{what}[{i}]"
         if isinstance(value, str):
-            texts.append(_whole(value, place))
+            texts.append(whole_text(value, place))
         elif (isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1) and len(value) == 2:
-            first, second = (_whole(part, f"{place}[{side}]") for side, part in enumerate(value))
+            first, second = (whole_text(part, f"{place}[{side}]") for side, part in enumerate(value))
             texts.append((first, second))
         else:
             raise TypeError(f"{place} is {shown(value)}; expected all texts, or all pairs of texts")
@@ -77,7 +77,7 @@ _VIEWS: tuple[type, ...] = (
 )  # sets by their methods, but in the order of their dictionary
 
 
-def _whole(value: object, place: str) -> str:
+def whole_text(value: object, place: str) -> str:
     """Return a string as plain ``str``, once it is known that a tokenizer can read it."""
     if not isinstance(value, str):
         raise TypeError(f"{place} is {shown(value)}; expected a string")

@@ -147,6 +147,7 @@ class TaskFeatures:
         Raises:
             UnsafeRepositoryError: the table could not be read back; names what is in the way.
         """
+        folder = Path(folder).expanduser()
         tensors = {"words": self.words, **{f"domain_{key}": value for key, value in vars(self.domains).items()}}
         if self.texts is not None:
             tensors["texts"] = self.texts
@@ -159,13 +160,13 @@ class TaskFeatures:
             for i, entry in enumerate(self.aspects)
         ]  # fmt: skip
         text = json.dumps({"format": FORMAT, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n"
-        with replacing(Path(folder), (), last=TABLE_FILE) as new:
+        with replacing(folder, (), last=TABLE_FILE) as new:
             save_file(
                 {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, new / TENSOR_FILE
             )
             (new / TABLE_FILE).write_text(text, encoding="utf-8")
             TaskFeatures.load(new)  # what cannot be read back is not written
-        return Path(folder)
+        return folder
 
     @classmethod
     def load(cls, folder: Path | str) -> TaskFeatures:
@@ -174,7 +175,7 @@ class TaskFeatures:
         Raises:
             UnsafeRepositoryError: a file is missing, not of the expected form, or a link out of the folder.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         check_inside(folder)
         table = read_json(folder / TABLE_FILE)
         tasks = table.get("tasks")

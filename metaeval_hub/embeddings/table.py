@@ -137,15 +137,16 @@ class TaskEmbeddings:
             UnsafeRepositoryError: a name could not be read back: it is a path, or holds a control character.
             ValueError: the table is empty.
         """
+        folder = Path(folder).expanduser()
         for name in self.names:
             check_name(name, "the name of a task")
         if not self.values.size:
             raise ValueError(f"the table has shape {self.values.shape}; expected at least one task and one dimension")
         tensors = {"values": self.values} if self.copies is None else {"values": self.values, "copies": self.copies}
-        with replacing(Path(folder), (), last=NAMES_FILE) as new:
+        with replacing(folder, (), last=NAMES_FILE) as new:
             save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, new / TENSOR_FILE)
             (new / NAMES_FILE).write_text(json.dumps({"names": self.names}, indent=1) + "\n", encoding="utf-8")
-        return Path(folder)
+        return folder
 
     @classmethod
     def load(cls, folder: Path | str) -> TaskEmbeddings:
@@ -154,7 +155,7 @@ class TaskEmbeddings:
         Raises:
             UnsafeRepositoryError: a file is missing, not of the expected form, or a link out of the folder.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         check_inside(folder)
         names = _read_names(folder / NAMES_FILE)
         found = read_header(folder / TENSOR_FILE)

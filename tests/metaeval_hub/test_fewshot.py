@@ -121,7 +121,7 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
         ([("a", torch.tensor(True))], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
         ([("a", 1.0)], ("x", "y"), ValueError, r"example 0 has class 1\.0; expected one of"),
         ([("a", torch.tensor([0, 1]))], ("x", "y"), ValueError, "example 0 has class tensor"),
-        ([("a", "x"), (None, "y")], ("x", "y"), TypeError, r"the texts of examples\[1\] is None"),
+        ([("a", "x"), (None, "y")], ("x", "y"), TypeError, r"texts\[1\] is None"),
         (pd.DataFrame({"a": ["x"]}), None, TypeError, "examples is a DataFrame; expected a Dataset or"),
         (["a", "b"], None, TypeError, r"examples\[0\] is 'a'; expected \(text, class\)"),
         ("text", None, TypeError, "examples is a str"),
@@ -170,6 +170,16 @@ def test_examples_of_another_form_than_the_start_are_refused(model):
     assert "my/task" not in model.task_names
     model.fit_task("my/task", pairs, start="my/pairs", steps=1)
     model.fit_task("my/either", pairs, start="x/one", steps=1)  # of which it is not known
+
+
+def test_numbers_that_are_none_are_refused(model):
+    for options in ({"steps": 0}, {"batch_size": 0}):
+        with pytest.raises(ValueError, match="must be at least 1, got 0"):
+            model.fit_task("my/task", EXAMPLES, **options)
+    with pytest.raises(TypeError, match=r"batch_size must be a whole number, got 2\.5"):
+        model.predict("x/one", ["a"], batch_size=2.5)
+    with pytest.raises(TypeError, match=r"the task is \['x/one'\]; expected the name of one task"):
+        model.predict(["x/one"], ["a"])
 
 
 def test_a_name_that_is_taken_is_refused(model):

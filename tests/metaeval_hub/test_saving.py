@@ -154,6 +154,16 @@ def test_all_files_have_the_rights_of_new_files(saved):
     assert modes == {(folder / "mine.txt").stat().st_mode}
 
 
+def test_a_folder_may_be_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    model = make()
+    for path in (model.save_pretrained("~/m"), model.task_embeddings.save("~/z"), model.export_adapter("old/a", "~/a")):
+        assert path.parent == tmp_path / "home"
+    assert ConditionalAdapterModel.from_pretrained("~/m").task_names == TaskEmbeddings.load("~/z").names
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
 def test_a_failed_first_save_leaves_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "new", (), "a") as folder:
         (folder / "no such folder" / "a").write_text("x")

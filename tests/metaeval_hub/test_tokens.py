@@ -196,6 +196,8 @@ def test_no_text_is_no_question(model):
 def test_one_string_is_no_vocabulary():
     with pytest.raises(TypeError, match=r"vocabulary is one string; expected a list of texts, such as \['a cat'\]"):
         word_tokenizer("a cat")
+    with pytest.raises(TypeError, match=r"vocabulary\[1\] is None; expected a string"):
+        word_tokenizer(["a cat", None])
 
 
 # --- threads ---
