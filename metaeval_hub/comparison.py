@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.intervals import mean_interval
-from metaeval_hub.run_files import CONFIG_SCHEMA, RESULTS_SCHEMA, RunFileError, read_run_file
 
 RESULTS, CONFIG = "results.json", "config.json"  # of a run: how it ended, and the settings it began with
 
@@ -138,7 +138,7 @@ def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
         NoRunError: it is the folder of something else, or another file.
         ComparisonError: there is nothing there, or the results are of another form.
     """
-    path = Path(path).expanduser()
+    path = Path(path)
     if path.is_file():
         if path.suffix != ".json":
             raise NoRunError(f"{path} is no folder of a run, and no {RESULTS}")
@@ -157,10 +157,11 @@ def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
 def is_run(folder: Path) -> bool:
     """Whether a folder has the settings of a run, of whatever script; the config.json of a model is another."""
     try:
-        config = read_run_file(folder / CONFIG, CONFIG_SCHEMA)
-    except RunFileError:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return False
-    return "output_dir" in config.get("settings", config)
+    settings = config.get("settings", config) if isinstance(config, dict) else None
+    return isinstance(settings, dict) and "output_dir" in settings
 
 
 def without_results(folder: Path) -> ComparisonError:
@@ -175,10 +176,12 @@ def without_results(folder: Path) -> ComparisonError:
 
 def _read(file: Path, label: str) -> Run:
     try:
-        facts = read_run_file(file, RESULTS_SCHEMA)
-    except RunFileError as error:
-        raise ComparisonError(str(error)) from None
-    tasks = facts.pop("tasks")
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        tasks = facts.pop("tasks")
+        for row in tasks.values():
+            _ = row["majority"], row["validation"], row["test"], row["rows"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ComparisonError(f"{file} is not the results of a run: {type(error).__name__}: {error}") from None
     return Run(label, file, tasks, facts)
 
 

@@ -60,7 +60,7 @@ def summary_table(comparison: Comparison) -> Table:
 
 def caption(comparison: Comparison) -> str:
     """What the figures of the tables are."""
-    return f"{comparison.metric.replace('_', ' ').capitalize()} on {comparison.split} (%)"
+    return f"{comparison.metric.replace('_', ' ').capitalize()} on {comparison.split}, in hundredths"
 
 
 def remarks(comparison: Comparison, most: int = 8) -> list[str]:
@@ -96,7 +96,7 @@ def _some(names: Sequence[str], most: int) -> str:
 
 
 def show_interval(interval: Interval | None) -> str | None:
-    """An interval of shares as percentages: "48.2 to 53.1"; None for None."""
+    """An interval of shares in hundredths: "48.2 to 53.1"; None for None."""
     return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 

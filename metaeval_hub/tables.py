@@ -33,8 +33,8 @@ class Column:
         key: of its values in the rows, and its name in CSV and JSON files.
         title: what people read.
         form: "text" as it is; "count" a whole number; "minutes" the same, with one decimal below ten; "number" with two
-            decimals; "percent" a share as a percentage with one decimal; "points" the same with a sign; "p" a
-            probability with three decimals.
+            decimals; "percent" a share as hundredths with one decimal; "points" the same with a sign; "p" a probability
+            with three decimals.
         spread: key of the standard deviation that is shown behind the value.
         chance: key of the value by chance that is shown behind both.
         p_value: key of a probability that is shown last.

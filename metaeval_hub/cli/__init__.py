@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 
 from metaeval_hub.cli import analyze, check_sources, compare, overlap, page, predict, publish, report, show, tasks
-from metaeval_hub.cli.terminal import abandon_output, protect_output
-from metaeval_hub.printable import printable
 
 MOST_CHARACTERS = 20_000  # of an error: one that lists the sources of many tasks is long
 COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
@@ -35,35 +33,23 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, or 1 with the error in one line, 130 after Ctrl-C.
-
-    Only errors that a user can put right become a line; any other is a fault of this package and keeps its traceback.
-    """
+    """Run the command and return its exit status: 0, or 1 with the error in one line, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    protect_output()
     options = build_parser().parse_args(arguments)
     options.typed = ["metaeval", *arguments]  # for results that say what made them
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
-    from metaeval_datasets import NoSourceError, UnknownTaskError
-
     try:
-        status = int(options.run(options) or 0)
-        sys.stdout.flush()
-        return status
+        return int(options.run(options) or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        abandon_output()
+        sys.stderr.close()
         return 0
-    except (ValueError, OSError, ImportError, NoSourceError, UnknownTaskError) as error:
+    except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError) as error:
         if options.verbose:
             raise
         print(f"metaeval {options.command}: {_message(error)}", file=sys.stderr)
-        try:
-            sys.stdout.flush()
-        except OSError:  # standard output is what failed, such as a full disk
-            abandon_output()
         return 1
 
 
@@ -71,5 +57,4 @@ def _message(error: Exception) -> str:
     # str() of a KeyError is the repr of its message
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     first, *others = text.splitlines() or [""]
-    line = ": ".join(filter(None, [first, "; ".join(line.strip().removeprefix("- ") for line in others)]))
-    return printable(line, MOST_CHARACTERS)
+    return ": ".join(filter(None, [first, "; ".join(line.strip().removeprefix("- ") for line in others)]))

@@ -18,11 +18,10 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from metaeval_hub.cli.terminal import make_console, path, progress, show_table
+from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +81,7 @@ def _sub(kinds: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder of a run, of task embeddings or of a model; Hub id"
     )
-    parser.add_argument("--out", type=path, metavar="DIR", help="folder for tables (CSV, JSON) and pictures (PNG, SVG)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for tables (CSV, JSON) and pictures (PNG, SVG)")
     parser.add_argument("--seed", type=int, default=0, help="of what is random (default 0)")
     parser.add_argument("--force", action="store_true", help="analyse embeddings that have not left their random start")
     return parser
@@ -109,19 +108,15 @@ def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
     from metaeval_hub.embeddings.analyses import geometry
     from metaeval_hub.embeddings.drawings import draw_geometry
 
-    methods = ("umap", "pca") if options.method == "both" else (options.method,)
-    if options.method == "both" and not find_spec("umap"):
-        methods = ("pca",)
-        console.print("note: PCA only; pip install 'metaeval[analysis]' adds UMAP", soft_wrap=True)
     for each in runs:
-        for method in methods:
+        for method in ("umap", "pca") if options.method == "both" else (options.method,):
             table = geometry(each, method, options.seed)
-            if method == methods[-1]:  # all but the coordinates is the same for both
-                show_table(console, table, most=GEOMETRY_ROWS, more=" (--out writes all)")
+            if options.method != "both" or method == "pca":  # all but the coordinates is the same for both
+                show(console, table, most=GEOMETRY_ROWS)
             if options.out:
                 stem = f"{method}-{each.name.replace('/', '-')}" if len(runs) > 1 else method
-                for file in (*save(options, table, stem), *draw_geometry(table, options.out, stem)):
-                    console.print(f"written: {file}", soft_wrap=True)
+                for path in (*save(options, table, stem), *draw_geometry(table, options.out, stem)):
+                    console.print(f"written: {path}", soft_wrap=True)
 
 
 def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
@@ -185,7 +180,7 @@ def find_features(runs: Sequence[EmbeddedRun], folder: str | None) -> TaskFeatur
     from metaeval_hub.embeddings.features import TaskFeatures
 
     if folder is not None:
-        return TaskFeatures.load(path(folder))
+        return TaskFeatures.load(folder)
     found = next((each.features for each in runs if each.features is not None), None)
     if found is None:
         raise ValueError(
@@ -208,7 +203,7 @@ def find_vectors(arguments: Sequence[str], features: TaskFeatures | None) -> dic
         name, sign, folder = argument.partition("=")
         if not (sign and name and folder):
             raise ValueError(f"--vectors {argument}: expected NAME=FOLDER, such as {TEXT_EMB}=vectors/text_emb")
-        found[TEXT_EMB if name.lower() == TEXT_EMB.lower() else name] = TaskEmbeddings.load(path(folder))
+        found[TEXT_EMB if name.lower() == TEXT_EMB.lower() else name] = TaskEmbeddings.load(folder)
     if features is not None and features.texts is not None:
         found.setdefault(TEXT_EMB, TaskEmbeddings(features.names, features.texts))
     return found
@@ -224,7 +219,7 @@ def read_gains(places: Sequence[str]) -> Gains:
     from metaeval_hub.embeddings.transfer import gains_of_runs, gains_of_table
 
     if len(places) == 1 and places[0].endswith(".csv"):
-        return gains_of_table(path(places[0]).read_text(encoding="utf-8-sig"), places[0])
+        return gains_of_table(Path(places[0]).read_text(encoding="utf-8"), places[0])
     scores: list[Mapping[str, float]] = []
     for place in places:
         for each in read_runs(place):
@@ -236,9 +231,9 @@ def read_gains(places: Sequence[str]) -> Gains:
 
 
 def _finish(options: argparse.Namespace, table: Table, stem: str, console: Console) -> None:
-    show_table(console, table)
-    for file in save(options, table, stem) if options.out else []:
-        console.print(f"written: {file}", soft_wrap=True)
+    show(console, table)
+    for path in save(options, table, stem) if options.out else []:
+        console.print(f"written: {path}", soft_wrap=True)
 
 
 def save(options: argparse.Namespace, table: Table, stem: str) -> list[Path]:
@@ -246,3 +241,21 @@ def save(options: argparse.Namespace, table: Table, stem: str) -> list[Path]:
     from metaeval_hub.tables import made_by
 
     return table.save(options.out, stem, made_by(options.typed))
+
+
+def show(console: Console, table: Table, most: int | None = None) -> None:
+    """Print a table with its title and notes; of long ones the first rows."""
+    console.print(table.title, style="bold", soft_wrap=True)
+    rows = table.cells() if most is None else table.cells()[:most]
+    if rows:
+        shown = make_table()
+        for column in table.columns:
+            shown.add_column(column.title, justify="left" if column.form == "text" else "right", overflow="fold")
+        for row in rows:
+            shown.add_row(*row)
+        print_table(console, shown)
+    if most and len(table.rows) > most:
+        console.print(f"... and {len(table.rows) - most} more (--out writes all)")
+    for note in table.notes:
+        console.print(note, soft_wrap=True)
+    console.print()

@@ -15,9 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.terminal import labelled, make_console, path, show_table
+from metaeval_hub.cli.terminal import labelled, make_console, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
     parser.add_argument("--reference", metavar="LABEL", help="run that the others are compared with (default: first)")
     parser.add_argument("--only", nargs="+", metavar="TASK", help="tasks and groups to compare on, instead of all")
-    parser.add_argument("--out", type=path, metavar="FILE", help="write the comparison there: .md or .json")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the comparison there: .md or .json")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -68,12 +69,12 @@ def read_all(arguments: Sequence[str]) -> list[Run]:
     """
     from metaeval_hub.comparison import read_runs
 
-    named = [(label, path(place)) for label, place in map(labelled, arguments)]
-    names = Counter(folder.resolve().name for label, folder in named if label is None)
+    named = [(label, Path(place)) for label, place in map(labelled, arguments)]
+    names = Counter(path.resolve().name for label, path in named if label is None)
     runs: list[Run] = []
-    for label, folder in named:
-        twice = label is None and names[folder.resolve().name] > 1
-        runs += read_runs(folder, str(folder) if twice else label)
+    for label, path in named:
+        twice = label is None and names[path.resolve().name] > 1
+        runs += read_runs(path, str(path) if twice else label)
     return runs
 
 

@@ -13,8 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from metaeval_hub.cli.places import check_file
-from metaeval_hub.cli.terminal import labelled, path, progress, quiet
+from metaeval_hub.cli.terminal import labelled, progress, quiet
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("runs", nargs="+", metavar="[LABEL=]RUN", help="the one shown first first")
-    parser.add_argument("--out", type=path, default=Path("map.html"), metavar="FILE", help="default: map.html")
+    parser.add_argument("--out", type=Path, default=Path("map.html"), metavar="FILE", help="default: map.html")
     parser.add_argument("--title", default="", help="of the page (default: it counts the tasks)")
     parser.add_argument("--seed", type=int, default=0, help="of the UMAP (default 0)")
     parser.add_argument(

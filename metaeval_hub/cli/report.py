@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaeval_hub.cli.terminal import make_console, path, progress
+from metaeval_hub.cli.terminal import make_console, progress
 
 STEPS = 13
 
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
-    parser.add_argument("--out", type=path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--permutations", type=int, default=200, metavar="N", help="of each probe's test (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of UMAP and the permutations (default 0)")
     parser.add_argument(
@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> None:
             step,
         )
         paths = write_report(places, job)
-    for file in paths:
-        console.print(f"written: {file}", soft_wrap=True)
+    for path in paths:
+        console.print(f"written: {path}", soft_wrap=True)
     console.print(f"tables and pictures: {options.out}", soft_wrap=True)
     if options.push is not None:
         console.print(f"pushed: {push(options.out, options.push)}", soft_wrap=True)

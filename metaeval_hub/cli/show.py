@@ -38,15 +38,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Load the task and print what is known of it."""
-    from metaeval_datasets import NoSourceError, get_task, list_tasks, load_dataset, read_report
+    from metaeval_datasets import NoSourceError, get_task, load_dataset, read_report
     from metaeval_datasets.summary import summarise
 
-    members = [name for name in list_tasks() if name.startswith(f"{options.name}/")]
-    if members:
-        raise ValueError(
-            f"{options.name} is a group of {len(members)} tasks, and show takes one task, such as {members[0]}; "
-            f"metaeval tasks {options.name} lists them"
-        )
     declared = get_task(options.name)
     spec = declared.edition(options.edition)
     count = options.examples

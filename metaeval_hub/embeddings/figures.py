@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from metaeval_hub.embeddings.names import order_types, short_names, type_title
+from metaeval_hub.embeddings.names import short_names, type_title
 
 # Okabe and Ito's palette, told apart by readers with any colour vision; grey for the eighth type.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F")
@@ -55,9 +55,8 @@ def draw_map(
         raise ValueError(f"copies has shape {copies.shape}; expected ({len(names)}, K, 2)")
     types = np.array([kinds.get(name, "unknown") for name in names])
     looks = {
-        kind: (PALETTE[i], MARKERS[i]) if i < len(PALETTE) else ("#444444", "*")
-        for i, kind in enumerate(order_types(types.tolist()))
-        if kind in types
+        kind: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)])
+        for i, kind in enumerate(sorted(set(types.tolist())))
     }
     labels = short_names(names)
     everything = np.full(len(names), True)

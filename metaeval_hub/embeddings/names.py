@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-
-from metaeval_datasets.spec import TaskType
+from collections.abc import Sequence
 
 _EMPTY_PARTS = frozenset({"default", "plain_text", "english", "binary", "tsv_format", "labeled_final"})
 
@@ -31,13 +29,3 @@ def type_title(kind: str) -> str:
     ('Paraphrase detection', 'NLI')
     """
     return "NLI" if kind.lower() == "nli" else kind.replace("_", " ").capitalize()
-
-
-def order_types(kinds: Iterable[str]) -> list[str]:
-    """Return all eight task types, then what else is among ``kinds``: the place of a type is the same in every picture.
-
-    >>> order_types(["nli", "unknown"])[-2:]
-    ['other', 'unknown']
-    """
-    known = [kind.value for kind in TaskType]
-    return [*known, *sorted(set(kinds) - set(known))]

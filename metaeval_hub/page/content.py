@@ -19,12 +19,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metaeval_hub.embeddings.names import order_types, short_names, type_title
+from metaeval_hub.embeddings.names import short_names
 from metaeval_hub.embeddings.project import project
 from metaeval_hub.embeddings.stability import NEIGHBOURS, kept_within, nearest_rows
 from metaeval_hub.embeddings.table import TaskEmbeddings
 
-TASK_TYPE = "Task type"  # the aspect whose categories have the same colours in every picture
 LEAST = {"pca": 2, "umap": 5}  # tasks that a map needs
 
 
@@ -261,9 +260,6 @@ def _aspects(known: Sequence[TaskFacts]) -> list[dict[str, Any]]:
     for title in dict.fromkeys(title for facts in known for title in facts.aspects):
         values = [facts.aspects.get(title) for facts in known]
         categories = sorted({str(value) for value in values if value is not None})
-        if title == TASK_TYPE:
-            titles = [type_title(kind) for kind in order_types(())]
-            categories = [*titles, *(each for each in categories if each not in titles)]
         if any(isinstance(value, str) for value in values):
             place = {category: number for number, category in enumerate(categories)}
             known_as = [None if value is None else place[str(value)] for value in values]

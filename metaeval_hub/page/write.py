@@ -38,7 +38,7 @@ def write_page(path: Path | str, spaces: Sequence[Space], facts: Mapping[str, Ta
     Raises:
         ValueError: there is no run, or two have one name.
     """
-    path = Path(path).expanduser()
+    path = Path(path)
     page = build_page(content(spaces, facts, title))
     path.parent.mkdir(parents=True, exist_ok=True)
     # the digests are of these very lines; a title may hold what UTF-8 cannot write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from metaeval_hub.comparison import RESULTS, ComparisonError, Run, read_runs
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.runs import EMBEDDINGS, EmbeddedRun, read_embedded
 from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
-from metaeval_hub.run_files import DATA_SCHEMA, RunFileError, read_run_file
 
 ZERO_SHOT = "zero_shot"  # value of "experiment" in the results of training/zero_shot.py
 FEW_SHOT = "few_shot"  # the same of training/few_shot.py
@@ -43,8 +42,6 @@ class Inputs:
         few_shot: folder of a run of training/few_shot.py -> the results of its methods at each number of examples.
         partial: tasks of which the source lacks a part or has fewer rows than the catalogue declares, and what.
         left_out: tasks not shown, and why.
-        repeats: folders of runs that repeat another run of the same method, settings, tasks and seed, and which.
-        other_tasks: runs over other tasks, by the tasks that they share: methods as above, one table each.
     """
 
     methods: Mapping[str, Sequence[Run]]
@@ -54,8 +51,6 @@ class Inputs:
     few_shot: Mapping[str, Sequence[Run]]
     partial: Mapping[str, str]
     left_out: Mapping[str, str]
-    repeats: Mapping[str, str] = field(default_factory=dict)
-    other_tasks: Sequence[Mapping[str, Sequence[Run]]] = ()
 
     @property
     def features(self) -> TaskFeatures | None:
@@ -103,7 +98,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     few_shot: dict[str, list[Run]] = {}
     partial: dict[str, str] = {}
     for place in places:
-        folder = Path(place).expanduser()
+        folder = Path(place)
         known = _find_vectors(folder)
         vectors |= known
         try:
@@ -122,62 +117,11 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
             embedded.append(read_embedded(place))
         partial |= _partial(folder)
-    repeats = _drop_repeats(methods)
+    methods = {title: group for key, runs in methods.items() for title, group in by_settings(key, runs).items()}
     few = _few_rows(methods, least_rows)
     kept = {name: [replace(run, tasks=_without(run.tasks, few)) for run in runs] for name, runs in methods.items()}
-    groups = by_tasks(kept)
-    main = {run.path.parent for runs in groups[0].values() for run in runs} if groups else set()
-    shown = [
-        run.select([task for task in run.tasks if task not in few])
-        for run in embedded
-        if Path(run.place).expanduser() in main
-    ]
-    first, *others = [
-        {title: group for key, runs in methods.items() for title, group in by_settings(key, runs).items()}
-        for methods in groups
-    ] or [{}]
-    return Inputs(first, shown, vectors, zero_shot, few_shot, _without(partial, few), few, repeats, others)
-
-
-def _drop_repeats(methods: dict[str, list[Run]]) -> dict[str, str]:
-    """Keep one run per method, settings, tasks and seed: counted twice, a seed would make seeds seem to agree.
-
-    Returns:
-        Folder of a run that was dropped -> the name of the run that it repeats.
-    """
-    repeats = {}
-    for key, runs in methods.items():
-        kept: dict[str, Run] = {}
-        for run in runs:
-            seed = run.facts.get("seed", str(run.path))
-            same = json.dumps([_learned_by(run), seed, sorted(run.tasks)], sort_keys=True)
-            first = kept.setdefault(same, run)
-            if first is not run:
-                repeats[str(run.path.parent)] = str(first.path.parent)
-        methods[key] = list(kept.values())
-    return repeats
-
-
-def by_tasks(methods: Mapping[str, Sequence[Run]]) -> list[dict[str, list[Run]]]:
-    """Group runs whose tasks are largely the same, since only those can stand in one table.
-
-    A run joins the first group with which it shares at least half of the tasks of either.
-
-    Returns:
-        The groups, that of the most runs first; each has the methods of ``methods`` of which it holds runs.
-    """
-    groups: list[tuple[set[str], dict[str, list[Run]]]] = []
-    for key, run in ((key, run) for key, runs in methods.items() for run in runs):
-        tasks = set(run.tasks)
-        for shared, group in groups:
-            if 2 * len(shared & tasks) >= max(len(shared), len(tasks)):
-                shared &= tasks
-                group.setdefault(key, []).append(run)
-                break
-        else:
-            groups.append((tasks, {key: [run]}))
-    groups.sort(key=lambda entry: -sum(map(len, entry[1].values())))
-    return [group for _, group in groups]
+    shown = [run.select([task for task in run.tasks if task not in few]) for run in embedded]
+    return Inputs(kept, shown, vectors, zero_shot, few_shot, _without(partial, few), few)
 
 
 def method_of(run: Run | EmbeddedRun) -> str:
@@ -267,10 +211,7 @@ def _partial(folder: Path) -> dict[str, str]:
     file = folder / "data.json"
     if not file.is_file():
         return {}
-    try:
-        origins = read_run_file(file, DATA_SCHEMA).get("origins", {})
-    except RunFileError as error:
-        raise ComparisonError(str(error)) from None
+    origins = json.loads(file.read_text(encoding="utf-8")).get("origins", {})
     told = {name: "; ".join((*map(str, origin.get("missing") or ()), *_fewer_rows(name, origin)))
             for name, origin in origins.items()}  # fmt: skip
     return {name: text for name, text in told.items() if text}

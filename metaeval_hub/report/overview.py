@@ -57,7 +57,7 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
 def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
     """What is said of every run: its folder, below the one that was given where it is one of several in there."""
     folder = run.path.parent
-    within = any(Path(place).expanduser() == folder for place in places)
+    within = any(Path(place) == folder for place in places)
     return {
         "run": folder.name if within else f"{folder.parent.name}/{folder.name}",
         "encoder": (run.facts.get("encoder") or {}).get("id"),

@@ -16,7 +16,6 @@ from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.embeddings.prediction import prediction
 from metaeval_hub.embeddings.runs import EmbeddedRun
 from metaeval_hub.embeddings.table import TaskEmbeddings
-from metaeval_hub.heads import few
 from metaeval_hub.intervals import INTERVALS
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs
@@ -74,31 +73,9 @@ def compare_methods(inputs: Inputs) -> Comparison | ComparisonError | None:
 
 
 def table_1(inputs: Inputs, found: Comparison | ComparisonError | None) -> Section:
-    """Accuracy of the methods, next to the paper's."""
+    """Accuracy of the methods, beside the paper's."""
     title = "Table 1: test accuracy of the methods"
     missing = [Missing(f"a run of {TITLES[key]}", COMMANDS[key]) for key in COMMANDS if key not in inputs.compared]
-    return _methods_table(title, "table1", inputs, found, missing)
-
-
-def table_1_of_other_tasks(inputs: Inputs) -> list[Section]:
-    """Return table 1 once more for each group of runs whose tasks are others than those of the report."""
-    sections = []
-    for number, methods in enumerate(inputs.other_tasks, 2):
-        group = replace(inputs, methods=methods)
-        found = compare_methods(group)
-        tasks = sorted({task for runs in methods.values() for run in runs for task in run.tasks})
-        title = f"Table 1 for other tasks: {few(tasks, 3)}"
-        sections.append(_methods_table(title, f"table1_{number}", group, found, []))
-    return sections
-
-
-def _methods_table(
-    title: str,
-    stem: str,
-    inputs: Inputs,
-    found: Comparison | ComparisonError | None,
-    missing: Sequence[Missing],
-) -> Section:
     if found is None:
         return Section(title, tuple(missing))
     if isinstance(found, ComparisonError):
@@ -139,7 +116,7 @@ def _methods_table(
     )
     table = Table("Test accuracy", columns, tuple(rows), notes, {"tasks": list(found.tasks)})
     places = [f"{key}={run.path.parent}" for key, each in inputs.compared.items() for run in each]
-    return Section(title, (Shown(stem, table), *missing), shlex.join(["metaeval", "compare", *places]))
+    return Section(title, (Shown("table1", table), *missing), shlex.join(["metaeval", "compare", *places]))
 
 
 def _interval(interval: tuple[float, float] | None) -> str | None:
@@ -215,7 +192,7 @@ def table_3(inputs: Inputs) -> Section:
 
 
 def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
-    return f"{shlex.join(['metaeval', 'analyze', analysis, *(run.place for run in runs)])}{more} --out DIR"
+    return f"metaeval analyze {analysis} {' '.join(run.place for run in runs)}{more} --out DIR"
 
 
 # --- Table 4 ---

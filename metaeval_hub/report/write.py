@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +23,6 @@ from metaeval_hub.tables import Table
 
 TITLE = "Task embeddings: our figures beside the paper's"
 FILES = ("report.md", "report.html")
-MANIFEST = "report_files.txt"  # in the folder of a report: the files that it consists of, one name per line
 
 
 @dataclass(frozen=True)
@@ -54,40 +51,13 @@ class Job:
 def write_report(places: Sequence[str], job: Job) -> list[Path]:
     """Write the report of runs, given by their folders; returns its two files.
 
-    It is made in a folder of its own and then put in place, so that an error leaves an earlier report as it was, and
-    nothing of an earlier report stays among the files of this one. Other files in the folder are not touched.
-
     Raises:
         ComparisonError: a folder holds no run.
         UnsafeRepositoryError: its files are not of the expected form.
-        OSError: the folder cannot be written to.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=job.folder) as folder:
-        _make(places, replace(job, folder=Path(folder)))
-        made = sorted(path.name for path in Path(folder).iterdir())
-        for name in _files_of(job.folder / MANIFEST):
-            (job.folder / name).unlink(missing_ok=True)
-        for name in made:
-            (Path(folder) / name).replace(job.folder / name)
-    (job.folder / MANIFEST).write_text("\n".join(made) + "\n", encoding="utf-8")
-    return [job.folder / name for name in FILES]
-
-
-def _files_of(manifest: Path) -> list[str]:
-    """Return the names of the files that an earlier report in this folder consists of; none where there is no list."""
-    if not manifest.is_file():
-        return []
-    names = manifest.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [name for name in names if name and Path(name).name == name]
-
-
-def _make(places: Sequence[str], job: Job) -> None:
     job.step("reading")
     inputs, told = usable(read_inputs(places, job.least_rows), job.force)
-    told += [
-        f"{place} repeats {other} (same method, settings, tasks and seed)" for place, other in inputs.repeats.items()
-    ]
+    job.folder.mkdir(parents=True, exist_ok=True)
     parts = make_sections(inputs, places, job)
     if told:
         lines = "\n".join(f"- {text}" for text in told)
@@ -98,6 +68,7 @@ def _make(places: Sequence[str], job: Job) -> None:
     command = str(job.made["command"])
     (job.folder / FILES[0]).write_text(to_markdown(TITLE, parts, command), encoding="utf-8")
     (job.folder / FILES[1]).write_text(to_html(TITLE, parts, command, job.folder), encoding="utf-8")
+    return [job.folder / name for name in FILES]
 
 
 def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
@@ -121,7 +92,6 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
     detail = by_task(inputs, compared)
     parts = [
         sections.table_1(inputs, compared),
-        *sections.table_1_of_other_tasks(inputs),
         *figures(inputs, job),
         _part("Table 2: stability within a run", sections.table_2, inputs),
         _part("Table 3: stability across runs", sections.table_3, inputs),
@@ -176,6 +146,6 @@ def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca
     table.save(job.folder, stem, job.made)
     draw_geometry(table, job.folder, stem)
     ends = [str(row["task"]) for row in table.rows]
-    extremes = f"Farthest from the centre: {', '.join(ends[:5])}; nearest to it: {', '.join(reversed(ends[-5:]))}."
-    command = f"metaeval analyze geometry {shlex.quote(run.place)} --method {method} --seed {job.seed} --out DIR"
-    return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), extremes), command)
+    text = f"Farthest from the centre: {', '.join(ends[:5])}; nearest to it: {', '.join(reversed(ends[-5:]))}."
+    command = f"metaeval analyze geometry {run.place} --method {method} --seed {job.seed} --out DIR"
+    return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), text), command)

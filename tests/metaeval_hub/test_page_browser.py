@@ -20,7 +20,7 @@ from tests.chromium import BrowserError, Chromium, find_chromium
 
 TYPES = ("Acceptability", "Emotion", "NLI", "Other")
 PHONE = {"width": 390, "height": 844, "scale": 2, "touch": True}
-COLOURS = {"Acceptability": "#0072B2", "Emotion": "#009E73", "NLI": "#56B4E9", "Other": "#7F7F7F"}
+COLOURS = {"Acceptability": "#0072B2", "Emotion": "#E69F00", "NLI": "#009E73", "Other": "#D55E00"}
 EVIL = "</script><img src=x onerror='window.hit=1'><b>bold</b>"
 
 
@@ -464,8 +464,7 @@ def test_colours_can_be_read_beside_a_selected_task(show, two):
     near = {name for name, _ in two.spaces[0].emb.nearest("group0/task0")}
     left, top = page.js("(b => [b.x, b.y])(document.querySelector('.map').getBoundingClientRect())")
     ground = np.array(shade_of(pixel(page, left + 6, top + 6)))
-    # the grey of "Other" has the same hue dimmed or not
-    others = [i for i in range(1, 24) if f"group{i % 3}/task{i}" not in near and TYPES[i % 4] != "Other"]
+    others = [i for i in range(1, 24) if f"group{i % 3}/task{i}" not in near]
     assert others
     for i in others:
         own, seen = shade_of(COLOURS[TYPES[i % 4]]), np.array(shade_of(pixel(page, *at(page, f"group{i % 3}/task{i}"))))

@@ -134,7 +134,7 @@ def test_methods_are_told_by_their_settings(tmp_path, facts, method):
 def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     def run(folder, seed, **settings):
         config = {"conditioning": "pilault", "embeddings_per_task": 1, "seed": seed, "batch_size": 8, **settings}
-        return str(write_run(tmp_path / folder, seed=seed, tasks=SOME, accuracy=0.6 + 0.01 * seed, config=config))
+        return str(write_run(tmp_path / folder, seed=seed, tasks=SOME, accuracy=0.6 + 0.1 * seed, config=config))
 
     places = [run("other-1", 5, adapter_size=64, epochs=1.0), run("mahabadi-1", 4, conditioning="mahabadi")]
     places += [run(f"seed{seed}-1", seed, adapter_size=256, epochs=3.0, name=f"seed{seed}") for seed in (0, 1)]
@@ -202,7 +202,7 @@ def test_a_run_of_seconds_does_not_take_no_minutes(tmp_path):
 
 
 def test_every_table_and_figure_is_there_beside_the_paper_s(report):
-    stems = {path.stem for path in report.iterdir() if path.suffix != ".txt"}
+    stems = {path.stem for path in report.iterdir()}
     tables = {
         "runs",
         "claims",
@@ -269,50 +269,14 @@ def test_runs_whose_z_has_not_moved_are_named_and_not_analysed(tmp_path):
     assert not (tmp_path / "out" / "figure5.png").exists()
 
 
-def test_runs_over_other_tasks_have_a_table_of_their_own(tmp_path):
-    groups = {"a": TASKS[:12], "b": TASKS[20:32], "c": TASKS[20:31]}
-    places = [str(write_run(tmp_path / f"{name}-1", tasks=tasks)) for name, tasks in groups.items()]
-    places.append(str(write_results(tmp_path / "few-1", TASKS[20:22], [0.5, 0.5], method="cls")))
-    inputs = read_inputs(places)
-    assert [
-        sorted(run.path.parent.name for runs in group.values() for run in runs) for group in inputs.other_tasks
-    ] == [
-        ["a-1"],
-        ["few-1"],
+def test_runs_that_do_not_go_together_do_not_spoil_the_other_parts(tmp_path):
+    places = [
+        str(write_run(tmp_path / f"{name}-1", tasks=tasks)) for name, tasks in (("a", TASKS[:12]), ("b", TASKS[20:32]))
     ]
-    assert [run.name for run in inputs.embedded] == ["b-1", "c-1"]
     assert main(["report", *places, "--out", str(tmp_path / "out"), "--permutations", "1"]) == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert f"## Table 1 for other tasks: {', '.join(sorted(TASKS[:12])[:3])} and 9 more" in text
-    assert len(json.loads((tmp_path / "out" / "table1.json").read_text())["facts"]["tasks"]) == 11
-
-
-def test_a_seed_counts_once(tmp_path):
-    config = {"conditioning": "pilault", "threads": 1}
-    places = [str(write_run(tmp_path / f"run-{i}", seed=seed, tasks=SOME, config=config | {"threads": i}))
-              for i, seed in enumerate((0, 0, 1))]  # fmt: skip
-    inputs = read_inputs(places)
-    assert [run.facts["seed"] for run in inputs.methods["pilault"]] == [0, 1]
-    assert inputs.repeats == {places[1]: places[0]}
-    assert [run.place for run in inputs.single] == [places[0], places[2]]
-    assert main(["report", *places, "--out", str(tmp_path / "out"), "--permutations", "1"]) == 0
-    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert f"{places[1]} repeats {places[0]} (same method, settings, tasks and seed)" in text
-
-
-def test_a_second_report_replaces_the_first_and_nothing_else(tmp_path):
-    out, mine = tmp_path / "out dir", tmp_path / "out dir" / "notes.txt"
-    first = str(write_run(tmp_path / "a [x]-1", tasks=SOME))
-    assert main(["report", first, "--out", str(out), "--permutations", "1"]) == 0
-    assert (out / "table4.csv").exists()
-    assert f"metaeval analyze geometry '{first}'" in (out / "report.md").read_text(encoding="utf-8")
-    mine.write_text("keep me")
-    second = str(write_results(tmp_path / "b-1", SOME, np.full(20, 0.6), method="full"))
-    assert main(["report", second, "--out", str(out), "--permutations", "1"]) == 0
-    names = {path.name for path in out.iterdir()}
-    assert mine.read_text() == "keep me"
-    assert "table4.csv" not in names
-    assert names - {"notes.txt", "report_files.txt"} == set((out / "report_files.txt").read_text().split())
+    assert "Not made: no task has a score on test in all runs" in text
+    assert "Not made: 0 tasks are in all runs" in text
 
 
 def test_a_folder_without_a_run_ends_in_a_line(tmp_path, capsys):

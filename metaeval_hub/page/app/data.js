@@ -39,13 +39,12 @@ function comparePair(first, second) {
   const inOrder = (two) => (pair.runs[0] === first ? two : [two[1], two[0]]);
   const [sets, cosines] = [inOrder(rows("near")), inOrder(rows("cosines"))];
   const count = pair.tasks.length;
-  // at most half of the other tasks: of more, most would be kept by chance, and all where no other task is left
-  const size = Math.max(0, Math.min(data.neighbours, Math.floor((count - 1) / 2)));
+  const size = Math.max(0, Math.min(data.neighbours, count - 1));
   const of = new Map();
   if (!size) return { count, size, of };
   pair.tasks.forEach((task, i) => {
-    const near = [0, 1].map((side) => new Map(sets[side][i].slice(0, size).map((other, place) => [other, cosines[side][i][place]])));
-    const both = new Set([...near[0].keys()].filter((other) => near[1].has(other)));
+    const near = [0, 1].map((side) => new Map(sets[side][i].map((other, place) => [other, cosines[side][i][place]])));
+    const both = new Set(sets[0][i].filter((other) => near[1].has(other)));
     of.set(task, { near, both, jaccard: both.size / (2 * size - both.size) });
   });
   const mean = (number) => [...of.values()].reduce((sum, each) => sum + number(each), 0) / count;
