@@ -49,10 +49,10 @@ from sklearn.metrics import confusion_matrix
 
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.cli.terminal import show_table
-from metaeval_hub.comparison import read_runs
 from metaeval_hub.embeddings.moved import check_moved
 from metaeval_hub.fewshot import fit_task
 from metaeval_hub.report.few_shot import means_table, task_table
+from metaeval_hub.results import read_runs
 from metaeval_hub.zero_shot import By, predict_z
 from training import baselines, single_task
 from training.baselines import Answer, Job, Script, TaskMethod
@@ -330,7 +330,7 @@ def work(job: Job) -> int:
     )  # fmt: skip
     job = replace(job, config=config)
     methods = make_methods(job, models)
-    job.reporter.line("test accuracies in hundredths, mean over draws, by method and number of examples:")
+    job.reporter.line("test accuracies in percent, mean over draws, by method and number of examples:")
     outcome = baselines.run_tasks(job, methods)
     notes = notes_of(job, models)
     for name, answers in outcome.found.items():

@@ -193,7 +193,7 @@ def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
 def work(job: Job) -> int:
     """Probe all tasks, write and show the results; returns the exit code."""
     methods, facts = make_methods(job)
-    job.reporter.line("accuracies on validation, in hundredths:")
+    job.reporter.line("accuracies on validation, in percent:")
     outcome = baselines.run_tasks(job, methods)
     for method, rows in outcome.found.items():
         baselines.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})

@@ -267,7 +267,7 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
 def work(job: Job) -> int:
     """Train on all tasks, write and show the results; returns the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
-    job.reporter.line("accuracies on validation, in hundredths, by learning rate:")
+    job.reporter.line("accuracies on validation, in percent, by learning rate:")
     outcome = baselines.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():
         finish(job, method, answers, outcome.failed)

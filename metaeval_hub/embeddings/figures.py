@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from metaeval_hub.embeddings.names import short_names, type_title
+from metaeval_hub.results import at_home
 
 # Okabe and Ito's palette, told apart by readers with any colour vision; grey for the eighth type.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F")
@@ -262,7 +263,7 @@ def _draw_curve(
 
 
 def _save(figure: Figure, path: Path | str) -> Path:
-    path = Path(path)
+    path = at_home(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)
     return path

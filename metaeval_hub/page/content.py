@@ -20,11 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metaeval_hub.embeddings.names import short_names
-from metaeval_hub.embeddings.project import project
+from metaeval_hub.embeddings.project import LEAST, project
 from metaeval_hub.embeddings.stability import NEIGHBOURS, kept_within, nearest_rows
 from metaeval_hub.embeddings.table import TaskEmbeddings
-
-LEAST = {"pca": 2, "umap": 5}  # tasks that a map needs
 
 
 class Measure(NamedTuple):
