@@ -15,7 +15,7 @@ from metaeval_datasets.schema import LABEL
 from metaeval_datasets.spec import TaskSpec
 from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.embeddings.runs import UNKNOWN, EmbeddedRun
-from metaeval_hub.page.content import Example, Space, TaskFacts, make_space
+from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
 from metaeval_hub.results import TaskResult
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskF
     source = row.source or ""
     return TaskFacts(
         {
-            "Task type": "Not known" if kind == UNKNOWN else type_title(kind),
+            TASK_TYPE: NOT_KNOWN if kind == UNKNOWN else type_title(kind),
             "Texts": {1: "Single", 2: "Pairs"}.get(fields or 0),
             "Group": task.rpartition("/")[0] or None,
             "Classes": len(spec.names) if spec else row.classes,
