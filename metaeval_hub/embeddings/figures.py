@@ -119,8 +119,9 @@ def _draw_tasks(
         plot.scatter(ends[:, 0], ends[:, 1], s=9, color=colour, alpha=0.7, linewidths=0, zorder=2)
         lines = np.stack([np.broadcast_to(point, ends.shape), ends], axis=1)  # (K, 2 ends, 2)
         plot.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.7, alpha=0.5))
+    size = 110 if marker == "*" else 46  # the area of a star is less than half of that of its box
     plot.scatter(
-        points[:, 0], points[:, 1], s=46, color=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3
+        points[:, 0], points[:, 1], s=size, color=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3
     )
 
 

@@ -46,7 +46,7 @@ function comparePair(first, second) {
   pair.tasks.forEach((task, i) => {
     const near = [0, 1].map((side) => new Map(sets[side][i].slice(0, size)
       .map((other, place) => [other, cosines[side][i][place]])));
-    const both = new Set(sets[0][i].filter((other) => near[1].has(other)));
+    const both = new Set([...near[0].keys()].filter((other) => near[1].has(other)));
     of.set(task, { near, both, jaccard: both.size / (2 * size - both.size) });
   });
   const mean = (number) => [...of.values()].reduce((sum, each) => sum + number(each), 0) / count;
