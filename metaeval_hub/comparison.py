@@ -1,52 +1,23 @@
-"""Several results.json side by side: the tasks they share, means, and how sure a difference is. Needs no torch."""
+"""Several runs side by side: the tasks they share, means, and how sure a difference is. Needs no torch."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.intervals import mean_interval
-
-RESULTS, CONFIG = "results.json", "config.json"  # of a run: how it ended, and the settings it began with
+from metaeval_hub.results import Run, Split
 
 Metric = Literal["accuracy", "macro_f1", "matthews"]
-Split = Literal["test", "validation"]
 Interval = tuple[float, float]
 
 
 class ComparisonError(ValueError):
-    """Results cannot be read or have nothing in common; the message says which and what to do."""
-
-
-class UnfinishedRunError(ComparisonError):
-    """A run was begun and has no results yet."""
-
-
-class NoRunError(ComparisonError):
-    """A folder, or a file, is none of a run."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """The results of one method on its tasks.
-
-    Attributes:
-        label: what it is called in a table; runs of the same label (seeds) are averaged.
-        path: the file they were read from.
-        tasks: task name -> its row, as ``training.results.task_row`` makes it.
-        facts: the other parts of the file.
-    """
-
-    label: str
-    path: Path
-    tasks: dict[str, dict[str, Any]]
-    facts: dict[str, Any]
+    """Runs have nothing in common; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +65,7 @@ class Comparison:
         summaries: k, in the order of the labels.
         left_out: task -> the labels that lack it.
         other_rows: tasks that the runs scored on different rows: only their averages can be compared.
+        same_seed: labels with two runs of one seed, whose spread says too little.
     """
 
     metric: Metric
@@ -106,6 +78,7 @@ class Comparison:
     summaries: tuple[Summary, ...]
     left_out: dict[str, tuple[str, ...]]
     other_rows: tuple[str, ...]
+    same_seed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
@@ -123,66 +96,8 @@ class Comparison:
             "summaries": [vars(summary) for summary in self.summaries],
             "left_out": {task: list(labels) for task, labels in self.left_out.items()},
             "other_rows": list(self.other_rows),
+            "same_seed": list(self.same_seed),
         }
-
-
-def read_runs(path: Path | str, label: str | None = None) -> list[Run]:
-    """Read the results in a folder, or those in its sub-folders, one method each; or one file.
-
-    Args:
-        path: a run's folder, or a results.json.
-        label: what to call it, by default the folder's name; with sub-folders, theirs are appended.
-
-    Raises:
-        UnfinishedRunError: the run has no results yet.
-        NoRunError: it is the folder of something else, or another file.
-        ComparisonError: there is nothing there, or the results are of another form.
-    """
-    path = Path(path)
-    if path.is_file():
-        if path.suffix != ".json":
-            raise NoRunError(f"{path} is no folder of a run, and no {RESULTS}")
-        return [_read(path, label or path.parent.resolve().name)]
-    if not path.is_dir():
-        raise ComparisonError(f"{path} is neither the folder of a run nor a {RESULTS}")
-    label = label or path.resolve().name
-    if (path / RESULTS).is_file():
-        return [_read(path / RESULTS, label)]
-    found = sorted(path.glob(f"*/{RESULTS}"))
-    if not found:
-        raise without_results(path)
-    return [_read(file, f"{label}/{file.parent.name}") for file in found]
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder has the settings of a run, of whatever script; the config.json of a model is another."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    settings = config.get("settings", config) if isinstance(config, dict) else None
-    return isinstance(settings, dict) and "output_dir" in settings
-
-
-def without_results(folder: Path) -> ComparisonError:
-    """What to raise for a folder that has no results: an unfinished run can be gone on with, anything else cannot."""
-    if is_run(folder):
-        return UnfinishedRunError(
-            f"{folder} has no {RESULTS}: the run is not finished; go on with it by the script that began it and "
-            f"--resume {folder}"
-        )
-    return NoRunError(f"{folder} has no {RESULTS} and no {CONFIG} of a run: it is not the folder of a run")
-
-
-def _read(file: Path, label: str) -> Run:
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        tasks = facts.pop("tasks")
-        for row in tasks.values():
-            _ = row["majority"], row["validation"], row["test"], row["rows"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ComparisonError(f"{file} is not the results of a run: {type(error).__name__}: {error}") from None
-    return Run(label, file, tasks, facts)
 
 
 def compare(
@@ -216,12 +131,15 @@ def compare(
         raise ComparisonError(f"no run is called {reference!r}; there are: {', '.join(labels)}")
 
     lacking = {
-        task: tuple(label for label in labels if not all(_scored(run, task, split) for run in grouped[label]))
+        task: tuple(
+            label for label in labels if any(_score(run, task, split, metric) is None for run in grouped[label])
+        )
         for task in dict.fromkeys(task for run in runs for task in run.tasks)
     }
     tasks = tuple(task for task, missing in lacking.items() if not missing)
     if not tasks:
-        counts = ", ".join(f"{run.label}: {sum(_scored(run, task, split) for task in run.tasks)}" for run in runs)
+        scored = {id(run): sum(_score(run, task, split, metric) is not None for task in run.tasks) for run in runs}
+        counts = ", ".join(f"{run.label}: {scored[id(run)]}" for run in runs)
         raise ComparisonError(f"no task has a score on {split} in all runs (tasks of each: {counts})")
 
     by_run = {label: _values(grouped[label], tasks, split, metric) for label in labels}  # each (n, runs of the label)
@@ -238,29 +156,32 @@ def compare(
         metric, split, labels, reference, tasks, values, None if majorities is None else majorities[0], summaries,
         {task: missing for task, missing in lacking.items() if missing},
         tuple(task for task in tasks if _rows_differ(runs, task, split)),
+        tuple(label for label, group in grouped.items() if _repeats_a_seed(group)),
     )  # fmt: skip
 
 
-def _scored(run: Run, task: str, split: str) -> bool:
-    return run.tasks.get(task, {}).get(split) is not None
+def _score(run: Run, task: str, split: Split, metric: Metric) -> float | None:
+    scores = run.tasks[task].scores(split) if task in run.tasks else None
+    value: float | None = None if scores is None else getattr(scores, metric)
+    return value
 
 
-def _values(runs: Sequence[Run], tasks: Sequence[str], split: str, metric: str) -> NDArray[np.float64]:
-    return np.array([[run.tasks[task][split][metric] for run in runs] for task in tasks], dtype=np.float64)
+def _values(runs: Sequence[Run], tasks: Sequence[str], split: Split, metric: Metric) -> NDArray[np.float64]:
+    return np.array([[_score(run, task, split, metric) for run in runs] for task in tasks], dtype=np.float64)
 
 
 def _majority(runs: Sequence[Run], tasks: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([[run.tasks[task]["majority"] for run in runs] for task in tasks], dtype=np.float64).mean(axis=1)
+    return np.array([[run.tasks[task].majority for run in runs] for task in tasks], dtype=np.float64).mean(axis=1)
 
 
-def _rows_differ(runs: Iterable[Run], task: str, split: str) -> bool:
-    digests = {_rows(run, task, split).get("labels") for run in runs}
-    return len(digests - {None}) > 1
+def _repeats_a_seed(runs: Sequence[Run]) -> bool:
+    seeds = [run.facts.seed for run in runs if run.facts.seed is not None]
+    return len(set(seeds)) < len(seeds)
 
 
-def _rows(run: Run, task: str, split: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = run.tasks[task]["rows"].get(split, {})
-    return found
+def _rows_differ(runs: Iterable[Run], task: str, split: Split) -> bool:
+    rows = [run.tasks[task].rows.get(split) for run in runs]
+    return len({each.labels for each in rows if each is not None} - {None}) > 1
 
 
 def _summarise(

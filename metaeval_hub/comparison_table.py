@@ -17,13 +17,14 @@ def task_table(comparison: Comparison) -> Table:
     majority = None if "majority" in comparison.labels else comparison.majority
     columns = [Column("task", "task")]
     columns += [] if majority is None else [Column("majority", "majority", "percent")]
-    columns += [Column(label, label, "percent") for label in comparison.labels]
+    keys = [f"run {number}" for number in range(len(comparison.labels))]  # a run may be called "task"
+    columns += [Column(key, label, "percent") for key, label in zip(keys, comparison.labels, strict=True)]
     rows = [
-        {"task": task, **dict(zip(comparison.labels, comparison.values[i].tolist(), strict=True))}
+        {"task": task, **dict(zip(keys, comparison.values[i].tolist(), strict=True))}
         for i, task in enumerate(comparison.tasks)
     ]
     means = comparison.values.mean(axis=0).tolist()
-    rows.append({"task": f"mean of {len(rows)}", **dict(zip(comparison.labels, means, strict=True))})
+    rows.append({"task": f"mean of {len(rows)}", **dict(zip(keys, means, strict=True))})
     if majority is not None:
         for row, share in zip(rows, [*majority.tolist(), float(majority.mean())], strict=True):
             row["majority"] = share
@@ -60,7 +61,9 @@ def summary_table(comparison: Comparison) -> Table:
 
 def caption(comparison: Comparison) -> str:
     """What the figures of the tables are."""
-    return f"{comparison.metric.replace('_', ' ').capitalize()} on {comparison.split}, in hundredths"
+    if comparison.metric == "matthews":  # a correlation is no percentage
+        return f"Matthews correlation on {comparison.split}, times 100"
+    return f"{comparison.metric.replace('_', ' ').capitalize()} on {comparison.split}, in percent"
 
 
 def remarks(comparison: Comparison, most: int = 8) -> list[str]:
@@ -79,6 +82,11 @@ def remarks(comparison: Comparison, most: int = 8) -> list[str]:
         )
     if any(summary.spread is not None for summary in comparison.summaries):
         lines.append("Runs of one label are averaged by task; ± is the standard deviation of their means.")
+    if comparison.same_seed:
+        lines.append(
+            f"Two runs of {', '.join(comparison.same_seed)} have the same seed: their spread says too little about "
+            "other seeds."
+        )
     return lines
 
 
@@ -96,7 +104,7 @@ def _some(names: Sequence[str], most: int) -> str:
 
 
 def show_interval(interval: Interval | None) -> str | None:
-    """An interval of shares in hundredths: "48.2 to 53.1"; None for None."""
+    """An interval of shares in percent: "48.2 to 53.1"; None for None."""
     return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 

@@ -11,7 +11,9 @@ import reprlib
 
 # C0 and C1 control characters, DEL, line and paragraph separators, marks that change the direction of text, surrogates.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_CONTROL_BUT_LAYOUT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL_BUT_LAYOUT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 MAX_MESSAGE = 1000  # characters of an error
 
 
@@ -41,6 +43,15 @@ def shown(value: object) -> str:
     written = ascii(value) if isinstance(value, str) else _SHORT.repr(value)
     written = written.encode("ascii", "backslashreplace").decode()
     return written if len(written) <= 80 else f"{written[:77]}..."
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that a terminal, Markdown or HTML shows as it is.
+
+    >>> one_line("a" + chr(10) + "b")
+    'a b'
+    """
+    return without_control(" ".join(text.splitlines()))
 
 
 def without_control(text: str) -> str:

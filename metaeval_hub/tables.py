@@ -20,6 +20,9 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
+from metaeval_hub.printable import one_line
+from metaeval_hub.results import at_home
+
 Form = Literal["text", "count", "minutes", "number", "percent", "points", "p"]
 EMPTY = "-"  # shown where there is no value
 LONG = 24  # characters of a cell from which on a column needs room for whole phrases
@@ -33,7 +36,7 @@ class Column:
         key: of its values in the rows, and its name in CSV and JSON files.
         title: what people read.
         form: "text" as it is; "count" a whole number; "minutes" the same, with one decimal below ten; "number" with two
-            decimals; "percent" a share as hundredths with one decimal; "points" the same with a sign; "p" a probability
+            decimals; "percent" a share in percent with one decimal; "points" the same with a sign; "p" a probability
             with three decimals.
         spread: key of the standard deviation that is shown behind the value.
         chance: key of the value by chance that is shown behind both.
@@ -64,7 +67,7 @@ def _show(value: Any, form: Form) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return EMPTY
     if form == "text":
-        return str(value)
+        return one_line(str(value))
     if form == "minutes" and 0 < value < 0.05:
         return "<0.1"
     patterns = {
@@ -101,7 +104,7 @@ class Table:
     def to_markdown(self) -> str:
         """The table alone, without title and notes."""
         marks = ["---" if column.form == "text" else "---:" for column in self.columns]
-        lines = [[column.title for column in self.columns], *self.cells()]
+        lines = [[one_line(column.title) for column in self.columns], *self.cells()]
         shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
         return "\n".join([shown[0], "|" + "|".join(marks) + "|", *shown[1:]])
 
@@ -114,7 +117,9 @@ class Table:
             ' class="number"' if column.form != "text" else ' class="long"' if length > LONG else ""
             for column, length in zip(self.columns, longest, strict=True)
         ]
-        head = "".join(f"<th{kind}>{escape(c.title)}</th>" for kind, c in zip(kinds, self.columns, strict=True))
+        head = "".join(
+            f"<th{kind}>{escape(one_line(c.title))}</th>" for kind, c in zip(kinds, self.columns, strict=True)
+        )
         body = "".join(
             "<tr>"
             + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, line, strict=True))
@@ -142,12 +147,12 @@ class Table:
 
     def save(self, folder: Path | str, stem: str, made_by: Mapping[str, Any]) -> list[Path]:
         """Write ``stem``.csv and ``stem``.json into a folder, which is made; returns their paths."""
-        folder = Path(folder)
+        folder = at_home(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{stem}.csv", folder / f"{stem}.json"]
-        paths[0].write_text(self.to_csv(), encoding="utf-8")
+        paths[0].write_text(self.to_csv(), encoding="utf-8", errors="backslashreplace")
         text = json.dumps(self.to_dict(made_by), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        paths[1].write_text(text, encoding="utf-8")
+        paths[1].write_text(text, encoding="utf-8", errors="backslashreplace")
         return paths
 
 

@@ -23,8 +23,9 @@ from accelerate import Accelerator
 
 from metaeval_datasets import NoSourceError, UnknownTaskError
 from metaeval_hub.cli.terminal import show_table
-from metaeval_hub.comparison import compare, read_runs
+from metaeval_hub.comparison import compare
 from metaeval_hub.comparison_table import summary_table, task_table
+from metaeval_hub.results import read_runs
 from training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
 from training.contamination import Positions
 from training.files import DamagedFileError, check_seal, parse_object, read_object

@@ -51,10 +51,10 @@ from sklearn.metrics import confusion_matrix
 
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.cli.terminal import show_table
-from metaeval_hub.comparison import read_runs
 from metaeval_hub.embeddings.moved import check_moved
 from metaeval_hub.fewshot import fit_task
 from metaeval_hub.report.few_shot import means_table, task_table
+from metaeval_hub.results import read_runs
 from metaeval_hub.zero_shot import By, predict_z
 from training import baselines, single_task
 from training.baselines import Answer, Job, Script, TaskMethod

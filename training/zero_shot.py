@@ -49,9 +49,9 @@ from sklearn.metrics import confusion_matrix
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
 from metaeval_hub.cli.terminal import show_table
-from metaeval_hub.comparison import read_runs
 from metaeval_hub.embeddings.moved import check_moved
 from metaeval_hub.report.zero_shot import glue_table, group_table
+from metaeval_hub.results import read_runs
 from metaeval_hub.zero_shot import By
 from training import baselines, single_task
 from training.baselines import Job, Script
@@ -387,7 +387,7 @@ def write(job: Job, folds: Sequence[Fold], found: Mapping[str, Mapping[str, Any]
         (job.run.path / method).mkdir(exist_ok=True)
         baselines.write_results(job, method, rows, skipped, facts)
     runs = {run.label: run for run in read_runs(job.run.path, "") if run.tasks}
-    methods = {str(run.facts["method"]): run for run in runs.values()}
+    methods = {str(run.facts.method): run for run in runs.values()}
     job.reporter.line()
     if methods:
         show_table(job.reporter.console, (glue_table if kind == "glue" else group_table)(methods))

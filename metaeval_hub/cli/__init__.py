@@ -11,9 +11,11 @@ import sys
 from collections.abc import Sequence
 
 from metaeval_hub.cli import analyze, check_sources, compare, overlap, page, predict, publish, report, show, tasks
+from metaeval_hub.cli.output import safe_output
+from metaeval_hub.printable import without_control
 
-MOST_CHARACTERS = 20_000  # of an error: one that lists the sources of many tasks is long
 COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
+MOST_CHARACTERS = 2_000  # of an error
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,28 +35,60 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, or 1 with the error in one line, 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Run the command and return its exit status: 0, or 1 with the error in one line, 130 after Ctrl-C.
+
+    An error that no user can put right is a fault of this package and ends in a trace.
+    """
+    with safe_output() as out:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+        out.flush()
+        if out.error is not None and not isinstance(out.error, BrokenPipeError):
+            print(f"metaeval: standard output cannot be written: {out.error.strerror}", file=sys.stderr)
+            return status or 1
+    return status
+
+
+def _run(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
     options.typed = ["metaeval", *arguments]  # for results that say what made them
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
     try:
         return int(options.run(options) or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        sys.stderr.close()
-        return 0
-    except (ValueError, TypeError, KeyError, OSError, ImportError, RuntimeError) as error:
+    except Exception as error:
+        if not _is_for_users(error):
+            print(
+                f"metaeval {options.command}: a fault of metaeval; please report it with this trace:", file=sys.stderr
+            )
+            raise
         if options.verbose:
             raise
         print(f"metaeval {options.command}: {_message(error)}", file=sys.stderr)
         return 1
 
 
+class _PlainFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return without_control(super().format(record))
+
+
+def _is_for_users(error: Exception) -> bool:
+    """Whether an error is about what a user gave or has: a value, a file, the network, a library, memory."""
+    if isinstance(error, (ValueError, OSError, ImportError, MemoryError)):
+        return True
+    from metaeval_datasets.catalog import UnknownTaskError
+    from metaeval_datasets.sources import SourceError
+
+    torch = sys.modules.get("torch")
+    return isinstance(error, (UnknownTaskError, SourceError, *([torch.OutOfMemoryError] if torch else [])))
+
+
 def _message(error: Exception) -> str:
-    # str() of a KeyError is the repr of its message
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    first, *others = text.splitlines() or [""]
-    return ": ".join(filter(None, [first, "; ".join(line.strip().removeprefix("- ") for line in others)]))
+    first, *others = str(error).splitlines() or [""]
+    joined = "; ".join(line.strip().removeprefix("- ") for line in others)
+    text = without_control(": ".join(filter(None, [first, joined]))) or type(error).__name__
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}... (cut; --verbose shows all)"

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
+from metaeval_hub.cli.terminal import make_console, make_folder, path_of, progress, show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.error = partial(_say_which, parser.error)  # type: ignore[method-assign]
     kinds = parser.add_subparsers(dest="analysis", required=True, metavar="analysis")
     geometry = _sub(kinds, "geometry", "a map of the tasks (figures 3 to 5) and how specific each is")
-    geometry.add_argument("--method", choices=("pca", "umap", "both"), default="both", help="default: both")
+    geometry.add_argument(
+        "--method", choices=("pca", "umap", "both"), default="both", help="default: both, as far as they can be drawn"
+    )
     stability = _sub(kinds, "stability", "neighbours kept within a run and across runs (tables 2 and 3)")
     stability.add_argument("--neighbours", type=int, default=10, metavar="K", help="nearest embeddings (default 10)")
     probing = _sub(kinds, "probing", "aspects of tasks read from embeddings (table 4), and z predicted from aspects")
@@ -81,7 +83,9 @@ def _sub(kinds: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="folder of a run, of task embeddings or of a model; Hub id"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for tables (CSV, JSON) and pictures (PNG, SVG)")
+    parser.add_argument(
+        "--out", type=path_of, metavar="DIR", help="folder for tables (CSV, JSON) and pictures (PNG, SVG)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is random (default 0)")
     parser.add_argument("--force", action="store_true", help="analyse embeddings that have not left their random start")
     return parser
@@ -93,6 +97,8 @@ def run(options: argparse.Namespace) -> None:
 
     console = make_console()
     runs = read_all(options.runs)
+    if options.out is not None:
+        make_folder(options.out)
     for each in runs:
         warning = each.check(force=options.force)
         if warning:
@@ -107,16 +113,29 @@ def run(options: argparse.Namespace) -> None:
 def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
     from metaeval_hub.embeddings.analyses import geometry
     from metaeval_hub.embeddings.drawings import draw_geometry
+    from metaeval_hub.embeddings.project import LEAST, umap_missing
 
+    methods, note = [options.method], ""
+    if options.method == "both":
+        missing = (
+            umap_missing()
+            if all(len(each.tasks) >= LEAST["umap"] for each in runs)
+            else (f"it needs {LEAST['umap']} tasks")
+        )
+        methods, note = (["pca"], f"no UMAP, only PCA: {missing}") if missing else (["umap", "pca"], "")
     for each in runs:
-        for method in ("umap", "pca") if options.method == "both" else (options.method,):
+        for method in methods:
             table = geometry(each, method, options.seed)
-            if options.method != "both" or method == "pca":  # all but the coordinates is the same for both
-                show(console, table, most=GEOMETRY_ROWS)
+            written: list[Path] = []
             if options.out:
-                stem = f"{method}-{each.name.replace('/', '-')}" if len(runs) > 1 else method
-                for path in (*save(options, table, stem), *draw_geometry(table, options.out, stem)):
-                    console.print(f"written: {path}", soft_wrap=True)
+                stem = f"{method}-{file_name(each.name)}" if len(runs) > 1 else method
+                written = [*save(options, table, stem), *draw_geometry(table, options.out, stem)]
+            if method == methods[-1]:  # all but the coordinates is the same for both
+                show_table(console, table, GEOMETRY_ROWS, "--out writes all")
+            for path in written:
+                console.print(f"written: {path}", soft_wrap=True)
+    if note:
+        console.print(note, soft_wrap=True, style="yellow")
 
 
 def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
@@ -162,7 +181,7 @@ def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
     results = {name: each.rows for name, each in zip(names, runs, strict=True)}
     gains = read_gains(options.measured) if options.measured else None
     if options.target is not None:
-        stem = "transfer-" + options.target.replace("/", "-")
+        stem = f"transfer-{file_name(options.target)}"
         _finish(options, transfer(options.target, spaces, gains, results=results), stem, console)
     if gains is not None:
         _finish(options, transfer_agreement(spaces, gains, seed=options.seed), "transfer_agreement", console)
@@ -178,9 +197,10 @@ def find_features(runs: Sequence[EmbeddedRun], folder: str | None) -> TaskFeatur
         ValueError: there are none.
     """
     from metaeval_hub.embeddings.features import TaskFeatures
+    from metaeval_hub.results import at_home
 
     if folder is not None:
-        return TaskFeatures.load(folder)
+        return TaskFeatures.load(at_home(folder))
     found = next((each.features for each in runs if each.features is not None), None)
     if found is None:
         raise ValueError(
@@ -197,13 +217,14 @@ def find_vectors(arguments: Sequence[str], features: TaskFeatures | None) -> dic
         ValueError: an argument has another form.
     """
     from metaeval_hub.embeddings.table import TaskEmbeddings
+    from metaeval_hub.results import at_home
 
     found: dict[str, TaskEmbeddings] = {}
     for argument in arguments:
         name, sign, folder = argument.partition("=")
         if not (sign and name and folder):
             raise ValueError(f"--vectors {argument}: expected NAME=FOLDER, such as {TEXT_EMB}=vectors/text_emb")
-        found[TEXT_EMB if name.lower() == TEXT_EMB.lower() else name] = TaskEmbeddings.load(folder)
+        found[TEXT_EMB if name.lower() == TEXT_EMB.lower() else name] = TaskEmbeddings.load(at_home(folder))
     if features is not None and features.texts is not None:
         found.setdefault(TEXT_EMB, TaskEmbeddings(features.names, features.texts))
     return found
@@ -215,15 +236,15 @@ def read_gains(places: Sequence[str]) -> Gains:
     Raises:
         ValueError: the file is of another form, or the runs have the same tasks.
     """
-    from metaeval_hub.comparison import read_runs
     from metaeval_hub.embeddings.transfer import gains_of_runs, gains_of_table
+    from metaeval_hub.results import at_home, read_runs
 
     if len(places) == 1 and places[0].endswith(".csv"):
-        return gains_of_table(Path(places[0]).read_text(encoding="utf-8"), places[0])
+        return gains_of_table(at_home(places[0]).read_text(encoding="utf-8-sig"), places[0])
     scores: list[Mapping[str, float]] = []
     for place in places:
         for each in read_runs(place):
-            scores.append({name: row["test"]["accuracy"] for name, row in each.tasks.items() if row["test"]})
+            scores.append({name: row.test.accuracy for name, row in each.tasks.items() if row.test is not None})
     return gains_of_runs(scores)
 
 
@@ -231,8 +252,9 @@ def read_gains(places: Sequence[str]) -> Gains:
 
 
 def _finish(options: argparse.Namespace, table: Table, stem: str, console: Console) -> None:
-    show(console, table)
-    for path in save(options, table, stem) if options.out else []:
+    written = save(options, table, stem) if options.out else []
+    show_table(console, table, hint="--out writes all")
+    for path in written:
         console.print(f"written: {path}", soft_wrap=True)
 
 
@@ -243,19 +265,6 @@ def save(options: argparse.Namespace, table: Table, stem: str) -> list[Path]:
     return table.save(options.out, stem, made_by(options.typed))
 
 
-def show(console: Console, table: Table, most: int | None = None) -> None:
-    """Print a table with its title and notes; of long ones the first rows."""
-    console.print(table.title, style="bold", soft_wrap=True)
-    rows = table.cells() if most is None else table.cells()[:most]
-    if rows:
-        shown = make_table()
-        for column in table.columns:
-            shown.add_column(column.title, justify="left" if column.form == "text" else "right", overflow="fold")
-        for row in rows:
-            shown.add_row(*row)
-        print_table(console, shown)
-    if most and len(table.rows) > most:
-        console.print(f"... and {len(table.rows) - most} more (--out writes all)")
-    for note in table.notes:
-        console.print(note, soft_wrap=True)
-    console.print()
+def file_name(name: str) -> str:
+    """A part of a file's name that stands for the name of a run or task."""
+    return re.sub(r"[^\w.=+-]+", "-", name).strip("-.")[:100] or "unnamed"

@@ -15,15 +15,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.terminal import labelled, make_console, show_table
+from metaeval_hub.cli.terminal import labelled, make_console, make_folder, path_of, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metaeval_hub.comparison import Run
+    from metaeval_hub.results import Run
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
     parser.add_argument("--reference", metavar="LABEL", help="run that the others are compared with (default: first)")
     parser.add_argument("--only", nargs="+", metavar="TASK", help="tasks and groups to compare on, instead of all")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the comparison there: .md or .json")
+    parser.add_argument("--out", type=path_of, metavar="FILE", help="write the comparison there: .md or .json")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -46,18 +45,20 @@ def run(options: argparse.Namespace) -> None:
 
     if options.out is not None and options.out.suffix not in (".md", ".json"):
         raise ValueError(f"--out {options.out}: expected a name that ends in .md or .json")
+    if options.out is not None:
+        make_folder(options.out.parent)
     runs = read_all(options.runs)
     if options.only:
         runs = _select(runs, options.only)
     found = compare(runs, metric=options.metric, split=options.split, reference=options.reference)
-    console = make_console()
-    show_table(console, task_table(found))
-    show_table(console, summary_table(found))
     if options.out is not None:
         json_text = json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n"
         text = json_text if options.out.suffix == ".json" else to_markdown(found)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
+        options.out.write_text(text, encoding="utf-8", errors="backslashreplace")
+    console = make_console()
+    for table in (task_table(found), summary_table(found)):
+        show_table(console, table, hint="--out FILE writes all")
+    if options.out is not None:
         console.print(f"written: {options.out}", soft_wrap=True)
 
 
@@ -65,11 +66,11 @@ def read_all(arguments: Sequence[str]) -> list[Run]:
     """Read the runs of a command line; folders of the same name are told apart by their paths.
 
     Raises:
-        ComparisonError: see ``metaeval_hub.comparison.read_runs``.
+        ResultsError: see ``metaeval_hub.results.read_runs``.
     """
-    from metaeval_hub.comparison import read_runs
+    from metaeval_hub.results import at_home, read_runs
 
-    named = [(label, Path(place)) for label, place in map(labelled, arguments)]
+    named = [(label, at_home(place)) for label, place in map(labelled, arguments)]
     names = Counter(path.resolve().name for label, path in named if label is None)
     runs: list[Run] = []
     for label, path in named:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from metaeval_hub.cli.terminal import labelled, progress, quiet
+from metaeval_hub.cli.places import check_file
+from metaeval_hub.cli.terminal import labelled, make_console, make_folder, path_of, progress, quiet
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("runs", nargs="+", metavar="[LABEL=]RUN", help="the one shown first first")
-    parser.add_argument("--out", type=Path, default=Path("map.html"), metavar="FILE", help="default: map.html")
+    parser.add_argument("--out", type=path_of, default=Path("map.html"), metavar="FILE", help="default: map.html")
     parser.add_argument("--title", default="", help="of the page (default: it counts the tasks)")
     parser.add_argument("--seed", type=int, default=0, help="of the UMAP (default 0)")
     parser.add_argument(
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> None:
     if options.examples == "all" and (options.push or options.push_beside):
         raise ValueError("--examples all shows texts that may not be passed on; push with --examples open at most")
     from metaeval_hub.client import push_target
+    from metaeval_hub.embeddings.project import umap_missing
     from metaeval_hub.page.runs import space_of
     from metaeval_hub.page.write import write_page
 
@@ -58,9 +60,11 @@ def run(options: argparse.Namespace) -> None:
         options.push_beside = push_target(options.push_beside)
     check_file(options.out, "--out")
 
+    make_folder(options.out.parent)
     runs = _read(options.runs)
-    facts = _facts(runs, options)
-    methods: list[Literal["pca", "umap"]] = ["umap", "pca"] if find_spec("umap") else ["pca"]
+    facts, failed = _facts(runs, options)
+    missing = umap_missing()
+    methods: list[Literal["pca", "umap"]] = ["pca"] if missing else ["umap", "pca"]
     spaces = []
     with progress(len(runs), "drawing") as step:
         for data in runs:
@@ -68,26 +72,30 @@ def run(options: argparse.Namespace) -> None:
             step(data.name)
     page = write_page(options.out, spaces, facts, title=options.title)
     title = options.title or f"Map of {len(facts):,} tasks"
-    for warning in filter(None, (space.warning for space in spaces)):
-        print(f"note: {warning}")
-    if "umap" not in methods:
-        print("note: no UMAP, only PCA: pip install 'metaeval[analysis]' brings it")
-    print(f"{page}: {len(facts):,} tasks, {page.stat().st_size / 1000:,.0f} kB; open it in a browser")
-    _push(page, title, options)
+    lines = [f"not read: {task}: {reason}" for task, reason in failed.items()]
+    lines += [f"note: {space.warning}" for space in spaces if space.warning]
+    lines += [f"note: the page has no UMAP, only PCA: {missing}"] if missing else []
+    lines.append(f"{page}: {len(facts):,} tasks, {page.stat().st_size / 1000:,.0f} kB; open it in a browser")
+    console = make_console()
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    for line in _push(page, title, options):
+        console.print(line, soft_wrap=True)
 
 
 def _read(arguments: list[str]) -> list[EmbeddedRun]:
     """The runs; those of one name are told apart by their paths."""
     from metaeval_hub.embeddings.runs import read_embedded
+    from metaeval_hub.results import at_home
 
     named = [labelled(argument) for argument in arguments]
-    twice = Counter(Path(place).resolve().name for label, place in named if label is None)
-    names = [label or (place if twice[Path(place).resolve().name] > 1 else None) for label, place in named]
+    twice = Counter(at_home(place).resolve().name for label, place in named if label is None)
+    names = [label or (place if twice[at_home(place).resolve().name] > 1 else None) for label, place in named]
     return [read_embedded(place, name) for name, (_, place) in zip(names, named, strict=True)]
 
 
-def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> dict[str, TaskFacts]:
-    """What is known of the tasks; the demo tasks are always read, since that needs no network."""
+def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> tuple[dict[str, TaskFacts], dict[str, str]]:
+    """What is known of the tasks, and why some could not be read; the demo tasks are read, which needs no network."""
     from metaeval_datasets import get_task, load_dataset
     from metaeval_datasets.catalog import DEMO_GROUP
     from metaeval_hub.page.runs import editions_of, facts_of, may_show, read_data
@@ -100,16 +108,13 @@ def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> dict[str, Ta
 
     editions = {task: edition for task, edition in editions_of(runs).items() if wanted(get_task(task))}
     with quiet(options.verbose, bars=False), progress(len(editions), "reading tasks") as step:
-        facts, failed = read_data(facts_of(runs), load, editions, options.examples, step)
-    for task, reason in failed.items():
-        print(f"not read: {task}: {reason}")
-    return facts
+        return read_data(facts_of(runs), load, editions, options.examples, step)
 
 
-def _push(page: Path, title: str, options: argparse.Namespace) -> None:
+def _push(page: Path, title: str, options: argparse.Namespace) -> Iterator[str]:
     from metaeval_hub.page.push import push_beside, push_space
 
     if options.push:
-        print(f"pushed: {push_space(page, options.push, title=title, private=options.private or None)}")
+        yield f"pushed: {push_space(page, options.push, title=title, private=options.private or None)}"
     if options.push_beside:
-        print(f"pushed: {push_beside(page, options.push_beside)}")
+        yield f"pushed: {push_beside(page, options.push_beside)}"

@@ -1,13 +1,22 @@
 """Classify texts with one task of a trained model.
 
-Each text is an argument, or a line of standard input; the two texts of a pair are separated by a tab.
+Each text is an argument, or a line of standard input in UTF-8; the two texts of a pair are separated by a tab.
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import sys
+from typing import TYPE_CHECKING
+
+from metaeval_hub.printable import without_control
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metaeval_hub.model import ConditionalAdapterModel, Text
 
 TAB_HINT = (
     "The two texts of a pair have a tab in between, which bash and zsh write as $'first\\tsecond'; a backslash and a t "
@@ -17,7 +26,7 @@ TAB_HINT = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", help="folder or Hub id of a trained model")
+    parser.add_argument("model", help="folder or Hub id of a trained model, or the folder of the run that trained it")
     parser.add_argument("task", help="a task of the model, such as glue/cola")
     parser.add_argument("text", nargs="*", help="a text, or a pair with a tab in between; standard input if none")
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
@@ -27,20 +36,95 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print a line a text: class, probability, text."""
-    from metaeval_hub.model import ConditionalAdapterModel, Text
-
-    lines = options.text or [line.rstrip("\n") for line in sys.stdin]
-    texts: list[Text] = [(first, second) if tab else first for first, tab, second in (x.partition("\t") for x in lines)]
-    model = ConditionalAdapterModel.from_pretrained(options.model, revision=options.revision)
-    try:
-        found = model.predict(options.task, texts, batch_size=options.batch_size)
-    except TypeError as error:
-        if all("\t" in line for line in lines):
-            raise
-        raise TypeError(f"{error}. {TAB_HINT}") from error
+    lines = _arguments(options.text) if options.text else read_lines()
+    model = load(options.model, options.revision)
+    model.task_id(options.task)  # names the nearest task where there is none of this name
+    found = model.predict(options.task, _texts(model, options.task, lines), batch_size=options.batch_size)
     for line, label, probabilities in zip(lines, found.labels, found.probabilities.tolist(), strict=True):
         if options.json:
             shares = dict(zip(found.names, probabilities, strict=True))
             print(json.dumps({"text": line, "label": label, "probabilities": shares}, ensure_ascii=False))
         else:
-            print(f"{label}\t{max(probabilities):.3f}\t{line}")
+            print(f"{without_control(label)}\t{max(probabilities):.3f}\t{without_control(line)}")
+
+
+def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
+    """Load a model from its folder, from the folder of the run that trained it, or from the Hub.
+
+    Raises:
+        ValueError: there is no such folder, or the run is not finished.
+        OSError: the Hub does not give it.
+    """
+    from metaeval_hub.client import local_folder
+    from metaeval_hub.embeddings.runs import MODEL
+    from metaeval_hub.model import ConditionalAdapterModel
+    from metaeval_hub.results import CONFIG, is_run, without_results
+
+    folder = local_folder(place)
+    if folder is None:
+        return ConditionalAdapterModel.from_pretrained(place, revision=revision)
+    if is_run(folder) or not (folder / CONFIG).exists():
+        if (folder / MODEL / CONFIG).is_file():
+            return ConditionalAdapterModel.from_pretrained(folder / MODEL)
+        if is_run(folder):
+            raise ValueError(f"{folder} holds no {MODEL}/: {without_results(folder)}")
+    return ConditionalAdapterModel.from_pretrained(folder)
+
+
+# --- Texts ---
+
+
+def read_lines() -> list[str]:
+    """The lines of standard input, whatever the locale and the system that wrote them.
+
+    Raises:
+        ValueError: a line is not UTF-8.
+    """
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:  # a text stream that stands in for standard input
+        return [line.rstrip("\n") for line in sys.stdin]
+    lines = stream.read().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if not lines[-1]:  # the end of the last line
+        lines.pop()
+    return [_decode(line.removesuffix(b"\r"), number) for number, line in enumerate(lines, 1)]
+
+
+def _decode(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise ValueError(
+            f"line {number} of standard input is not UTF-8 (byte 0x{byte:02x} at place {error.start + 1}); convert it, "
+            "for example with iconv -f latin1 -t utf-8"
+        ) from None
+
+
+def _arguments(texts: Sequence[str]) -> list[str]:
+    """Texts of the command line, where undecodable bytes come as halves of surrogate pairs."""
+    for number, text in enumerate(texts, 1):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"text {number} is not UTF-8; convert it, or set the encoding of the terminal") from None
+    return list(texts)
+
+
+def _texts(model: ConditionalAdapterModel, task: str, lines: Sequence[str]) -> list[Text]:
+    """Texts, or pairs; all of one form, which is that of the task where the model knows it.
+
+    Raises:
+        ValueError: they are of another form.
+    """
+    texts: list[Text] = [(first, second) if tab else first for first, tab, second in (x.partition("\t") for x in lines)]
+    pairs = [isinstance(text, tuple) for text in texts]
+    wanted = model.fields.get(task, 1 + pairs[0] if pairs else 1)
+    for number, is_pair in enumerate(pairs, 1):
+        if is_pair != (wanted == 2):
+            over, given = ("pairs of texts", "one text") if wanted == 2 else ("single texts", "a pair")
+            known = f"{task} is a task over {over}" if task in model.fields else f"expected {over}, as the first is"
+            hint = "" if is_pair else f". {TAB_HINT}"
+            raise ValueError(
+                f"{known}, and text {number} is {given}: {without_control(lines[number - 1])[:80]!r}{hint}"
+            )
+    return texts

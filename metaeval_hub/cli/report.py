@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaeval_hub.cli.terminal import make_console, progress
+from metaeval_hub.cli.terminal import make_console, make_folder, path_of, progress
 
 STEPS = 13
 
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--out", type=path_of, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--permutations", type=int, default=200, metavar="N", help="of each probe's test (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of UMAP and the permutations (default 0)")
     parser.add_argument(
@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> None:
         if state is None:
             raise ValueError(f"--push {options.push}: there is no such model; push the model itself first")
     places = finished(options.runs)
+    make_folder(options.out)
     with progress(STEPS, "report") as step:
         job = Job(
             options.out,
@@ -74,10 +75,10 @@ def finished(places: Sequence[str]) -> list[str]:
     """Those of the folders that a report can be made from; the others are named on standard error.
 
     Raises:
-        ComparisonError: none is left, or results cannot be read.
+        ResultsError: none is left, or results cannot be read.
     """
-    from metaeval_hub.comparison import NoRunError, UnfinishedRunError
     from metaeval_hub.report.inputs import read_inputs
+    from metaeval_hub.results import NoRunError, UnfinishedRunError
 
     kept: list[str] = []
     errors: list[NoRunError | UnfinishedRunError] = []
@@ -103,7 +104,8 @@ def push(folder: Path, repo_id: str) -> str:
         HubError: the Hub refused, or does not answer.
     """
     from metaeval_hub.client import push_files
+    from metaeval_hub.report.files import read_list
 
-    files = {f"report/{path.name}": path for path in sorted(folder.iterdir()) if path.is_file()}
+    files = {f"report/{name}": folder / name for name in read_list(folder)}  # the folder may hold files of others
     commit = push_files(files, repo_id, message="Add the report", remove=["report/*"])
     return str(commit.commit_url)

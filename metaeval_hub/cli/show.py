@@ -11,7 +11,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.terminal import make_console, make_table, print_table, quiet
+from metaeval_hub.cli.terminal import make_console, make_table, print_columns, print_table, quiet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
     from metaeval_datasets import NoSourceError, get_task, load_dataset, read_report
     from metaeval_datasets.summary import summarise
 
+    _refuse_groups(options.name)
     declared = get_task(options.name)
     spec = declared.edition(options.edition)
     count = options.examples
@@ -65,6 +66,17 @@ def run(options: argparse.Namespace) -> None:
         print(json.dumps(_facts(declared, spec, report, summary), indent=1, ensure_ascii=False))
     else:
         _show(make_console(), declared, spec, report, summary)
+
+
+def _refuse_groups(name: str) -> None:
+    from metaeval_datasets import list_tasks
+
+    tasks = list_tasks(group=name)
+    if tasks and name not in tasks:
+        raise ValueError(
+            f"{name} is a group of {len(tasks)} tasks, and this command shows one of them, such as {tasks[0]}; "
+            f"metaeval tasks {name} lists them all"
+        )
 
 
 def _facts(declared: TaskSpec, spec: TaskSpec, report: Report, summary: Summary) -> dict[str, Any]:
@@ -121,18 +133,15 @@ def _show_head(console: Console, spec: TaskSpec, edition: str) -> None:
 
 def _show_rows(console: Console, spec: TaskSpec, report: Report, summary: Summary) -> None:
     """Splits, where they are from, and how long their texts are."""
-    table = make_table("split")
-    table.add_column("rows", justify="right")
-    table.add_column("taken from")
-    for name in spec.texts:
-        table.add_column(f"{name}, words")
+    rows = []
     for split, numbers in summary.splits.items():
         taken = report.splits[split]
         origin = f"{'cut from' if taken.derived else 'official'} {taken.official}"
         lengths = [f"{found.lower} {found.median} {found.upper} ({found.longest})" for found in numbers.words.values()]
-        table.add_row(split, f"{numbers.rows:,}", origin, *lengths)
+        rows.append([split, f"{numbers.rows:,}", origin, *(lengths or ["-"] * len(spec.texts))])
+    titles = ["split", "rows", "taken from", *(f"{name}, words" for name in spec.texts)]
     console.print()
-    print_table(console, table)
+    print_columns(console, titles, rows, numbers=[1], hint="--json")
     every = max(numbers.every for numbers in summary.splits.values())
     console.print(
         "words: quartiles, and the longest"
@@ -146,21 +155,19 @@ def _show_labels(console: Console, spec: TaskSpec, summary: Summary) -> None:
     from metaeval_datasets.spec import normal_name
 
     first, *others = summary.splits
-    table = make_table()
-    table.add_column("class", overflow="fold")
     shared = any(canonical != normal_name(name) for name, canonical in zip(spec.names, spec.canonical, strict=True))
-    if shared:  # with other tasks, where it is not just another spelling
-        table.add_column("shared name", overflow="fold")
-    table.add_column(first, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for split in others:
-        table.add_column(split, justify="right", no_wrap=True)
+    rows = []
     for name, canonical in zip(spec.names, spec.canonical, strict=True):
         share, *shares = (_share(numbers, name) for numbers in summary.splits.values())
-        names = [name, canonical] if shared else [name]
-        table.add_row(*names, _percent(share), _bar(share), *map(_percent, shares))
+        names = (
+            [name, canonical] if shared else [name]
+        )  # shared with other tasks, where it is not just another spelling
+        rows.append([*names, _percent(share), _bar(share), *map(_percent, shares)])
+    titles = ["class", *(["shared name"] if shared else []), first, "", *others]
     console.print()
-    print_table(console, table)
+    print_columns(
+        console, titles, rows, numbers=[place for place, title in enumerate(titles) if title in summary.splits]
+    )
     for split, numbers in summary.splits.items():
         if numbers.unlabelled:
             console.print(f"{split}: {numbers.unlabelled:,} of {numbers.rows:,} rows have no label", style="dim")

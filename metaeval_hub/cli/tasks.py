@@ -12,11 +12,10 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.terminal import ENDLESS, make_console, make_table, print_table
+from metaeval_hub.cli.terminal import make_console, print_columns
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from metaeval_datasets import TaskSpec
 
@@ -26,7 +25,6 @@ TYPES = (
     "other",
 )
 COLUMNS = ("task", "type", "classes", "rows", "fields", "licence")  # the last ones go first where there is no room
-KEPT = 4  # never left out
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -114,32 +112,15 @@ def _facts(spec: TaskSpec) -> dict[str, object]:
 
 
 def _show(console: Console, specs: list[TaskSpec]) -> None:
-    from rich.measure import Measurement
-
-    shown = len(COLUMNS)
-    wanted = console.options.update(max_width=ENDLESS)
-    while shown > KEPT and Measurement.get(console, wanted, _table(specs, shown)).maximum > console.width:
-        shown -= 1
+    numbers = [place for place, name in enumerate(COLUMNS) if name in ("classes", "rows", "fields")]
     if specs:
-        print_table(console, _table(specs, shown))
-    gone = " and ".join(COLUMNS[shown:])
-    hint = f" (no room for {gone}: widen the terminal, or --json)" if gone else ""
-    console.print(f"{len(specs)} task{'s' * (len(specs) != 1)}{hint}")
+        print_columns(console, COLUMNS, [_cells(spec) for spec in specs], numbers=numbers, hint="--json")
+    console.print(f"{len(specs)} task{'s' * (len(specs) != 1)}")
 
 
-def _table(specs: list[TaskSpec], shown: int) -> Table:
-    """The first ``shown`` columns."""
-    table = make_table()
-    for name in COLUMNS[:shown]:
-        number = name in ("classes", "rows", "fields")
-        # "paraphrase detection" may take two lines
-        width = {"min_width": len("acceptability")} if name == "type" else {"no_wrap": True}
-        table.add_column(name, justify="right" if number else "left", overflow="fold", **width)
-    for spec in specs:
-        rows = size(spec)
-        cells = (
-            *(spec.name, spec.type.value.replace("_", " "), str(len(spec.names)), "?" if rows is None else f"{rows:,}"),
-            *(str(spec.num_text_fields), spec.license),
-        )
-        table.add_row(*cells[:shown])
-    return table
+def _cells(spec: TaskSpec) -> tuple[str, ...]:
+    rows = size(spec)
+    return (
+        *(spec.name, spec.type.value.replace("_", " "), str(len(spec.names)), "?" if rows is None else f"{rows:,}"),
+        *(str(spec.num_text_fields), spec.license),
+    )

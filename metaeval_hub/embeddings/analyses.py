@@ -127,7 +127,8 @@ def stability_across(runs: Sequence[EmbeddedRun], k: int = NEIGHBOURS) -> Table:
     """
     if len(runs) < 2:
         raise ValueError("stability across runs needs two or more runs, with different seeds")
-    runs = same_tasks(runs, least=k + 1)
+    # of k + 1 tasks all others are neighbours, whatever the runs hold
+    runs = same_tasks(runs, least=k + 2)
     centres = [run.embeddings.centroids().values for run in runs]
     pairs = list(combinations(range(len(runs)), 2))
     rates = np.stack([kept_across(centres[a], centres[b], k) for a, b in pairs])

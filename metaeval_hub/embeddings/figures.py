@@ -14,12 +14,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from metaeval_hub.embeddings.names import short_names, type_title
+from metaeval_hub.embeddings.names import TYPE_LOOKS, short_names, type_title
+from metaeval_hub.results import at_home
 
-# Okabe and Ito's palette, told apart by readers with any colour vision; grey for the eighth type.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F")
+# Okabe and Ito's palette, told apart by readers with any colour vision; grey for the type "other", near black for
+# "unknown". page/app/marks.js has the same colours and shapes.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F", "#4D4D4D")
 MARGINS = (0.18, 0.08)  # room beside and above the points of a map, as a share of their span: labels need it
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "*")
 
 
 def draw_map(
@@ -54,10 +56,7 @@ def draw_map(
     if copies is not None and (copies.ndim != 3 or (copies.shape[0], copies.shape[2]) != points.shape):
         raise ValueError(f"copies has shape {copies.shape}; expected ({len(names)}, K, 2)")
     types = np.array([kinds.get(name, "unknown") for name in names])
-    looks = {
-        kind: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)])
-        for i, kind in enumerate(sorted(set(types.tolist())))
-    }
+    looks = {kind: look_of(kind) for kind in sorted(set(types.tolist()))}
     labels = short_names(names)
     everything = np.full(len(names), True)
     inner = crowded(points) if copies is None else everything
@@ -89,6 +88,12 @@ def draw_map(
     return _save(figure, path)
 
 
+def look_of(kind: str) -> tuple[str, str]:
+    """Return the colour and the marker of a task type, which do not depend on what else is drawn."""
+    place = TYPE_LOOKS.index(kind if kind in TYPE_LOOKS else "unknown")
+    return PALETTE[place], MARKERS[place]
+
+
 def crowded(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tasks that a few others far away squeeze into a part of a map, too small to name them in.
 
@@ -114,8 +119,9 @@ def _draw_tasks(
         plot.scatter(ends[:, 0], ends[:, 1], s=9, color=colour, alpha=0.7, linewidths=0, zorder=2)
         lines = np.stack([np.broadcast_to(point, ends.shape), ends], axis=1)  # (K, 2 ends, 2)
         plot.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.7, alpha=0.5))
+    size = 110 if marker == "*" else 46  # the area of a star is less than half of that of its box
     plot.scatter(
-        points[:, 0], points[:, 1], s=46, color=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3
+        points[:, 0], points[:, 1], s=size, color=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3
     )
 
 
@@ -262,7 +268,7 @@ def _draw_curve(
 
 
 def _save(figure: Figure, path: Path | str) -> Path:
-    path = Path(path)
+    path = at_home(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)
     return path

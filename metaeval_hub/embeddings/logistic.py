@@ -52,10 +52,12 @@ class LeaveOneOut:
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         if len(classes) < 2 or len(codes) != len(self.points):
             raise ValueError(f"{len(codes)} labels of {len(classes)} classes for {len(self.points)} points")
+        found = np.full(len(codes), UNSEEN, np.int64)
+        folds = np.flatnonzero(counts[codes] > 1)
+        if not len(folds):  # every point is the only one of its class
+            return found
         targets = np.eye(len(classes))[codes]  # (n, C)
         start = _fit(self.points, targets, np.zeros((len(classes), self.points.shape[1])))
-        folds = np.flatnonzero(counts[codes] > 1)
-        found = np.full(len(codes), UNSEEN, np.int64)
         for fold, weights in zip(folds, self._without_each(targets, start, folds), strict=True):
             found[fold] = classes[np.argmax(weights @ self.points[fold])]
         return found

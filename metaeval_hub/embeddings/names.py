@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+# Task types in the order of their colours and markers: a type looks the same in every picture and page.
+TYPE_LOOKS = (
+    *("acceptability", "discourse", "emotion", "facticity", "grammar", "nli", "paraphrase_detection", "other"),
+    "unknown",
+)
+
 _EMPTY_PARTS = frozenset({"default", "plain_text", "english", "binary", "tsv_format", "labeled_final"})
 
 

@@ -11,6 +11,16 @@ from sklearn.decomposition import PCA
 from metaeval_hub.embeddings.table import TaskEmbeddings
 
 Method = Literal["pca", "umap"]
+LEAST = {"pca": 2, "umap": 5}  # tasks that a map needs
+
+
+def umap_missing() -> str | None:
+    """Why UMAP cannot be used, and what brings it; None where it can. Importing it takes seconds the first time."""
+    try:
+        from umap import UMAP  # noqa: F401 - another package, or a part of it, may have the name
+    except Exception as error:  # numba raises errors of its own where its parts do not fit
+        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); pip install 'metaeval[analysis]'"
+    return None
 
 
 def project(emb: TaskEmbeddings, method: Method = "pca", seed: int = 0) -> NDArray[np.float64]:
@@ -28,7 +38,7 @@ def project(emb: TaskEmbeddings, method: Method = "pca", seed: int = 0) -> NDArr
         ValueError: there are too few tasks for the method, or the method is unknown.
         ImportError: UMAP is asked for and not installed.
     """
-    least = {"pca": 2, "umap": 5}.get(method)
+    least = LEAST.get(method)
     if least is None:
         raise ValueError(f"method is {method!r}; expected 'pca' or 'umap'")
     if len(emb) < least:
@@ -38,10 +48,10 @@ def project(emb: TaskEmbeddings, method: Method = "pca", seed: int = 0) -> NDArr
         n_components = min(2, *values.shape)
         points = PCA(n_components=n_components, svd_solver="full").fit_transform(values)
         return np.pad(points, ((0, 0), (0, 2 - n_components)))
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ImportError("method 'umap' needs umap-learn: pip install 'metaeval[analysis]'") from error
+    if missing := umap_missing():
+        raise ImportError(f"method 'umap' cannot be used: {missing}")
+    from umap import UMAP
+
     neighbours = min(10, len(emb) - 1)
     reducer = UMAP(n_components=2, n_neighbors=neighbours, metric="cosine", random_state=seed, n_jobs=1)
     return np.asarray(reducer.fit_transform(values), dtype=np.float64)

@@ -32,8 +32,9 @@ class Probed:
     Args:
         tasks: n tasks that all inputs have.
         left_out: tasks of the runs that others lack.
-        classes: aspect -> (n,) classes from 0, those that differ between the tasks.
-        alike: aspects that do not.
+        classes: aspect -> (n,) classes from 0, of the aspects that can be read.
+        alike: aspects that are the same for all tasks.
+        alone: aspects of which each task has a class of its own.
         sets: name -> matrices (n, D), one a run where z is among the features.
     """
 
@@ -41,6 +42,7 @@ class Probed:
     left_out: Sequence[str]
     classes: Mapping[Aspect, NDArray[np.int64]]
     alike: Sequence[Aspect]
+    alone: Sequence[Aspect]
     sets: Mapping[str, Sequence[NDArray[np.float64]]]
 
     @property
@@ -50,6 +52,9 @@ class Probed:
         if self.alike:
             titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alike)
             notes.append(f"The same for all tasks, so that there is nothing to read: {titles}.")
+        if self.alone:
+            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alone)
+            notes.append(f"Different for every task, so that no task can be read from the others: {titles}.")
         if self.left_out:
             notes.append(f"Left out, not in all inputs: {', '.join(self.left_out)}.")
         return notes
@@ -64,11 +69,17 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
         vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
 
     Raises:
-        ValueError: runs, features and vectors have fewer than 3 tasks in common.
+        ValueError: runs, features and vectors have fewer than 3 tasks in common, or no aspect can be read.
     """
     tasks = common_tasks(runs, features, vectors, least=3)
     coded = {aspect: features.select(tasks).classes(aspect) for aspect in ASPECTS}
-    classes = {aspect: labels for aspect, labels in coded.items() if len(np.unique(labels)) > 1}
+    counts = {aspect: len(np.unique(labels)) for aspect, labels in coded.items()}
+    classes = {aspect: labels for aspect, labels in coded.items() if 1 < counts[aspect] < len(tasks)}
+    if not classes:
+        raise ValueError(
+            f"no aspect of these {len(tasks)} tasks can be read: each is the same for all tasks or different for every "
+            "task; analyse a run with more tasks"
+        )
     latent = [run.select(tasks).embeddings.centroids().values.astype(np.float64) for run in runs]
     others = {name: each.select(tasks).values.astype(np.float64) for name, each in vectors.items()}
     sets: dict[str, list[NDArray[np.float64]]] = {name: [each] for name, each in others.items() if name != "TextEmb"}
@@ -77,7 +88,8 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
         sets["latent + TextEmb"] = [np.hstack([each, others["TextEmb"]]) for each in latent]
         sets["TextEmb"] = [others["TextEmb"]]
     left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
-    return Probed(tasks, left_out, classes, [aspect for aspect in ASPECTS if aspect not in classes], sets)
+    alike, alone = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
+    return Probed(tasks, left_out, classes, alike, alone, sets)
 
 
 def probing(

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.client import local_folder, repo_state
-from metaeval_hub.comparison import CONFIG, RESULTS, ComparisonError, is_run, read_runs, without_results
 from metaeval_hub.embeddings.features import TABLE_FILE, TaskFeatures
 from metaeval_hub.embeddings.moved import check_moved
 from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
+from metaeval_hub.results import (
+    CONFIG,
+    RESULTS,
+    RunFacts,
+    TaskResult,
+    at_home,
+    is_run,
+    read_results,
+    read_runs,
+    without_results,
+)
 
 EMBEDDINGS, MODEL = "task_embeddings", "model"  # folders of a run
 UNKNOWN = "unknown"  # type of a task that is in no catalogue
@@ -33,8 +42,8 @@ class EmbeddedRun:
         embeddings: its n tasks.
         features: what is known of the tasks without labels; None where it is not stored.
         moved: (n,) cosine of each task's z with its random start; None where it is not stored.
-        rows: task -> its row of results.json; empty where there is none.
-        facts: the other parts of results.json.
+        rows: task -> its results; empty where there are none.
+        facts: of the run as a whole.
     """
 
     name: str
@@ -42,8 +51,8 @@ class EmbeddedRun:
     embeddings: TaskEmbeddings
     features: TaskFeatures | None = None
     moved: NDArray[np.float64] | None = None
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, TaskResult] = field(default_factory=dict)
+    facts: RunFacts = field(default_factory=RunFacts)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -71,7 +80,7 @@ class EmbeddedRun:
         if features is not None:
             features = features.select(tasks) if set(tasks) <= set(features.names) else None
         moved = None if self.moved is None else self.moved[rows]
-        return EmbeddedRun(self.name, self.place, self.embeddings.select(tasks), features, moved, self.rows, self.facts)
+        return replace(self, embeddings=self.embeddings.select(tasks), features=features, moved=moved)
 
 
 def task_kind(name: str) -> str | None:
@@ -94,12 +103,12 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         ValueError: there is nothing of the kind, the run is not finished, or its method has no task embeddings.
         OSError: the Hub does not give it.
     """
-    folder = Path(place).expanduser()
+    folder = at_home(place)
     name = name or (folder.resolve().name if folder.exists() else place)
     if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
-        (run,) = read_runs(folder)
+        run = read_results(folder / RESULTS, name)
         embeddings = TaskEmbeddings.load(folder / EMBEDDINGS)
-        cosines = [run.tasks.get(task, {}).get("cos_z_z0") for task in embeddings.names]
+        cosines = [run.tasks[task].cos_z_z0 if task in run.tasks else None for task in embeddings.names]
         moved = None if None in cosines else np.array(cosines, np.float64)
         features = stored_features(folder / MODEL, embeddings.names)
         return EmbeddedRun(name, place, embeddings, features, moved, run.tasks, run.facts)
@@ -136,18 +145,12 @@ def _refuse_other_runs(place: str, folder: Path) -> None:
 
 def _what_it_is(folder: Path) -> str:
     """The experiment or methods of the results in a folder, in a few words; nothing where they are no scores."""
-    try:
-        runs = read_runs(folder)
-    except ComparisonError:  # of training/task_vectors.py
-        return ""
-    experiment = next((str(run.facts["experiment"]) for run in runs if "experiment" in run.facts), None)
-    if experiment is not None:
+    runs = read_runs(folder)
+    if any(run.tasks and not any(row.test or row.validation for row in run.tasks.values()) for run in runs):
+        return ""  # of training/task_vectors.py
+    if experiment := next((run.facts.experiment for run in runs if run.facts.experiment), None):
         return f": it is a run of the experiment {experiment}"
-    configs = [run.facts.get("config") or {} for run in runs]
-    names = [
-        str(run.facts.get("method") or config.get("conditioning") or "another method")
-        for run, config in zip(runs, configs, strict=True)
-    ]
+    names = [run.facts.method or str(run.facts.settings.get("conditioning") or "another method") for run in runs]
     return f": it is a run of {', '.join(dict.fromkeys(names))}"
 
 
@@ -183,12 +186,7 @@ def read_all(places: Sequence[str]) -> list[EmbeddedRun]:
     """
     runs = [read_embedded(place) for place in places]
     names = [run.name for run in runs]
-    return [
-        run
-        if names.count(run.name) == 1
-        else EmbeddedRun(run.place, run.place, run.embeddings, run.features, run.moved, run.rows, run.facts)
-        for run in runs
-    ]
+    return [run if names.count(run.name) == 1 else replace(run, name=run.place) for run in runs]
 
 
 def same_tasks(runs: Sequence[EmbeddedRun], least: int = 1) -> list[EmbeddedRun]:

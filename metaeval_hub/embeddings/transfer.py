@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from metaeval_hub.embeddings.table import TaskEmbeddings
+from metaeval_hub.results import TaskResult
 from metaeval_hub.tables import Column, Table
 
 
@@ -178,7 +179,7 @@ def _centred_ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 MEASURED = "measured"  # the ranking by gains, beside those by spaces
-Results = Mapping[str, Mapping[str, Any]]  # task -> its row of results.json
+Results = Mapping[str, TaskResult]
 
 
 def transfer(
@@ -235,7 +236,9 @@ def transfer(
 
 def _accuracies(rows: Results) -> dict[str, tuple[float, float]]:
     """Accuracy on test and of the majority class there, of the tasks that have them."""
-    return {name: (row["test"]["accuracy"], row["majority"]) for name, row in rows.items() if row["test"]}
+    return {
+        name: (row.test.accuracy, row.majority) for name, row in rows.items() if row.test and row.majority is not None
+    }
 
 
 def _notes(

@@ -19,12 +19,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metaeval_hub.embeddings.names import short_names
-from metaeval_hub.embeddings.project import project
+from metaeval_hub.embeddings.names import TYPE_LOOKS, short_names, type_title
+from metaeval_hub.embeddings.project import LEAST, project
 from metaeval_hub.embeddings.stability import NEIGHBOURS, kept_within, nearest_rows
 from metaeval_hub.embeddings.table import TaskEmbeddings
 
-LEAST = {"pca": 2, "umap": 5}  # tasks that a map needs
+TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect; its value where the type is not known
+LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}
 
 
 class Measure(NamedTuple):
@@ -264,6 +265,8 @@ def _aspects(known: Sequence[TaskFacts]) -> list[dict[str, Any]]:
             place = {category: number for number, category in enumerate(categories)}
             known_as = [None if value is None else place[str(value)] for value in values]
             columns.append({"title": title, "categories": categories, "values": known_as})
+            if title == TASK_TYPE and set(categories) <= LOOKS.keys():
+                columns[-1]["looks"] = [LOOKS[category] for category in categories]
         elif categories:
             columns.append({"title": title, "values": list(map(_number, values))})
     return columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from metaeval_datasets.schema import LABEL
 from metaeval_datasets.spec import TaskSpec
 from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.embeddings.runs import UNKNOWN, EmbeddedRun
-from metaeval_hub.page.content import Example, Space, TaskFacts, make_space
+from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
+from metaeval_hub.results import TaskResult
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -45,18 +46,14 @@ def space_of(
         NotMovedError: z has not moved, and ``force`` is off.
         ValueError: there are too few tasks.
     """
-    rows = [run.rows.get(task, {}) for task in run.tasks]
-
-    def numbers(*keys: str) -> list[float]:
-        return [_number(row, keys) for row in rows]
-
+    rows = [run.rows.get(task, TaskResult()) for task in run.tasks]
     measures = {
-        "test": numbers("test", "accuracy"),
-        "validation": numbers("validation", "accuracy"),
-        "majority": numbers("majority"),
+        "test": [math.nan if row.test is None else row.test.accuracy for row in rows],
+        "validation": [math.nan if row.validation is None else row.validation.accuracy for row in rows],
+        "majority": [math.nan if row.majority is None else row.majority for row in rows],
         "cos_z_z0": [math.nan] * len(rows) if run.moved is None else run.moved.tolist(),
-        "train_rows": numbers("rows", "train", "kept"),
-        "test_rows": numbers("rows", "test", "kept"),
+        "train_rows": [row.rows["train"].kept if "train" in row.rows else math.nan for row in rows],
+        "test_rows": [row.rows["test"].kept if "test" in row.rows else math.nan for row in rows],
     }
     measures = {key: values for key, values in measures.items() if not all(map(math.isnan, values))}
     warning = run.check(force=force) or ""
@@ -65,24 +62,16 @@ def space_of(
     )
 
 
-def _number(row: Any, keys: Sequence[str]) -> float:
-    """A number in nested objects; NaN where there is none."""
-    for key in keys:
-        row = row.get(key) if isinstance(row, Mapping) else None
-    return float(row) if isinstance(row, (int, float)) else math.nan
-
-
 def _about(run: EmbeddedRun) -> dict[str, str]:
     """Facts of the run, as far as they are known."""
-    config, encoder, versions = (run.facts.get(key) or {} for key in ("config", "encoder", "versions"))
-    steps = run.facts.get("steps")
+    facts = run.facts
     found = {
-        "Encoder": encoder.get("id"),
-        "Conditioning": config.get("conditioning"),
+        "Encoder": facts.encoder,
+        "Conditioning": facts.settings.get("conditioning"),
         "Size of z": run.embeddings.values.shape[-1],
-        "Training steps": f"{steps:,}" if isinstance(steps, int) else None,
-        "Seed": run.facts.get("seed"),
-        "Written by": f"metaeval {versions['metaeval']}" if "metaeval" in versions else None,
+        "Training steps": None if facts.steps is None else f"{facts.steps:,}",
+        "Seed": facts.seed,
+        "Written by": None if facts.version is None else f"metaeval {facts.version}",
     }
     return {title: str(value) for title, value in found.items() if value is not None}
 
@@ -107,21 +96,18 @@ def facts_of(runs: Sequence[EmbeddedRun]) -> dict[str, TaskFacts]:
 def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskFacts:
     """Facts of one task of a run; its type, which a run may know of a task that is in no catalogue; its domain."""
     task = run.tasks[place]
-    row = run.rows.get(task, {})
-    origin = row.get("origin") or {}
-    spec = declared(task, origin.get("edition") or "careful")
+    row = run.rows.get(task, TaskResult())
+    spec = declared(task, row.edition or "careful")
     measured = None if run.features is None else run.features.aspects[place]
     fields = spec.num_text_fields if spec else measured.text_fields if measured else None
-    available = _number(row, ("rows", "train", "available"))
-    if math.isnan(available) and measured:
-        available = measured.train_rows
-    source = str(origin.get("source") or "")
+    available = row.rows["train"].available if "train" in row.rows else measured.train_rows if measured else None
+    source = row.source or ""
     return TaskFacts(
         {
-            "Task type": "Not known" if kind == UNKNOWN else type_title(kind),
+            TASK_TYPE: NOT_KNOWN if kind == UNKNOWN else type_title(kind),
             "Texts": {1: "Single", 2: "Pairs"}.get(fields or 0),
             "Group": task.rpartition("/")[0] or None,
-            "Classes": len(spec.names) if spec else row.get("classes"),
+            "Classes": len(spec.names) if spec else row.classes,
             "Training rows": available,
             "Median words": measured.median_words if measured else None,
             "Domain": domain,
@@ -130,7 +116,7 @@ def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskF
         labels=spec.names if spec else (),
         source=source,
         repo=repo if "/" in (repo := source.split(" ", 1)[0]) else "",
-        commit=str(origin.get("commit") or ""),
+        commit=row.commit or "",
         notes=spec.notes if spec else "",
     )
 
@@ -140,7 +126,7 @@ def editions_of(runs: Sequence[EmbeddedRun]) -> dict[str, str]:
     found: dict[str, str] = {}
     for run in runs:
         for task in run.tasks:
-            edition = (run.rows.get(task, {}).get("origin") or {}).get("edition")
+            edition = run.rows.get(task, TaskResult()).edition
             if declared(task):
                 found.setdefault(task, "paper" if edition == "paper" else "careful")
     return found

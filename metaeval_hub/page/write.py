@@ -19,6 +19,7 @@ from string import Template
 from typing import Any
 
 from metaeval_hub.page.content import Space, TaskFacts, content
+from metaeval_hub.results import at_home
 
 SCRIPTS = ("data.js", "marks.js", "labels.js", "map.js", "panel.js", "search.js", "main.js")  # in this order
 
@@ -38,7 +39,7 @@ def write_page(path: Path | str, spaces: Sequence[Space], facts: Mapping[str, Ta
     Raises:
         ValueError: there is no run, or two have one name.
     """
-    path = Path(path)
+    path = at_home(path)
     page = build_page(content(spaces, facts, title))
     path.parent.mkdir(parents=True, exist_ok=True)
     # the digests are of these very lines; a title may hold what UTF-8 cannot write

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from metaeval_hub import paper
-from metaeval_hub.comparison import Comparison, Run, compare
+from metaeval_hub.comparison import Comparison, compare
 from metaeval_hub.intervals import INTERVALS, mean_interval
 from metaeval_hub.report import zero_shot
 from metaeval_hub.report.document import Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.sections import TITLES
+from metaeval_hub.results import Run
 from metaeval_hub.tables import Column, Table
 
 # (better, worse) of table 1
@@ -84,10 +85,8 @@ def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
         for better, worse in ZERO_SHOT:
             if not tasks or not {better, worse} <= set(methods):
                 continue
-            ours = [
-                methods[better].tasks[task]["test"]["accuracy"] - methods[worse].tasks[task]["test"]["accuracy"]
-                for task in tasks
-            ]
+            both = [[zero_shot.accuracy(methods[key], task) for task in tasks] for key in (better, worse)]
+            ours = [own - other for own, other in zip(*both, strict=True) if own is not None and other is not None]
             known = [zero_shot.paper_average(key, tasks) if is_glue else None for key in (better, worse)]
             of_paper = None if None in known else known[0] - known[1]  # type: ignore[operator]
             where = "on GLUE" if is_glue else "on every group"

@@ -71,7 +71,7 @@ class Section:
 
 def to_markdown(title: str, sections: Sequence[Section], made: str) -> str:
     """The report as Markdown; pictures are links to files beside it."""
-    parts = [f"# {title}", f"Made by `{made}`."]
+    parts = [f"# {title}", f"Made by {code(made)}."]
     for section in sections:
         parts.append(f"## {section.title}")
         for block in section.blocks:
@@ -85,8 +85,9 @@ def _markdown(block: Block) -> list[str]:
     if isinstance(block, str):
         return [block]
     if isinstance(block, Picture):
+        text = re.sub(r"([][`*<])", r"\\\1", block.caption)  # brackets would end the text of a link
         return [
-            f"![{block.caption}]({block.stem}.png)",
+            f"![{text}]({block.stem}.png)",
             f"{block.caption} ([SVG]({block.stem}.svg), [table]({block.stem}.csv))",
         ]
     if isinstance(block, Missing):
@@ -94,6 +95,13 @@ def _markdown(block: Block) -> list[str]:
     notes = "\n".join(f"- {note}" for note in block.table.notes)
     files = f"[CSV]({block.stem}.csv), [JSON]({block.stem}.json)"
     return [f"**{block.table.title}** ({files})", block.table.to_markdown(), *([notes] if notes else [])]
+
+
+def code(text: str) -> str:
+    """A text as code of Markdown, between more backticks than it has in a row."""
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    blank = " " if "`" in text else ""
+    return f"{ticks}{blank}{text}{blank}{ticks}"
 
 
 STYLE = """

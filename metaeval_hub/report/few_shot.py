@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.comparison import Run
 from metaeval_hub.comparison_table import show_change, show_interval
 from metaeval_hub.embeddings.drawings import draw_few_shot
 from metaeval_hub.intervals import INTERVALS, mean_interval
-from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown
+from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown, code
+from metaeval_hub.results import Run, TaskResult
 from metaeval_hub.tables import Column, Table
 
 SECTION = "Beyond the paper: accuracy against labelled examples"
@@ -38,7 +38,7 @@ def cells_of(runs: Sequence[Run]) -> Cells:
 
     What no task was answered by is left out, such as more examples than any task has.
     """
-    found = {(str(run.facts["answered_by"]), int(run.facts["shots"])): run for run in runs if run.tasks}
+    found = {(str(run.facts.answered_by), run.facts.shots or 0): run for run in runs if run.tasks}
     order = [*TITLES, *(method for method, _ in found if method not in TITLES)]
     return {key: found[key] for key in sorted(found, key=lambda key: (order.index(key[0]), key[1]))}
 
@@ -61,9 +61,8 @@ def task_table(runs: Sequence[Run]) -> Table:
             row: dict[str, Any] = {"task": task, "method": TITLES.get(method, method)}
             for k in shots:
                 found = cells[method, k].tasks.get(task) if (method, k) in cells else None
-                if found is not None:
-                    row |= {f"k{k}": found["test"]["accuracy"], f"k{k}_spread": found["spread"]}
-                    row |= {"majority": found["majority"]}
+                if found is not None and found.test is not None:
+                    row |= {f"k{k}": found.test.accuracy, f"k{k}_spread": found.spread, "majority": found.majority}
             if len(row) > 2:
                 rows.append(row)
     shared = shared_tasks(cells)
@@ -73,12 +72,12 @@ def task_table(runs: Sequence[Run]) -> Table:
             if (method, k) in cells:
                 values = _draws(cells[method, k], shared)
                 row |= {f"k{k}": float(values.mean()), f"k{k}_spread": _spread(values)}
-                row |= {"majority": float(np.mean([cells[method, k].tasks[task]["majority"] for task in shared]))}
+                row |= {"majority": float(np.mean(_majorities(cells[method, k].tasks, shared)))}
         rows.append(row)
     columns = [Column("task", "task"), Column("method", "method")]
     columns += [Column(f"k{k}", f"k = {k}", "percent", spread=f"k{k}_spread") for k in shots]
     columns.append(Column("majority", f"{ALL_ROWS} %", "percent"))
-    counts = sorted({len(row["draws"]) for (_, k), run in cells.items() if k for row in run.tasks.values()})
+    counts = sorted({len(row.draws) for (_, k), run in cells.items() if k for row in run.tasks.values()})
     draws = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "0"
     note = (
         f"Test accuracy, mean over {draws} draws of examples. ± is the standard deviation over draws; beside a mean, "
@@ -98,7 +97,7 @@ def means_table(runs: Sequence[Run]) -> Table:
     if tasks:
         draws = {key: _draws(run, tasks) for key, run in cells.items()}  # (n, draws) each
         values = {key: found.mean(axis=1) for key, found in draws.items()}
-        majority = np.array([next(iter(cells.values())).tasks[task]["majority"] for task in tasks])
+        majority = _majorities(next(iter(cells.values())).tasks, tasks)
         rows.append(_row(ALL_ROWS, None, majority, None))
         for k in shots:
             for method in methods:
@@ -120,7 +119,7 @@ def means_table(runs: Sequence[Run]) -> Table:
         of_all if tasks else "There are no means: no task is answered by all methods at every k.",
         f"± is the standard deviation, over draws of examples, of the mean over tasks. Intervals: {INTERVALS}; those "
         "in brackets are paired by task.",
-        *dict.fromkeys(note for run in runs for note in run.facts.get("notes", ())),
+        *dict.fromkeys(note for run in runs for note in run.facts.notes),
         *_left_out(runs),
     ]
     return Table("Few-shot accuracy", tuple(columns), tuple(rows), tuple(notes), {"tasks": tasks})
@@ -137,7 +136,11 @@ def _axes(cells: Cells) -> tuple[list[str], list[int]]:
 
 def _draws(run: Run, tasks: Sequence[str]) -> NDArray[np.float64]:
     """Accuracies, (n, draws)."""
-    return np.array([run.tasks[task]["draws"] for task in tasks], dtype=np.float64)
+    return np.array([run.tasks[task].draws for task in tasks], dtype=np.float64)
+
+
+def _majorities(rows: Mapping[str, TaskResult], tasks: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([rows[task].majority for task in tasks], dtype=np.float64)
 
 
 def _spread(draws: NDArray[np.float64]) -> float | None:
@@ -157,7 +160,7 @@ def _left_out(runs: Sequence[Run]) -> list[str]:
     """Why tasks have no figure, a sentence for each reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for run in runs:
-        for task, reason in run.facts.get("unanswered", {}).items():
+        for task, reason in run.facts.unanswered.items():
             reasons.setdefault((task, reason), []).append(run.path.parent.name)
     return [f"{task} has no figure of {', '.join(names)}: {reason}." for (task, reason), names in reasons.items()]
 
@@ -182,7 +185,7 @@ def section(
         stem = "few_shot" if not number else f"few_shot_{number + 1}"
         detail = task_table(runs)
         if len(found) > 1:
-            blocks.append(f"Of `{place}`:")
+            blocks.append(f"Of {code(place)}:")
         blocks.append(Shown(stem, means_table(runs)))
         if detail.rows:
             detail.save(folder, f"{stem}_tasks", made)

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
-from metaeval_hub.comparison import RESULTS, ComparisonError, Run, read_runs
 from metaeval_hub.embeddings.features import TaskFeatures
 from metaeval_hub.embeddings.runs import EMBEDDINGS, EmbeddedRun, read_embedded
 from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
+from metaeval_hub.intervals import FEW_TASKS
+from metaeval_hub.results import (
+    FEW_SHOT,
+    RESULTS,
+    ZERO_SHOT,
+    NoRunError,
+    ReadRows,
+    Run,
+    Setting,
+    UnfinishedRunError,
+    at_home,
+    read_rows,
+    read_runs,
+)
 
-ZERO_SHOT = "zero_shot"  # value of "experiment" in the results of training/zero_shot.py
-FEW_SHOT = "few_shot"  # the same of training/few_shot.py
+Methods = Mapping[str, Sequence[Run]]
+Each = TypeVar("Each", Run, EmbeddedRun)
 SEVERAL = ", embeddings a task: "  # in the name of a method, before their number
 OTHER = "; "  # in the name of a method, before settings that differ from those of most of its runs
 MOST_CHANGES = 4  # that are named
@@ -35,22 +48,38 @@ class Inputs:
     """The runs of a report.
 
     Args:
-        methods: key of a method in table 1, or another name -> its runs, one or more seeds.
+        methods: key of a method in table 1, or another name -> its runs, one per seed: those on the tasks that most
+            runs have.
+        others: the same of runs on other tasks, each with the tasks that its runs share.
         embedded: runs with learned task embeddings, one embedding a task or several.
         vectors: "TextEmb" and "Fisher" as far as they were given.
         zero_shot: experiment ("glue" or "groups") -> method -> its results.
         few_shot: folder of a run of training/few_shot.py -> the results of its methods at each number of examples.
         partial: tasks of which the source lacks a part or has fewer rows than the catalogue declares, and what.
         left_out: tasks not shown, and why.
+        repeated: sentences about runs that are left out, since another one has the same settings and seed.
     """
 
-    methods: Mapping[str, Sequence[Run]]
+    methods: Methods
     embedded: Sequence[EmbeddedRun]
     vectors: Mapping[str, TaskEmbeddings]
     zero_shot: Mapping[str, Mapping[str, Run]]
     few_shot: Mapping[str, Sequence[Run]]
     partial: Mapping[str, str]
     left_out: Mapping[str, str]
+    others: Sequence[Methods] = ()
+    repeated: Sequence[str] = field(default=())
+
+    @property
+    def groups(self) -> list[Inputs]:
+        """These inputs for each group of runs that share tasks, the leading one first."""
+        return [replace(self, others=()), *(replace(self, methods=each, others=()) for each in self.others)]
+
+    @property
+    def runs(self) -> list[tuple[str, Run]]:
+        """Method and run, of all groups."""
+        groups = [self.methods, *self.others]
+        return [(key, run) for methods in groups for key, runs in methods.items() for run in runs]
 
     @property
     def features(self) -> TaskFeatures | None:
@@ -65,7 +94,7 @@ class Inputs:
             for name, runs in self.methods.items():
                 key, sign, _ = name.partition(SEVERAL)
                 if bool(sign) == several and key not in found:
-                    found[key] = [run for run in runs if any(row["test"] for row in run.tasks.values())]
+                    found[key] = [run for run in runs if any(row.test for row in run.tasks.values())]
         return {key: runs for key, runs in found.items() if runs}
 
     @property
@@ -88,40 +117,100 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         least_rows: tasks with fewer training rows are left out of everything but zero-shot and few-shot results.
 
     Raises:
-        ComparisonError: a folder holds nothing of the kind.
+        ResultsError: a folder holds nothing of the kind, or its results are of another form.
         UnsafeRepositoryError: its files are not of the expected form.
     """
-    methods: dict[str, list[Run]] = {}
+    scored: list[Run] = []
     embedded: list[EmbeddedRun] = []
     vectors: dict[str, TaskEmbeddings] = {}
     zero_shot: dict[str, dict[str, Run]] = {}
     few_shot: dict[str, list[Run]] = {}
     partial: dict[str, str] = {}
-    for place in places:
-        folder = Path(place)
+    repeated: list[str] = []
+    for place in dict.fromkeys(places):
+        folder = at_home(place)
         known = _find_vectors(folder)
-        vectors |= known
+        repeated += [f"{name} of {place} is left out: another folder has it" for name in known if name in vectors]
+        vectors = {**known, **vectors}
         try:
             runs = read_runs(folder)
-        except ComparisonError:
+        except (NoRunError, UnfinishedRunError):
             if known:
                 continue
             raise
         for run in runs:
-            if run.facts.get("experiment") == ZERO_SHOT:
-                zero_shot.setdefault(str(run.facts.get("held_out")), {})[str(run.facts["method"])] = run
-            elif run.facts.get("experiment") == FEW_SHOT:
+            if run.facts.experiment == ZERO_SHOT:
+                methods = zero_shot.setdefault(str(run.facts.held_out), {})
+                first = methods.setdefault(str(run.facts.method), run)
+                repeated += [] if first is run else [_repeats(run, first, "experiment and method")]
+            elif run.facts.experiment == FEW_SHOT:
                 few_shot.setdefault(str(place), []).append(run)
-            elif run.tasks and all("test" in row for row in run.tasks.values()):
-                methods.setdefault(method_of(run), []).append(run)
+            elif any(row.test or row.validation for row in run.tasks.values()):
+                scored.append(run)
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
             embedded.append(read_embedded(place))
-        partial |= _partial(folder)
-    methods = {title: group for key, runs in methods.items() for title, group in by_settings(key, runs).items()}
-    few = _few_rows(methods, least_rows)
-    kept = {name: [replace(run, tasks=_without(run.tasks, few)) for run in runs] for name, runs in methods.items()}
+        partial |= _partial(read_rows(folder))
+    few = _few_rows(scored, least_rows)
+    scored = [replace(run, tasks=_without(run.tasks, few)) for run in scored]
+    leading, *others = [_methods(group, repeated) for group in by_tasks(scored, lambda run: run.tasks)] or [{}]
     shown = [run.select([task for task in run.tasks if task not in few]) for run in embedded]
-    return Inputs(kept, shown, vectors, zero_shot, few_shot, _without(partial, few), few)
+    return Inputs(leading, shown, vectors, zero_shot, few_shot, _without(partial, few), few, others, repeated)
+
+
+def _methods(runs: Sequence[Run], repeated: list[str]) -> dict[str, list[Run]]:
+    """Runs on shared tasks by method and settings, one per seed; adds to ``repeated`` what was left out."""
+    methods: dict[str, list[Run]] = {}
+    for run in runs:
+        methods.setdefault(method_of(run), []).append(run)
+    found = {title: group for key, each in methods.items() for title, group in by_settings(key, each).items()}
+    for title, group in found.items():
+        found[title], others = one_per_seed(group)
+        repeated += [_repeats(run, first, "method, settings and seed") for run, first in others]
+    return found
+
+
+def _repeats(run: Run, first: Run, what: str) -> str:
+    return f"{run.path.parent} is left out: it has the same {what} as {first.path.parent}, which is shown"
+
+
+def by_tasks(runs: Sequence[Each], tasks_of: Callable[[Each], Sequence[str] | Mapping[str, Any]]) -> list[list[Each]]:
+    """Runs in groups that can be compared: each shares half of the larger set of tasks with the others, or ten tasks.
+
+    Returns:
+        The groups, that with the most runs first; of as many, that with the most tasks.
+    """
+    groups: list[tuple[set[str], list[Each]]] = []
+    for run in sorted(runs, key=lambda run: -len(tasks_of(run))):
+        own = set(tasks_of(run))
+        shared = [
+            (len(own & common), group)
+            for common, group in groups
+            if len(own & common) >= min(FEW_TASKS, max(len(own), len(common)) / 2)
+        ]
+        if not shared:
+            groups.append((own, [run]))
+            continue
+        _, group = max(shared, key=lambda each: each[0])
+        group.append(run)
+        next(common for common, each in groups if each is group).intersection_update(own)
+    order = {id(run): place for place, run in enumerate(runs)}
+    found = sorted(groups, key=lambda each: (-len(each[1]), -len(each[0])))
+    return [sorted(group, key=lambda run: order[id(run)]) for _, group in found]
+
+
+def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Each]]]:
+    """The first run of each seed; and the others, each with the one that stands for it. Unknown seeds all differ."""
+    first: dict[int, Each] = {}
+    kept, others = [], []
+    for run in runs:
+        seed = run.facts.seed
+        if seed is not None and seed in first:
+            others.append((run, first[seed]))
+            continue
+        kept.append(run)
+        if seed is not None:
+            first[seed] = run
+    return kept, others
 
 
 def method_of(run: Run | EmbeddedRun) -> str:
@@ -129,24 +218,17 @@ def method_of(run: Run | EmbeddedRun) -> str:
 
     Single-task methods say what they are; a multitask run does by its conditioning, and by what its z is made of.
     """
-    if "method" in run.facts:
-        return str(run.facts["method"])
-    config: Mapping[str, Any] = run.facts.get("config") or {}
-    conditioning = str(config.get("conditioning", "unknown"))
+    if run.facts.method is not None:
+        return run.facts.method
+    settings = run.facts.settings
+    conditioning = str(settings.get("conditioning", "unknown"))
     if conditioning in ("adapter", "full"):
         return f"shared_{conditioning}"
-    if fixed := str(config.get("conditioning_vectors") or ""):
+    if fixed := str(settings.get("conditioning_vectors") or ""):
         return next((key for key in VECTOR_FOLDERS if key in fixed.lower()), fixed)
-    name = f"{conditioning}, z + {config['task_features']}" if config.get("task_features") else conditioning
-    copies = config.get("embeddings_per_task", 1)
+    name = f"{conditioning}, z + {settings['task_features']}" if settings.get("task_features") else conditioning
+    copies = settings.get("embeddings_per_task", 1)
     return name if copies == 1 else f"{name}{SEVERAL}{copies}"
-
-
-def settings(run: Run | EmbeddedRun) -> Mapping[str, Any]:
-    """Settings of a run; scripts that take tasks one by one keep their options beside them."""
-    config: Mapping[str, Any] = run.facts.get("config") or {}
-    found: Mapping[str, Any] = config.get("settings", config)
-    return found
 
 
 def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -162,7 +244,7 @@ def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_learned_by(run), sort_keys=True), []).append(run)
-    leading, *others = sorted(groups.values(), key=len, reverse=True)
+    leading, *others = sorted(groups.values(), key=lambda group: len(one_per_seed(group)[0]), reverse=True)
     found = {key: leading}
     for group in others:
         own, base = _learned_by(group[0]), _learned_by(leading[0])
@@ -176,24 +258,29 @@ def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _learned_by(run: Run | EmbeddedRun) -> dict[str, Any]:
+def _learned_by(run: Run | EmbeddedRun) -> dict[str, Setting]:
     """The settings that say what is learned; tasks aside, which are told elsewhere.
 
     Of a method that trains a model a task, also the learning rate that was taken for all of them.
     """
     rows = run.tasks if isinstance(run, Run) else run.rows
-    rates = {row["rate"] for row in rows.values() if "rate" in row}
-    found = {name: value for name, value in settings(run).items() if name not in NOT_LEARNED}
+    rates = {row.rate for row in rows.values()} - {None}
+    found = {name: value for name, value in run.facts.settings.items() if name not in NOT_LEARNED}
     return {**found, "rate": rates.pop()} if len(rates) == 1 else found
 
 
 def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:
-    """Of runs with embeddings those of one method and one setting: the most; of as many, the paper's method first."""
+    """The most runs of one method and one setting on shared tasks, one per seed; of as many, the paper's first."""
     groups: dict[tuple[str, str], list[EmbeddedRun]] = {}
     for run in runs:
         groups.setdefault((method_of(run), json.dumps(_learned_by(run), sort_keys=True)), []).append(run)
-    order = sorted(groups, key=lambda key: (-len(groups[key]), not key[0].startswith("pilault")))
-    return groups[order[0]] if order else []
+    found = [
+        (key[0], one_per_seed(group)[0])
+        for key, all_tasks in groups.items()
+        for group in by_tasks(all_tasks, lambda run: run.tasks)
+    ]
+    found.sort(key=lambda each: (-len(each[1]), not each[0].startswith("pilault")))
+    return found[0][1] if found else []
 
 
 def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
@@ -206,24 +293,18 @@ def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
     return found
 
 
-def _partial(folder: Path) -> dict[str, str]:
-    """Tasks of which the source lacks a part or rows, by the run's data.json."""
-    file = folder / "data.json"
-    if not file.is_file():
-        return {}
-    origins = json.loads(file.read_text(encoding="utf-8")).get("origins", {})
-    told = {name: "; ".join((*map(str, origin.get("missing") or ()), *_fewer_rows(name, origin)))
-            for name, origin in origins.items()}  # fmt: skip
+def _partial(rows: Mapping[str, ReadRows]) -> dict[str, str]:
+    """Tasks of which the source lacks a part or rows, and what."""
+    told = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
     return {name: text for name, text in told.items() if text}
 
 
-def _fewer_rows(name: str, origin: Mapping[str, Any]) -> list[str]:
+def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
     """Official splits of which fewer rows were read than the catalogue declares."""
     try:
         declared = get_task(name).rows
     except UnknownTaskError:  # a task of somebody's own
         return []
-    read = {split: int(found["read"]) for split, found in (origin.get("official") or {}).items()}
     return [
         f"{split}: {count:,} of {declared[split]:,} rows"
         for split, count in read.items()
@@ -231,11 +312,11 @@ def _fewer_rows(name: str, origin: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _few_rows(methods: Mapping[str, Sequence[Run]], least: int) -> dict[str, str]:
+def _few_rows(runs: Sequence[Run], least: int) -> dict[str, str]:
     few = {}
-    for run in (run for runs in methods.values() for run in runs):
+    for run in runs:
         for task, row in run.tasks.items():
-            count = row["rows"].get("train", {}).get("available", 0)
+            count = row.rows["train"].available if "train" in row.rows else 0
             if count < least:
                 few[task] = f"{count} training rows"
     return few

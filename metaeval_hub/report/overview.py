@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from metaeval_hub import paper
-from metaeval_hub.comparison import Run
 from metaeval_hub.report.document import Block, Section, Shown
-from metaeval_hub.report.inputs import Inputs, settings
+from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.sections import title_of
+from metaeval_hub.results import Run
 from metaeval_hub.tables import Column, Table
 
 
 def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     """The runs, and what differs from the paper's."""
     rows = []
-    for key, runs in inputs.methods.items():
-        for run in runs:
-            cosines = [row["cos_z_z0"] for row in run.tasks.values() if row.get("cos_z_z0") is not None]
-            rows.append(
-                {
-                    "method": title_of(key),
-                    **_run_row(run, places),
-                    "tasks": len(run.tasks),
-                    "train_rows": sum(row["rows"].get("train", {}).get("kept", 0) for row in run.tasks.values()),
-                    "trained": _trained(run),
-                    "moved": sum(cosines) / len(cosines) if cosines else None,
-                    "minutes": _minutes(run.facts.get("seconds")),
-                }
-            )
+    for key, run in inputs.runs:
+        cosines = [row.cos_z_z0 for row in run.tasks.values() if row.cos_z_z0 is not None]
+        rows.append(
+            {
+                "method": title_of(key),
+                **_run_row(run, places),
+                "tasks": len(run.tasks),
+                "train_rows": sum(row.rows["train"].kept for row in run.tasks.values() if "train" in row.rows),
+                "trained": _trained(run),
+                "moved": sum(cosines) / len(cosines) if cosines else None,
+                "minutes": None if run.facts.seconds is None else run.facts.seconds / 60,
+            }
+        )
     experiments = [next(iter(each.values())) for each in inputs.zero_shot.values() if each]
     experiments += [each[0] for each in inputs.few_shot.values() if each]
     for run in experiments:
         row = {**_run_row(run, places), "run": run.path.parent.parent.name}
-        rows.append({"method": str(run.facts["experiment"]).replace("_", "-"), **row})
+        rows.append({"method": str(run.facts.experiment).replace("_", "-"), **row})
     columns = (
         *(Column("method", "method"), Column("run", "run"), Column("encoder", "encoder")),
         *(Column("tasks", "tasks", "count"), Column("train_rows", "training rows", "count")),
@@ -60,18 +59,18 @@ def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
     within = any(Path(place) == folder for place in places)
     return {
         "run": folder.name if within else f"{folder.parent.name}/{folder.name}",
-        "encoder": (run.facts.get("encoder") or {}).get("id"),
-        "seed": run.facts.get("seed"),
-        "commit": str((run.facts.get("git") or {}).get("commit") or "")[:10],
+        "encoder": run.facts.encoder,
+        "seed": run.facts.seed,
+        "commit": (run.facts.commit or "")[:10],
     }
 
 
 def _trained(run: Run) -> str | None:
     """What a method was trained with, a few words; None where nothing was trained by gradients."""
-    config = settings(run)
+    config = run.facts.settings
     if not config.get("batch_size"):
         return None
-    rates = {row["rate"] for row in run.tasks.values() if "rate" in row} or {config.get("adapter_lr")}
+    rates = {row.rate for row in run.tasks.values()} - {None} or {config.get("adapter_lr")}
     units = config.get("adapter_size") if _has_units(run) else None
     words = [f"{units} units"] if units else []
     words += [f"rate {rate:g}" for rate in rates if isinstance(rate, (int, float)) and len(rates) == 1]
@@ -82,7 +81,7 @@ def _trained(run: Run) -> str | None:
 
 def _has_units(run: Run) -> bool:
     """Whether a run trained adapters."""
-    return "full" not in (run.facts.get("method"), settings(run).get("conditioning"))
+    return "full" not in (run.facts.method, run.facts.settings.get("conditioning"))
 
 
 def _analysed(inputs: Inputs) -> list[str]:
@@ -97,20 +96,14 @@ def _analysed(inputs: Inputs) -> list[str]:
     ]
 
 
-def _minutes(seconds: Any) -> float | None:
-    if isinstance(seconds, Mapping):
-        seconds = sum(float(seconds.get(key, 0.0)) for key in ("training", "evaluation"))
-    return seconds / 60 if isinstance(seconds, (int, float)) else None
-
-
 def differences(inputs: Inputs) -> list[str]:
     """What a reader has to keep in mind when the paper's numbers stand beside ours, a sentence each."""
-    runs = [run for each in inputs.methods.values() for run in each]
+    runs = [run for _, run in inputs.runs]
     lines = [
         f"The paper's figures are for RoBERTa-base on its 101 tasks, whole ({paper.CITATION}, section 5.1: 128 tokens, "
         "at most 30,000 training rows a task, one epoch multitask and three single-task)."
     ]
-    encoders = sorted({str(run.facts["encoder"]["id"]) for run in runs if (run.facts.get("encoder") or {}).get("id")})
+    encoders = sorted({run.facts.encoder for run in runs if run.facts.encoder})
     counts = sorted({len(run.tasks) for run in runs})
     if runs:
         lines.append(f"Ours: encoder {', '.join(encoders) or 'unknown'}; {_span(counts)} tasks a run.")
@@ -120,9 +113,9 @@ def differences(inputs: Inputs) -> list[str]:
         ("max_length", "{} tokens"),
         ("edition", "the {} edition of the tasks"),
     ):
-        found = sorted({value for run in runs if (value := settings(run).get(key)) not in (None, 0)})
+        found = sorted({str(value) for run in runs if (value := run.facts.settings.get(key)) not in (None, 0)})
         if found:
-            lines.append(f"Ours: {words.format(' or '.join(map(str, found)))}.")
+            lines.append(f"Ours: {words.format(' or '.join(found))}.")
     if inputs.partial:
         lines.append(
             f"Of {len(inputs.partial)} tasks the source here had fewer rows than the whole task has, so that their "

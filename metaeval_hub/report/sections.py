@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from metaeval_hub import paper
-from metaeval_hub.comparison import Comparison, ComparisonError, Run, Summary, compare
+from metaeval_hub.comparison import Comparison, ComparisonError, Summary, compare
 from metaeval_hub.comparison_table import remarks
 from metaeval_hub.embeddings import analyses, reading
 from metaeval_hub.embeddings.names import type_title
@@ -19,6 +19,7 @@ from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.intervals import INTERVALS
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs
+from metaeval_hub.results import Run
 from metaeval_hub.tables import Column, Table
 
 TITLES: Mapping[str, str] = {
@@ -58,6 +59,16 @@ def title_of(key: str) -> str:
     return TITLES.get(method, method) + (f"{SEVERAL}{copies}" if sign else "") + (f"{OTHER}{changes}" if other else "")
 
 
+def numbered(stem: str, number: int) -> str:
+    """The stem of a table of a group of runs that share tasks; that of the first group as it is."""
+    return f"{stem}_{number + 1}" if number else stem
+
+
+def other_tasks(number: int) -> str:
+    """What a title says of a group of runs that share tasks; nothing for the first group."""
+    return f" (runs on other tasks, {number + 1})" if number else ""
+
+
 # --- Table 1 ---
 
 
@@ -72,10 +83,17 @@ def compare_methods(inputs: Inputs) -> Comparison | ComparisonError | None:
         return error
 
 
-def table_1(inputs: Inputs, found: Comparison | ComparisonError | None) -> Section:
-    """Accuracy of the methods, beside the paper's."""
-    title = "Table 1: test accuracy of the methods"
-    missing = [Missing(f"a run of {TITLES[key]}", COMMANDS[key]) for key in COMMANDS if key not in inputs.compared]
+def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section:
+    """Accuracy of the methods, beside the paper's.
+
+    Args:
+        inputs: of one group of runs that share tasks.
+        found: their comparison.
+        number: of the group, from 0; what is missing is named for the first alone.
+    """
+    title = "Table 1: test accuracy of the methods" + other_tasks(number)
+    lacking = [key for key in COMMANDS if key not in inputs.compared and not number]
+    missing = [Missing(f"a run of {TITLES[key]}", COMMANDS[key]) for key in lacking]
     if found is None:
         return Section(title, tuple(missing))
     if isinstance(found, ComparisonError):
@@ -116,7 +134,9 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None) -> Secti
     )
     table = Table("Test accuracy", columns, tuple(rows), notes, {"tasks": list(found.tasks)})
     places = [f"{key}={run.path.parent}" for key, each in inputs.compared.items() for run in each]
-    return Section(title, (Shown("table1", table), *missing), shlex.join(["metaeval", "compare", *places]))
+    return Section(
+        title, (Shown(numbered("table1", number), table), *missing), shlex.join(["metaeval", "compare", *places])
+    )
 
 
 def _interval(interval: tuple[float, float] | None) -> str | None:
@@ -129,11 +149,11 @@ def _parameters(runs: Sequence[Run]) -> str | None:
     A method with one model a task stores them with every task, and all of them belong to it.
     """
     run = runs[0]
-    of_task = next((row["parameters"] for row in run.tasks.values() if "parameters" in row), None)
-    sizes = run.facts.get("parameters") or of_task
-    if not isinstance(sizes, Mapping):
+    of_task = next((row.parameters for row in run.tasks.values() if row.parameters is not None), None)
+    sizes = run.facts.parameters or of_task
+    if sizes is None:
         return None
-    counts = {role: int(count) for role, count in sizes.items() if role != "head"}
+    counts = {role: count for role, count in sizes.items() if role != "head"}
     of_tasks = counts.pop("task_embedding", 0)
     encoder = sum(counts.values())
     return f"{_short(encoder)} ({_short(encoder if sizes is of_task else of_tasks / max(len(run.tasks), 1))})"
@@ -192,7 +212,7 @@ def table_3(inputs: Inputs) -> Section:
 
 
 def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
-    return f"metaeval analyze {analysis} {' '.join(run.place for run in runs)}{more} --out DIR"
+    return f"metaeval analyze {analysis} {shlex.join(run.place for run in runs)}{more} --out DIR"
 
 
 # --- Table 4 ---

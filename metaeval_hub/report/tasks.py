@@ -8,25 +8,26 @@ from metaeval_hub.comparison import Comparison, ComparisonError
 from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.report.document import Section, Shown
 from metaeval_hub.report.inputs import Inputs
-from metaeval_hub.report.sections import TITLES, title_of
+from metaeval_hub.report.sections import TITLES, numbered, other_tasks, title_of
 from metaeval_hub.report.zero_shot import task_type
 from metaeval_hub.tables import Column, Table
 
 
-def by_task(inputs: Inputs, found: Comparison | ComparisonError | None) -> Section | None:
+def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section | None:
     """A task a row, a method of table 1 a column; None where nothing is compared.
 
     Args:
         inputs: of the report; tasks whose source here lacks rows are marked with what it lacks.
         found: the comparison that table 1 shows.
+        number: of the group of runs that share tasks, from 0.
     """
     if not isinstance(found, Comparison):
         return None
     rows = []
-    for number, task in enumerate(found.tasks):
+    for place, task in enumerate(found.tasks):
         row: dict[str, Any] = {"task": task, "type": type_title(task_type(task))}
-        row |= {} if found.majority is None else {"majority": float(found.majority[number])}
-        row |= {label: float(found.values[number, column]) for column, label in enumerate(found.labels)}
+        row |= {} if found.majority is None else {"majority": float(found.majority[place])}
+        row |= {label: float(found.values[place, column]) for column, label in enumerate(found.labels)}
         rows.append({**row, "lacks": inputs.partial.get(task)})
     methods = [label for label in found.labels if label != "majority"]
     columns = (
@@ -35,4 +36,5 @@ def by_task(inputs: Inputs, found: Comparison | ComparisonError | None) -> Secti
         *((Column("lacks", "what the source here lacks"),) if inputs.partial else ()),
     )
     table = Table("Test accuracy by task", columns, tuple(sorted(rows, key=lambda row: (row["type"], row["task"]))))
-    return Section("Beyond the paper: accuracy by task", (Shown("tasks", table),))
+    title = "Beyond the paper: accuracy by task" + other_tasks(number)
+    return Section(title, (Shown(numbered("tasks", number), table),))

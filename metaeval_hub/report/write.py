@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +14,8 @@ from metaeval_hub.embeddings.analyses import geometry, silent
 from metaeval_hub.embeddings.drawings import draw_geometry
 from metaeval_hub.embeddings.moved import NotMovedError
 from metaeval_hub.embeddings.runs import EmbeddedRun
-from metaeval_hub.report import few_shot, sections
+from metaeval_hub.printable import one_line, without_control
+from metaeval_hub.report import few_shot, files, sections
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.document import Missing, Picture, Section, Shown, to_html, to_markdown
 from metaeval_hub.report.inputs import Inputs, read_inputs
@@ -51,24 +54,36 @@ class Job:
 def write_report(places: Sequence[str], job: Job) -> list[Path]:
     """Write the report of runs, given by their folders; returns its two files.
 
+    It is made aside and then moved into the folder, so that a report that fails leaves an older one whole. Files of an
+    older report that the new one does not have are removed, as far as nobody has changed them; nothing else is.
+
     Raises:
-        ComparisonError: a folder holds no run.
+        ResultsError: a folder holds no run, or its results are of another form.
         UnsafeRepositoryError: its files are not of the expected form.
     """
     job.step("reading")
     inputs, told = usable(read_inputs(places, job.least_rows), job.force)
+    told += inputs.repeated
     job.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=job.folder) as aside:
+        _write_parts(inputs, told, places, replace(job, folder=Path(aside)))
+        files.replace_files(Path(aside), job.folder)
+    return [job.folder / name for name in FILES]
+
+
+def _write_parts(inputs: Inputs, told: Sequence[str], places: Sequence[str], job: Job) -> None:
     parts = make_sections(inputs, places, job)
     if told:
-        lines = "\n".join(f"- {text}" for text in told)
+        lines = "\n".join(f"- {one_line(text)}" for text in told)
         parts.insert(1, Section("Runs that are not analysed, or with care", (lines,)))
     for block in (block for part in parts for block in part.blocks):
         if isinstance(block, Shown):
             block.table.save(job.folder, block.stem, job.made)
-    command = str(job.made["command"])
-    (job.folder / FILES[0]).write_text(to_markdown(TITLE, parts, command), encoding="utf-8")
-    (job.folder / FILES[1]).write_text(to_html(TITLE, parts, command, job.folder), encoding="utf-8")
-    return [job.folder / name for name in FILES]
+    command = one_line(str(job.made["command"]))
+    for name, text in zip(
+        FILES, (to_markdown(TITLE, parts, command), to_html(TITLE, parts, command, job.folder)), strict=True
+    ):
+        (job.folder / name).write_text(without_control(text), encoding="utf-8", errors="backslashreplace")
 
 
 def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
@@ -88,10 +103,10 @@ def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
 def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Section]:
     """All sections in the order of the paper; claims come second, because they are what most readers want."""
     job.step("tables 1 to 3")
-    compared = sections.compare_methods(inputs)
-    detail = by_task(inputs, compared)
+    groups = [(group, sections.compare_methods(group)) for group in inputs.groups]
+    compared = groups[0][1]
     parts = [
-        sections.table_1(inputs, compared),
+        *(sections.table_1(group, found, number) for number, (group, found) in enumerate(groups)),
         *figures(inputs, job),
         _part("Table 2: stability within a run", sections.table_2, inputs),
         _part("Table 3: stability across runs", sections.table_3, inputs),
@@ -103,7 +118,7 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
         _part("Table 5: zero-shot accuracy on GLUE", table_5, inputs),
         _part("Beyond the paper: zero-shot accuracy on every group left out", beyond, inputs),
         few_shot.section(inputs.few_shot, job.folder, job.made, job.step),
-        *([detail] if detail else []),
+        *filter(None, (by_task(group, found, number) for number, (group, found) in enumerate(groups))),
     ]
     tables: dict[str, Table] = {
         block.stem: block.table for part in parts for block in part.blocks if isinstance(block, Shown)
@@ -147,5 +162,5 @@ def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca
     draw_geometry(table, job.folder, stem)
     ends = [str(row["task"]) for row in table.rows]
     text = f"Farthest from the centre: {', '.join(ends[:5])}; nearest to it: {', '.join(reversed(ends[-5:]))}."
-    command = f"metaeval analyze geometry {run.place} --method {method} --seed {job.seed} --out DIR"
-    return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), text), command)
+    command = shlex.join(["metaeval", "analyze", "geometry", run.place, "--method", method, "--seed", str(job.seed)])
+    return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), text), f"{command} --out DIR")

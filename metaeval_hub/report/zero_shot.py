@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub import paper
-from metaeval_hub.comparison import Run
 from metaeval_hub.embeddings.names import short_names, type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import Inputs
+from metaeval_hub.results import Run
 from metaeval_hub.tables import Column, Table
 
 TITLES: Mapping[str, str] = {
@@ -37,7 +38,8 @@ def table_5(inputs: Inputs) -> Section:
     found = inputs.zero_shot.get("glue")
     missing = Missing("the zero-shot experiment with GLUE left out", COMMAND.format("glue"))
     blocks: tuple[Block, ...] = (Shown("table5", glue_table(found)),) if found else (missing,)
-    command = f"python training/zero_shot.py --resume {next(iter(found.values())).path.parent.parent}" if found else ""
+    folder = next(iter(found.values())).path.parent.parent if found else ""
+    command = shlex.join(["python", "training/zero_shot.py", "--resume", str(folder)]) if found else ""
     return Section("Table 5: zero-shot accuracy on GLUE", blocks, command)
 
 
@@ -55,7 +57,7 @@ def glue_table(methods: Mapping[str, Run]) -> Table:
     tasks = answered(methods, paper.GLUE)
     rows: list[dict[str, Any]] = []
     for key in _order(methods):
-        scores = {name: _accuracy(methods[key], name) for name in present}
+        scores = {name: accuracy(methods[key], name) for name in present}
         average = _mean(scores[name] for name in tasks)
         rows.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": average})
         of_paper = paper.TABLE_5.get(PAPER.get(key, key))
@@ -88,7 +90,7 @@ def group_table(methods: Mapping[str, Run]) -> Table:
     rows = []
     for kind in [*sorted(set(kinds.values())), "all"]:
         chosen = [name for name in tasks if kind in ("all", kinds[name])]
-        means = {key: _mean(_accuracy(methods[key], name) for name in chosen) for key in order}
+        means = {key: _mean(accuracy(methods[key], name) for name in chosen) for key in order}
         rows.append({"type": type_title(kind), "tasks": len(chosen), **means})
     columns = [Column("type", "task type"), Column("tasks", "tasks", "count")]
     columns += [Column(key, f"{TITLES.get(key, key)} %", "percent") for key in order]
@@ -102,7 +104,7 @@ def group_table(methods: Mapping[str, Run]) -> Table:
 def answered(methods: Mapping[str, Run], names: Sequence[str] | None = None) -> list[str]:
     """The tasks that all methods answer; of ``names`` where they are given."""
     known = next(iter(methods.values())).tasks if names is None else names
-    return [name for name in known if all(_accuracy(run, name) is not None for run in methods.values())]
+    return [name for name in known if all(accuracy(run, name) is not None for run in methods.values())]
 
 
 def paper_average(method: str, tasks: Sequence[str]) -> float | None:
@@ -115,8 +117,8 @@ def paper_average(method: str, tasks: Sequence[str]) -> float | None:
 
 def _test_rows(methods: Mapping[str, Run], task: str) -> int:
     """Test rows of a task; 0 where it is not known."""
-    rows = (run.tasks[task]["rows"] for run in methods.values() if task in run.tasks)
-    return max((int((each.get("test") or {}).get("kept") or 0) for each in rows), default=0)
+    rows = (run.tasks[task].rows.get("test") for run in methods.values() if task in run.tasks)
+    return max((each.kept for each in rows if each is not None), default=0)
 
 
 def _order(methods: Mapping[str, Run]) -> list[str]:
@@ -125,10 +127,10 @@ def _order(methods: Mapping[str, Run]) -> list[str]:
 
 def _notes(methods: Mapping[str, Run]) -> list[str]:
     """What the experiment says of itself, once each, and which tasks have no answer, by reason."""
-    notes = list(dict.fromkeys(note for run in methods.values() for note in run.facts.get("notes", ())))
+    notes = list(dict.fromkeys(note for run in methods.values() for note in run.facts.notes))
     lacking: dict[tuple[str, str], list[str]] = {}  # task and reason -> methods
     for key in _order(methods):
-        for task, reason in (methods[key].facts.get("unanswered") or {}).items():
+        for task, reason in methods[key].facts.unanswered.items():
             lacking.setdefault((task, reason), []).append(TITLES.get(key, key))
     tasks: dict[tuple[str, str], list[str]] = {}  # reason and methods -> tasks
     for (task, reason), titles in lacking.items():
@@ -144,9 +146,10 @@ def _notes(methods: Mapping[str, Run]) -> list[str]:
     ]
 
 
-def _accuracy(run: Run, task: str) -> float | None:
+def accuracy(run: Run, task: str) -> float | None:
+    """Test accuracy of a task; None where it has none."""
     row = run.tasks.get(task)
-    return None if row is None or not row["test"] else float(row["test"]["accuracy"])
+    return None if row is None or row.test is None else row.test.accuracy
 
 
 def _mean(values: Any) -> float | None:

@@ -33,7 +33,7 @@ def test_a_run_is_read_with_all_that_is_stored(tmp_path):
     assert run.embeddings.copies.shape == (len(TASKS), 3, 16)
     assert run.features.names == TASKS
     assert run.moved.tolist() == [0.25] * len(TASKS)
-    assert run.facts["seed"] == 0
+    assert run.facts.seed == 0
     assert run.check() is None
 
 
@@ -71,7 +71,7 @@ def test_what_has_not_moved_is_refused(tmp_path):
         ),
         ({"few/results.json": '{"tasks": {}, "experiment": "few_shot"}'}, "it is a run of the experiment few_shot"),
         ({"textemb/results.json": '{"tasks": {"a": {}}}'}, "has no task embeddings of its own; expected"),
-        ({"config.json": '{"output_dir": "runs"}'}, "the run is not finished; go on with it .* --resume "),
+        ({"config.json": '{"output_dir": "runs"}'}, "the run is not finished; resume it .* --resume "),
         ({"config.json": '{"format": "x"}'}, "format is 'x'; expected 'metaeval-conditional-adapters'"),
         ({"config.json": "{"}, "config.json"),
         ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model: it is none of these$"),

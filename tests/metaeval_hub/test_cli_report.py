@@ -22,7 +22,7 @@ def test_an_unfinished_run_does_not_keep_the_others_from_being_reported(unfinish
     arguments = ["report", str(unfinished), str(whole), str(stray), "--out", str(tmp_path / out)]
     assert main([*arguments, "--permutations", "1"]) == 0
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith(f"left out: {unfinished} has no results.json: the run is not finished; go on with it")
+    assert first.startswith(f"left out: {unfinished} has no results.json: the run is not finished; resume it")
     assert first.endswith(f"--resume {unfinished}")
     assert second == f"left out: {stray} has no results.json and no config.json of a run: it is not the folder of a run"
     assert str(whole) in (tmp_path / out / "report.md").read_text(encoding="utf-8")

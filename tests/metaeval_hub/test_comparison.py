@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from metaeval_hub.comparison import ComparisonError, NoRunError, Run, UnfinishedRunError, compare, read_runs
+from metaeval_hub.comparison import ComparisonError, compare
 from metaeval_hub.comparison_table import remarks, summary_table, task_table, to_markdown
 from metaeval_hub.intervals import mean_interval
+from metaeval_hub.results import NoRunError, ResultsError, Run, RunFacts, UnfinishedRunError, parse_task, read_runs
 
 
 def task(accuracy, majority=0.5, rows="aa", split="test"):
@@ -14,8 +15,9 @@ def task(accuracy, majority=0.5, rows="aa", split="test"):
     return {"majority": majority, "validation": None, "test": None, "rows": facts, split: scores}
 
 
-def made(label, tmp_path, **accuracies):
-    return Run(label, tmp_path / "results.json", {f"g/{name}": task(value) for name, value in accuracies.items()}, {})
+def made(label, tmp_path, seed=None, **accuracies):
+    tasks = {f"g/{name}": parse_task(task(value)) for name, value in accuracies.items()}
+    return Run(label, tmp_path / "results.json", tasks, RunFacts(seed=seed))
 
 
 def write(folder, tasks):
@@ -68,7 +70,8 @@ def test_a_task_that_one_seed_lacks_is_left_out(tmp_path):
 
 
 def test_other_rows_are_named(tmp_path):
-    runs = [Run(str(i), tmp_path, {"g/a": task(0.5, rows=rows), "g/b": task(0.5)}, {}) for i, rows in enumerate("xy")]
+    tasks = [{"g/a": parse_task(task(0.5, rows=rows)), "g/b": parse_task(task(0.5))} for rows in "xy"]
+    runs = [Run(str(i), tmp_path, each) for i, each in enumerate(tasks)]
     found = compare(runs)
     assert found.other_rows == ("g/a",)
     assert remarks(found) == ["Scored on other rows by some runs, whose noise the differences hold too: g/a (1 task)."]
@@ -79,7 +82,7 @@ def test_other_metrics_and_splits(tmp_path):
     assert found.values.tolist() == [[0.3], [0.4]]
     assert found.majority is None
     assert found.summaries[0].over_majority is None
-    run = Run("one", tmp_path, {"g/a": task(0.6, split="validation"), "g/b": task(0.7)}, {})
+    run = Run("one", tmp_path, {"g/a": parse_task(task(0.6, split="validation")), "g/b": parse_task(task(0.7))})
     assert compare([run], split="validation").tasks == ("g/a",)
     with pytest.raises(ComparisonError, match="expected one of"):
         compare([run], metric="loss")
@@ -99,7 +102,7 @@ def test_runs_are_read_from_a_file_a_folder_or_its_sub_folders(tmp_path):
     assert [run.label for run in read_runs(plain / "results.json")] == ["multitask-1"]
     assert [run.label for run in read_runs(tmp_path / "probes-1")] == ["probes-1/mean", "probes-1/tfidf"]
     (run,) = read_runs(plain, "ours")
-    assert (run.label, run.tasks, run.facts["seed"]) == ("ours", tasks, 3)
+    assert (run.label, run.tasks, run.facts.seed) == ("ours", {"g/a": parse_task(task(0.5))}, 3)
 
 
 def test_what_is_no_result_is_named(tmp_path):
@@ -117,13 +120,13 @@ def test_what_is_no_result_is_named(tmp_path):
         with pytest.raises(NoRunError, match="it is not the folder of a run"):
             read_runs(tmp_path / "model")
     (tmp_path / "map.html").write_text("")
-    with pytest.raises(NoRunError, match=r"map\.html is no folder of a run"):
+    with pytest.raises(NoRunError, match=r"map\.html is neither the folder of a run nor"):
         read_runs(tmp_path / "map.html")
-    with pytest.raises(ComparisonError, match="neither the folder of a run nor"):
+    with pytest.raises(ResultsError, match="neither the folder of a run nor"):
         read_runs(tmp_path / "nowhere")
-    for text in ("{", "[]", '{"tasks": {"a": {}}}', '{"tasks": {"a": 3}}', '{"mean": {}}'):
+    for text in ("{", "[]", '{"tasks": {"a": {"test": null}}}', '{"tasks": {"a": 3}}', '{"mean": {}}'):
         (tmp_path / "results.json").write_text(text)
-        with pytest.raises(ComparisonError, match=r"results\.json is not the results of a run"):
+        with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form)"):
             read_runs(tmp_path)
 
 

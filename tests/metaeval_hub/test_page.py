@@ -10,6 +10,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
+from metaeval_datasets.spec import TaskType
+from metaeval_hub.embeddings.figures import MARKERS, PALETTE, look_of
+from metaeval_hub.embeddings.names import type_title
 from metaeval_hub.embeddings.stability import kept_across, kept_within
 from metaeval_hub.embeddings.table import TaskEmbeddings
 from metaeval_hub.page.content import Example, Map, Space, TaskFacts, content, make_space, turned
@@ -221,3 +224,19 @@ def test_numbers_that_json_does_not_have_are_refused():
 def test_the_parts_of_the_page_are_packaged():
     setup = (files("metaeval_hub") / ".." / "setup.py").read_text(encoding="utf-8")
     assert '"metaeval_hub.page": ["app/*"]' in setup
+
+
+def test_a_task_type_has_one_look_in_pages_and_pictures():
+    def looks(*kinds):
+        emb = TaskEmbeddings(tuple(f"a/{kind}" for kind in kinds), np.eye(len(kinds), dtype=np.float32))
+        titles = ["Not known" if kind == "unknown" else type_title(kind) for kind in kinds]
+        facts = {f"a/{kind}": TaskFacts({"Task type": title}) for kind, title in zip(kinds, titles, strict=True)}
+        (column,) = content([make_space("r", emb)], facts)["aspects"]
+        return dict(zip(column["categories"], column["looks"], strict=True))
+
+    kinds = [kind.value for kind in TaskType]
+    assert looks("nli", "unknown") == {"NLI": 5, "Not known": 8}
+    assert looks(*kinds, "unknown").items() >= looks("nli", "unknown").items()
+    assert [look_of(kind) for kind in (*kinds, "unknown")] == list(zip(PALETTE, MARKERS, strict=True))
+    script = (files("metaeval_hub.page") / "app" / "marks.js").read_text(encoding="utf-8")
+    assert re.findall(r'"(#\w{6})"', script.split("const PALETTE = ")[1].split("];")[0]) == list(PALETTE)

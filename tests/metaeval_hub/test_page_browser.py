@@ -20,7 +20,12 @@ from tests.chromium import BrowserError, Chromium, find_chromium
 
 TYPES = ("Acceptability", "Emotion", "NLI", "Other")
 PHONE = {"width": 390, "height": 844, "scale": 2, "touch": True}
-COLOURS = {"Acceptability": "#0072B2", "Emotion": "#E69F00", "NLI": "#009E73", "Other": "#D55E00"}
+COLOURS = {
+    "Acceptability": "#0072B2",
+    "Emotion": "#009E73",
+    "NLI": "#56B4E9",
+    "Other": "#7F7F7F",
+}
 EVIL = "</script><img src=x onerror='window.hit=1'><b>bold</b>"
 
 
@@ -121,11 +126,15 @@ def choose(page, control, value):
     page.frame()
 
 
-def pixel(page, x, y):
-    """The colour of the first map at a place of the page, #RRGGBB; read from a copy, as the browser advises."""
+def pixel(page, x, y, ground="transparent"):
+    """The colour of the first map at a place of the page, #RRGGBB; read from a copy, as the browser advises.
+
+    What is drawn faintly has its full colour here unless it lies on a ``ground``.
+    """
     r, g, b, _ = page.js(
         "(() => { const c = document.querySelector('canvas'), b = c.getBoundingClientRect(), d = devicePixelRatio;"
         " const o = new OffscreenCanvas(1, 1).getContext('2d');"
+        f" o.fillStyle = '{ground}'; o.fillRect(0, 0, 1, 1);"
         f" o.drawImage(c, ({x} - b.x) * d, ({y} - b.y) * d, 1, 1, 0, 0, 1, 1);"
         " return [...o.getImageData(0, 0, 1, 1).data] })()"
     )
@@ -462,13 +471,12 @@ def test_differences_are_coloured_from_zero_to_both_sides(dark, show, tmp_path):
 def test_colours_can_be_read_beside_a_selected_task(show, two):
     page = show(two.path, "#group0%2Ftask0")
     near = {name for name, _ in two.spaces[0].emb.nearest("group0/task0")}
-    left, top = page.js("(b => [b.x, b.y])(document.querySelector('.map').getBoundingClientRect())")
-    ground = np.array(shade_of(pixel(page, left + 6, top + 6)))
     others = [i for i in range(1, 24) if f"group{i % 3}/task{i}" not in near]
     assert others
     for i in others:
-        own, seen = shade_of(COLOURS[TYPES[i % 4]]), np.array(shade_of(pixel(page, *at(page, f"group{i % 3}/task{i}"))))
-        assert 0 < np.abs(seen - own).sum() < np.abs(seen - ground).sum()
+        own = shade_of(COLOURS[TYPES[i % 4]])
+        seen = np.array(shade_of(pixel(page, *at(page, f"group{i % 3}/task{i}"), "white")))
+        assert 0 < np.abs(seen - own).sum() < np.abs(seen - 255).sum()
 
 
 @pytest.mark.parametrize("screen", [{}, PHONE], ids=("laptop", "phone"))
@@ -856,3 +864,17 @@ def test_many_tasks_are_drawn_soon_and_found(n, seconds, show, tmp_path):
     assert page.js("taskMap.selected()") == f"group{(n - 1) % 3}/task{n - 1}"
     assert len(page.texts("#panel .nearest button")) == 10
     assert time.monotonic() - start < seconds
+
+
+def test_few_shared_tasks_are_compared_by_half_of_the_others(show, tmp_path):
+    values = np.random.default_rng(3).normal(size=(2, 8, 4)).astype(np.float32)
+    names = [tuple(f"{'a' if row < 5 else side}/t{row}" for row in range(8)) for side in "xy"]
+    spaces = [make_space(f"run {i}", TaskEmbeddings(names[i], values[i])) for i in range(2)]
+    page = show(write_page(tmp_path / "map.html", spaces, {}))
+    choose(page, "other", "1")
+    kept = kept_across(values[0, :5], values[1, :5], 2)
+    text = page.text("#panel")
+    assert f"Of the 2 nearest tasks of a task, {(4 * kept / (1 + kept)).mean():.1f} are near in both" in text
+    assert f"As Jaccard overlap: {100 * kept.mean():.1f}%, by chance {100 * chance_across(5, 2):.1f}%." in text
+    assert text.count(" of 2\n") == 2  # those kept most are not all that are shared
+    assert 0 < kept.mean() < 1

@@ -134,7 +134,7 @@ def test_methods_are_told_by_their_settings(tmp_path, facts, method):
 def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     def run(folder, seed, **settings):
         config = {"conditioning": "pilault", "embeddings_per_task": 1, "seed": seed, "batch_size": 8, **settings}
-        return str(write_run(tmp_path / folder, seed=seed, tasks=SOME, accuracy=0.6 + 0.1 * seed, config=config))
+        return str(write_run(tmp_path / folder, seed=seed, tasks=SOME, accuracy=0.6 + 0.05 * seed, config=config))
 
     places = [run("other-1", 5, adapter_size=64, epochs=1.0), run("mahabadi-1", 4, conditioning="mahabadi")]
     places += [run(f"seed{seed}-1", seed, adapter_size=256, epochs=3.0, name=f"seed{seed}") for seed in (0, 1)]
@@ -216,8 +216,8 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
         "few_shot",
         "tasks",
     }
-    assert stems == {*tables, "figure3", "figure4", "figure5", "few_shot_tasks", "report"}
-    for stem in stems - {"report"}:
+    assert stems == {*tables, "figure3", "figure4", "figure5", "few_shot_tasks", "report", "report_files"}
+    for stem in stems - {"report", "report_files"}:
         stored = json.loads((report / f"{stem}.json").read_text())
         assert stored["made_by"]["command"].startswith("metaeval report ")
     assert all((report / f"figure{i}.{ending}").exists() for i in (3, 4, 5) for ending in ("png", "svg", "csv"))
@@ -269,14 +269,53 @@ def test_runs_whose_z_has_not_moved_are_named_and_not_analysed(tmp_path):
     assert not (tmp_path / "out" / "figure5.png").exists()
 
 
-def test_runs_that_do_not_go_together_do_not_spoil_the_other_parts(tmp_path):
-    places = [
-        str(write_run(tmp_path / f"{name}-1", tasks=tasks)) for name, tasks in (("a", TASKS[:12]), ("b", TASKS[20:32]))
-    ]
+def test_runs_on_other_tasks_are_compared_apart(tmp_path):
+    places = []
+    for name, tasks, of_seed in (("a", TASKS[:12], 0.6), ("a2", TASKS[:10], 0.7), ("b", TASKS[20:32], 0.8)):
+        places.append(write_results(tmp_path / f"{name}-full", tasks, [of_seed] * len(tasks), method="full"))
+        places.append(write_run(tmp_path / f"{name}-1", tasks=tasks, seed=len(name)))
+    inputs = read_inputs(list(map(str, places)))
+    found = [compare_methods(group) for group in inputs.groups]
+    assert [each.tasks for each in found] == [TASKS[:10], TASKS[20:32]]
+    assert {key: len(runs) for key, runs in inputs.groups[1].methods.items()} == {"full": 1, "pilault": 1}
+    arguments = [*map(str, places), "--out", str(tmp_path / "out"), "--permutations", "1"]
+    assert main(["report", *arguments]) == 0
+    rows = json.loads((tmp_path / "out" / "table1_2.json").read_text(encoding="utf-8"))["rows"]
+    ours = {row["method"]: row["ours"] for row in rows if "spread" in row}
+    assert ours["full fine-tuning, one model a task"] == pytest.approx(0.8)
+    assert {row["task"] for row in json.loads((tmp_path / "out" / "tasks_2.json").read_text())["rows"]} == {
+        *TASKS[20:32]
+    }
+
+
+def test_a_seed_counts_once_and_the_other_run_is_named(tmp_path):
+    def run(name, seed, **settings):
+        config = {"conditioning": "pilault", "seed": seed, "batch_size": 8, **settings}
+        return str(write_run(tmp_path / name, seed=seed, tasks=SOME, accuracy=0.6 + seed / 10, config=config))
+
+    places = [run("demo-1", 0, threads=2), run("seed0-1", 0, threads=0), run("seed1-1", 1), run("seed2-1", 2)]
+    inputs = read_inputs([*places, places[0]])  # and one of them twice
+    assert [each.path.parent.name for each in inputs.methods["pilault"]] == ["demo-1", "seed1-1", "seed2-1"]
+    assert [each.name for each in inputs.single] == ["demo-1", "seed1-1", "seed2-1"]
+    (told,) = inputs.repeated
+    assert told == f"{places[1]} is left out: it has the same method, settings and seed as {places[0]}, which is shown"
     assert main(["report", *places, "--out", str(tmp_path / "out"), "--permutations", "1"]) == 0
-    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert "Not made: no task has a score on test in all runs" in text
-    assert "Not made: 0 tasks are in all runs" in text
+    assert told in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out" / "table3.json").read_text())["facts"]["pairs"] == 3
+
+
+def test_a_report_takes_the_place_of_an_older_one_and_of_nothing_else(places, tmp_path):
+    out = tmp_path / "out"
+    assert main(["report", *places, "--out", str(out), "--permutations", "1"]) == 0
+    assert (out / "figure4.png").exists()
+    (out / "notes.csv").write_text("mine")
+    (out / "table2.csv").write_text("changed by hand")
+    place = str(write_results(tmp_path / "full-1", SOME, np.ones(20), method="full"))
+    assert main(["report", place, "--out", str(out)]) == 0
+    listed = json.loads((out / "report_files.json").read_text())
+    assert {path.name for path in out.iterdir()} == {*listed, "report_files.json", "notes.csv", "table2.csv"}
+    assert "figure4.png" not in listed
+    assert (out / "notes.csv").read_text() == "mine"
 
 
 def test_a_folder_without_a_run_ends_in_a_line(tmp_path, capsys):

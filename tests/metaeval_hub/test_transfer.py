@@ -13,6 +13,7 @@ from metaeval_hub.embeddings.transfer import (
     rank_sources,
     transfer,
 )
+from metaeval_hub.results import Scores, TaskResult
 
 RNG = np.random.default_rng(0)
 
@@ -90,7 +91,7 @@ def test_a_table_of_gains_is_read_and_its_faults_are_named():
 
 
 def row(accuracy, majority):
-    return {"test": None if accuracy is None else {"accuracy": accuracy}, "majority": majority}
+    return TaskResult(test=None if accuracy is None else Scores(accuracy), majority=majority)
 
 
 def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named():

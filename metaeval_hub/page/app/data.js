@@ -29,7 +29,8 @@ function aboveMajority(run, task) {
 
 /**
  * Two runs side by side: how many tasks they have in common, the size of a neighbourhood among these (0: there are too
- * few), and for each task of them its two neighbourhoods (task -> cosine), the tasks in both and their Jaccard overlap;
+ * few; at most half of the others, since larger ones overlap whatever the runs hold), and for each task of them its two
+ * neighbourhoods (task -> cosine), the tasks in both and their Jaccard overlap;
  * then the means of both numbers, and what chance would give.
  */
 function comparePair(first, second) {
@@ -39,12 +40,13 @@ function comparePair(first, second) {
   const inOrder = (two) => (pair.runs[0] === first ? two : [two[1], two[0]]);
   const [sets, cosines] = [inOrder(rows("near")), inOrder(rows("cosines"))];
   const count = pair.tasks.length;
-  const size = Math.max(0, Math.min(data.neighbours, count - 1));
+  const size = Math.min(data.neighbours, Math.floor(Math.max(0, count - 1) / 2));
   const of = new Map();
   if (!size) return { count, size, of };
   pair.tasks.forEach((task, i) => {
-    const near = [0, 1].map((side) => new Map(sets[side][i].map((other, place) => [other, cosines[side][i][place]])));
-    const both = new Set(sets[0][i].filter((other) => near[1].has(other)));
+    const near = [0, 1].map((side) => new Map(sets[side][i].slice(0, size)
+      .map((other, place) => [other, cosines[side][i][place]])));
+    const both = new Set([...near[0].keys()].filter((other) => near[1].has(other)));
     of.set(task, { near, both, jaccard: both.size / (2 * size - both.size) });
   });
   const mean = (number) => [...of.values()].reduce((sum, each) => sum + number(each), 0) / count;

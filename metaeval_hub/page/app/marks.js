@@ -1,9 +1,11 @@
 // How tasks look: colours, shapes and sizes by an aspect, and small pictures of them. Offers: Colouring, symbol.
 
-// Okabe and Ito's palette, told apart by readers with any colour vision, here with a grey for the eighth; each
-// colour goes with a shape, so that colour never says anything alone. On dark ground two of them are lighter.
-const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F"];
-const ON_DARK = { "#0072B2": "#4C9BE0", "#7F7F7F": "#A6A6A6" };
+// Okabe and Ito's palette, told apart by readers with any colour vision, here with a grey for the eighth and a
+// darker one for the type that is not known; each colour goes with a shape, so that colour never says anything alone.
+// On dark ground three of them are lighter. embeddings/figures.py has the same colours and shapes.
+const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F", "#4D4D4D"];
+const ON_DARK = { "#0072B2": "#4C9BE0", "#7F7F7F": "#A6A6A6", "#4D4D4D": "#D4D4D4" };
+const ROOM = 8; // categories that are told apart where no look is given
 const VIRIDIS = ["#440154", "#472D7B", "#3B528B", "#2C728E", "#21918C", "#28AE80", "#5EC962", "#ADDC30", "#FDE725"];
 const MISSING = "#9AA0A6";
 
@@ -17,6 +19,7 @@ const SHAPES = [
   "M-.4-1.1H.4V-.4H1.1V.4H.4V1.1H-.4V.4H-1.1V-.4H-.4Z", // plus
   "M-.5-1.06L0-.56L.5-1.06L1.06-.5L.56 0L1.06.5L.5 1.06L0 .56L-.5 1.06L-1.06 .5L-.56 0L-1.06-.5Z", // cross
   "M-.55-.98H.55L1.12 0L.55.98H-.55L-1.12 0Z", // hexagon
+  "M0-1.3L.35-.48L1.24-.4L.57.18L.76 1.05L0 .6L-.76 1.05L-.57 .18L-1.24-.4L-.35-.48Z", // star
 ];
 const PATHS = SHAPES.map((path) => new Path2D(path));
 
@@ -51,7 +54,7 @@ const WITHIN = 0.95; // of the differences lie within a scale around 0; one far 
  */
 class Colouring {
   /**
-   * @param column {title, unit?, categories?, values} with a value for each task, or null
+   * @param column {title, unit?, categories?, looks?, values} with a value for each task, or null
    * @param shown the tasks of the runs that are shown
    */
   constructor(column, shown, dark) {
@@ -70,21 +73,24 @@ class Colouring {
     this.entries = this.entries.filter((entry) => entry.count);
   }
 
-  /** The largest categories get a colour and a shape each, in the order of their names; the others share the last. */
+  /**
+   * Categories with a look of their own keep it, whatever else is shown. Of others the largest get a colour and a shape
+   * each, in the order of their names, and the rest share the last.
+   */
   chooseCategories() {
-    const { categories, values } = this.column;
+    const { categories, values, looks } = this.column;
     const counts = new Array(categories.length).fill(0);
     for (const value of values) if (value !== null) counts[value] += 1;
     const order = categories.map((_, i) => i);
-    const room = PALETTE.length;
-    const shown = order.length <= room ? order
-      : [...order].sort((a, b) => counts[b] - counts[a]).slice(0, room - 1).sort((a, b) => a - b);
+    const shown = looks || order.length <= ROOM ? order
+      : [...order].sort((a, b) => counts[b] - counts[a]).slice(0, ROOM - 1).sort((a, b) => a - b);
     const paint = (i) => ({ fill: (this.dark && ON_DARK[PALETTE[i]]) || PALETTE[i], shape: i, size: 1 });
-    this.entries = shown.map((category, i) => ({ key: `c${category}`, text: categories[category], ...paint(i) }));
+    this.entries = shown.map((category, i) => ({ key: `c${category}`, text: categories[category],
+      ...paint(looks ? looks[category] : i) }));
     this.looks = new Map(shown.map((category, i) => [category, this.entries[i]]));
     if (shown.length < order.length) {
       const rest = order.filter((category) => !this.looks.has(category));
-      const entry = { key: "others", text: `${rest.length} others`, ...paint(room - 1) };
+      const entry = { key: "others", text: `${rest.length} others`, ...paint(ROOM - 1) };
       this.entries.push(entry);
       for (const category of rest) this.looks.set(category, entry);
     }

@@ -71,11 +71,12 @@ function aboutRun(run, state) {
 function aboutPair(state, calls) {
   const { pair, runs } = state;
   if (!pair.size) {
-    const words = ["The two runs have no task in common.", "The two runs have only one task in common."][pair.count];
+    const words = pair.count ? `The two runs have only ${pair.count === 1 ? "one task" : "two tasks"} in common.`
+      : "The two runs have no task in common.";
     return section("Neighbours kept", h("p", {}, words));
   }
   const kept = (task) => pair.of.get(task).both.size;
-  const most = [...pair.of.keys()].sort((a, b) => kept(b) - kept(a)).slice(0, FAR);
+  const most = [...pair.of.keys()].sort((a, b) => kept(b) - kept(a)).slice(0, Math.min(FAR, Math.floor(pair.count / 2)));
   return section("Neighbours kept",
     h("p", {}, `Of the ${pair.size} nearest tasks of a task, `, h("strong", {}, pair.kept.mean.toFixed(1)),
       ` are near in both ${runs[0].name} and ${runs[1].name}; by chance ${pair.kept.chance.toFixed(1)}. `,
