@@ -251,7 +251,7 @@ def write_until(write, most):
         (["--tasks", "demo/manner"], "closest"),
         (["--encoder", "no-such-thing!", "--tasks", "demo/tense"], "--encoder no-such-thing!"),
         (["--resume", "nowhere"], "--resume nowhere: there is no such folder"),
-            (["--resume", "."], "is not the folder of a run of this script"),
+        (["--resume", "."], "is not the folder of a run of this script"),
         (["--resume"], "no unfinished run named 'probes'"),
     ],
 )
