@@ -661,12 +661,13 @@ def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, config: TrainC
     embeddings = model.task_embeddings
     if len(embeddings) < 3 or config.dim_z < 2:
         return False
+    name = run.path.name.replace("$", r"\$")  # else matplotlib reads a formula
     draw_map(
         project(embeddings, "pca", config.seed),
         embeddings.names,
         {name: get_task(name).type.value for name in embeddings.names},
         run.task_map,
-        title=f"Task embeddings of {run.path.name}: PCA of z ({len(embeddings)} tasks, seed {config.seed})",
+        title=f"Task embeddings of {name}: PCA of z ({len(embeddings)} tasks, seed {config.seed})",
     )
     return True
 
