@@ -2,24 +2,28 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from metaeval_datasets import get_task, load_dataset
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from tests.training.conftest import SMALL, kill, script, start
+from tests.training.conftest import ROOT, SMALL, kill, script, start
 from training import loop, process
 from training.checkpoint import checkpoints
+from training.config import TrainConfig
 from training.files import DamagedFileError
-from training.job import check_or_write_data
+from training.job import check_or_write_data, draw_task_map, resume_command
 from training.runs import RunFolder
 
 ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch")
@@ -136,15 +140,16 @@ def test_maps_of_z_have_a_rate_of_their_own(train, tmp_path):
     assert min(tensor.abs().max() for name, tensor in tensors.items() if "adapter_up.bias" in name) > 1e-3
 
 
-def test_half_precision_runs_on_a_cpu_too(launched, tmp_path):
-    """In a process of its own: Accelerate keeps the precision of a process."""
-    flags = (*SMALL, "--mixed-precision", "bf16")
-    done = subprocess.run(script(*flags, folder=tmp_path), capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "precision bf16" in done.stdout
+def test_half_precision_runs_on_a_cpu_too(launched, train, tmp_path, capsys):
+    AcceleratorState._reset_state(True)  # Accelerate keeps the precision of a process
+    try:
+        assert train("--mixed-precision", "bf16") == 0
+    finally:
+        AcceleratorState._reset_state(True)
+    assert "precision bf16" in capsys.readouterr().out
     losses = [
         [line["loss"] for line in map(json.loads, (run / "metrics.jsonl").open()) if line["kind"] == "train"]
-        for run in (launched[0], tmp_path / "multitask-1")
+        for run in (launched[0], tmp_path / "runs" / "multitask-1")
     ]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
@@ -470,3 +475,32 @@ def test_several_processes_asked_for_and_one_started_is_refused(train, monkeypat
     monkeypatch.setenv("MASTER_PORT", "29500")
     assert train() == 1
     assert "asked for several processes and started one" in capsys.readouterr().out
+
+
+def test_a_dollar_in_the_name_of_a_run_is_no_formula_on_the_map(tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr("training.job.draw_map", lambda *arguments, title: titles.append(title))
+    names = ("demo/film_reviews", "demo/feelings", "demo/spam")
+    embeddings = TaskEmbeddings(names, np.eye(3, dtype=np.float32))
+    (tmp_path / "a$b$-1").mkdir()
+    assert draw_task_map(SimpleNamespace(task_embeddings=embeddings), RunFolder(tmp_path / "a$b$-1"), TrainConfig())
+    assert titles == [r"Task embeddings of a\$b\$-1: PCA of z (3 tasks, seed 0)"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "launched", "words"),
+    [
+        ({}, False, ["python"]),
+        ({}, True, ["accelerate", "launch"]),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, True, ["torchrun", "--standalone", "--nproc_per_node", "2"]),
+    ],
+)
+def test_the_printed_command_starts_the_run_as_it_was_started(environment, launched, words, tmp_path, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("training.job.LAUNCHED", launched)
+    run = RunFolder(tmp_path / "it's [a] run-1")
+    printed = shlex.split(resume_command(run))
+    assert printed[: len(words)] == words
+    assert Path(printed[len(words)]).resolve() == ROOT / "training" / "multitask.py"
+    assert printed[len(words) + 1 :] == ["--resume", str(run.path)]
