@@ -14,7 +14,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 .PHONY: demo test slow lint docs clean
 
 demo: $(VENV)/.installed-train
-	$(BIN)/accelerate launch --config_file training/launch.yaml --quiet training/multitask.py
+	$(BIN)/python training/multitask.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -73,7 +73,7 @@ def check_name(name: object, place: str) -> str:
     if CONTROL.search(name):
         raise UnsafeRepositoryError(f"{place} is {shown(name)}, which holds a control character")
     parts = name.split("/")
-    if any(part.strip() in ("", ".", "..") for part in parts) or "\\" in name or name[0] == "~" or name[1:2] == ":":
+    if any(part.strip() in ("", ".", "..") for part in parts) or name[0] == "~":
         raise UnsafeRepositoryError(f"{place} is {shown(name)}, a path; expected a name such as 'glue/cola'")
     return name
 

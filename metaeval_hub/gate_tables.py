@@ -287,14 +287,14 @@ TOKENIZER_KEYS: Mapping[str, Rule] = {
     "added_tokens_decoder": DECODER,
     "model_max_length": optional(number(1, math.inf)),
     "model_input_names": Rule(
-        # padding takes the first for the one that says how long a text is
+        # in any order: ``tokens.fix_options`` puts them into that of padding
         lambda value: (
             isinstance(value, list)
-            and value[:1] == ["input_ids"]
+            and "input_ids" in value
             and all(item in _INPUTS and value.count(item) == 1 for item in value[:4])
             and len(value) <= len(_INPUTS)
         ),
-        f"a list among {', '.join(_INPUTS)}, the first of them first and none twice",
+        f"a list among {', '.join(_INPUTS)}, the first of them among these and none twice",
     ),
     "padding_side": one_of("left", "right"),
     "truncation_side": one_of("left", "right"),

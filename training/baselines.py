@@ -41,7 +41,7 @@ from training.job import (
 )
 from training.lock import locked, owner
 from training.loop import Interrupted, TrainingError
-from training.process import handle_signals, launcher_gone, steady_output, stop_at_once
+from training.process import exit_code, handle_signals, launcher_gone, steady_output, stop_at_once
 from training.report import Reporter, duration, remaining
 from training.rows import DataError, TaskRows, expand_tasks, find_contaminated, load_task, texts
 from training.runs import (
@@ -146,7 +146,10 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
 def launch(command: Command, work: Callable[[Job], int]) -> int:
     """Open the run and do the work; returns the exit code. What goes wrong is told in a line, not in a trace."""
     with steady_output(), handle_signals(stop_at_once), ExitStack() as held:
-        return _launch(command, work, Reporter(main=True), held)
+        try:
+            return _launch(command, work, Reporter(main=True), held)
+        except KeyboardInterrupt as stopped:  # once more, while the first one was being told
+            return exit_code(stopped)
 
 
 def _launch(command: Command, work: Callable[[Job], int], reporter: Reporter, held: ExitStack) -> int:
@@ -174,7 +177,7 @@ def _launch(command: Command, work: Callable[[Job], int], reporter: Reporter, he
         reporter.warn("interrupted; tasks that are done stay done")
         if run:
             reporter.line(f"go on with: {resume_command(run)}")
-        return 128 + int(getattr(stopped, "signal", signal.SIGINT))
+        return exit_code(stopped)
     except (ConfigError, RunError, DataError, TrainingError, DamagedFileError) as error:
         reporter.error(str(error))
         return FAILED

@@ -21,7 +21,8 @@ majority    the most frequent class of the examples
 One table over tasks, one of means. Each method and k has its results.json in the form of training/multitask.py, so that
 `metaeval compare` takes them; every draw has a line in metrics.jsonl, and is not made again when the run goes on.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
+(130: Ctrl-C).
 """
 
 from __future__ import annotations

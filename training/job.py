@@ -37,7 +37,15 @@ from training.features import open_encoder
 from training.files import DamagedFileError, member, read_object, sync_tree
 from training.lock import locked, owner
 from training.loop import Interrupted, Progress, StopRequest, Trainer, TrainingError
-from training.process import LAUNCHED, asked_threads, handle_signals, launcher_gone, steady_output, stop_at_once
+from training.process import (
+    LAUNCHED,
+    asked_threads,
+    exit_code,
+    handle_signals,
+    launcher_gone,
+    steady_output,
+    stop_at_once,
+)
 from training.pushing import CheckpointPusher, prepare_pushing, push_run
 from training.report import Reporter, duration, results_table
 from training.results import card_results, mean
@@ -65,7 +73,10 @@ DONE, FAILED, NOT_PUSHED = 0, 1, 3  # exit codes; 2 is wrong usage, 128 + n a st
 def run_job(command: CommandLine) -> int:
     """Train as the command line asks; returns the exit code. What goes wrong is told in a line, not in a trace."""
     with steady_output(), handle_signals(stop_at_once), ExitStack() as held:
-        return _run_job(command, Reporter(main=is_main()), held)
+        try:
+            return _run_job(command, Reporter(main=is_main()), held)
+        except KeyboardInterrupt as stopped:  # once more, while the first one was being told
+            return exit_code(stopped)
 
 
 def is_main() -> bool:
@@ -97,12 +108,12 @@ def _run_job(command: CommandLine, reporter: Reporter, held: ExitStack) -> int:
         cause = "the end of its launcher" if launcher_gone() else name
         reporter.warn(f"stopped by {cause} after step {interrupted.step}; a checkpoint was written. Go on with:")
         reporter.line(f"  {resume_command(run)}")
-        return 128 + interrupted.signal
+        return exit_code(interrupted)
     except KeyboardInterrupt as stopped:
         reporter.warn("interrupted")
         if run:
             reporter.line(f"go on with: {resume_command(run)}")
-        return 128 + int(getattr(stopped, "signal", signal.SIGINT))
+        return exit_code(stopped)
     except (ConfigError, RunError, DataError, TrainingError, DamagedFileError) as error:
         reporter.error(str(error))
         return FAILED
@@ -661,12 +672,13 @@ def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, config: TrainC
     embeddings = model.task_embeddings
     if len(embeddings) < 3 or config.dim_z < 2:
         return False
+    name = run.path.name.replace("$", r"\$")  # else matplotlib reads a formula
     draw_map(
         project(embeddings, "pca", config.seed),
         embeddings.names,
         {name: get_task(name).type.value for name in embeddings.names},
         run.task_map,
-        title=f"Task embeddings of {run.path.name}: PCA of z ({len(embeddings)} tasks, seed {config.seed})",
+        title=f"Task embeddings of {name}: PCA of z ({len(embeddings)} tasks, seed {config.seed})",
     )
     return True
 

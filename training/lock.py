@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import socket
 import time
@@ -80,7 +81,7 @@ def describe_owner() -> str:
 
 def _take(folder: Path, warn: Callable[[str], None]) -> int:
     """Open the lock's file and lock it; returns its number."""
-    while True:
+    for tries in itertools.count():
         try:
             number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
@@ -100,8 +101,12 @@ def _take(folder: Path, warn: Callable[[str], None]) -> int:
                 return number
             name = _named(number)
             os.close(number)
+            if not tries:  # ``owner`` takes the lock for a moment
+                time.sleep(0.1)
+                continue
             raise RunError(f"{folder} is in use by {name}. Wait until that process has ended, or stop it") from error
         os.close(number)  # the owner before has deleted the file between the two calls
+    raise AssertionError  # for the type checker
 
 
 def _named(number: int) -> str:

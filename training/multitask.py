@@ -1,18 +1,22 @@
 #!/usr/bin/env python
 """Train conditional adapters, one embedding z and one head a task, on many tasks at once.
 
-    accelerate launch training/multitask.py                   # demo tasks, small encoder: about 100 s on two cores
-    accelerate launch training/multitask.py --tasks pragmeval glue/cola --encoder minilm --max-train-rows 600 --epochs 2
+    python training/multitask.py                              # demo tasks, small encoder: about 100 s on two cores
+    python training/multitask.py --tasks pragmeval glue/cola --encoder minilm --max-train-rows 600 --epochs 2
     accelerate launch training/multitask.py --preset paper --push-to-hub ORG/NAME
-    accelerate launch training/multitask.py --resume runs/multitask-1
+    python training/multitask.py --resume runs/multitask-1
 
 Every run gets a folder of its own, <output-dir>/<name>-<number>, with config.json, metrics.jsonl, results.json,
 checkpoints/, model/, task_embeddings/ and task_map.png. Settings: defaults, then the preset, then flags.
 
+One process needs no launcher, and without one Ctrl-C ends the run with the script's own message alone: a launcher adds
+a traceback of its own.
+
 Several processes and machines (README): torchrun --standalone --nproc_per_node 2 training/multitask.py ...
 
 Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 trained, but the push to the Hub failed;
-130 interrupted and 143 terminated, both with a checkpoint to resume from. Launchers make 1 of all but 0.
+130 interrupted, 143 terminated or its launcher has ended, 129 its terminal was closed, all with a checkpoint to resume
+from. Launchers make 1 of all but 0.
 """
 
 from __future__ import annotations

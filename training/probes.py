@@ -12,7 +12,8 @@ frozen encoder makes of a text or a pair. How strongly they are regularised (C) 
 every task; test reports. One table at the end; each method has its results.json in the form of training/multitask.py,
 so that `metaeval compare` takes them. Tasks that are done stay done when the run is stopped.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
+(130: Ctrl-C).
 """
 
 from __future__ import annotations

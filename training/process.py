@@ -43,13 +43,12 @@ def start_script() -> None:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGINT, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
     with contextlib.suppress(OSError):
-        os.write(1, b"interrupted before anything was written\n")
+        os.write(1, b"interrupted\n")
     os._exit(128 + number)  # an exception could be caught, or shown, by the module that is being imported
 
 
@@ -72,6 +71,11 @@ def handle_signals(handler: Handler) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def exit_code(stopped: BaseException) -> int:
+    """Return the exit code of a script that a signal has stopped: 128 + its number, that of Ctrl-C by default."""
+    return 128 + int(getattr(stopped, "signal", signal.SIGINT))
 
 
 def launcher_gone() -> bool:

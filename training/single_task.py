@@ -16,7 +16,8 @@ takes them. Tasks that are done stay done when the run is stopped. Models are ke
 
 The paper's literal values: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
+(130: Ctrl-C).
 """
 
 from __future__ import annotations

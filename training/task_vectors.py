@@ -15,7 +15,8 @@ takes; it is in <run>/full/fisher, beside the accuracies of the fine-tuned model
 Both are task embeddings of (n, H), in the form of those that are learned: metaeval_hub.TaskEmbeddings.load reads them
 without torch. Tasks that are done stay done when the run is stopped.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
+(130: Ctrl-C).
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ aware_textemb     the same with TextEmb; a training of its own
 With --held-out groups every group of tasks is held out once, in --folds folds of whole groups. A task of which a class
 has no trained row cannot be answered, and is named. What is done stays done when the run is stopped.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 130 interrupted.
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
+(130: Ctrl-C).
 """
 
 from __future__ import annotations

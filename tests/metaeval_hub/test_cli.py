@@ -63,4 +63,6 @@ def test_a_pair_without_a_tab_is_told_how_to_type_one(folder, capsys):
 
 def test_a_missing_model_is_one_line_too(capsys):
     assert main(["predict", "./nowhere", "x/one", "text"]) == 1
-    assert capsys.readouterr().err == "metaeval predict: './nowhere' is neither a folder nor a Hub id\n"
+    error = capsys.readouterr().err
+    assert error.startswith("metaeval predict: './nowhere' is neither a folder nor a Hub id: there is no such folder")
+    assert error.count("\n") == 1

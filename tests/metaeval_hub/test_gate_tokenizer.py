@@ -213,7 +213,7 @@ def test_inputs_begin_with_the_ids_and_come_once(names, tmp_path):
 def encoder(rows=400, segments=2, positions=64):
     return SimpleNamespace(
         get_input_embeddings=lambda: torch.nn.Embedding(rows, 1, device="meta"),
-        config=SimpleNamespace(type_vocab_size=segments, max_position_embeddings=positions),
+        config=SimpleNamespace(model_type="bert", type_vocab_size=segments, max_position_embeddings=positions),
     )
 
 

@@ -5,11 +5,13 @@ import pytest
 
 from training.config import (
     CONFIGS,
+    PATHS,
     ConfigError,
     TrainConfig,
     add_flags,
     check_resume,
     check_values,
+    flag,
     parse,
     read_config,
     read_preset,
@@ -168,3 +170,39 @@ def test_help_lists_every_setting_with_its_default(capsys):
 @pytest.mark.parametrize(("flags", "resume"), [([], None), (["--resume"], ""), (["--resume", "runs/a-1"], "runs/a-1")])
 def test_resume_flag(flags, resume):
     assert parse(flags).resume == resume
+
+
+def test_a_tilde_is_the_home_directory_wherever_a_setting_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("output_dir: ~/runs\n")
+    flags = [word for name in PATHS if name != "output_dir" for word in (flag(name), f"~/{name}")]
+    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:4]])
+    assert command.resume == f"{tmp_path}/runs/a-1"
+    assert command.config.output_dir == f"{tmp_path}/runs"
+    assert [getattr(command.config, name) for name in ("cache_dir", "encoder")] == [
+        f"{tmp_path}/cache_dir", f"{tmp_path}/encoder",
+    ]  # fmt: skip
+    assert check_resume(command.config, command.flags) == command.config
+    for name in ("conditioning_vectors", "task_features"):
+        assert getattr(TrainConfig(**{name: "~/vectors"}), name) == f"{tmp_path}/vectors"
+    assert TrainConfig(name="~x").name == "~x"  # the name of a folder is no path
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2J", "a\udcff", "a\u2028b", "a\0"])
+def test_names_that_break_lines_or_files_are_refused(name):
+    for setting in ("name", "output_dir"):
+        with pytest.raises(ConfigError, match=f"{flag(setting)} .* contains a line break, another control character"):
+            TrainConfig(**{setting: name})
+
+
+def test_a_preset_that_is_not_utf_8_is_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(ConfigError, match=r"mine.yaml is not YAML: "):
+        read_preset(str(tmp_path / "mine.yaml"))
+
+
+def test_damaged_settings_of_a_run_are_refused_by_name(tmp_path):
+    for text in ("[]", "null", '{"steps": 1e999}', '{"steps": 4', '{"steps": null}', "[" * 100_000):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(ConfigError, match=f"^{tmp_path}/config.json"):
+            read_config(tmp_path / "config.json")

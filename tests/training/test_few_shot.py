@@ -200,6 +200,10 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
     with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"kind": "draw", "meth')  # as a power cut leaves it
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[:-1]
+    (run / "metrics.jsonl").write_text("\n".join([lines[0].replace('"draw": 0', '"draw": 1'), *lines[1:]]) + "\n{")
+    assert main(["--resume", str(run)]) == 1
+    assert f"{run / 'metrics.jsonl'} is damaged in line 1: its 'sha256' belongs to other" in capsys.readouterr().out
+    (run / "metrics.jsonl").write_text("\n".join(lines) + '\n{"kind": "draw", "meth')
     made.clear()
     monkeypatch.setattr(
         few_shot.Bench, "probe", lambda self, *a: made.append((self.task.name, *a[1::-1])) or probe(self, *a)

@@ -1,20 +1,30 @@
+import io
 import json
+import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from metaeval_datasets import get_task, load_dataset
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from tests.training.conftest import SMALL, kill, script, start
-from training import loop
+from tests.training.conftest import ROOT, SMALL, kill, script, start
+from training import loop, process
 from training.checkpoint import checkpoints
+from training.config import TrainConfig
+from training.files import DamagedFileError
+from training.job import check_or_write_data, draw_task_map, resume_command
+from training.runs import RunFolder
 
 ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch")
 
@@ -130,15 +140,16 @@ def test_maps_of_z_have_a_rate_of_their_own(train, tmp_path):
     assert min(tensor.abs().max() for name, tensor in tensors.items() if "adapter_up.bias" in name) > 1e-3
 
 
-def test_half_precision_runs_on_a_cpu_too(launched, tmp_path):
-    """In a process of its own: Accelerate keeps the precision of a process."""
-    flags = (*SMALL, "--mixed-precision", "bf16")
-    done = subprocess.run(script(*flags, folder=tmp_path), capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "precision bf16" in done.stdout
+def test_half_precision_runs_on_a_cpu_too(launched, train, tmp_path, capsys):
+    AcceleratorState._reset_state(True)  # Accelerate keeps the precision of a process
+    try:
+        assert train("--mixed-precision", "bf16") == 0
+    finally:
+        AcceleratorState._reset_state(True)
+    assert "precision bf16" in capsys.readouterr().out
     losses = [
         [line["loss"] for line in map(json.loads, (run / "metrics.jsonl").open()) if line["kind"] == "train"]
-        for run in (launched[0], tmp_path / "multitask-1")
+        for run in (launched[0], tmp_path / "runs" / "multitask-1")
     ]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
@@ -208,16 +219,23 @@ def test_twenty_kills_at_random_moments(launched, tmp_path):
     assert outcome(run) == outcome(launched[0])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), ("the launcher ends", 143)],
+)
 def test_an_interrupted_run_stops_after_a_step_and_goes_on(
     number, code, launched, train, tmp_path, monkeypatch, capsys
 ):
     taken = []
     step = loop.Trainer._step
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
 
     def interrupted(self, batch):
         taken.append(batch)
-        if len(taken) == 7:
+        if len(taken) == 7 and number == "the launcher ends":
+            monkeypatch.setattr(process, "LAUNCHED", True)
+            monkeypatch.setattr(process, "PARENT", 0)
+        elif len(taken) == 7:
             signal.raise_signal(number)
         return step(self, batch)
 
@@ -226,6 +244,8 @@ def test_an_interrupted_run_stops_after_a_step_and_goes_on(
     assert train() == code
     assert f"--resume {run}" in capsys.readouterr().out
     assert [path.name for path in checkpoints(run / "checkpoints")] == ["step-00000007", "step-00000004"]
+    signal.signal(signal.SIGHUP, hangup)
+    monkeypatch.undo()
     assert train("--resume", str(run)) == 0
     assert outcome(run) == outcome(launched[0])
 
@@ -290,6 +310,94 @@ def test_other_versions_than_at_the_start_are_told(train, tmp_path, capsys):
     (run / "data.json").write_text(json.dumps(facts))
     assert train("--steps", "2", "--resume", str(run)) == 0
     assert f"may end with other bits: torch 1.0.0 then, {torch.__version__} now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda facts: "[]",
+        lambda facts: "null",
+        lambda facts: json.dumps(facts)[:-9],
+        lambda facts: json.dumps({**facts, "tasks": None}),
+        lambda facts: json.dumps({**facts, "encoder": []}),
+        lambda facts: json.dumps({**facts, "git": 5}),
+        lambda facts: json.dumps(facts).replace("false", "1e999", 1) + " ",
+        lambda facts: json.dumps({**facts, "processes": "\udcff"}).replace("\\udcff", "\xff").encode("latin-1"),
+    ],
+)
+def test_a_damaged_data_file_is_named(damage, tmp_path):
+    run = RunFolder(tmp_path)
+    facts = {"tasks": {}, "encoder": {"sha256": "0", "revision": None}, "versions": {}, "git": {"changed_files": False}}
+    check_or_write_data(run, facts, False, None)
+    check_or_write_data(run, facts, True, None)
+    text = damage(facts)
+    run.data.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DamagedFileError, match=rf"^{re.escape(str(run.data))} is damaged: .*start a new run$"):
+        check_or_write_data(run, facts, True, None)
+
+
+def test_settings_that_changed_since_the_checkpoint_are_refused(train, tmp_path, capsys):
+    assert train("--steps", "2") == 0
+    run = tmp_path / "runs" / "multitask-1"
+    (run / "results.json").unlink()
+    config = run / "config.json"
+    config.write_text(config.read_text().replace('"z_lr": 0.1', '"z_lr": 0.2'))
+    assert train("--resume", str(run), "--steps", "2") == 1
+    assert "changed since the checkpoint of step 2: z_lr was 0.1 and is 0.2. Restore config" in capsys.readouterr().out
+
+
+def test_a_run_that_is_going_cannot_be_resumed(launched, train, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "runs" / "multitask-1"
+    step, codes = loop.Trainer._step, []
+
+    def resumed_meanwhile(self, batch):
+        if self.progress.step == 5:
+            codes.append(train("--resume", str(run)))
+            assert f"{run} is in use by process {os.getpid()} on " in capsys.readouterr().out
+        return step(self, batch)
+
+    monkeypatch.setattr(loop.Trainer, "_step", resumed_meanwhile)
+    assert train() == 0
+    assert codes == [1]
+    assert outcome(run) == outcome(launched[0])
+    assert not (run / ".lock").exists()
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left on device")])
+def test_output_that_fails_ends_no_run(error, launched, train, tmp_path, monkeypatch):
+    """As `| head -1`, a terminal that was closed, or output into a full disk."""
+
+    class Failing(io.StringIO):
+        def flush(self):
+            if self.getvalue().count("\n") > 1:
+                raise error
+
+    monkeypatch.setattr(sys, "stdout", Failing())
+    assert train() == 0
+    assert outcome(tmp_path / "runs" / "multitask-1") == outcome(launched[0])
+
+
+def test_the_tokenizer_is_stored_alike_whether_tokens_came_from_the_cache(train, tmp_path):
+    stored = []
+    for name in ("cold", "warm"):
+        assert train("--steps", "2", "--cache-dir", str(tmp_path / "cache"), "--name", name) == 0
+        files = sorted((tmp_path / "runs" / f"{name}-1" / "model" / "tokenizer").iterdir())
+        stored.append({file.name: file.read_bytes() for file in files})
+    assert stored[0] == stored[1]
+    assert json.loads(stored[0]["tokenizer.json"])["truncation"] is None
+
+
+def test_the_environments_number_of_threads_is_taken(train, monkeypatch, capsys):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert train("--steps", "1", "--threads", "0") == 0
+    assert capsys.readouterr().out.startswith("1 process on cpu, 3 threads, ")
+
+
+def test_a_place_that_takes_no_runs_is_told_before_the_data_are_read(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("training.job.load_rows", None)
+    (tmp_path / "file").touch()
+    assert train(folder=tmp_path / "file") == 1
+    assert f"error: --output-dir {tmp_path / 'file'}: {tmp_path / 'file'} is not a folder." in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(train, tmp_path, monkeypatch, capsys):
@@ -367,3 +475,32 @@ def test_several_processes_asked_for_and_one_started_is_refused(train, monkeypat
     monkeypatch.setenv("MASTER_PORT", "29500")
     assert train() == 1
     assert "asked for several processes and started one" in capsys.readouterr().out
+
+
+def test_a_dollar_in_the_name_of_a_run_is_no_formula_on_the_map(tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr("training.job.draw_map", lambda *arguments, title: titles.append(title))
+    names = ("demo/film_reviews", "demo/feelings", "demo/spam")
+    embeddings = TaskEmbeddings(names, np.eye(3, dtype=np.float32))
+    (tmp_path / "a$b$-1").mkdir()
+    assert draw_task_map(SimpleNamespace(task_embeddings=embeddings), RunFolder(tmp_path / "a$b$-1"), TrainConfig())
+    assert titles == [r"Task embeddings of a\$b\$-1: PCA of z (3 tasks, seed 0)"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "launched", "words"),
+    [
+        ({}, False, ["python"]),
+        ({}, True, ["accelerate", "launch"]),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, True, ["torchrun", "--standalone", "--nproc_per_node", "2"]),
+    ],
+)
+def test_the_printed_command_starts_the_run_as_it_was_started(environment, launched, words, tmp_path, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("training.job.LAUNCHED", launched)
+    run = RunFolder(tmp_path / "it's [a] run-1")
+    printed = shlex.split(resume_command(run))
+    assert printed[: len(words)] == words
+    assert Path(printed[len(words)]).resolve() == ROOT / "training" / "multitask.py"
+    assert printed[len(words) + 1 :] == ["--resume", str(run.path)]

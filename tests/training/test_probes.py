@@ -213,13 +213,15 @@ def test_a_task_that_fails_costs_none_of_the_others(tmp_path, monkeypatch, capsy
     assert results["skipped"] == {"demo/manners": "ConnectionError: no route to host"}
 
 
-def test_a_task_whose_file_is_torn_is_done_again(finished, tmp_path, capsys):
+@pytest.mark.parametrize("damage", ["", "null", "[1", "a changed digit"])
+def test_a_task_whose_file_is_damaged_is_done_again(damage, finished, tmp_path, capsys):
     """As the empty file that a power cut may leave."""
     flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "majority")
     assert main([*flags]) == 0
     run = tmp_path / "probes-1"
     (run / "majority" / "results.json").unlink()
-    (run / "majority" / "tasks" / f"{TASKS[1]}.json").write_text("")
+    file = run / "majority" / "tasks" / f"{TASKS[1]}.json"
+    file.write_text(file.read_text().replace('"accuracy": 0.', '"accuracy": 0.1') if "digit" in damage else damage)
     assert main(["--resume", str(run)]) == 0
     assert "2 of 3 tasks were done before" in capsys.readouterr().out
     assert answers(run)["majority"] == answers(finished)["majority"]

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from training.report import Reporter, validation_line, worst
+from training.report import Reporter, remaining, validation_line, worst
 
 OVER = {"glue/cola": -0.012, "glue/rte": 0.0, "glue/sst2": 0.31, "glue/mrpc": 0.02, "a/a": 0.2, "a/b": 0.2, "a/c": 0.2}
 
@@ -39,6 +39,11 @@ def test_a_terminal_has_one_bar_with_the_worst_tasks_below():
     assert "least over the majority class: glue/cola -1.2, glue/rte +0.0, glue/mrpc +2.0, a/a +20.0" in shown
 
 
+def test_the_remaining_time_is_at_the_pace_since_the_start_of_this_process():
+    assert remaining(elapsed=60.0, done=30, left=90) == ", 3:00 left"
+    assert remaining(elapsed=60.0, done=0, left=90) == remaining(elapsed=60.0, done=30, left=0) == ""
+
+
 def test_elsewhere_there_are_twenty_plain_lines():
     reporter, out = make(False)
     with reporter.progress("training", 100, unit="step") as display:
@@ -47,5 +52,6 @@ def test_elsewhere_there_are_twenty_plain_lines():
         display.show_worst(OVER)
     lines = out.getvalue().splitlines()
     assert len(lines) == 20
-    assert lines[0].startswith("step 5/100  loss 0.61  elapsed 0:00")
+    assert lines[0] == "step 5/100  loss 0.61  elapsed 0:00, 0:00 left"
+    assert lines[-1] == "step 100/100  loss 0.61  elapsed 0:00"
     assert "\x1b" not in out.getvalue()

@@ -15,19 +15,20 @@ def test_the_scripts_are_found():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_threads_sleep_while_they_wait_before_torch_reads_how(script, run_python):
+def test_before_torch_is_loaded_threads_sleep_and_an_interrupt_leaves_no_trace(script, run_python):
     code = """
-import os, runpy, sys
+import os, runpy, signal, sys
 class Look:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
-            raise SystemExit  # it need not be loaded
+            print("policy", os.environ.get("OMP_WAIT_POLICY"), flush=True)
+            signal.raise_signal(signal.SIGINT)  # as Ctrl-C during the imports
 sys.meta_path.insert(0, Look())
-sys.argv = [sys.argv[1], "--help"]
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-except SystemExit:
-    print("policy", os.environ.get("OMP_WAIT_POLICY"))
+sys.argv = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
-    result = run_python(code, str(ROOT / "training" / script), env={"OMP_WAIT_POLICY": None})
-    assert [line for line in result.stdout.splitlines() if line.startswith("policy ")] == ["policy PASSIVE"]
+    result = run_python(code, str(ROOT / "training" / script), env={"OMP_WAIT_POLICY": None}, check=False)
+    assert result.stdout == "policy PASSIVE\ninterrupted\n"
+    assert result.stderr == ""
+    assert result.returncode == 130
