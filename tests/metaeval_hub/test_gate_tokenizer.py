@@ -203,9 +203,9 @@ def test_padding_token_is_needed(missing, tmp_path):
         assert load_tokenizer(folder).pad_token_id == 39
 
 
-@pytest.mark.parametrize("names", [["attention_mask", "attention_mask"], ["attention_mask", "input_ids"],
+@pytest.mark.parametrize("names", [["attention_mask", "attention_mask"], ["attention_mask", "other"],
                                    ["input_ids", "input_ids"], [], "input_ids", [["input_ids"]]])  # fmt: skip
-def test_inputs_begin_with_the_ids_and_come_once(names, tmp_path):
+def test_inputs_have_the_ids_among_them_and_come_once(names, tmp_path):
     with pytest.raises(UnsafeRepositoryError, match="model_input_names is"):
         read_tokenizer(save(tmp_path, tokenizer_config={"model_input_names": names}))
 

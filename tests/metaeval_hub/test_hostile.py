@@ -942,7 +942,7 @@ def test_dangerous_key_is_refused_wherever_it_stands(key):
 def test_names_of_tasks_and_files():
     for name in ("glue/cola", "x", "my task/größer", "a.b-c_d/1.0", "blimp/only_npi"):
         assert check_name(name, "task") == name
-    for name in ("", "a" * 257, " /x", "a//b", "./a", "a/..", "~root", "a\nb", "a\\b", None, 3, "\ud800"):
+    for name in ("", "a" * 257, " /x", "a//b", "./a", "a/..", "~root", "a\nb", None, 3, "\ud800"):
         with pytest.raises(UnsafeRepositoryError, match="task is "):
             check_name(name, "task")
     check_file_names(["README.md", "tokenizer/tokenizer.json", ".gitattributes", "figures/map.png"])

@@ -203,7 +203,8 @@ def test_tables_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 # --- what can be made can be saved ---
 
 NAMES = {
-    "of a path": "../x", "of a home folder": "~x", "empty": "", "that ends in a slash": "a/", "with a line break": "a\nb", "that turns writing": "a\u202eb",
+    "of a path": "../x", "of a home folder": "~x", "empty": "", "that ends in a slash": "a/",
+    "with a line break": "a\nb", "that turns writing": "a\u202eb",
     "half a character": "\ud83d", "of 300 characters": "x" * 300,
 }  # fmt: skip
 CLASSES = {

@@ -48,7 +48,7 @@ def test_a_hub_that_fails_costs_the_push_and_not_the_run(fault, hub, train, tmp_
     run = tmp_path / "runs" / "multitask-1"
     assert (run / "results.json").exists()
     assert not (run / ".waiting").exists()
-    assert "push it later with: accelerate launch" in output
+    assert "push it later with: " in output
     hub.faults.clear()
     assert train(*flags, "--resume", str(run)) == 0
     assert f"pushed to {repo}: " in capsys.readouterr().out
