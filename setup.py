@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 # The ranges were tested at both ends; constraints.txt holds the exact versions of the upper one.
 REQUIRES = [
-    "adapters>=1.3.0,<1.4",  # pins transformers~=4.57.6; the hooks of metaeval_hub.conditional.attach are for 1.3
+    "adapters>=1.3.0,<1.4",  # pins transformers~=4.57.6; the hooks of metaeval_hub.conditional.attachment are for 1.3
     "transformers>=4.57.6,<4.58",
     "huggingface-hub>=0.34.0,<1.0",
     "datasets>=4.0.0,<5.1",
@@ -43,13 +43,23 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     # the templates of cards lie beside the packages in a clone, and inside one of them where they are installed
-    packages=[*find_packages(include=["metaeval_datasets*", "metaeval_hub*"]), "metaeval_hub.model_cards"],
-    package_dir={"metaeval_hub.model_cards": "model_cards"},
+    packages=[
+        *find_packages(include=["metaeval_datasets*", "metaeval_hub*"]),
+        *find_packages("training", include=["metaeval_training*"]),
+        "metaeval_hub.model_cards",
+        "metaeval_training.configs",
+    ],
+    package_dir={
+        "metaeval_hub.model_cards": "model_cards",
+        "metaeval_training": "training/metaeval_training",
+        "metaeval_training.configs": "training/configs",
+    },
     package_data={
         "metaeval_hub": ["py.typed"],
         "metaeval_hub.page": ["app/*"],
         "metaeval_hub.model_cards": ["*.md"],
         "metaeval_datasets": ["py.typed"],
+        "metaeval_training.configs": ["*.yaml"],
     },
     install_requires=REQUIRES,
     extras_require=EXTRAS,

@@ -29,14 +29,14 @@ import adapters
 import torch
 import transformers
 from adapters import DoubleSeqBnConfig
+from metaeval_training.engine.optimizer import RowLazyAdamW
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from transformers import AutoConfig, AutoModel
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE, reduction_factor
-from metaeval_hub.encoder import BaseEncoder, LoadedEncoder, quiet, word_tokenizer
-from training.optim import RowLazyAdamW
+from metaeval_hub.encoders.encoder import BaseEncoder, LoadedEncoder, quiet, word_tokenizer
 
 METHODS = ("pilault", "layernorm", "mahabadi")
 SHAPES = {

@@ -50,16 +50,16 @@ if __name__ == "__main__":  # in the folder of this script `training` is this fi
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
+from metaeval_training.commands.multitask_job import set_arithmetic
+from metaeval_training.config import MatmulPrecision, TrainConfig, parse
+from metaeval_training.data.cache import DataCache
+from metaeval_training.data.encoding import EncodedRows, TaskData, collate, encode_rows, encode_tasks
+from metaeval_training.data.rows import TaskRows
+from metaeval_training.data.sampling import Batch, BatchPlan, generator
+from metaeval_training.engine.evaluation import count_predictions
 from numpy.typing import NDArray
 
 from benchmarks.casting import largest_resident_set
-from training.cache import DataCache
-from training.config import MatmulPrecision, TrainConfig, parse
-from training.data import EncodedRows, TaskData, collate, encode_rows, encode_tasks
-from training.evaluate import count_predictions
-from training.job import set_arithmetic
-from training.rows import TaskRows
-from training.sampling import Batch, BatchPlan, generator
 
 WORDS_MEDIAN, WORDS_SPREAD = 24.0, 0.75  # of the lognormal lengths of synthetic texts, near those of the real tasks
 ORIGIN = {"task": "demo/topics", "edition": "careful", "source": "made here", "commit": None}
@@ -127,16 +127,16 @@ def settings(options: argparse.Namespace) -> TrainConfig:
 
 def minilm() -> Any:
     """The packaged MiniLM."""
-    from metaeval_hub.encoder import load_encoder
+    from metaeval_hub.encoders.encoder import load_encoder
 
     return load_encoder("minilm")
 
 
 def our_trainer(tasks: list[TaskData], rows: list[TaskRows], config: TrainConfig, accelerator: Any) -> Any:
     """The loop, ready for its first step."""
-    from training.job import make_model, make_plan
-    from training.loop import StopRequest, Trainer
-    from training.report import Reporter
+    from metaeval_training.commands.multitask_job import make_model, make_plan
+    from metaeval_training.engine.loop import StopRequest, Trainer
+    from metaeval_training.runs.reporter import Reporter
 
     model = make_model(config, rows).train()
     plan = make_plan(config, tasks)
@@ -296,7 +296,7 @@ class Stock(Contender):
         from transformers import BertForSequenceClassification, DataCollatorWithPadding, TrainingArguments
 
         from metaeval_hub.conditional.config import reduction_factor
-        from metaeval_hub.encoder import quiet
+        from metaeval_hub.encoders.encoder import quiet
 
         config, found, self.best, self.contest = contest.config, minilm(), best, contest
         self.matmul_precision = config.matmul_precision if best else "highest"
@@ -361,7 +361,7 @@ class Tasknet(Contender):
         import tasknet
         from datasets import DatasetDict
 
-        from metaeval_hub.encoder import _find_minilm
+        from metaeval_hub.encoders.encoder import _find_minilm
 
         # only the tasks that come up: a model of its own for each, texts tokenised once more
         used = np.unique(join([b for number in range(1, contest.rounds + 1) for b in contest.batches(number)]).tasks)
@@ -425,7 +425,7 @@ def timed_train(trainer: Any, examples: int) -> int:
 
 def contenders(contest: Contest, folder: str) -> dict[str, Contender]:
     """All that take turns; tasknet where it is installed."""
-    from training.job import start_accelerator
+    from metaeval_training.commands.multitask_job import start_accelerator
 
     others: dict[str, Contender] = {
         STOCK: Stock(contest, folder),
@@ -501,7 +501,7 @@ def spread(values: Sequence[float], form: str = ".2f") -> str:
 
 def compare(options: argparse.Namespace) -> None:
     """Print the tables of contenders: steps, evaluation and tokenisation, and what a whole run comes to."""
-    from training.job import data_cache, make_plan
+    from metaeval_training.commands.multitask_job import data_cache, make_plan
 
     config = settings(options)
     cache = data_cache(config)
@@ -588,8 +588,8 @@ def show_run(
 
 def real_rows(names: Sequence[str], config: TrainConfig, cache: DataCache) -> list[TaskRows]:
     """Real tasks, as many as can be had."""
-    from training.job import row_choice
-    from training.rows import expand_tasks, load_tasks
+    from metaeval_training.commands.multitask_job import row_choice
+    from metaeval_training.data.rows import expand_tasks, load_tasks
 
     rows, skipped = load_tasks(
         expand_tasks(names), row_choice(config), decontaminate=config.decontaminate, skip_unavailable=True, cache=cache
@@ -603,7 +603,7 @@ def real_rows(names: Sequence[str], config: TrainConfig, cache: DataCache) -> li
 
 def by_number(options: argparse.Namespace) -> None:
     """Print what a step costs with 10, 100 and 1,000 tasks, and the memory of a process that trains on them."""
-    from training.job import start_accelerator
+    from metaeval_training.commands.multitask_job import start_accelerator
 
     config = settings(options)
     accelerator = start_accelerator(config)
@@ -661,7 +661,7 @@ def resident(options: argparse.Namespace, count: int) -> float:
 
 def train_alone(options: argparse.Namespace) -> None:
     """Train one block on so many tasks and print the largest resident set in MB."""
-    from training.job import start_accelerator
+    from metaeval_training.commands.multitask_job import start_accelerator
 
     config = settings(options)
     trainer = many_tasks(options.resident, config, start_accelerator(config))
@@ -698,9 +698,8 @@ def start(options: argparse.Namespace) -> None:
     metaeval.MetaEval.BUILDER_CONFIGS = [metaeval.MetaEvalConfig(name=name, version=metaeval.VERSION) for name in names]
 
     import datasets
-
-    from training import job
-    from training.report import Reporter
+    from metaeval_training.commands import multitask_job as job
+    from metaeval_training.runs.reporter import Reporter
 
     datasets.disable_progress_bars()
     config = dataclasses.replace(settings(options), tasks=("synthetic",))

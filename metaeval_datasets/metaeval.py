@@ -26,7 +26,7 @@ from metaeval_datasets.published import Copy, copied_tables, find_copy, open_cop
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
-from metaeval_datasets.sources import (
+from metaeval_datasets.sources.opening import (
     Access,
     Opened,
     Piece,

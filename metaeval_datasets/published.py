@@ -16,11 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaeval_datasets.parquet import parquet_tables
 from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
 from metaeval_datasets.report import Report
 from metaeval_datasets.schema import LABEL, UNLABELLED, features
-from metaeval_datasets.sources import (
+from metaeval_datasets.sources.opening import (
     DOWNLOADS,
     Access,
     NoSourceError,
@@ -33,6 +32,7 @@ from metaeval_datasets.sources import (
     naming,
     open_piece,
 )
+from metaeval_datasets.sources.parquet import parquet_tables
 from metaeval_datasets.spec import EditionName, TaskSpec
 
 

@@ -22,7 +22,7 @@ from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_sourc
 from metaeval_datasets.hashing import combine, mix
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
-from metaeval_datasets.sources import Opened, Piece, SourceError, Token, naming, read_piece
+from metaeval_datasets.sources.opening import Opened, Piece, SourceError, Token, naming, read_piece
 from metaeval_datasets.spec import Alone, TaskSpec
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, count_classes, cut, split_rule
 

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metaeval_hub.conditional.config import ConditionalBnConfig, ConditionalConfig
-    from metaeval_hub.embeddings.table import TaskEmbeddings
-    from metaeval_hub.gate import UnsafeRepositoryError
-    from metaeval_hub.model import ConditionalAdapterModel, Prediction
-    from metaeval_hub.zero_shot import Description
+    from metaeval_hub.model.model import ConditionalAdapterModel, Prediction
+    from metaeval_hub.model.zero_shot import Description
+    from metaeval_hub.safe_files.repository import UnsafeRepositoryError
+    from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 # Imported when first asked for: a table of task embeddings is read without waiting for torch and transformers.
 _PLACES = {
-    "ConditionalAdapterModel": "metaeval_hub.model",
+    "ConditionalAdapterModel": "metaeval_hub.model.model",
     "ConditionalBnConfig": "metaeval_hub.conditional.config",
     "ConditionalConfig": "metaeval_hub.conditional.config",
-    "Description": "metaeval_hub.zero_shot",
-    "Prediction": "metaeval_hub.model",
-    "TaskEmbeddings": "metaeval_hub.embeddings.table",
-    "UnsafeRepositoryError": "metaeval_hub.gate",
+    "Description": "metaeval_hub.model.zero_shot",
+    "Prediction": "metaeval_hub.model.model",
+    "TaskEmbeddings": "metaeval_hub.task_data.task_embeddings",
+    "UnsafeRepositoryError": "metaeval_hub.safe_files.repository",
 }
 
 __all__ = [

@@ -5,90 +5,15 @@
     python training/task_vectors.py fisher --preset small --tasks all --rates 5e-5
     python training/task_vectors.py textemb --resume runs/textemb-1
 
-textemb: the average, over the training examples of a task, of the mean of the encoder's output tokens (special ones
-included, padding not); no label is used. It is in <run>/textemb.
-
-fisher: the encoder is fine-tuned on the task; then the diagonal of the empirical Fisher information of [CLS] over the
-training examples (appendix A, eq. 4). This is training/single_task.py --methods full --fisher, whose other flags it
-takes; it is in <run>/full/fisher, beside the accuracies of the fine-tuned models.
-
-Both are task embeddings of (n, H), in the form of those that are learned: metaeval_hub.TaskEmbeddings.load reads them
-without torch. Tasks that are done stay done when the run is stopped.
-
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+``--help`` lists every option.
 """
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
-if __package__ in (None, ""):  # started as a script, whose folder must not be searched for imports
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
-
-from training.process import start_script
+from metaeval_training.runs.process import start_script
 
 if __name__ == "__main__":
     start_script()
+    from metaeval_training.commands.task_vectors import main
 
-import numpy as np
-
-from metaeval_hub import TaskEmbeddings
-from training import baselines, single_task
-from training.baselines import Answer, Job, Script
-from training.features import open_encoder, text_features
-from training.rows import TaskRows
-
-TEXTEMB = "textemb"
-FISHER = ("--methods", "full", "--fisher", "--name", "fisher")
-
-
-def work(job: Job) -> int:
-    """Average the texts of all tasks and write the table; returns the exit code."""
-    config = job.config
-    encoder = open_encoder(config, baselines.all_texts(config))
-
-    def average(task: TaskRows, say: Callable[[str], None]) -> Answer:
-        train = task.splits["train"]
-        features = text_features(
-            encoder, train, max_length=config.max_length, batch_size=config.eval_batch_size,
-            device=job.accelerator.device,
-        )  # fmt: skip
-        vector = features.mean.astype(np.float64).mean(axis=0)
-        return {"vector": vector.tolist(), "rows": len(train)}, f"{len(train)} rows"
-
-    outcome = baselines.run_tasks(job, {TEXTEMB: average})
-    answers = outcome.found[TEXTEMB]
-    vectors = TaskEmbeddings(tuple(answers), np.array([answer["vector"] for answer in answers.values()]))
-    folder = vectors.save(job.run.path / TEXTEMB)
-    rows = {name: {"rows": answer["rows"], "seconds": answer["seconds"]} for name, answer in answers.items()}
-    baselines.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
-    job.reporter.line(f"{len(vectors)} vectors of {vectors.values.shape[1]} numbers: {folder}")
-    return baselines.DONE
-
-
-SCRIPT = Script(
-    __doc__,
-    tuple(name for name in baselines.SETTINGS if name != "max_eval_rows"),
-    {"name": TEXTEMB},
-    {},
-    lambda parser: None,
-)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, compute, report; returns the exit code."""
-    kind, *others = (sys.argv[1:] if argv is None else list(argv)) or [""]
-    if kind == "fisher":
-        return single_task.main([*FISHER, *others])
-    if kind == TEXTEMB:
-        return baselines.launch(baselines.parse(SCRIPT, others), work)
-    wanted_help = kind in ("-h", "--help")
-    print(__doc__ if wanted_help else f"expected textemb or fisher, got {kind!r}; see --help")
-    return 0 if wanted_help else 2
-
-
-if __name__ == "__main__":
     sys.exit(main())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from metaeval_hub.cli import analyze, check_sources, compare, overlap, page, predict, publish, report, show, tasks
 from metaeval_hub.cli.output import safe_output
-from metaeval_hub.printable import without_control
+from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
 MOST_CHARACTERS = 2_000  # of an error
@@ -81,7 +81,7 @@ def _is_for_users(error: Exception) -> bool:
     if isinstance(error, (ValueError, OSError, ImportError, MemoryError)):
         return True
     from metaeval_datasets.catalog import UnknownTaskError
-    from metaeval_datasets.sources import SourceError
+    from metaeval_datasets.sources.opening import SourceError
 
     torch = sys.modules.get("torch")
     return isinstance(error, (UnknownTaskError, SourceError, *([torch.OutOfMemoryError] if torch else [])))

@@ -21,16 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from metaeval_hub.cli.terminal import make_console, make_folder, path_of, progress, show_table
+from metaeval_hub.results.terminal import make_console, make_folder, path_of, progress, show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from metaeval_hub.embeddings.features import TaskFeatures
-    from metaeval_hub.embeddings.runs import EmbeddedRun
-    from metaeval_hub.embeddings.table import TaskEmbeddings
-    from metaeval_hub.embeddings.transfer import Gains
-    from metaeval_hub.tables import Table
+    from metaeval_hub.analysis.embedded_runs import EmbeddedRun
+    from metaeval_hub.analysis.transfer import Gains
+    from metaeval_hub.results.tables import Table
+    from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+    from metaeval_hub.task_data.task_features import TaskFeatures
 
 TEXT_EMB = "TextEmb"
 KINDS = ("geometry", "stability", "probing", "transfer")
@@ -93,7 +93,7 @@ def _sub(kinds: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> None:
     """Read the runs, refuse those that hold nothing, analyse, show, write."""
-    from metaeval_hub.embeddings.runs import read_all
+    from metaeval_hub.analysis.embedded_runs import read_all
 
     console = make_console()
     runs = read_all(options.runs)
@@ -111,9 +111,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
-    from metaeval_hub.embeddings.analyses import geometry
-    from metaeval_hub.embeddings.drawings import draw_geometry
-    from metaeval_hub.embeddings.project import LEAST, umap_missing
+    from metaeval_hub.analysis.geometry import geometry
+    from metaeval_hub.analysis.plot_tables import draw_geometry
+    from metaeval_hub.analysis.projection import LEAST, umap_missing
 
     methods, note = [options.method], ""
     if options.method == "both":
@@ -139,7 +139,7 @@ def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
 
 
 def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
-    from metaeval_hub.embeddings.analyses import stability_across, stability_within
+    from metaeval_hub.analysis.geometry import stability_across, stability_within
 
     several = [each for each in runs if each.embeddings.copies is not None]
     if not several and len(runs) < 2:
@@ -154,8 +154,8 @@ def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console
 
 
 def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
-    from metaeval_hub.embeddings.prediction import prediction
-    from metaeval_hub.embeddings.reading import DEALS, probing, probing_across
+    from metaeval_hub.analysis.prediction import prediction
+    from metaeval_hub.analysis.probing import DEALS, probing, probing_across
 
     features = find_features(runs, options.features)
     vectors = find_vectors(options.vectors, features)
@@ -171,7 +171,7 @@ def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: 
 
 
 def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
-    from metaeval_hub.embeddings.transfer import transfer, transfer_agreement
+    from metaeval_hub.analysis.transfer import transfer, transfer_agreement
 
     if options.target is None and not options.measured:
         raise ValueError("give --target TASK, a task of the run; or --measured, what it is to be compared with")
@@ -196,8 +196,8 @@ def find_features(runs: Sequence[EmbeddedRun], folder: str | None) -> TaskFeatur
     Raises:
         ValueError: there are none.
     """
-    from metaeval_hub.embeddings.features import TaskFeatures
-    from metaeval_hub.results import at_home
+    from metaeval_hub.results.run_results import at_home
+    from metaeval_hub.task_data.task_features import TaskFeatures
 
     if folder is not None:
         return TaskFeatures.load(at_home(folder))
@@ -216,8 +216,8 @@ def find_vectors(arguments: Sequence[str], features: TaskFeatures | None) -> dic
     Raises:
         ValueError: an argument has another form.
     """
-    from metaeval_hub.embeddings.table import TaskEmbeddings
-    from metaeval_hub.results import at_home
+    from metaeval_hub.results.run_results import at_home
+    from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
     found: dict[str, TaskEmbeddings] = {}
     for argument in arguments:
@@ -236,8 +236,8 @@ def read_gains(places: Sequence[str]) -> Gains:
     Raises:
         ValueError: the file is of another form, or the runs have the same tasks.
     """
-    from metaeval_hub.embeddings.transfer import gains_of_runs, gains_of_table
-    from metaeval_hub.results import at_home, read_runs
+    from metaeval_hub.analysis.transfer import gains_of_runs, gains_of_table
+    from metaeval_hub.results.run_results import at_home, read_runs
 
     if len(places) == 1 and places[0].endswith(".csv"):
         return gains_of_table(at_home(places[0]).read_text(encoding="utf-8-sig"), places[0])
@@ -260,7 +260,7 @@ def _finish(options: argparse.Namespace, table: Table, stem: str, console: Conso
 
 def save(options: argparse.Namespace, table: Table, stem: str) -> list[Path]:
     """Write a table with the command that made it."""
-    from metaeval_hub.tables import made_by
+    from metaeval_hub.results.tables import made_by
 
     return table.save(options.out, stem, made_by(options.typed))
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaeval_hub.cli.places import check_file
-from metaeval_hub.cli.terminal import make_console, make_table, print_table, progress
+from metaeval_hub.results.terminal import make_console, make_table, print_table, progress
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from metaeval_datasets.check import Answers, SourceCheck, TaskCheck
+    from metaeval_datasets.sources.check import Answers, SourceCheck, TaskCheck
     from metaeval_datasets.spec import EditionName
 
 STYLES = {"not usable": "red", "differs": "yellow", "usable": "green"}
@@ -47,7 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check, show and write; 1 where a task has no usable source."""
     from metaeval_datasets import get_task, list_tasks, select_tasks
-    from metaeval_datasets.check import Answers, check_tasks
+    from metaeval_datasets.sources.check import Answers, check_tasks
 
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")

@@ -17,12 +17,12 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.terminal import labelled, make_console, make_folder, path_of, show_table
+from metaeval_hub.results.terminal import labelled, make_console, make_folder, path_of, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metaeval_hub.results import Run
+    from metaeval_hub.results.run_results import Run
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Read, compare, print, write."""
-    from metaeval_hub.comparison import compare
-    from metaeval_hub.comparison_table import summary_table, task_table, to_markdown
+    from metaeval_hub.results.comparison import compare
+    from metaeval_hub.results.comparison_tables import summary_table, task_table, to_markdown
 
     if options.out is not None and options.out.suffix not in (".md", ".json"):
         raise ValueError(f"--out {options.out}: expected a name that ends in .md or .json")
@@ -66,9 +66,9 @@ def read_all(arguments: Sequence[str]) -> list[Run]:
     """Read the runs of a command line; folders of the same name are told apart by their paths.
 
     Raises:
-        ResultsError: see ``metaeval_hub.results.read_runs``.
+        ResultsError: see ``metaeval_hub.results.run_results.read_runs``.
     """
-    from metaeval_hub.results import at_home, read_runs
+    from metaeval_hub.results.run_results import at_home, read_runs
 
     named = [(label, at_home(place)) for label, place in map(labelled, arguments)]
     names = Counter(path.resolve().name for label, path in named if label is None)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metaeval_hub.cli.places import check_folder
-from metaeval_hub.cli.terminal import quiet
+from metaeval_hub.results.terminal import quiet
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -210,7 +210,7 @@ def _line(pair: Pair) -> dict[str, str | int]:
 
 def _draw(path: Path, overlap: Overlap) -> Path:
     """Draw the tasks that share anything, by name, so that related tasks stand together."""
-    from metaeval_hub.embeddings.figures import draw_shares
+    from metaeval_hub.analysis.plots import draw_shares
 
     shares, rows, columns = overlap.shares(), overlap.evaluation_tasks, overlap.training_tasks
     kept_rows = sorted(np.flatnonzero(shares.any(axis=1)), key=lambda row: rows[row])

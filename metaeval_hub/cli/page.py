@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from metaeval_hub.cli.places import check_file
-from metaeval_hub.cli.terminal import labelled, make_console, make_folder, path_of, progress, quiet
+from metaeval_hub.results.terminal import labelled, make_console, make_folder, path_of, progress, quiet
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
     from metaeval_datasets import TaskSpec
-    from metaeval_hub.embeddings.runs import EmbeddedRun
+    from metaeval_hub.analysis.embedded_runs import EmbeddedRun
     from metaeval_hub.page.content import TaskFacts
 
 
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
     """Read, draw, write, push."""
     if options.examples == "all" and (options.push or options.push_beside):
         raise ValueError("--examples all shows texts that may not be passed on; push with --examples open at most")
-    from metaeval_hub.client import push_target
-    from metaeval_hub.embeddings.project import umap_missing
+    from metaeval_hub.analysis.projection import umap_missing
+    from metaeval_hub.hub.client import push_target
     from metaeval_hub.page.runs import space_of
     from metaeval_hub.page.write import write_page
 
@@ -85,8 +85,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _read(arguments: list[str]) -> list[EmbeddedRun]:
     """The runs; those of one name are told apart by their paths."""
-    from metaeval_hub.embeddings.runs import read_embedded
-    from metaeval_hub.results import at_home
+    from metaeval_hub.analysis.embedded_runs import read_embedded
+    from metaeval_hub.results.run_results import at_home
 
     named = [labelled(argument) for argument in arguments]
     twice = Counter(at_home(place).resolve().name for label, place in named if label is None)

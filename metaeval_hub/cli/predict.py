@@ -11,12 +11,12 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from metaeval_hub.printable import without_control
+from metaeval_hub.safe_files.printable import without_control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metaeval_hub.model import ConditionalAdapterModel, Text
+    from metaeval_hub.model.model import ConditionalAdapterModel, Text
 
 TAB_HINT = (
     "The two texts of a pair have a tab in between, which bash and zsh write as $'first\\tsecond'; a backslash and a t "
@@ -55,10 +55,10 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
         ValueError: there is no such folder, or the run is not finished.
         OSError: the Hub does not give it.
     """
-    from metaeval_hub.client import local_folder
-    from metaeval_hub.embeddings.runs import MODEL
-    from metaeval_hub.model import ConditionalAdapterModel
-    from metaeval_hub.results import CONFIG, is_run, without_results
+    from metaeval_hub.analysis.embedded_runs import MODEL
+    from metaeval_hub.hub.client import local_folder
+    from metaeval_hub.model.model import ConditionalAdapterModel
+    from metaeval_hub.results.run_results import CONFIG, is_run, without_results
 
     folder = local_folder(place)
     if folder is None:

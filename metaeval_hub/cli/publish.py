@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaeval_hub.cli.places import check_folder
-from metaeval_hub.cli.terminal import progress, quiet
+from metaeval_hub.results.terminal import progress, quiet
 
 if TYPE_CHECKING:
     from metaeval_datasets.record import TaskRecord
-    from metaeval_hub.client import RepoState
+    from metaeval_hub.hub.client import RepoState
 
 CARD = "README.md"
 # What a repository may hold before anything was published to it; a card made on the Hub's site is replaced.
@@ -86,7 +86,7 @@ def _check_target(options: argparse.Namespace) -> None:
     Raises:
         ValueError, HubError: the id or the token will not do.
     """
-    from metaeval_hub.client import check_repo_id, check_token, push_target
+    from metaeval_hub.hub.client import check_repo_id, check_token, push_target
 
     check_repo_id(options.repo_id)
     if "/" not in options.repo_id:
@@ -149,7 +149,7 @@ class _Plan:
 
 
 def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
-    from metaeval_hub.client import ConflictError, create_repo, push_files, repo_state, tag_commit
+    from metaeval_hub.hub.client import ConflictError, create_repo, push_files, repo_state, tag_commit
 
     repo_id, tag = options.repo_id, options.tag or _default_tag()
     state = repo_state(repo_id, repo_type="dataset")
@@ -199,7 +199,7 @@ def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
         ValueError: it holds something else than published tasks.
     """
     from metaeval_datasets.record import RECORDS_FILE, load_records
-    from metaeval_hub.client import fetch
+    from metaeval_hub.hub.client import fetch
 
     if state is None:
         return {}
@@ -228,8 +228,8 @@ def _plan(
     """Write the card and the records of all that the repository will hold, and compare everything with it."""
     from metaeval_datasets.publish import in_order
     from metaeval_datasets.record import RECORDS_FILE, dump_records
-    from metaeval_hub.cards import dataset_card
-    from metaeval_hub.client import changed_files
+    from metaeval_hub.hub.cards import dataset_card
+    from metaeval_hub.hub.client import changed_files
 
     built = {record.task: record for record in records}
     others = {name: record for name, record in published.items() if name not in built}
@@ -275,7 +275,7 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
     """Read back what is published, print what differs from what was built, and tell whether nothing does."""
     from metaeval_datasets.publish import differences, in_order
     from metaeval_datasets.record import RECORDS_FILE
-    from metaeval_hub.client import fetch, repo_state
+    from metaeval_hub.hub.client import fetch, repo_state
 
     state = repo_state(repo_id, repo_type="dataset")
     if state is None:

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaeval_hub.cli.terminal import make_console, make_folder, path_of, progress
+from metaeval_hub.results.terminal import make_console, make_folder, path_of, progress
 
 STEPS = 13
 
@@ -40,12 +40,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write, and push where asked."""
     from metaeval_hub.report.write import Job, write_report
-    from metaeval_hub.tables import made_by
+    from metaeval_hub.results.tables import made_by
 
     console = make_console()
     state = None
     if options.push is not None:  # before anything that takes time
-        from metaeval_hub.client import push_target, repo_state
+        from metaeval_hub.hub.client import push_target, repo_state
 
         options.push = push_target(options.push)
         state = repo_state(options.push)
@@ -78,7 +78,7 @@ def finished(places: Sequence[str]) -> list[str]:
         ResultsError: none is left, or results cannot be read.
     """
     from metaeval_hub.report.inputs import read_inputs
-    from metaeval_hub.results import NoRunError, UnfinishedRunError
+    from metaeval_hub.results.run_results import NoRunError, UnfinishedRunError
 
     kept: list[str] = []
     errors: list[NoRunError | UnfinishedRunError] = []
@@ -103,7 +103,7 @@ def push(folder: Path, repo_id: str) -> str:
     Raises:
         HubError: the Hub refused, or does not answer.
     """
-    from metaeval_hub.client import push_files
+    from metaeval_hub.hub.client import push_files
     from metaeval_hub.report.files import read_list
 
     files = {f"report/{name}": folder / name for name in read_list(folder)}  # the folder may hold files of others

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.terminal import make_console, make_table, print_columns, print_table, quiet
+from metaeval_hub.results.terminal import make_console, make_table, print_columns, print_table, quiet
 
 if TYPE_CHECKING:
     from rich.console import Console

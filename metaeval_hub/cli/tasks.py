@@ -12,7 +12,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.terminal import make_console, print_columns
+from metaeval_hub.results.terminal import make_console, print_columns
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub.conditional.config import ZSource
-from metaeval_hub.embeddings.table import TaskEmbeddings
+from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 Features: TypeAlias = ArrayLike | Mapping[str, ArrayLike] | TaskEmbeddings
 

@@ -1,7 +1,7 @@
 """What the page shows, as plain data: a space for every run, facts for every task. Pure.
 
 >>> import numpy as np
->>> from metaeval_hub.embeddings.table import TaskEmbeddings
+>>> from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 >>> emb = TaskEmbeddings(("a/x", "a/y", "b/z"), np.eye(3, dtype=np.float32))
 >>> space = make_space("run 1", emb, measures={"test": [0.8, 0.7, 0.9]})
 >>> content([space], {"a/x": TaskFacts(aspects={"task type": "NLI"})})["names"]
@@ -19,10 +19,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metaeval_hub.embeddings.names import TYPE_LOOKS, short_names, type_title
-from metaeval_hub.embeddings.project import LEAST, project
-from metaeval_hub.embeddings.stability import NEIGHBOURS, kept_within, nearest_rows
-from metaeval_hub.embeddings.table import TaskEmbeddings
+from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_rows
+from metaeval_hub.analysis.projection import LEAST, project
+from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
+from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect; its value where the type is not known
 LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}

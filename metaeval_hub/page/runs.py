@@ -13,10 +13,10 @@ from metaeval_datasets.aspects import aspects_of
 from metaeval_datasets.catalog import DEMO_GROUP, UnknownTaskError, get_task
 from metaeval_datasets.schema import LABEL
 from metaeval_datasets.spec import TaskSpec
-from metaeval_hub.embeddings.names import type_title
-from metaeval_hub.embeddings.runs import UNKNOWN, EmbeddedRun
+from metaeval_hub.analysis.embedded_runs import UNKNOWN, EmbeddedRun
+from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
-from metaeval_hub.results import TaskResult
+from metaeval_hub.results.run_results import TaskResult
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

@@ -19,7 +19,7 @@ from string import Template
 from typing import Any
 
 from metaeval_hub.page.content import Space, TaskFacts, content
-from metaeval_hub.results import at_home
+from metaeval_hub.results.run_results import at_home
 
 SCRIPTS = ("data.js", "marks.js", "labels.js", "map.js", "panel.js", "search.js", "main.js")  # in this order
 

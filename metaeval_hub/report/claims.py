@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from metaeval_hub import paper
-from metaeval_hub.comparison import Comparison, compare
-from metaeval_hub.intervals import INTERVALS, mean_interval
 from metaeval_hub.report import zero_shot
 from metaeval_hub.report.document import Section, Shown
 from metaeval_hub.report.inputs import Inputs
-from metaeval_hub.report.sections import TITLES
-from metaeval_hub.results import Run
-from metaeval_hub.tables import Column, Table
+from metaeval_hub.report.paper_tables import TITLES
+from metaeval_hub.results import paper
+from metaeval_hub.results.comparison import Comparison, compare
+from metaeval_hub.results.intervals import INTERVALS, mean_interval
+from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.tables import Column, Table
 
 # (better, worse) of table 1
 ORDER = (

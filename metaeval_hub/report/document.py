@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from metaeval_hub.tables import Table
+from metaeval_hub.results.tables import Table
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.comparison_table import show_change, show_interval
-from metaeval_hub.embeddings.drawings import draw_few_shot
-from metaeval_hub.intervals import INTERVALS, mean_interval
+from metaeval_hub.analysis.plot_tables import draw_few_shot
 from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown, code
-from metaeval_hub.results import Run, TaskResult
-from metaeval_hub.tables import Column, Table
+from metaeval_hub.results.comparison_tables import show_change, show_interval
+from metaeval_hub.results.intervals import INTERVALS, mean_interval
+from metaeval_hub.results.run_results import Run, TaskResult
+from metaeval_hub.results.tables import Column, Table
 
 SECTION = "Beyond the paper: accuracy against labelled examples"
 TITLES: Mapping[str, str] = {

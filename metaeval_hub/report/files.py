@@ -8,8 +8,8 @@ import os
 import re
 from pathlib import Path
 
-from metaeval_hub.checked import FormError, a_text, mapping_of
-from metaeval_hub.results import ResultsError, read_json
+from metaeval_hub.results.json_values import FormError, a_text, mapping_of
+from metaeval_hub.results.run_results import ResultsError, read_json
 
 LIST = "report_files.json"  # name -> SHA-256 of every file of the report
 NAME = re.compile(r"[\w-]+\.(csv|json|png|svg|md|html)", re.ASCII)

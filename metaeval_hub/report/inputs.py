@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
-from metaeval_hub.embeddings.features import TaskFeatures
-from metaeval_hub.embeddings.runs import EMBEDDINGS, EmbeddedRun, read_embedded
-from metaeval_hub.embeddings.table import NAMES_FILE, TaskEmbeddings
-from metaeval_hub.intervals import FEW_TASKS
-from metaeval_hub.results import (
+from metaeval_hub.analysis.embedded_runs import EMBEDDINGS, EmbeddedRun, read_embedded
+from metaeval_hub.results.intervals import FEW_TASKS
+from metaeval_hub.results.run_results import (
     FEW_SHOT,
     RESULTS,
     ZERO_SHOT,
@@ -26,6 +24,8 @@ from metaeval_hub.results import (
     read_rows,
     read_runs,
 )
+from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
+from metaeval_hub.task_data.task_features import TaskFeatures
 
 Methods = Mapping[str, Sequence[Run]]
 Each = TypeVar("Each", Run, EmbeddedRun)

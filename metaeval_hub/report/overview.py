@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from metaeval_hub import paper
 from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
-from metaeval_hub.report.sections import title_of
-from metaeval_hub.results import Run
-from metaeval_hub.tables import Column, Table
+from metaeval_hub.report.paper_tables import title_of
+from metaeval_hub.results import paper
+from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.tables import Column, Table
 
 
 def overview(inputs: Inputs, places: Sequence[str]) -> Section:

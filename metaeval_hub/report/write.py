@@ -10,19 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from metaeval_hub.embeddings.analyses import geometry, silent
-from metaeval_hub.embeddings.drawings import draw_geometry
-from metaeval_hub.embeddings.moved import NotMovedError
-from metaeval_hub.embeddings.runs import EmbeddedRun
-from metaeval_hub.printable import one_line, without_control
-from metaeval_hub.report import few_shot, files, sections
+from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.embedded_runs import EmbeddedRun
+from metaeval_hub.analysis.geometry import geometry, silent
+from metaeval_hub.analysis.plot_tables import draw_geometry
+from metaeval_hub.report import few_shot, files
+from metaeval_hub.report import paper_tables as sections
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.document import Missing, Picture, Section, Shown, to_html, to_markdown
 from metaeval_hub.report.inputs import Inputs, read_inputs
 from metaeval_hub.report.overview import overview
-from metaeval_hub.report.tasks import by_task
+from metaeval_hub.report.per_task import by_task
 from metaeval_hub.report.zero_shot import beyond, table_5
-from metaeval_hub.tables import Table
+from metaeval_hub.results.tables import Table
+from metaeval_hub.safe_files.printable import one_line, without_control
 
 TITLE = "Task embeddings: our figures beside the paper's"
 FILES = ("report.md", "report.html")
@@ -34,7 +35,7 @@ class Job:
 
     Args:
         folder: to write to; made if it does not exist.
-        made: what made it, as ``metaeval_hub.tables.made_by`` says it.
+        made: what made it, as ``metaeval_hub.results.tables.made_by`` says it.
         permutations: of each test of a probe.
         seed: of UMAP and permutations.
         least_rows: tasks with fewer training rows are left out.

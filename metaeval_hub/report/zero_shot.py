@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
-from metaeval_hub import paper
-from metaeval_hub.embeddings.names import short_names, type_title
+from metaeval_hub.analysis.task_titles import short_names, type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import Inputs
-from metaeval_hub.results import Run
-from metaeval_hub.tables import Column, Table
+from metaeval_hub.results import paper
+from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.tables import Column, Table
 
 TITLES: Mapping[str, str] = {
     "supervised": "single-task full fine-tuning (supervised)",

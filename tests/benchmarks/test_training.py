@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from metaeval_training.commands.multitask_job import make_plan
+from metaeval_training.data.encoding import encode_tasks
 from transformers.utils import logging as transformers_logging
 
 from benchmarks import training as benchmark
-from metaeval_hub.encoder import load_encoder
-from training.data import encode_tasks
-from training.job import make_plan
+from metaeval_hub.encoders.encoder import load_encoder
 
 WORDS = [f"w{letter}{other}" for letter in "abcdef" for other in "abcdef"]
 OPTIONS = argparse.Namespace(

@@ -15,7 +15,7 @@ import metaeval_datasets
 from metaeval_datasets import NoSourceError, UnknownTaskError, read_report
 from metaeval_datasets.catalog import all_tasks
 from metaeval_datasets.fingerprint import rows_version
-from metaeval_datasets.sources import SourceError
+from metaeval_datasets.sources.opening import SourceError
 from metaeval_datasets.spec import Edition, Join, Orient, SameRow, SameText, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -440,7 +440,7 @@ FAIL_LATE = {
 @pytest.mark.parametrize("num_proc", [None, 2])
 @pytest.mark.parametrize("fault", FAIL_LATE)
 def test_a_source_that_fails_late_is_passed_over(made_up, hub, monkeypatch, fault, num_proc):
-    monkeypatch.setattr("metaeval_datasets.readers.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("metaeval_datasets.sources.readers.BLOCK_BYTES", 1000)
     repo = hub.name("fallback")
     hub.add_repo(repo, files(30, 0, 10), repo_type="dataset")
     content, reason = FAIL_LATE[fault]
@@ -456,7 +456,7 @@ def test_a_source_that_fails_late_is_passed_over(made_up, hub, monkeypatch, faul
 
 def test_labels_that_only_streaming_meets_end_it(made_up, monkeypatch):
     """There is no way back to another source from the middle of a stream."""
-    monkeypatch.setattr("metaeval_datasets.readers.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("metaeval_datasets.sources.readers.BLOCK_BYTES", 1000)
     bad = '{"text": "a", "label": "No"}\n' * 40
     for number, splits in enumerate((("test",), ("train",))):
         name = made_up({f"{splits[0]}.jsonl": late(bad)}, name=f"made_up/late{number}", splits=splits)

@@ -12,6 +12,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
+from metaeval_training.data.rows import KEPT_VERSION, keep_rows
 
 from metaeval_datasets import catalog, demo, fingerprint
 from metaeval_datasets.aspects import count_words, median_of, quartile_cuts, quartiles
@@ -19,7 +20,6 @@ from metaeval_datasets.overlap import Rules, rows_to_leave_out
 from metaeval_datasets.spec import Embedded
 from metaeval_datasets.splits import content_hashes, cut
 from tests.metaeval_datasets.conftest import task
-from training.rows import KEPT_VERSION, keep_rows
 
 DATA = Path(__file__).parents[1] / "data"
 TEXTS = ["A cat sat.", "A cat  sat", "a dog, barking", "", "Two\nlines", "naïve café", "A cat sat.", "word " * 40]

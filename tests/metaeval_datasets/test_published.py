@@ -102,7 +102,7 @@ def test_offline_from_the_cache(copy, hub, monkeypatch):
 
 def test_a_failing_hub_is_survived(copy, hub, fast_retries, monkeypatch):
     copy()
-    monkeypatch.setattr("metaeval_datasets.asking.time.sleep", fast_retries.append)
+    monkeypatch.setattr("metaeval_datasets.sources.asking.time.sleep", fast_retries.append)
     faults = [
         hub.faults.add(route="info", status=503),
         hub.faults.add("tasks.json", method="GET", reset=True),

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaeval_datasets import parquet as reader
 from metaeval_datasets.cast import CastError, cast_table, label_code
 from metaeval_datasets.outside import LabelTally
-from metaeval_datasets.readers import FormatError, csv_tables, json_tables
 from metaeval_datasets.schema import FILTERED, LEFT_OUT, UNKNOWN, UNLABELLED
+from metaeval_datasets.sources import parquet as reader
+from metaeval_datasets.sources.readers import FormatError, csv_tables, json_tables
 from metaeval_datasets.spec import Keep, Source, SpecError
 from tests.metaeval_datasets.conftest import parquet, task
 

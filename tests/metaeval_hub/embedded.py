@@ -8,7 +8,7 @@ import numpy as np
 from metaeval_datasets import get_task, list_tasks
 from metaeval_datasets.aspects import Aspects
 from metaeval_hub import TaskEmbeddings
-from metaeval_hub.embeddings.features import TaskFeatures, measure
+from metaeval_hub.task_data.task_features import TaskFeatures, measure
 
 TASKS = tuple(list_tasks())[:48]
 KINDS = tuple(get_task(name).type.value for name in TASKS)

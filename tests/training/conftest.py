@@ -35,7 +35,7 @@ def _arithmetic() -> Iterator[None]:
 @pytest.fixture
 def train(tmp_path: Path) -> Iterator[Callable[..., int]]:
     """``train(*flags) -> exit code``: the script's main function in this process, runs in tmp_path/runs."""
-    from training.multitask import main
+    from metaeval_training.commands.multitask import main
 
     path = list(sys.path)
 

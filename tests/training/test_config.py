@@ -2,8 +2,7 @@ import argparse
 import json
 
 import pytest
-
-from training.config import (
+from metaeval_training.config import (
     CONFIGS,
     PATHS,
     ConfigError,

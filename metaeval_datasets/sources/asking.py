@@ -1,0 +1,159 @@
+"""Asking the Hub for data: again where the failure may pass, and what remains as a reason that a user understands."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import datasets
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from metaeval_datasets.sources.transport import (
+    MAX_FILE_BYTES,
+    PATIENCE_SECONDS,
+    HubAnswerError,
+    SlowHubError,
+    bounded,
+    is_unreachable,
+    why_silent,
+)
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+RETRY_STATUS = {408, 429, 500, 502, 503, 504}
+MAX_WAIT_SECONDS = 30.0
+
+T = TypeVar("T")
+_unreachable = [float("-inf")]  # when the Hub could not be reached, the last time
+
+
+class SourceError(RuntimeError):
+    """A source cannot serve a task; says why."""
+
+
+class SilentHubError(SourceError):
+    """The Hub gives no answer, for this source as for every other."""
+
+
+class NoSourceError(SourceError):
+    """None of a task's sources can serve it; lists each with its reason."""
+
+
+def offline() -> str | None:
+    """The variable that keeps this process from asking the Hub for data; None where none does."""
+    if constants.HF_HUB_OFFLINE:
+        names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+        return next((name for name in names if os.environ.get(name)), names[0])
+    return "HF_DATASETS_OFFLINE" if datasets.config.HF_HUB_OFFLINE else None
+
+
+def ask_hub(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_FILE_BYTES) -> T:
+    """Call the Hub, again where the failure may pass.
+
+    Args:
+        call: what to ask.
+        hasty: the caller can do without an answer: give up at once where nobody listens. The same is done where that
+            was found out a moment ago, so that a hundred tasks do not wait a hundred times.
+        max_bytes: of a file that is downloaded.
+
+    Raises:
+        SilentHubError: there is no answer.
+        SourceError: the answer is no, or the failure is of another kind; says why.
+    """
+    started = time.monotonic()
+    hasty = hasty or started - _unreachable[0] < PATIENCE_SECONDS
+    for attempt in range(ATTEMPTS):
+        try:
+            with bounded(max_bytes):
+                return call()
+        except Exception as error:
+            root = _root(error)
+            wait = _wait_seconds(root, attempt, time.monotonic() - started)
+            if wait is None or attempt == ATTEMPTS - 1 or (hasty and is_unreachable(root)):
+                if is_unreachable(root):
+                    _unreachable[0] = time.monotonic()
+                # A Hub that is too busy for one source is too busy for the others.
+                silent = why_silent(root) is not None or _status(root) == 429
+                raise (SilentHubError if silent else SourceError)(_reason(error)) from root
+            logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
+            time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Tell whether a failure says nothing about the repository: the Hub is silent, busy or broken."""
+    return _status(error) in RETRY_STATUS or why_silent(error) is not None
+
+
+def _root(error: BaseException) -> BaseException:
+    """The failure of a request that the client hides behind a file that is not in the cache."""
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
+    return error if cause is None else _root(cause)
+
+
+def _status(error: BaseException | None) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _asked_wait(error: BaseException) -> float | None:
+    """The seconds that the Hub asks to wait."""
+    response = getattr(error, "response", None)
+    written = "" if response is None else str(response.headers.get("Retry-After", ""))
+    return float(written) if written.isdecimal() and len(written) < 10 else None
+
+
+def _wait_seconds(error: BaseException, attempt: int, seconds: float) -> float | None:
+    """How long to wait before another attempt; None where another would fail like the first, or it took too long."""
+    never = (OfflineModeIsEnabled, LocalEntryNotFoundError, HubAnswerError, SlowHubError)
+    if offline() or isinstance(error, never):
+        return None
+    status, backoff = _status(error), 0.5 * 2**attempt
+    if status is not None:
+        asked = _asked_wait(error)
+        if status not in RETRY_STATUS or max(seconds, asked or 0.0) > PATIENCE_SECONDS:
+            return None
+        return backoff if asked is None else min(asked, MAX_WAIT_SECONDS)
+    # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
+    transient = isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith(
+        ("requests", "urllib3", "httpx", "httpcore")
+    )
+    return backoff if transient and seconds <= PATIENCE_SECONDS / 2 else None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, GatedRepoError):
+        return "gated: accept its conditions on the Hub and pass a token"
+    if isinstance(error, RepositoryNotFoundError):
+        return "no such repository (or a private one, and the token does not open it)"
+    if isinstance(error, RevisionNotFoundError):
+        return "no such revision"
+    if isinstance(error, HFValidationError):
+        return f"not the name of a repository: {error}".splitlines()[0]
+    root = _root(error)
+    if silent := why_silent(root):
+        return silent
+    if isinstance(root, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+        why = f"offline ({variable})" if (variable := offline()) else "the Hub gives no answer"
+        return why + (", and a file of it is not in the cache" if isinstance(error, LocalEntryNotFoundError) else "")
+    if isinstance(root, HubAnswerError):
+        return str(root)
+    if isinstance(root, EntryNotFoundError):
+        return f"no such file: {root}".splitlines()[0]
+    if isinstance(root, HfHubHTTPError) and root.response is not None:
+        wait = _asked_wait(root)
+        return f"the Hub answered {root.response.status_code}" + (f" and asks to wait {wait:.0f} s" if wait else "")
+    return f"{type(root).__name__}: {root}".splitlines()[0]

@@ -1,0 +1,226 @@
+"""Which files of a repository hold which split: from its card, else from how such repositories are laid out. Pure.
+
+Cards and file names are written by strangers. A card that is too large, nested too deep or not of the expected form is
+treated as if it were not there, and neither patterns nor file names can make a search slow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from metaeval_datasets.sources.patterns import Pattern
+
+KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
+ALIASES = {"validation": ("dev", "val", "valid")}
+
+MAX_CARD_BYTES = 2 << 20  # of a README, which are read; the largest real front matters have a few hundred kB
+MAX_NODES = 100_000  # of the front matter
+MAX_DEPTH = 32
+MAX_STEPS = 50_000_000  # patterns with wildcards times characters of paths; some 20 s at worst
+
+_FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_SHARD = re.compile(r"-[0-9]+-of-([0-9]{1,9})(?=\.)")
+_SPLIT_FILE = re.compile(r"(?P<split>\w+?)(?:-[0-9]+-of-[0-9]+)?\.\w+")
+_SPLIT_FOLDER = re.compile(r"(?P<split>\w+)/[^/]+\.\w+")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a repository's README says about its data.
+
+    Args:
+        configs: the entries under ``configs``, as they stand.
+        label_names: (config, column) -> class names in index order; a card may hold them where the files do not.
+        licenses: licences of the repository, in lower case.
+        rows: (config, split of the source) -> number of rows.
+    """
+
+    configs: tuple[Mapping[str, Any], ...] = ()
+    label_names: Mapping[tuple[str | None, str], tuple[str, ...]] = field(default_factory=dict)
+    licenses: tuple[str, ...] = ()
+    rows: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
+
+
+def read_card(text: str) -> Card:
+    """Read the front matter of a README; a card that is not understood is treated as if it were not there."""
+    try:
+        return _card(_front_matter(text))
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError):
+        return Card()
+
+
+def _front_matter(text: str) -> Any:
+    """The YAML between the first two lines of ``---``; None where there is none.
+
+    Raises:
+        ValueError: it has too many nodes or levels, or aliases, with which a few lines stand for billions.
+    """
+    match = _FRONT_MATTER.match(text[:MAX_CARD_BYTES])
+    if match is None:
+        return None
+    depth = nodes = 0
+    # Events come one at a time, so that the limits are found before anything is built.
+    for event in yaml.parse(match.group(1), Loader=_Loader):
+        nodes += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or nodes > MAX_NODES or depth > MAX_DEPTH or _is_long_number(event):
+            raise ValueError("the front matter has aliases, an endless number, or too many nodes or levels")
+    return yaml.load(match.group(1), Loader=_Loader)  # noqa: S506 - a safe loader
+
+
+def _is_long_number(event: Any) -> bool:
+    """Tell whether a scalar may be read as a number of more than 1,000 characters; 1:1:1:... takes quadratic time."""
+    return isinstance(event, yaml.ScalarEvent) and len(event.value) > 1_000 and event.value[0] in "+-.0123456789"
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader without dates: an impossible one is an error, and no fact that is read here is a date."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _card(facts: Any) -> Card:
+    if not isinstance(facts, dict):
+        return Card()
+    configs = tuple(entry for entry in _listed(facts.get("configs")) if _has_name(entry))
+    infos = [entry for entry in _listed(facts.get("dataset_info")) if _has_name(entry)]
+    names = {
+        (info.get("config_name"), str(feature.get("name"))): found
+        for info in infos
+        for feature in _listed(info.get("features"))
+        if isinstance(feature, dict) and (found := _class_names(feature))
+    }
+    rows = {
+        (info.get("config_name"), str(split.get("name"))): split["num_examples"]
+        for info in infos
+        for split in _listed(info.get("splits"))
+        if isinstance(split, dict) and isinstance(split.get("num_examples"), int)
+    }
+    licenses = tuple(item.lower() for item in _listed(facts.get("license")) if isinstance(item, str))
+    return Card(configs, names, licenses, rows)
+
+
+def _has_name(entry: Any) -> bool:
+    """Tell whether an entry is a mapping whose config name, if it has one, is a name."""
+    return isinstance(entry, dict) and isinstance(entry.get("config_name"), (str, type(None)))
+
+
+def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[str, tuple[str, ...]]:
+    """Split of the source -> its files in order, for one config of a repository.
+
+    Args:
+        files: all paths in the repository.
+        card: what its README says.
+        config: the config; None for a repository with only one.
+    """
+    entry = _card_entry(card, config)
+    if entry is not None and entry.get("data_files") is not None:
+        patterns = _card_patterns(entry["data_files"])
+        base = str(entry.get("data_dir") or "").strip("/")
+        prefix = f"{base}/" if base else ""
+        return {split: matching(files, [prefix + path for path in paths]) for split, paths in patterns.items()}
+    if entry is not None and entry.get("data_dir"):
+        return _by_layout(files, str(entry["data_dir"]).strip("/") + "/")
+    # A config that is named must be found by its name: what lies elsewhere is another config's.
+    folders = [f"{config}/"] if config else []
+    folders += ["data/", ""] if config in (None, "default") else []
+    for folder in folders:
+        if splits := _by_layout(files, folder):
+            return splits
+    return {}
+
+
+def lookup(splits: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """Files of a split by its name, or by another name that it often has (validation: dev, val)."""
+    for candidate in (name, *ALIASES.get(name, ())):
+        if splits.get(candidate):
+            return splits[candidate]
+    return ()
+
+
+def matching(files: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
+    """Files that match any of the patterns (``*`` within a folder, ``**`` across, ``?``, ``[...]``), sorted."""
+    compiled = {Pattern(pattern) for pattern in patterns}
+    known = [path for path in files if kind_of(path)]
+    exact = {rule.literal for rule in compiled}
+    rules = [rule for rule in compiled if rule.literal is None]
+    if len(rules) * sum(map(len, known)) > MAX_STEPS:
+        return ()
+    return tuple(sorted(path for path in known if path in exact or any(rule.matches(path) for rule in rules)))
+
+
+def kind_of(path: str) -> str | None:
+    """``parquet``, ``csv`` or ``json`` by the file's extension; None for other files."""
+    return KINDS.get("." + path.rsplit(".", 1)[-1].lower())
+
+
+def missing_shards(files: Sequence[str]) -> str | None:
+    """What is missing where files are numbered ``-00000-of-00003`` and some of the numbers are not there."""
+    numbered = [(path[: match.start()], int(match.group(1))) for path in files if (match := _SHARD.search(path))]
+    for (stem, total), held in sorted(Counter(numbered).items()):
+        if held < total:
+            return f"{held} of {total} files {stem}-*"
+    return None
+
+
+def _by_layout(files: Sequence[str], folder: str) -> dict[str, tuple[str, ...]]:
+    """``<folder>train-00000-of-00001.parquet``, ``<folder>train.csv`` or ``<folder>train/0000.parquet``."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(files):
+        rest = path[len(folder) :]
+        match = _SPLIT_FILE.fullmatch(rest) or _SPLIT_FOLDER.fullmatch(rest)
+        kind = kind_of(path)
+        if path.startswith(folder) and match and kind:
+            found.setdefault(match["split"], {}).setdefault(kind, []).append(path)
+    # A split stored twice is read once, from the format that keeps types.
+    return {split: tuple(kinds.get("parquet") or kinds.get("json") or kinds["csv"]) for split, kinds in found.items()}
+
+
+def _card_entry(card: Card, config: str | None) -> Mapping[str, Any] | None:
+    named = {entry.get("config_name"): entry for entry in card.configs}
+    if config is not None:
+        return named.get(config)
+    if len(card.configs) == 1:
+        return card.configs[0]
+    defaults = [entry for entry in card.configs if entry.get("default") or entry.get("config_name") == "default"]
+    return defaults[0] if defaults else None
+
+
+def _card_patterns(data_files: Any) -> dict[str, list[str]]:
+    """Split -> patterns, from any of the forms that a card may use."""
+    patterns: dict[str, list[str]] = {}
+    if isinstance(data_files, dict):
+        data_files = [{"split": split, "path": path} for split, path in data_files.items()]
+    for item in _listed(data_files):
+        if isinstance(item, dict):
+            patterns.setdefault(str(item.get("split", "train")), []).extend(map(str, _listed(item.get("path"))))
+        else:
+            patterns.setdefault("train", []).append(str(item))
+    return patterns
+
+
+def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
+    dtype = feature.get("dtype")
+    label = dtype.get("class_label") if isinstance(dtype, dict) else None
+    names = label.get("names") if isinstance(label, dict) else None
+    if isinstance(names, dict):
+        try:
+            return tuple(str(names[key]) for key in sorted(names, key=int))
+        except (ValueError, TypeError):
+            return None
+    return tuple(map(str, names)) if isinstance(names, list) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

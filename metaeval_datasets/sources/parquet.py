@@ -1,0 +1,189 @@
+"""Reading Parquet in the memory of a batch, and refusing files that would take far more than texts do.
+
+A small file can hold a text of a gigabyte, or one of megabytes that a dictionary repeats in each row. Sizes are
+looked at before anything is decoded: in the footer, and for large columns in the headers of their pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metaeval_datasets.sources.readers import MAX_CELL_BYTES, FormatError, require_columns
+
+BATCH_ROWS = 8192
+BATCH_BYTES = 128 << 20  # of a column in a batch, at most
+MAX_MEAN_BYTES = 128 << 10  # of the cells of a large column
+MAX_EXPANSION = 100  # of a large column, against its size in the file
+LARGE_COLUMN_BYTES = 64 << 20  # of a row group
+MAX_PAGE_BYTES = 1024 * MAX_MEAN_BYTES  # writers put a thousand rows or so in a page
+HEADER_BYTES = 4096  # read at a time; a page's header holds its least and greatest value
+
+
+def open_parquet(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """A Parquet file whose rows are read a batch at a time, in the memory of a batch.
+
+    Args:
+        file: open, and seekable.
+        dictionaries: columns of texts that are read as dictionaries.
+    """
+    # note: pre_buffer, the default of later releases of pyarrow, holds the whole file until its last batch is read
+    return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False, read_dictionary=list(dictionaries))
+
+
+def parquet_tables(file: BinaryIO, columns: Sequence[str], remote: bool = False) -> Iterator[pa.Table]:
+    """The columns of a file in batches.
+
+    Args:
+        file: open, and seekable.
+        columns: those to read.
+        remote: each look into the file is a request; only its footer is looked at before it is read.
+
+    Raises:
+        FormatError: a column is missing, or its cells are too long; names it.
+    """
+    opened = open_parquet(file)
+    require_columns(columns, opened.schema_arrow.names)
+    chunks = [(name, chunk) for name in columns for chunk in _chunks(opened.metadata, name)]
+    for name, chunk in chunks:
+        _check_size(name, chunk)
+        if not remote and chunk.total_uncompressed_size > LARGE_COLUMN_BYTES:
+            _check_pages(name, chunk, file)
+    rows = BATCH_ROWS if remote else _batch_rows(file, opened, columns)
+    # one thread: two columns are soon decoded, and handing them over costs more than it saves
+    for batch in opened.iter_batches(rows, columns=list(columns), use_threads=False):
+        table = pa.Table.from_batches([batch]).replace_schema_metadata(None).select(list(columns))
+        for name in columns:
+            if (longest := _longest(table[name])) > MAX_CELL_BYTES:
+                raise FormatError(f"column {name!r} has a text of {longest >> 20:,} MiB; at most {_MAX_CELL} are read")
+        yield table
+
+
+_MAX_CELL = f"{MAX_CELL_BYTES >> 20} MiB"
+
+
+def _chunks(metadata: pq.FileMetaData, name: str) -> Iterator[pq.ColumnChunkMetaData]:
+    """What the footer says of a column in each row group."""
+    numbers = [
+        number
+        for number in range(metadata.num_columns)
+        if metadata.schema.column(number).path.split(".")[0] == name.split(".")[0]
+    ]
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        yield from (row_group.column(number) for number in numbers)
+
+
+def _check_size(name: str, chunk: pq.ColumnChunkMetaData) -> None:
+    size, stored = chunk.total_uncompressed_size, chunk.total_compressed_size
+    if size > LARGE_COLUMN_BYTES and (size > MAX_MEAN_BYTES * chunk.num_values or size > MAX_EXPANSION * stored):
+        raise FormatError(
+            f"column {name!r} takes {size >> 20:,} MiB for {chunk.num_values:,} values in memory and "
+            f"{stored >> 10:,} KiB in the file; texts of more than {_MAX_CELL} are not read"
+        )
+
+
+def _check_pages(name: str, chunk: pq.ColumnChunkMetaData, file: BinaryIO) -> None:
+    """Refuse a column with a page that is too large; pages are decoded as a whole."""
+    offset = chunk.data_page_offset
+    if chunk.dictionary_page_offset:
+        offset = min(offset, chunk.dictionary_page_offset)
+    end = offset + chunk.total_compressed_size
+    while offset < end:
+        file.seek(offset)
+        header = page_header(file.read(HEADER_BYTES))
+        if header is None:  # longer, or damaged: the reader will tell
+            return
+        size, stored, length = header
+        if size > MAX_PAGE_BYTES:
+            raise FormatError(
+                f"column {name!r} has a page of {size >> 20:,} MiB; texts of more than {_MAX_CELL} are not read"
+            )
+        offset += length + stored
+
+
+def page_header(content: bytes) -> tuple[int, int, int] | None:
+    """Size of a page in memory, its size in the file, and the length of its header, which begins ``content``.
+
+    The header is a struct in Thrift's compact protocol, of which fields 2 and 3 are these sizes. None where it does not
+    end within ``content``, or is none.
+    """
+    sizes: dict[int, int] = {}
+    try:
+        end = _skip_struct(content, 0, sizes, 0)
+    except (IndexError, ValueError):
+        return None
+    return (sizes[2], sizes[3], end) if {2, 3} <= sizes.keys() and min(sizes[2], sizes[3]) >= 0 else None
+
+
+def _skip_struct(content: bytes, at: int, numbers: dict[int, int], depth: int) -> int:
+    """The end of a struct that begins at a place; its integers are put into ``numbers`` by field."""
+    if depth > 8:
+        raise ValueError("nested too deep for a page's header")
+    field = 0
+    while kind := content[at]:
+        at += 1
+        if kind >> 4:
+            field += kind >> 4
+        else:
+            field, at = _varint(content, at)
+            field = field >> 1
+        kind &= 15
+        if kind in (4, 5, 6):  # integers, zigzag
+            value, at = _varint(content, at)
+            numbers[field] = (value >> 1) ^ -(value & 1)
+        elif kind == 8:  # bytes
+            value, at = _varint(content, at)
+            at += value
+        elif kind == 12:
+            at = _skip_struct(content, at, {}, depth + 1)
+        elif kind == 3:
+            at += 1
+        elif kind == 7:
+            at += 8
+        elif kind not in (1, 2):  # booleans are in the kind; headers have no lists or maps
+            raise ValueError("no field of a page's header")
+    return at + 1
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = content[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def _batch_rows(file: BinaryIO, opened: pq.ParquetFile, columns: Sequence[str]) -> int:
+    """Rows of a batch: fewer where a dictionary holds texts so long that a batch of them would not fit in memory."""
+    texts = [name for name in columns if _is_text(opened.schema_arrow.field(name).type)]
+    longest = 1
+    if texts:
+        peeked = open_parquet(file, texts)
+        for group in range(opened.num_row_groups):
+            batch = next(peeked.iter_batches(1, row_groups=[group], columns=texts, use_threads=False), None)
+            for column in batch.columns if batch is not None else ():
+                if pa.types.is_dictionary(column.type):
+                    longest = max(longest, _longest(column.dictionary))
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // longest))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _longest(column: pa.Array | pa.ChunkedArray) -> int:
+    """Bytes of the longest text of a column; 0 where it holds others."""
+    if not _is_text(column.type):
+        return 0
+    if pa.types.is_dictionary(column.type):
+        chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        return max((_longest(chunk.dictionary) for chunk in chunks), default=0)
+    return int(pc.max(pc.binary_length(column)).as_py() or 0)

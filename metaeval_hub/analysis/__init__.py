@@ -1,0 +1,1 @@
+"""Analyse task embeddings: geometry, stability, probing, transfer, plots."""

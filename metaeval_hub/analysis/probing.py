@@ -1,0 +1,236 @@
+"""What aspects of tasks can be read from their embeddings, as tables (Sileo & Moens 2022, section 5.5, table 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaeval_hub.analysis.embedded_runs import EmbeddedRun
+from metaeval_hub.analysis.geometry import Step, silent
+from metaeval_hub.analysis.probe import DEALS, PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
+from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+from metaeval_hub.task_data.task_features import ASPECTS, Aspect, TaskFeatures
+
+ASPECT_TITLES: Mapping[Aspect, str] = {
+    "domain_cluster": "domain cluster",
+    "train_rows": "num rows",
+    "text_fields": "num text fields",
+    "task_type": "task type",
+    "median_words": "text length",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What is read, and from what.
+
+    Args:
+        tasks: n tasks that all inputs have.
+        left_out: tasks of the runs that others lack.
+        classes: aspect -> (n,) classes from 0, of the aspects that can be read.
+        alike: aspects that are the same for all tasks.
+        alone: aspects of which each task has a class of its own.
+        sets: name -> matrices (n, D), one a run where z is among the features.
+    """
+
+    tasks: Sequence[str]
+    left_out: Sequence[str]
+    classes: Mapping[Aspect, NDArray[np.int64]]
+    alike: Sequence[Aspect]
+    alone: Sequence[Aspect]
+    sets: Mapping[str, Sequence[NDArray[np.float64]]]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know of the inputs."""
+        notes = []
+        if self.alike:
+            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alike)
+            notes.append(f"The same for all tasks, so that there is nothing to read: {titles}.")
+        if self.alone:
+            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alone)
+            notes.append(f"Different for every task, so that no task can be read from the others: {titles}.")
+        if self.left_out:
+            notes.append(f"Left out, not in all inputs: {', '.join(self.left_out)}.")
+        return notes
+
+
+def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Probed:
+    """The feature sets and aspects of the tasks that all inputs have.
+
+    Args:
+        runs: each is probed by itself.
+        features: say the aspects.
+        vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
+
+    Raises:
+        ValueError: runs, features and vectors have fewer than 3 tasks in common, or no aspect can be read.
+    """
+    tasks = common_tasks(runs, features, vectors, least=3)
+    coded = {aspect: features.select(tasks).classes(aspect) for aspect in ASPECTS}
+    counts = {aspect: len(np.unique(labels)) for aspect, labels in coded.items()}
+    classes = {aspect: labels for aspect, labels in coded.items() if 1 < counts[aspect] < len(tasks)}
+    if not classes:
+        raise ValueError(
+            f"no aspect of these {len(tasks)} tasks can be read: each is the same for all tasks or different for every "
+            "task; analyse a run with more tasks"
+        )
+    latent = [run.select(tasks).embeddings.centroids().values.astype(np.float64) for run in runs]
+    others = {name: each.select(tasks).values.astype(np.float64) for name, each in vectors.items()}
+    sets: dict[str, list[NDArray[np.float64]]] = {name: [each] for name, each in others.items() if name != "TextEmb"}
+    sets["latent z"] = latent
+    if "TextEmb" in others:
+        sets["latent + TextEmb"] = [np.hstack([each, others["TextEmb"]]) for each in latent]
+        sets["TextEmb"] = [others["TextEmb"]]
+    left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
+    alike, alone = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
+    return Probed(tasks, left_out, classes, alike, alone, sets)
+
+
+def probing(
+    runs: Sequence[EmbeddedRun],
+    features: TaskFeatures,
+    vectors: Mapping[str, TaskEmbeddings],
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    step: Step = silent,
+) -> Table:
+    """What aspects of tasks can be read from their embeddings (table 4).
+
+    Args:
+        runs: each is probed by itself; accuracies are averaged.
+        features: say the aspects.
+        vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
+        permutations: of each test.
+        seed: of the permutations.
+        step: called with a few words before each feature set.
+
+    Raises:
+        ValueError: runs, features and vectors have fewer than 3 tasks in common.
+    """
+    inputs = gather(runs, features, vectors)
+    rows = [_majority_row(inputs.classes)]
+    for name, matrices in inputs.sets.items():
+        step(name)
+        found = {
+            aspect: [probe(matrix, labels, permutations=permutations, seed=seed) for matrix in matrices]
+            for aspect, labels in inputs.classes.items()
+        }
+        rows.append(_probe_row(name, found))
+    columns = (
+        Column("features", "features"),
+        *(Column(a, f"{ASPECT_TITLES[a]} %", "percent", f"{a}_std", f"{a}_chance", f"{a}_p") for a in ASPECTS),
+        Column("average", "avg %", "percent"),
+    )
+    notes = (
+        f"Accuracy of scikit-learn's logistic regression, each of {len(inputs.tasks)} tasks read from the others"
+        + ("." if len(runs) == 1 else f"; mean of {len(runs)} runs ± standard deviation over runs."),
+        f"Chance: the mean of {permutations} permutations of the classes. It can lie below the majority class, since "
+        "leaving a task out makes its class the rarer one. p: how often a permutation reaches the accuracy, the "
+        f"largest over runs; {1 / (1 + permutations):.3f} is the smallest it can be. Each p is of one test, and "
+        f"this table has {len(inputs.sets) * len(inputs.classes)}.",
+        "Vectors are taken as they are, as in the paper; those of small numbers, such as Fisher's, hardly move a "
+        "logistic regression with its default penalty.",
+        *inputs.notes,
+    )
+    facts = {**_facts(runs, inputs, vectors), "permutations": permutations, "seed": seed}
+    return Table("Aspects read from task embeddings", columns, tuple(rows), notes, facts)
+
+
+def probing_across(
+    runs: Sequence[EmbeddedRun],
+    features: TaskFeatures,
+    vectors: Mapping[str, TaskEmbeddings],
+    *,
+    deals: int = DEALS,
+    seed: int = 0,
+) -> Table:
+    """What aspects of the tasks of a group can be read from the tasks of all other groups.
+
+    Args:
+        runs: each is probed by itself; accuracies are averaged.
+        features: say the aspects.
+        vectors: name -> further vectors a task.
+        deals: how often the features are dealt out to the tasks at random, for the level of chance.
+        seed: of these.
+
+    Raises:
+        ValueError: runs, features and vectors have fewer than 3 tasks in common, or all are of one group.
+    """
+    inputs = gather(runs, features, vectors)
+    names = [task.rpartition("/")[0] for task in inputs.tasks]
+    groups = np.unique(names, return_inverse=True)[1]
+    rows: list[dict[str, Any]] = []
+    counts: dict[Aspect, int] = {}
+    for name, matrices in inputs.sets.items():
+        found = {
+            aspect: [probe_across(matrix, labels, groups, permutations=deals, seed=seed) for matrix in matrices]
+            for aspect, labels in inputs.classes.items()
+        }
+        if not rows:
+            counts = {aspect: each[0].tasks for aspect, each in found.items()}
+            rows.append({"features": "majority", **{aspect: each[0].majority for aspect, each in found.items()}})
+        rows.append(_probe_row(name, found))
+    columns = (
+        Column("features", "features"),
+        *(
+            Column(a, f"{ASPECT_TITLES[a]} %, {counts.get(a, 0)} tasks", "percent", f"{a}_std", f"{a}_chance", f"{a}_p")
+            for a in ASPECTS
+        ),
+    )
+    notes = (
+        f"As above, but each of the {len(np.unique(groups))} groups is read from the tasks of all other groups: tasks "
+        "of one group share texts and form, by which they can be told. Tasks whose class no other group has, and of "
+        "which nothing could be read, are not counted.",
+        "Majority: what one answer for all tasks that are counted would reach. Chance and p: the features dealt out to "
+        f"the tasks at random, {deals} times, classes and groups as they are.",
+        *inputs.notes,
+    )
+    facts = {**_facts(runs, inputs, vectors), "counted": counts, "deals": deals, "seed": seed}
+    return Table("Aspects read from the tasks of other groups", columns, tuple(rows), notes, facts)
+
+
+def common_tasks(
+    runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings], least: int
+) -> list[str]:
+    """Tasks that are in all runs, features and vectors, in the order of the first run.
+
+    Raises:
+        ValueError: there are fewer than ``least``.
+    """
+    inputs = [set(features.names), *(set(run.tasks) for run in runs), *(set(each.names) for each in vectors.values())]
+    tasks = [name for name in runs[0].tasks if all(name in names for names in inputs)]
+    if len(tasks) < least:
+        raise ValueError(f"{len(tasks)} tasks are in all runs, features and vectors; expected {least} or more")
+    return tasks
+
+
+def _facts(runs: Sequence[EmbeddedRun], inputs: Probed, vectors: Mapping[str, TaskEmbeddings]) -> dict[str, Any]:
+    return {"runs": [run.place for run in runs], "tasks": list(inputs.tasks), "vectors": list(vectors)}
+
+
+def _std(values: NDArray[np.float64]) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
+def _majority_row(classes: Mapping[Aspect, NDArray[np.int64]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"features": "majority", **{aspect: majority(labels) for aspect, labels in classes.items()}}
+    return {**row, "average": float(np.mean([row[aspect] for aspect in classes]))}
+
+
+def _probe_row(name: str, found: Mapping[Aspect, Sequence[Probe] | Sequence[AcrossGroups]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"features": name}
+    for aspect, probes in found.items():
+        accuracies = np.array([each.accuracy for each in probes])
+        row[aspect] = float(accuracies.mean())
+        row[f"{aspect}_std"] = _std(accuracies)
+        row[f"{aspect}_p"] = max(each.p_value for each in probes)
+        row[f"{aspect}_chance"] = float(np.mean([each.chance for each in probes]))
+    row["average"] = float(np.mean([row[aspect] for aspect in found]))
+    return row

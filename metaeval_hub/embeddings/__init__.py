@@ -1,1 +1,0 @@
-"""Task embeddings: one table of vectors, and what is read from it."""

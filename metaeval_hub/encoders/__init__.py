@@ -1,0 +1,1 @@
+"""Find, check and load the frozen encoder and its tokenizer."""

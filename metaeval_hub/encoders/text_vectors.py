@@ -1,0 +1,74 @@
+"""Measure texts by a frozen encoder: domain vectors and TextEmb, of a model's own tasks and of unseen ones alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from adapters import AdapterSetup
+from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from metaeval_hub.encoders.tokens import pad_rows
+from metaeval_hub.task_data.domains import mean_word_vector
+
+BATCH = 32  # texts that the encoder reads at once
+
+
+def count_tokens(
+    rows: Iterable[Sequence[int] | NDArray[np.integer]], size: int, special: Iterable[int]
+) -> NDArray[np.int64]:
+    """How often each token of a vocabulary occurs, (V,); special tokens count as 0.
+
+    Args:
+        rows: token ids.
+        size: V.
+        special: ids that are no words.
+    """
+    counts = np.zeros(size, np.int64)
+    for row in rows:
+        counts += np.bincount(np.asarray(row, np.int64), minlength=size)
+    counts[[token for token in special if token < size]] = 0
+    return counts
+
+
+def domain_vector(encoder: nn.Module, counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Average of the encoder's input word embeddings over the words of a task, of length 1, (E,).
+
+    Raises:
+        ValueError: no word occurs.
+    """
+    table = encoder.get_input_embeddings().weight  # type: ignore[operator, union-attr]
+    used = np.flatnonzero(counts)
+    vectors = table[torch.from_numpy(used).to(table.device)].detach().float().cpu().numpy()  # the table may be large
+    return mean_word_vector(counts[used], vectors)
+
+
+@torch.inference_mode()
+def text_embedding(
+    encoder: nn.Module, tokenizer: PreTrainedTokenizerBase, tokens: dict[str, list[list[int]]]
+) -> NDArray[np.float32]:
+    """TextEmb: the mean over texts of the mean of the encoder's outputs over tokens (Sileo & Moens 2022, section 3).
+
+    Special tokens are included, padding is not, adapters are off; as training/task_vectors.py has it.
+
+    Args:
+        encoder: frozen, in evaluation mode; adapters that it may have are passed by.
+        tokenizer: of the encoder.
+        tokens: of the texts; not padded.
+
+    Returns:
+        (H,) float32.
+    """
+    order = sorted(range(len(tokens["input_ids"])), key=lambda i: len(tokens["input_ids"][i]))
+    device, total = encoder.get_input_embeddings().weight.device, 0.0  # type: ignore[operator, union-attr]
+    with AdapterSetup(None):
+        for start in range(0, len(order), BATCH):
+            batch = pad_rows(tokens, order[start : start + BATCH], int(tokenizer.pad_token_id), device)
+            states = encoder(**batch).last_hidden_state.double()  # (B, T, H)
+            mask = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
+            total = total + ((states * mask).sum(dim=1) / mask.sum(dim=1)).sum(dim=0)
+    mean: torch.Tensor = total / len(order)  # type: ignore[assignment]
+    return mean.float().cpu().numpy()

@@ -1,0 +1,82 @@
+"""Try a tokenizer on a few texts before a model is returned: what the checks of its files cannot see shows here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from transformers import BatchEncoding, PreTrainedTokenizerFast
+
+from metaeval_hub.safe_files.repository import UnsafeRepositoryError
+from metaeval_hub.safe_files.tokenizer_files import MAX_SPECIAL
+
+MAX_SECONDS = 5.0  # for one of the texts, which takes any real tokenizer milliseconds
+MAX_TOKENS_PER_BYTE = 4
+
+SHORT = "The cat sat on the mat."
+# Every first and every further byte of UTF-8, scripts, marks, emoji, what Unicode expands most, characters that no
+# vocabulary knows, spaces of all kinds, and words without end.
+_BYTES = (
+    *range(0x20, 0xC0),
+    *range(0xC0, 0x800, 0x40),
+    *range(0x800, 0xD800, 0x800),
+    *range(0x10000, 0x110000, 0x40000),
+)
+LONG = " ".join([
+    "".join(map(chr, _BYTES)),
+    "Été à Zürich: 12.5 % of 3,000 naïve cafés — «don't» (e.g. http://x.org/?a=b&c_d#e) \\ {x} [y] <z> @me #tag $1",
+    "Ελληνικά Русский עברית العربية हिन्दी ไทย 한국어 日本語の文章。中文句子，没有空格。",
+    "e\u0301\u0323 A\u030a \u1e9e \u0130 \ufb01 \u3300 \ufdfa \U0001d160 \U0001f469\u200d\U0001f680",
+    "\u2028 \u00a0 \t \r\n \0 \ufeff \ue000 \ufffe \U0010fffd",
+    *("a" * 200, "ab" * 200, "aaaa " * 50, "0" * 200, " " * 200, "-" * 200),
+    "the quick brown fox jumps over the lazy dog " * 40,
+])  # fmt: skip
+
+
+@contextmanager
+def usable(what: str) -> Iterator[None]:
+    """Turn whatever a tokenizer's library raises into an UnsafeRepositoryError."""
+    try:
+        yield
+    except BaseException as error:
+        # Rust panics derive from BaseException; the library itself raises Exception and nothing finer.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise UnsafeRepositoryError(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def probe(tokenizer: PreTrainedTokenizerFast) -> list[BatchEncoding]:
+    """Tokenise an empty, a short and a long text and a pair of them, without truncation.
+
+    Returns:
+        One encoding for each.
+
+    Raises:
+        UnsafeRepositoryError: the tokenizer fails, takes too long, or gives no tokens or too many.
+    """
+    encodings = []
+    for texts in (("",), (SHORT,), (LONG,), (SHORT, LONG)):
+        start = perf_counter()
+        with usable("the tokenizer cannot tokenise a text"):
+            encoding = tokenizer(*texts, verbose=False)
+        seconds = perf_counter() - start
+        size, count = len("".join(texts).encode()), len(encoding["input_ids"])
+        if not count:
+            raise UnsafeRepositoryError(
+                f"the tokenizer makes no tokens of a text of {size:,} bytes; save it with a post-processor that adds "
+                "tokens to every text, such as [CLS] and [SEP]"
+            )
+        most = MAX_SPECIAL + MAX_TOKENS_PER_BYTE * size
+        if count > most or seconds > MAX_SECONDS:
+            raise UnsafeRepositoryError(
+                f"the tokenizer makes {count:,} tokens of a text of {size:,} bytes in {seconds:.1f} seconds; expected "
+                f"at most {most:,} within {MAX_SECONDS:.0f} seconds; use another tokenizer"
+            )
+        encodings.append(encoding)
+    if tokenizer.pad_token_id is None:
+        raise UnsafeRepositoryError(
+            "the tokenizer has no padding token, which texts of several lengths need; set pad_token in "
+            "tokenizer_config.json to a token of its vocabulary"
+        )
+    return encodings

@@ -1,0 +1,250 @@
+"""From texts to batches of token ids, by one way for every caller.
+
+The answer to a text must depend neither on the texts next to it nor on what other threads do. A tokenizer therefore
+keeps none of the options that only some callers would follow (``fix_options``), padding is done here (``pad_rows``),
+and no call changes a tokenizer that another thread may be using (``TextEncoder``, ``SharedBackend``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.repository import UnsafeRepositoryError
+
+Text: TypeAlias = str | tuple[str, str]
+Tokens: TypeAlias = dict[str, list[list[int]]]
+SEGMENTS = "token_type_ids"
+_CALL_OPTIONS = ("max_length", "stride", "truncation_strategy", "pad_to_multiple_of")  # of a call, not of a tokenizer
+
+
+# --- texts ---
+
+
+def as_texts(values: Any, what: str = "texts") -> list[Text]:
+    """Return texts, or pairs of texts, as a list, whatever holds them: a list, array, Series, column or iterator.
+
+    Args:
+        values: strings, or pairs of strings (tuples, lists or rows of an array).
+        what: how an error names them.
+
+    Raises:
+        TypeError: ``values`` is one string, a table, or has no order; or an entry is neither a string nor a pair, or
+            not what the first one is. The message names the entry.
+        ValueError: a text holds half of a surrogate pair.
+    """
+    if isinstance(values, str):
+        raise TypeError(f"{what} is one string; expected a list of one or more texts, such as [{shown(values)}]")
+    if any(getattr(values, name, None) is not None for name in ("columns", "column_names")):
+        raise TypeError(f"{what} is a {type(values).__name__}; expected one of its columns, such as table['sentence']")
+    if hasattr(values, "to_pylist"):  # of Arrow, whose entries are no strings
+        values = values.to_pylist()
+    if not _is_ordered(values):
+        raise TypeError(f"{what} is {shown(values)}; expected a list of one or more texts, or of pairs of texts")
+    texts: list[Text] = []
+    for i, value in enumerate(values):
+        place = f"{what}[{i}]"
+        if isinstance(value, str):
+            texts.append(whole_text(value, place))
+        elif (isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1) and len(value) == 2:
+            first, second = (whole_text(part, f"{place}[{side}]") for side, part in enumerate(value))
+            texts.append((first, second))
+        else:
+            raise TypeError(f"{place} is {shown(value)}; expected all texts, or all pairs of texts")
+        if isinstance(texts[-1], str) is not isinstance(texts[0], str):
+            raise TypeError(f"{place} is {shown(value)}; expected all texts, or all pairs of texts, as {what}[0]")
+    return texts
+
+
+def _is_ordered(values: object) -> bool:
+    """Tell whether something yields its entries in an order that means something."""
+    if isinstance(values, (bytes, bytearray, Mapping, Set)) and not isinstance(values, _VIEWS):
+        return False
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0  # an array of no dimension yields nothing
+
+
+_VIEWS: tuple[type, ...] = (
+    type({}.keys()),
+    type({}.items()),
+)  # sets by their methods, but in the order of their dictionary
+
+
+def whole_text(value: object, place: str) -> str:
+    """Return a string as plain ``str``, once it is known that a tokenizer can read it."""
+    if not isinstance(value, str):
+        raise TypeError(f"{place} is {shown(value)}; expected a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{place} holds half of a surrogate pair, {shown(value[error.start])} at character {error.start}, which is "
+            "no text; replace it, for example by text.encode('utf-8', 'replace').decode()"
+        ) from None
+    return str(value)
+
+
+# --- tokenizers ---
+
+
+class SharedBackend:
+    """A tokenizer of the Rust library that several threads may set and call at a time.
+
+    The fast tokenizers of transformers set how texts are cut and padded in each call, on the one object that all
+    threads share: that fails while another thread is in a call, or cuts that thread's texts. Here each thread has
+    settings of its own, and calls wait for each other. All else is handed on as it comes.
+
+    Args:
+        backend: the tokenizer.
+    """
+
+    def __init__(self, backend: Tokenizer) -> None:
+        for name, value in (("_backend", backend), ("_lock", threading.RLock()), ("_own", threading.local())):
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._backend, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SharedBackend, (self._backend,)
+
+    @property
+    def truncation(self) -> dict[str, Any] | None:
+        """How this thread has texts cut."""
+        return getattr(self._own, "truncation", None)
+
+    def enable_truncation(self, max_length: int, **options: Any) -> None:
+        """Have texts cut in this thread; options as in the library."""
+        self._own.truncation = {"max_length": max_length, **options}
+
+    def no_truncation(self) -> None:
+        """Have texts left whole in this thread."""
+        self._own.truncation = None
+
+    @property
+    def padding(self) -> dict[str, Any] | None:
+        """How this thread has texts padded."""
+        return getattr(self._own, "padding", None)
+
+    def enable_padding(self, **options: Any) -> None:
+        """Have texts padded in this thread; options as in the library."""
+        self._own.padding = options
+
+    def no_padding(self) -> None:
+        """Have texts left as short as they are in this thread."""
+        self._own.padding = None
+
+    def _set(self, truncation: dict[str, Any] | None, padding: dict[str, Any] | None) -> None:
+        if truncation is None:
+            self._backend.no_truncation()
+        else:
+            self._backend.enable_truncation(**truncation)
+        if padding is None:
+            self._backend.no_padding()
+        else:
+            self._backend.enable_padding(**padding)
+
+    def encode(self, *args: Any, **kwargs: Any) -> Any:
+        """Encode a text as the library does, by the settings of this thread."""
+        with self._lock:
+            self._set(self.truncation, self.padding)
+            return self._backend.encode(*args, **kwargs)
+
+    def encode_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Encode texts as the library does, by the settings of this thread."""
+        with self._lock:
+            self._set(self.truncation, self.padding)
+            return self._backend.encode_batch(*args, **kwargs)
+
+    def save(self, path: str, pretty: bool = True) -> None:
+        """Write the tokenizer's file, without the settings of any call."""
+        with self._lock:
+            self._set(None, None)
+            self._backend.save(path, pretty)
+
+
+def fix_options(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Set the options of a tokenizer that is being loaded to those that all of this package follows.
+
+    Texts are padded on the right, with a mask and with segment 0, in any pipeline or collator too. How long texts were
+    cut and padded when the tokenizer was stored is forgotten. The side on which texts are cut is kept.
+
+    Raises:
+        UnsafeRepositoryError: it has no padding token.
+    """
+    if tokenizer.pad_token is None:
+        raise UnsafeRepositoryError(
+            "the tokenizer has no padding token, without which texts of different lengths make no batch; name one with "
+            'the key "pad_token" of tokenizer_config.json'
+        )
+    tokenizer.padding_side = "right"
+    tokenizer._pad_token_type_id = 0
+    tokenizer.model_input_names = [
+        name for name in ("input_ids", SEGMENTS, "attention_mask")
+        if name != SEGMENTS or SEGMENTS in tokenizer.model_input_names
+    ]  # fmt: skip
+    for name in _CALL_OPTIONS:
+        tokenizer.init_kwargs.pop(name, None)
+    if not isinstance(tokenizer._tokenizer, SharedBackend):
+        tokenizer._tokenizer = SharedBackend(tokenizer._tokenizer)
+    # texts are tokenised first and padded by batch; transformers advises the other order once a tokenizer
+    tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
+
+
+class TextEncoder:
+    """Turns texts into token ids of at most ``max_length``; any number of threads may call it at a time.
+
+    It has a copy of the tokenizer that nothing changes after it was made: the class of transformers sets how texts are
+    cut anew in every call, which fails or cuts elsewhere while another thread is in one.
+
+    Args:
+        tokenizer: of an encoder, after ``fix_options``.
+        max_length: tokens that are kept of a text, or of a pair, the longer text of which is cut first.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int) -> None:
+        self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        self._backend.no_padding()
+        self._backend.enable_truncation(max_length, strategy="longest_first", direction=tokenizer.truncation_side)
+        self._has_segments = SEGMENTS in tokenizer.model_input_names
+
+    def __call__(self, texts: Sequence[Text]) -> Tokens:
+        """Return ``input_ids``, and ``token_type_ids`` where the encoder has segments, of texts as of ``as_texts``."""
+        encodings = self._backend.encode_batch(list(texts))
+        tokens = {"input_ids": [encoding.ids for encoding in encodings]}
+        if self._has_segments:
+            tokens[SEGMENTS] = [encoding.type_ids for encoding in encodings]
+        return tokens
+
+
+def pad_rows(
+    tokens: Mapping[str, Sequence[Sequence[int]]], rows: Sequence[int], pad_id: int, device: torch.device
+) -> dict[str, Tensor]:
+    """Return a batch of some rows, padded on the right to the longest of them.
+
+    Args:
+        tokens: ``input_ids`` and perhaps ``token_type_ids`` of all rows.
+        rows: which of them.
+        pad_id: the token that fills up.
+        device: where the batch goes.
+
+    Returns:
+        ``input_ids``, ``attention_mask`` and what else ``tokens`` has, each (B, T) int64.
+    """
+    lengths = np.array([len(tokens["input_ids"][row]) for row in rows])
+    mask = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
+    arrays = {"attention_mask": mask.astype(np.int64)}
+    for name in tokens.keys() - {"attention_mask"}:
+        arrays[name] = np.full(mask.shape, pad_id if name == "input_ids" else 0, np.int64)
+        arrays[name][mask] = np.concatenate([tokens[name][row] for row in rows])
+    return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}

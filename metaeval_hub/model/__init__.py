@@ -1,0 +1,1 @@
+"""Build, use, save and load the model of many tasks."""

@@ -1,0 +1,198 @@
+"""One task as a stock adapter: what `adapters` loads without this package.
+
+For a fixed z the conditional layers are stock ones. Eq. 1 is a bottleneck with a LayerNorm behind it, generated weights
+are plain weights: both give the same bits. Eq. 2 also modulates the residual, which no single stock bottleneck does; it
+becomes a stack of two, the first of which computes h + g * h + b exactly up to rounding, as U relu(D h) + b + h with
+D = [I; -I] and U = [diag g, -diag g].
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from adapters import AutoAdapterModel, BnConfig, DoubleSeqBnConfig
+from adapters.composition import Stack
+from adapters.methods.bottleneck import BottleneckLayer
+from adapters.methods.modeling import Adapter
+from torch import Tensor, nn
+
+from metaeval_hub.conditional.config import reduction_factor
+from metaeval_hub.conditional.layers import ConditionalNormAdapter, GeneratedAdapter, ModulatedInputAdapter
+from metaeval_hub.encoders.encoder import quiet
+from metaeval_hub.hub.cards import code_span, python_string
+from metaeval_hub.model import storage as store
+from metaeval_hub.safe_files.replace_folder import replacing
+
+if TYPE_CHECKING:
+    from metaeval_hub.model.model import ConditionalAdapterModel
+
+TOKENIZER, ENCODER = store.TOKENIZER_FOLDER, store.ENCODER_FOLDER
+# Files written here are read by `adapters` itself, so their names are its own.
+_README = """# {title}
+
+A stock bottleneck adapter{stack} for {base}, exported from a model of conditional adapters for the one task {title}.
+Its classes are {labels}.
+
+Run in this folder:
+
+```python
+from adapters import AutoAdapterModel
+from transformers import AutoTokenizer
+
+model = AutoAdapterModel.from_pretrained({place})
+model.{call}(".", set_active=True, use_safetensors=True)
+model.eval()
+tokenizer = AutoTokenizer.from_pretrained("tokenizer")
+inputs = tokenizer({example}, truncation=True, max_length={max_length}, return_tensors="pt")
+logits = model(**inputs).logits
+print(model.get_labels()[logits.argmax()])
+```
+"""
+
+
+def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str) -> Path:
+    """Write one task as a stock adapter with its classifier, which answers as the model does; always in float32.
+
+    The tokenizer goes along, and so does the encoder unless it is on the Hub. README.md says how to load it all.
+
+    Args:
+        model: the whole model.
+        task: one of its tasks.
+        folder: made if it does not exist; must be empty.
+
+    Returns:
+        The folder. ``load_adapter`` of `adapters` reads it; for eq. 2 ``load_adapter_setup`` does, since the task is a
+        stack of two adapters.
+
+    Raises:
+        KeyError: the model has no such task.
+        ValueError: the model has no adapter, or pools by the mean, which no stock classifier does; or a weight is not
+            finite.
+        FileExistsError: the folder holds something.
+    """
+    task_id = model.task_id(task)
+    if model.config.conditioning == "full":
+        raise ValueError(
+            "a model of full fine-tuning ('full') has no adapter to export; save_pretrained writes its encoder"
+        )
+    if model.config.pooling != "cls":
+        raise ValueError(
+            f"{task} cannot be exported: the model's classifiers read the mean over the tokens, those of `adapters` "
+            "the first token, so that none would give its answers; use model.for_task or save_pretrained, or train "
+            "with pooling 'cls'"
+        )
+    store.check_finite(model.state_dict())
+    folder = Path(folder).expanduser()
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; export to a new folder")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", task)
+    with torch.no_grad():
+        z = model.embed_tasks(torch.tensor([task_id], device=model.device))
+        parts = [_stock_weights(layer, z) for layer in _conditional_layers(model.encoder)]
+    names = [name] if len(parts[0]) == 1 else [f"{name}-modulation", name]
+    stock = _stock_model(model, names, parts)
+    _add_head(stock, model, task, name)
+    with replacing(folder, (), last="README.md") as new:
+        if len(names) == 1:
+            stock.save_adapter(str(new), name, with_head=True, use_safetensors=True)
+        else:
+            stock.save_adapter_setup(str(new), Stack(*names), head_setup=name, use_safetensors=True)
+        model.tokenizer.save_pretrained(new / TOKENIZER)
+        if model.base.kind != "hub":
+            model.save_base(new / ENCODER)
+        (new / "README.md").write_text(_readme(model, task, stacked=len(names) > 1), encoding="utf-8")
+    return folder
+
+
+def _readme(model: ConditionalAdapterModel, task: str, stacked: bool) -> str:
+    place = python_string(ENCODER)
+    if model.base.kind == "hub":
+        place = f"{python_string(model.base.id)}, revision={python_string(str(model.base.revision))}"
+    return _README.format(
+        title=code_span(task),
+        base=code_span(model.base.id),
+        stack=" (a stack of two)" if stacked else "",
+        labels=", ".join(map(code_span, model.labels[task])),
+        place=place,
+        call="load_adapter_setup" if stacked else "load_adapter",
+        example='"a text", "another text"' if model.fields.get(task) == 2 else '"a text"',
+        max_length=model.config.max_length,
+    )
+
+
+# A part is one stock bottleneck: its weights by the names that `adapters` gives them.
+Part = dict[str, Tensor]
+
+
+def _conditional_layers(encoder: nn.Module) -> list[nn.Module]:
+    places = [module for module in encoder.modules() if isinstance(module, BottleneckLayer)]
+    return [layer for place in places for layer in place.adapters.values()]
+
+
+def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:
+    """Return the stock bottlenecks that stand for one layer at z (1, Z), in the order they are applied."""
+    if type(layer) is Adapter:
+        return [layer.state_dict()]
+    if isinstance(layer, GeneratedAdapter):
+        size, hidden = layer.down_sample, layer.input_size
+        return [
+            {
+                "adapter_down.0.weight": layer.z_down(z).view(size, hidden),
+                "adapter_down.0.bias": layer.z_down_bias(z)[0],
+                "adapter_up.weight": layer.z_up(z).view(hidden, size),
+                "adapter_up.bias": layer.z_up_bias(z)[0],
+            }
+        ]
+    own = {key: value for key, value in layer.state_dict().items() if not key.startswith("z_")}
+    if isinstance(layer, ConditionalNormAdapter):
+        norm = {"adapter_norm_after.weight": layer.z_gamma(z)[0], "adapter_norm_after.bias": layer.z_beta(z)[0]}
+        return [{**own, **norm}]
+    if isinstance(layer, ModulatedInputAdapter):
+        gain, shift = layer.z_scale(z)[0], layer.z_shift(z)[0]
+        one, diagonal = torch.eye(gain.shape[0], device=gain.device), torch.diag(gain)
+        modulation = {
+            "adapter_down.0.weight": torch.cat([one, -one]),
+            "adapter_down.0.bias": torch.zeros(2 * gain.shape[0], device=gain.device),
+            "adapter_up.weight": torch.cat([diagonal, -diagonal], dim=1),
+            "adapter_up.bias": shift,
+        }
+        return [modulation, own]
+    raise TypeError(f"no stock form is known for {type(layer).__name__}")
+
+
+def _stock_model(model: ConditionalAdapterModel, names: list[str], parts: list[list[Part]]) -> Any:
+    """Return a stock model whose adapters ``names`` hold the weights; its encoder has no memory behind it."""
+    with torch.device("meta"), quiet("adapters.model_mixin"):
+        stock = AutoAdapterModel.from_config(model.encoder.config)
+        for i, name in enumerate(names):
+            stock.add_adapter(name, config=_stock_config(parts[0][i], model, modulation=i + 1 < len(names)))
+    places = [module for module in stock.modules() if isinstance(module, BottleneckLayer)]
+    for place, layer_parts in zip(places, parts, strict=True):
+        for name, part in zip(names, layer_parts, strict=True):
+            place.adapters[name].load_state_dict({k: v.detach().float().cpu() for k, v in part.items()}, assign=True)
+    return stock
+
+
+def _stock_config(part: Part, model: ConditionalAdapterModel, modulation: bool) -> BnConfig:
+    size, hidden = part["adapter_down.0.weight"].shape
+    return DoubleSeqBnConfig(
+        reduction_factor=reduction_factor(hidden, size),
+        non_linearity="relu" if modulation else "gelu",
+        ln_after="adapter_norm_after.weight" in part,
+    )
+
+
+def _add_head(stock: Any, model: ConditionalAdapterModel, task: str, name: str) -> None:
+    labels = model.labels[task]
+    with torch.device("meta"):
+        stock.add_classification_head(
+            name, num_labels=len(labels), layers=1, activation_function=None, id2label=dict(enumerate(labels)),
+            use_pooler=False,
+        )  # fmt: skip
+    rows = model.heads.rows[model.task_id(task), : len(labels)]
+    linear = next(module for module in stock.heads[name].modules() if isinstance(module, nn.Linear))
+    linear.weight = nn.Parameter(model.heads.weight[rows].detach().float().cpu())
+    linear.bias = nn.Parameter(model.heads.bias[rows].detach().float().cpu())

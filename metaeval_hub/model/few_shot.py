@@ -1,0 +1,290 @@
+"""A new task from a few labelled examples: only its embedding z, where there is one, and its classifier are fitted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from tqdm.auto import tqdm
+
+from metaeval_hub.encoders.encoder import all_finite
+from metaeval_hub.encoders.tokens import Text, as_texts, pad_rows
+from metaeval_hub.model.label_heads import row_keys
+from metaeval_hub.model.task_changes import check_new
+from metaeval_hub.safe_files.names import check_count, class_names, task_name
+from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.task_data.origins import TaskOrigin
+
+if TYPE_CHECKING:
+    from metaeval_hub.model.model import ConditionalAdapterModel
+
+Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
+
+
+def fit_task(
+    model: ConditionalAdapterModel,
+    name: str,
+    examples: Any,
+    labels: Iterable[str] | None = None,
+    *,
+    steps: int = 100,
+    batch_size: int = 16,
+    z_lr: float = 1e-2,
+    head_lr: float = 1e-2,
+    seed: int = 0,
+    progress: bool = False,
+    task_features: ArrayLike | None = None,
+    label_rows: Sequence[str] | None = None,
+    start: str | None = None,
+) -> None:
+    """Add a task to a model, fitted to examples; all that was trained before stays as it is, bit by bit.
+
+    Args:
+        model: a trained model.
+        name: of the new task.
+        examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
+            and ``label``), or (text, class) and ((text, text), class) tuples.
+        labels: class names; None takes those of ``start``, of the dataset's ClassLabel, or the sorted names among the
+            examples. Numbers of a dataset whose ClassLabel has these names in another order are read by that.
+        steps: optimiser steps; the examples are shuffled anew each time all were seen.
+        batch_size: examples a step.
+        z_lr: learning rate of z, which starts where the model expects that of an unseen task.
+        head_lr: learning rate of the classifier, which starts at zero or from ``label_rows``.
+        seed: of the shuffles.
+        progress: whether to show a bar.
+        task_features: (F,), where z is made of features; where it is made of them alone, only the classifier is
+            fitted.
+        label_rows: names of the shared label rows that the classifier starts from, one a class; it gets rows of its
+            own, so that the tasks that share those keep theirs.
+        start: a task of the model whose z and classifier are the start instead, such as one that ``zero_shot`` made.
+
+    Raises:
+        ValueError: the name is taken, there is no example, a class is not among ``labels``, the features are missing or
+            do not fit, the model has no such label row, or ``start`` is over pairs and the examples are single texts,
+            or the other way round.
+        TypeError: the examples are of another form.
+    """
+    if name in model.task_names:
+        raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it anew")
+    name = task_name(name)
+    check_count("steps", steps)
+    check_count("batch_size", batch_size)
+    texts, classes = _columns(examples)
+    if not texts:
+        raise ValueError(f"{name}: no examples to fit the task to")
+    if start is not None:
+        model.task_id(start)  # names the closest where there is no such task
+        labels = model.labels[start] if labels is None else labels
+        task_features = _features_of(model, start) if task_features is None else task_features
+    names = _class_names(name, examples, classes, labels)
+    classes = _by_name(examples, classes, names)
+    targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
+    fields, origin = 1 if isinstance(texts[0], str) else 2, TaskOrigin.of_dataset(examples)
+    check_new(model, {name: names}, None, {name: fields}, {name: origin} if origin else None)
+    tokens, pad_id = model.tokenize(texts), int(model.tokenizer.pad_token_id)
+    if start is not None:
+        _check_form(name, fields, start, model.fields.get(start, fields))
+
+    z: Tensor | None = None
+    fitted: list[nn.Parameter] = []
+    features = None if task_features is None else np.atleast_2d(np.asarray(task_features))
+    if model.config.has_task_embeddings or features is not None:
+        # in float32 also beside a model in half precision, in which the steps of Adam would be lost
+        if start is None:
+            z = model.conditioning.expect(features).float()
+        else:
+            z = model.conditioning(torch.tensor([model.task_id(start)], device=model.device)).detach().float()
+        if model.config.z_from != "features":
+            z = nn.Parameter(z)
+            fitted = [z]
+    weight, bias = (nn.Parameter(each) for each in _start(name, model, names, label_rows, start))
+    optimizer = torch.optim.AdamW(
+        [{"params": fitted, "lr": z_lr}, {"params": [weight, bias], "lr": head_lr}],
+        weight_decay=0.0,
+    )
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
+    with _only_new_weights(model):
+        batches = _batches(len(texts), batch_size, torch.Generator().manual_seed(seed))
+        for _ in tqdm(range(steps), desc=f"fit {name}", unit="step", disable=not progress):
+            rows = next(batches)
+            batch = pad_rows(tokens, rows.tolist(), pad_id, model.device)
+            pooled = model.encode(batch, z)
+            loss = F.cross_entropy(F.linear(pooled.float(), weight, bias), targets[rows].to(model.device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    if not all(all_finite(each.detach().to(model.dtype)) for each in (*fitted, weight, bias)):
+        raise ValueError(
+            f"{name}: the fit ended in values that are not finite in {model.dtype}; lower z_lr or head_lr, and check "
+            "that the model's own weights are finite"
+        )
+    model.add_task(
+        name,
+        names,
+        fitted[0].detach()[0].cpu().numpy() if fitted else None,
+        task_features=task_features,
+        fields=fields,
+        origin=origin,
+    )
+    with torch.no_grad():
+        rows_of_task = model.heads.rows[model.task_id(name), : len(names)]
+        model.heads.weight[rows_of_task] = weight.to(model.dtype)
+        model.heads.bias[rows_of_task] = bias.to(model.dtype)
+
+
+def _check_form(name: str, given: int, start: str, expected: int) -> None:
+    """Refuse examples of another form than those of the task that is the start."""
+    if given != expected:
+        forms = {1: "single texts", 2: "pairs of texts"}
+        raise ValueError(
+            f"{name}: the examples are {forms[given]}, and start={start!r} is a task over {forms[expected]}; give "
+            f"{forms[expected]}, or another start"
+        )
+
+
+def _features_of(model: ConditionalAdapterModel, task: str) -> NDArray[np.float32] | None:
+    """Return the features of a task as they were given, (F,); None where z is not made of any."""
+    if model.config.z_from == "table" or not model.config.has_task_embeddings:
+        return None
+    conditioning = model.conditioning
+    mean, scale = conditioning.feature_mean.cpu(), conditioning.feature_scale.cpu()
+    row = conditioning.features[model.task_id(task)].detach().float().cpu()
+    # a feature that is the same for all tasks has scale 0, and its mean for a value
+    return (mean + torch.where(scale > 0, row / scale.clamp(min=1e-30), 0.0)).numpy()
+
+
+def _start(
+    name: str,
+    model: ConditionalAdapterModel,
+    names: Sequence[str],
+    label_rows: Sequence[str] | None,
+    start: str | None,
+) -> tuple[Tensor, Tensor]:
+    """Return what the classifier starts from, (C, H) and (C,), float32."""
+    heads = model.heads
+    if start is not None:
+        if label_rows is not None:
+            raise ValueError(
+                f"{name}: start={start!r} and label_rows; the classifier starts from one, so leave one out"
+            )
+        if set(model.labels[start]) != set(names):
+            raise ValueError(f"{name}: the classes are {list(names)}, not the {list(model.labels[start])} of {start}")
+        of_start = heads.rows[model.task_id(start)]
+        rows_of_start = [int(of_start[model.labels[start].index(each)]) for each in names]
+        return heads.weight.detach()[rows_of_start].float(), heads.bias.detach()[rows_of_start].float()
+    if label_rows is None:
+        size = (len(names), heads.weight.shape[1])
+        return torch.zeros(size, device=model.device), torch.zeros(len(names), device=model.device)
+    row_keys({name: names}, {name: label_rows})  # says what does not fit
+    rows = [heads.find(row) for row in label_rows]
+    return heads.weight.detach()[rows].float(), heads.bias.detach()[rows].float()
+
+
+@contextmanager
+def _only_new_weights(model: ConditionalAdapterModel) -> Iterator[None]:
+    """Freeze the model in evaluation mode, so that the backward pass computes nothing but what is fitted."""
+    was_training = model.training
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.eval()
+    for parameter in trained:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad = True
+        model.train(was_training)
+
+
+def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
+    """Return the texts of examples, and their classes as Python has them."""
+    names = getattr(examples, "column_names", None)
+    if names is not None:
+        if not isinstance(names, Sequence):
+            raise TypeError("examples is a DatasetDict; give one of its splits, such as dataset['train']")
+        if "label" not in names or not ({"sentence"} <= set(names) or {"sentence1", "sentence2"} <= set(names)):
+            raise TypeError(
+                f"the dataset has columns {list(names)}; expected sentence (or sentence1, sentence2), label"
+            )
+        columns = ["sentence", "label"] if "sentence" in names else ["sentence1", "sentence2", "label"]
+        read = [list(examples[column]) for column in columns] if hasattr(examples, "__getitem__") else None
+        if read is None:  # a stream
+            rows = list(examples)
+            read = [[row[column] for row in rows] for column in columns]
+        *texts, labels = read
+        return as_texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
+    if isinstance(examples, (str, Mapping)) or hasattr(examples, "columns") or not isinstance(examples, Iterable):
+        raise TypeError(f"examples is a {type(examples).__name__}; expected a Dataset or (text, class) tuples")
+    pairs = list(examples)
+    for i, pair in enumerate(pairs):
+        if not (isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) == 1) or len(pair) != 2:
+            raise TypeError(f"examples[{i}] is {shown(pair)}; expected (text, class)")
+    return as_texts([text for text, _ in pairs]), [plain(label) for _, label in pairs]
+
+
+def plain(value: Any) -> Any:
+    """Return a number or string of numpy, torch or Arrow as Python has it; anything else as it is.
+
+    >>> plain(np.int64(3)), plain(np.array("a")), plain(torch.tensor(True))
+    (3, 'a', True)
+    """
+    if hasattr(value, "as_py"):
+        return value.as_py()
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Iterable[str] | None) -> tuple[str, ...]:
+    if labels is None:
+        feature = (getattr(examples, "features", None) or {}).get("label")
+        labels = getattr(feature, "names", None)
+    if labels is None:
+        for i, value in enumerate(classes):
+            _check_given(name, i, value)
+        if not all(isinstance(value, str) for value in classes):
+            raise ValueError(f"{name}: the classes are numbers; say what they are called with labels=")
+        labels = sorted(set(classes))
+    return class_names(name, labels)
+
+
+def _check_given(name: str, row: int, value: Any) -> None:
+    """Refuse a class that is missing, or of a type that says none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError(f"{name}: example {row} has class {value}, which is none; give it one, or leave it out")
+    if not isinstance(value, (str, int)):
+        raise ValueError(
+            f"{name}: example {row} has class {shown(value)}; expected one of the names of classes, or its number"
+        )
+
+
+def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
+    """Return the classes of a dataset by name, where its ClassLabel has the same names, in whatever order."""
+    own = getattr((getattr(examples, "features", None) or {}).get("label"), "names", None)
+    if own is None or set(own) != set(names):
+        return classes
+    return [own[value] if _is_number(value, len(own)) else value for value in classes]
+
+
+def _index(name: str, row: int, value: Any, names: tuple[str, ...]) -> int:
+    _check_given(name, row, value)
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    if _is_number(value, len(names)):
+        return int(value)
+    raise ValueError(f"{name}: example {row} has class {shown(value)}; expected one of {list(names)} or its number")
+
+
+def _is_number(value: Any, end: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < end
+
+
+def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield from torch.randperm(count, generator=generator).split(min(size, count))

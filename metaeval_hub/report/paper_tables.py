@@ -1,0 +1,260 @@
+"""Tables 1 to 4 of the report: each takes the inputs and says what it shows, or what it lacks."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from metaeval_hub.analysis import geometry as analyses
+from metaeval_hub.analysis import probing as reading
+from metaeval_hub.analysis.embedded_runs import EmbeddedRun
+from metaeval_hub.analysis.prediction import prediction
+from metaeval_hub.analysis.task_titles import type_title
+from metaeval_hub.report.document import Block, Missing, Section, Shown
+from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs
+from metaeval_hub.results import paper
+from metaeval_hub.results.comparison import Comparison, ComparisonError, Summary, compare
+from metaeval_hub.results.comparison_tables import remarks
+from metaeval_hub.results.intervals import INTERVALS
+from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+
+TITLES: Mapping[str, str] = {
+    "majority": "majority class",
+    "full": "full fine-tuning, one model a task",
+    "adapter": "adapter, one a task",
+    "mahabadi": "conditional adapter (Mahabadi)",
+    "pilault": "conditional adapter (Pilault)",
+    "textemb": "z = TextEmb",
+    "fisher": "z = Fisher",
+    "layernorm": "conditional adapter (LayerNorm)",
+    "shared_adapter": "one adapter for all tasks, no z",
+    "shared_full": "multitask full fine-tuning",
+    "tfidf": "TF-IDF, logistic regression",
+    "cls": "linear probe of the encoder's [CLS]",
+    "mean": "linear probe of the encoder's mean",
+}
+COMMANDS: Mapping[str, str] = {
+    "full": "python training/single_task.py --preset small --tasks all --methods full",
+    "adapter": "python training/single_task.py --preset small --tasks all --methods adapter",
+    "mahabadi": "accelerate launch training/multitask.py --preset small --tasks all --conditioning mahabadi",
+    "pilault": "accelerate launch training/multitask.py --preset small --tasks all --conditioning pilault",
+    "textemb": "python training/task_vectors.py textemb --preset small --tasks all\n"
+    "accelerate launch training/multitask.py --preset small --tasks all "
+    "--conditioning-vectors runs/textemb-1/textemb",
+    "fisher": "python training/task_vectors.py fisher --preset small --tasks all\n"
+    "accelerate launch training/multitask.py --preset small --tasks all "
+    "--conditioning-vectors runs/fisher-1/full/fisher",
+}
+SEEDS = "for seed in 0 1 2; do accelerate launch training/multitask.py --preset small --tasks all --seed $seed{}; done"
+
+
+def title_of(key: str) -> str:
+    """What people read of a method's key; see ``metaeval_hub.report.inputs``."""
+    found, other, changes = key.partition(OTHER)
+    method, sign, copies = found.partition(SEVERAL)
+    return TITLES.get(method, method) + (f"{SEVERAL}{copies}" if sign else "") + (f"{OTHER}{changes}" if other else "")
+
+
+def numbered(stem: str, number: int) -> str:
+    """The stem of a table of a group of runs that share tasks; that of the first group as it is."""
+    return f"{stem}_{number + 1}" if number else stem
+
+
+def other_tasks(number: int) -> str:
+    """What a title says of a group of runs that share tasks; nothing for the first group."""
+    return f" (runs on other tasks, {number + 1})" if number else ""
+
+
+# --- Table 1 ---
+
+
+def compare_methods(inputs: Inputs) -> Comparison | ComparisonError | None:
+    """All runs of table 1 on the tasks that they share; why they cannot be compared, or None where there are none."""
+    runs = [replace(run, label=key) for key, each in inputs.compared.items() for run in each]
+    labels = [run.label for run in runs]
+    try:
+        reference = next((key for key in ("pilault", "full") if key in labels), None)
+        return compare(runs, reference=reference) if runs else None
+    except ComparisonError as error:
+        return error
+
+
+def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section:
+    """Accuracy of the methods, beside the paper's.
+
+    Args:
+        inputs: of one group of runs that share tasks.
+        found: their comparison.
+        number: of the group, from 0; what is missing is named for the first alone.
+    """
+    title = "Table 1: test accuracy of the methods" + other_tasks(number)
+    lacking = [key for key in COMMANDS if key not in inputs.compared and not number]
+    missing = [Missing(f"a run of {TITLES[key]}", COMMANDS[key]) for key in lacking]
+    if found is None:
+        return Section(title, tuple(missing))
+    if isinstance(found, ComparisonError):
+        return Section(title, (f"Not made: {found}.", *missing))
+    reference = found.reference
+    summaries: dict[str, Summary | None] = {summary.label: summary for summary in found.summaries}
+    order = [
+        *(key for key in paper.TABLE_1 if key in summaries or key == "majority"),
+        *(k for k in summaries if k not in paper.TABLE_1),
+    ]
+    rows = []
+    for key in order:
+        summary, (all_numbers, own) = summaries.get(key), paper.TABLE_1_PARAMETERS.get(key, (None, None))
+        row: dict[str, Any] = {"method": title_of(key), "paper": paper.TABLE_1.get(key)}
+        row |= {"paper_parameters": f"{all_numbers} ({own})" if all_numbers else None}
+        if summary is None and found.majority is not None:
+            row |= {"ours": float(found.majority.mean())}
+        elif summary is not None:
+            row |= {"ours": summary.mean, "spread": summary.spread, "runs": summary.runs, "change": summary.difference}
+            row |= {"interval": _interval(summary.difference_interval), "parameters": _parameters(inputs.compared[key])}
+        rows.append(row)
+    columns = (
+        *(
+            Column("method", "method"),
+            Column("paper", "paper %", "percent"),
+            Column("ours", "ours %", "percent", "spread"),
+        ),
+        *(Column("runs", "runs", "count"), Column("change", f"over {title_of(reference)}", "points")),
+        *(Column("interval", "95 % interval"), Column("paper_parameters", "paper: trained (a task)")),
+        Column("parameters", "ours: trained (a task)"),
+    )
+    notes = (
+        f"Unweighted mean of the test accuracy over the {len(found.tasks)} tasks that all runs have. ± is the standard "
+        f"deviation over seeds. Intervals of differences: {INTERVALS}, paired.",
+        "Trained: numbers of the adapters, or of the encoder; in brackets those of one task. Heads are not counted. "
+        "Units of adapters and learning rates are in the table of runs.",
+        *(line.strip() for line in remarks(found)),
+    )
+    table = Table("Test accuracy", columns, tuple(rows), notes, {"tasks": list(found.tasks)})
+    places = [f"{key}={run.path.parent}" for key, each in inputs.compared.items() for run in each]
+    return Section(
+        title, (Shown(numbered("table1", number), table), *missing), shlex.join(["metaeval", "compare", *places])
+    )
+
+
+def _interval(interval: tuple[float, float] | None) -> str | None:
+    return None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
+
+
+def _parameters(runs: Sequence[Run]) -> str | None:
+    """Trained numbers as the first run stores them: those of the encoder, and those of one task.
+
+    A method with one model a task stores them with every task, and all of them belong to it.
+    """
+    run = runs[0]
+    of_task = next((row.parameters for row in run.tasks.values() if row.parameters is not None), None)
+    sizes = run.facts.parameters or of_task
+    if sizes is None:
+        return None
+    counts = {role: count for role, count in sizes.items() if role != "head"}
+    of_tasks = counts.pop("task_embedding", 0)
+    encoder = sum(counts.values())
+    return f"{_short(encoder)} ({_short(encoder if sizes is of_task else of_tasks / max(len(run.tasks), 1))})"
+
+
+def _short(count: float) -> str:
+    if not count:
+        return "0"
+    power = min(int(math.log10(count)) // 3, 2)
+    return f"{count / 1000**power:.3g}{('', 'K', 'M')[power]}"
+
+
+# --- Tables 2 and 3 ---
+
+
+def _beside(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance: str) -> Table:
+    """A table by task type with the paper's figures as a further column."""
+    rows = []
+    for row in table.rows:
+        mean, std = paper_rows.get(chance if row["type"] == "chance" else str(row["type"]), (None, None))
+        shown = row["type"] if row["type"] in ("all", "chance") else type_title(str(row["type"]))
+        rows.append({**row, "type": shown, "paper": mean, "paper_std": std})
+    kind, tasks, ours = table.columns
+    columns = (
+        kind,
+        tasks,
+        Column("paper", "paper %", "percent", "paper_std"),
+        Column(ours.key, "ours %", "percent", ours.spread),
+    )
+    return Table(table.title, columns, tuple(rows), table.notes, table.facts)
+
+
+def table_2(inputs: Inputs) -> Section:
+    """Stability within a run."""
+    title = "Table 2: stability within a run"
+    command = SEEDS.format(" --embeddings-per-task 3 --name within")
+    if not inputs.several:
+        return Section(title, (Missing("runs with three embeddings a task", command),))
+    table = _beside(analyses.stability_within(inputs.several), paper.TABLE_2, "random")
+    note = (
+        "The paper's 1.0 for random embeddings is below what this rate has by chance, so that its rate may be counted "
+        "in another way than its text says."
+    )
+    shown = Table(table.title, table.columns, table.rows, (*table.notes, note), table.facts)
+    return Section(title, (Shown("table2", shown),), _analyze("stability", inputs.several))
+
+
+def table_3(inputs: Inputs) -> Section:
+    """Stability across runs."""
+    title = "Table 3: stability across runs"
+    runs = inputs.single if len(inputs.single) > 1 else inputs.several
+    if len(runs) < 2:
+        return Section(title, (Missing("two or more runs over the same tasks with different seeds", SEEDS.format("")),))
+    table = _beside(analyses.stability_across(runs), paper.TABLE_3, "random")
+    return Section(title, (Shown("table3", table),), _analyze("stability", runs))
+
+
+def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
+    return f"metaeval analyze {analysis} {shlex.join(run.place for run in runs)}{more} --out DIR"
+
+
+# --- Table 4 ---
+
+
+def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str], None] = analyses.silent) -> Section:
+    """What can be read from the embeddings, and how well z is predicted from aspects."""
+    title = "Table 4: aspects read from task embeddings"
+    runs, features = inputs.single or inputs.several, inputs.features
+    if not runs or features is None:
+        text = "a run with task embeddings and the features of its tasks"
+        return Section(title, (Missing(text, COMMANDS["pilault"]),))
+    vectors = all_vectors(inputs)
+    missing = [
+        Missing(f"{name} vectors of the tasks", COMMANDS[name.lower()].splitlines()[0])
+        for name in ("TextEmb", "Fisher")
+        if name not in vectors
+    ]
+    table = reading.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
+    rows = []
+    for row in table.rows:
+        rows.append({**row, "source": "ours"})
+        if row["features"] in paper.TABLE_4:
+            rows.append({"features": row["features"], "source": "paper", **paper.TABLE_4[str(row["features"])]})
+    columns = (table.columns[0], Column("source", ""), *table.columns[1:])
+    shown = Table(table.title, columns, tuple(rows), table.notes, table.facts)
+    blocks: list[Block] = [Shown("table4", shown)]
+    if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
+        step("groups left out")
+        deals = min(reading.DEALS, permutations)
+        across = reading.probing_across(runs, features, vectors, deals=deals, seed=seed)
+        blocks.append(Shown("table4_groups", across))
+    blocks.append(Shown("prediction", prediction(runs, features, vectors)))
+    command = _analyze("probing", runs, f" --permutations {permutations}")
+    return Section(title, (*blocks, *missing), command)
+
+
+def all_vectors(inputs: Inputs) -> dict[str, TaskEmbeddings]:
+    """Vectors as given, and TextEmb as stored with a run."""
+    found = dict(inputs.vectors)
+    features = inputs.features
+    if features is not None and features.texts is not None:
+        found.setdefault("TextEmb", TaskEmbeddings(features.names, features.texts))
+    return {name: found[name] for name in ("Fisher", "TextEmb") if name in found}

@@ -1,0 +1,40 @@
+"""The accuracy of every method on every task, which the paper does not print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metaeval_hub.analysis.task_titles import type_title
+from metaeval_hub.report.document import Section, Shown
+from metaeval_hub.report.inputs import Inputs
+from metaeval_hub.report.paper_tables import TITLES, numbered, other_tasks, title_of
+from metaeval_hub.report.zero_shot import task_type
+from metaeval_hub.results.comparison import Comparison, ComparisonError
+from metaeval_hub.results.tables import Column, Table
+
+
+def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section | None:
+    """A task a row, a method of table 1 a column; None where nothing is compared.
+
+    Args:
+        inputs: of the report; tasks whose source here lacks rows are marked with what it lacks.
+        found: the comparison that table 1 shows.
+        number: of the group of runs that share tasks, from 0.
+    """
+    if not isinstance(found, Comparison):
+        return None
+    rows = []
+    for place, task in enumerate(found.tasks):
+        row: dict[str, Any] = {"task": task, "type": type_title(task_type(task))}
+        row |= {} if found.majority is None else {"majority": float(found.majority[place])}
+        row |= {label: float(found.values[place, column]) for column, label in enumerate(found.labels)}
+        rows.append({**row, "lacks": inputs.partial.get(task)})
+    methods = [label for label in found.labels if label != "majority"]
+    columns = (
+        *(Column("task", "task"), Column("type", "type"), Column("majority", f"{TITLES['majority']} %", "percent")),
+        *(Column(label, f"{title_of(label)} %", "percent") for label in methods),
+        *((Column("lacks", "what the source here lacks"),) if inputs.partial else ()),
+    )
+    table = Table("Test accuracy by task", columns, tuple(sorted(rows, key=lambda row: (row["type"], row["task"]))))
+    title = "Beyond the paper: accuracy by task" + other_tasks(number)
+    return Section(title, (Shown(numbered("tasks", number), table),))

@@ -1,0 +1,1 @@
+"""Read results of runs, compare them, and show them as tables."""

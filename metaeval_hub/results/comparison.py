@@ -1,0 +1,210 @@
+"""Several runs side by side: the tasks they share, means, and how sure a difference is. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metaeval_hub.results.intervals import mean_interval
+from metaeval_hub.results.run_results import Run, Split
+
+Metric = Literal["accuracy", "macro_f1", "matthews"]
+Interval = tuple[float, float]
+
+
+class ComparisonError(ValueError):
+    """Runs have nothing in common; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One line of a comparison: a label over all tasks that are compared. Figures as in the metric, 0..1 or -1..1.
+
+    Attributes:
+        label: of the runs.
+        runs: how many were averaged.
+        mean: unweighted, over tasks.
+        interval: of ``mean_interval``; None for one task.
+        spread: standard deviation of the mean from run to run (n - 1); None for one run.
+        over_majority: mean of the accuracy less that of the majority class; None for other metrics.
+        over_majority_interval: 95 %, paired by task.
+        difference: mean less the reference's; None for the reference.
+        difference_interval: 95 %, paired by task.
+        better, equal, worse: tasks on which it is so, compared with the reference.
+    """
+
+    label: str
+    runs: int
+    mean: float
+    interval: Interval | None
+    spread: float | None
+    over_majority: float | None
+    over_majority_interval: Interval | None
+    difference: float | None
+    difference_interval: Interval | None
+    better: int
+    equal: int
+    worse: int
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Runs on the tasks that all of them have.
+
+    Attributes:
+        metric, split: what is compared.
+        labels: one a column, k of them.
+        reference: the label that differences are to.
+        tasks: n task names, in the order of the first run.
+        values: (n, k), runs of a label averaged.
+        majority: accuracy of the majority class, (n,), of the first label; None for other metrics.
+        summaries: k, in the order of the labels.
+        left_out: task -> the labels that lack it.
+        other_rows: tasks that the runs scored on different rows: only their averages can be compared.
+        same_seed: labels with two runs of one seed, whose spread says too little.
+    """
+
+    metric: Metric
+    split: Split
+    labels: tuple[str, ...]
+    reference: str
+    tasks: tuple[str, ...]
+    values: NDArray[np.float64]
+    majority: NDArray[np.float64] | None
+    summaries: tuple[Summary, ...]
+    left_out: dict[str, tuple[str, ...]]
+    other_rows: tuple[str, ...]
+    same_seed: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "metric": self.metric,
+            "split": self.split,
+            "reference": self.reference,
+            "tasks": {
+                task: {
+                    "majority": None if self.majority is None else float(self.majority[row]),
+                    **{label: float(self.values[row, column]) for column, label in enumerate(self.labels)},
+                }
+                for row, task in enumerate(self.tasks)
+            },
+            "summaries": [vars(summary) for summary in self.summaries],
+            "left_out": {task: list(labels) for task, labels in self.left_out.items()},
+            "other_rows": list(self.other_rows),
+            "same_seed": list(self.same_seed),
+        }
+
+
+def compare(
+    runs: Sequence[Run], *, metric: Metric = "accuracy", split: Split = "test", reference: str | None = None
+) -> Comparison:
+    """Put runs side by side on the tasks that all of them have.
+
+    Runs of the same label are averaged task by task before anything else. Intervals are over tasks, and those of
+    differences are paired: see ``metaeval_hub.results.intervals.mean_interval``. Whether two runs scored the same
+    rows is told by the labels of the rows.
+
+    Args:
+        runs: at least one.
+        metric: figure of a task.
+        split: "test", or "validation" for choosing.
+        reference: label that differences are to; default: the first.
+
+    Raises:
+        ComparisonError: there are no runs or no task in common, or no run has the label ``reference``.
+    """
+    if metric not in get_args(Metric) or split not in get_args(Split):
+        raise ComparisonError(f"expected one of {get_args(Metric)} and of {get_args(Split)}; got {metric!r}, {split!r}")
+    grouped: dict[str, list[Run]] = {}
+    for run in runs:
+        grouped.setdefault(run.label, []).append(run)
+    labels = tuple(grouped)
+    if not labels:
+        raise ComparisonError("no runs to compare")
+    reference = labels[0] if reference is None else reference
+    if reference not in labels:
+        raise ComparisonError(f"no run is called {reference!r}; there are: {', '.join(labels)}")
+
+    lacking = {
+        task: tuple(
+            label for label in labels if any(_score(run, task, split, metric) is None for run in grouped[label])
+        )
+        for task in dict.fromkeys(task for run in runs for task in run.tasks)
+    }
+    tasks = tuple(task for task, missing in lacking.items() if not missing)
+    if not tasks:
+        scored = {id(run): sum(_score(run, task, split, metric) is not None for task in run.tasks) for run in runs}
+        counts = ", ".join(f"{run.label}: {scored[id(run)]}" for run in runs)
+        raise ComparisonError(f"no task has a score on {split} in all runs (tasks of each: {counts})")
+
+    by_run = {label: _values(grouped[label], tasks, split, metric) for label in labels}  # each (n, runs of the label)
+    values = np.stack([by_run[label].mean(axis=1) for label in labels], axis=1)
+    majorities = None if metric != "accuracy" else [_majority(grouped[label], tasks) for label in labels]
+    base = values[:, labels.index(reference)]
+    summaries = tuple(
+        _summarise(
+            label, by_run[label], None if majorities is None else majorities[i], None if label == reference else base
+        )
+        for i, label in enumerate(labels)
+    )
+    return Comparison(
+        metric, split, labels, reference, tasks, values, None if majorities is None else majorities[0], summaries,
+        {task: missing for task, missing in lacking.items() if missing},
+        tuple(task for task in tasks if _rows_differ(runs, task, split)),
+        tuple(label for label, group in grouped.items() if _repeats_a_seed(group)),
+    )  # fmt: skip
+
+
+def _score(run: Run, task: str, split: Split, metric: Metric) -> float | None:
+    scores = run.tasks[task].scores(split) if task in run.tasks else None
+    value: float | None = None if scores is None else getattr(scores, metric)
+    return value
+
+
+def _values(runs: Sequence[Run], tasks: Sequence[str], split: Split, metric: Metric) -> NDArray[np.float64]:
+    return np.array([[_score(run, task, split, metric) for run in runs] for task in tasks], dtype=np.float64)
+
+
+def _majority(runs: Sequence[Run], tasks: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[run.tasks[task].majority for run in runs] for task in tasks], dtype=np.float64).mean(axis=1)
+
+
+def _repeats_a_seed(runs: Sequence[Run]) -> bool:
+    seeds = [run.facts.seed for run in runs if run.facts.seed is not None]
+    return len(set(seeds)) < len(seeds)
+
+
+def _rows_differ(runs: Iterable[Run], task: str, split: Split) -> bool:
+    rows = [run.tasks[task].rows.get(split) for run in runs]
+    return len({each.labels for each in rows if each is not None} - {None}) > 1
+
+
+def _summarise(
+    label: str,
+    by_run: NDArray[np.float64],
+    majority: NDArray[np.float64] | None,
+    base: NDArray[np.float64] | None,
+) -> Summary:
+    values, runs = by_run.mean(axis=1), by_run.shape[1]
+    gain = None if majority is None else values - majority
+    difference = None if base is None else values - base
+    signs = np.zeros(0) if difference is None else np.sign(difference * (np.abs(difference) > 1e-12))
+    return Summary(
+        label=label,
+        runs=runs,
+        mean=float(values.mean()),
+        interval=mean_interval(values),
+        spread=float(by_run.mean(axis=0).std(ddof=1)) if runs > 1 else None,
+        over_majority=None if gain is None else float(gain.mean()),
+        over_majority_interval=None if gain is None else mean_interval(gain),
+        difference=None if difference is None else float(difference.mean()),
+        difference_interval=None if difference is None else mean_interval(difference),
+        better=int((signs > 0).sum()),
+        equal=int((signs == 0).sum()),
+        worse=int((signs < 0).sum()),
+    )

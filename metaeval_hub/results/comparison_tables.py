@@ -1,0 +1,116 @@
+"""A comparison as tables: a task a row, and a run a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metaeval_hub.results.comparison import Comparison, Interval
+from metaeval_hub.results.intervals import INTERVALS
+from metaeval_hub.results.tables import Column, Table
+
+
+def task_table(comparison: Comparison) -> Table:
+    """A task a row, a label a column, the means in the last row.
+
+    The majority class has a column where the metric is accuracy and no run is called "majority".
+    """
+    majority = None if "majority" in comparison.labels else comparison.majority
+    columns = [Column("task", "task")]
+    columns += [] if majority is None else [Column("majority", "majority", "percent")]
+    keys = [f"run {number}" for number in range(len(comparison.labels))]  # a run may be called "task"
+    columns += [Column(key, label, "percent") for key, label in zip(keys, comparison.labels, strict=True)]
+    rows = [
+        {"task": task, **dict(zip(keys, comparison.values[i].tolist(), strict=True))}
+        for i, task in enumerate(comparison.tasks)
+    ]
+    means = comparison.values.mean(axis=0).tolist()
+    rows.append({"task": f"mean of {len(rows)}", **dict(zip(keys, means, strict=True))})
+    if majority is not None:
+        for row, share in zip(rows, [*majority.tolist(), float(majority.mean())], strict=True):
+            row["majority"] = share
+    return Table(caption(comparison), tuple(columns), tuple(rows))
+
+
+def summary_table(comparison: Comparison) -> Table:
+    """A label a row: its mean with intervals, and what it is over the majority class and over the reference."""
+    what = comparison.metric.replace("_", " ")
+    several = any(summary.runs > 1 for summary in comparison.summaries)
+    over_majority = comparison.metric == "accuracy" and comparison.reference != "majority"
+    columns = [
+        Column("label", "run"),
+        *([Column("runs", "runs", "count")] if several else []),
+        Column("mean", f"mean {what}", "percent", spread="spread"),
+        Column("range", "95 % interval"),
+        *([Column("gain", "over majority")] if over_majority else []),
+        *([Column("change", f"over {comparison.reference}")] if len(comparison.labels) > 1 else []),
+        *([Column("signs", "better, equal, worse")] if len(comparison.labels) > 1 else []),
+    ]
+    rows = [
+        {
+            **vars(summary),
+            "range": show_interval(summary.interval),
+            "gain": show_change(summary.over_majority, summary.over_majority_interval),
+            "change": show_change(summary.difference, summary.difference_interval),
+            "signs": None if summary.difference is None else f"{summary.better}, {summary.equal}, {summary.worse}",
+        }
+        for summary in comparison.summaries
+    ]
+    notes = [f"Intervals: {INTERVALS}; those in brackets are paired by task.", *remarks(comparison)]
+    return Table(f"Means over {len(comparison.tasks)} tasks", tuple(columns), tuple(rows), tuple(notes))
+
+
+def caption(comparison: Comparison) -> str:
+    """What the figures of the tables are."""
+    if comparison.metric == "matthews":  # a correlation is no percentage
+        return f"Matthews correlation on {comparison.split}, times 100"
+    return f"{comparison.metric.replace('_', ' ').capitalize()} on {comparison.split}, in percent"
+
+
+def remarks(comparison: Comparison, most: int = 8) -> list[str]:
+    """What a reader has to know beside the tables: tasks left out, tasks scored on other rows; a sentence each."""
+    by_labels: dict[tuple[str, ...], list[str]] = {}
+    for task, labels in comparison.left_out.items():
+        by_labels.setdefault(labels, []).append(task)
+    lines = [
+        f"Left out, not scored on {comparison.split} by {', '.join(labels)}: {_some(tasks, most)}."
+        for labels, tasks in by_labels.items()
+    ]
+    if comparison.other_rows:
+        lines.append(
+            "Scored on other rows by some runs, whose noise the differences hold too: "
+            f"{_some(comparison.other_rows, most)}."
+        )
+    if any(summary.spread is not None for summary in comparison.summaries):
+        lines.append("Runs of one label are averaged by task; ± is the standard deviation of their means.")
+    if comparison.same_seed:
+        lines.append(
+            f"Two runs of {', '.join(comparison.same_seed)} have the same seed: their spread says too little about "
+            "other seeds."
+        )
+    return lines
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Both tables and the remarks."""
+    summary, tasks = summary_table(comparison), task_table(comparison)
+    parts = [summary.title + ".", summary.to_markdown(), *summary.notes, tasks.title + ".", tasks.to_markdown()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    """The first names, and how many there are if there are more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more} ({len(names)} task{'s' * (len(names) != 1)})"
+
+
+def show_interval(interval: Interval | None) -> str | None:
+    """An interval of shares in percent: "48.2 to 53.1"; None for None."""
+    return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+
+
+def show_change(value: float | None, interval: Interval | None) -> str | None:
+    """A difference of shares in points, with its interval: "+1.2 (-0.3 to +2.7)"; None for None."""
+    if value is None:
+        return None
+    bounds = "" if interval is None else f" ({100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"
+    return f"{100 * value:+.1f}{bounds}"

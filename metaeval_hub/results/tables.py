@@ -1,0 +1,171 @@
+"""Tables of results: written as CSV and JSON with what made them, shown as Markdown, HTML or text.
+
+>>> columns = (Column("kind", "task type"), Column("mean", "rate %", "percent"))
+>>> table = Table("Stability", columns, ({"kind": "nli", "mean": 0.25},))
+>>> print(table.to_markdown())
+| task type | rate % |
+|---|---:|
+| nli | 25.0 |
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+from metaeval_hub.results.run_results import at_home
+from metaeval_hub.safe_files.printable import one_line
+
+Form = Literal["text", "count", "minutes", "number", "percent", "points", "p"]
+EMPTY = "-"  # shown where there is no value
+LONG = 24  # characters of a cell from which on a column needs room for whole phrases
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Args:
+        key: of its values in the rows, and its name in CSV and JSON files.
+        title: what people read.
+        form: "text" as it is; "count" a whole number; "minutes" the same, with one decimal below ten; "number" with two
+            decimals; "percent" a share in percent with one decimal; "points" the same with a sign; "p" a probability
+            with three decimals.
+        spread: key of the standard deviation that is shown behind the value.
+        chance: key of the value by chance that is shown behind both.
+        p_value: key of a probability that is shown last.
+    """
+
+    key: str
+    title: str
+    form: Form = "text"
+    spread: str = ""
+    chance: str = ""
+    p_value: str = ""
+
+    def show(self, row: Mapping[str, Any]) -> str:
+        """The cell of a row, as people read it."""
+        shown = _show(row.get(self.key), self.form)
+        if shown == EMPTY:
+            return shown
+        spread, chance, p_value = (row.get(key) if key else None for key in (self.spread, self.chance, self.p_value))
+        if spread is not None:
+            shown += f" ± {_show(spread, self.form).lstrip('+')}"
+        behind = [] if chance is None else [f"chance {_show(chance, self.form)}"]
+        behind += [] if p_value is None else [f"p {_show(p_value, 'p')}"]
+        return f"{shown} ({', '.join(behind)})" if behind else shown
+
+
+def _show(value: Any, form: Form) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return EMPTY
+    if form == "text":
+        return one_line(str(value))
+    if form == "minutes" and 0 < value < 0.05:
+        return "<0.1"
+    patterns = {
+        "count": "{:,.0f}", "minutes": "{:.1f}" if value < 9.95 else "{:,.0f}", "number": "{:.2f}", "percent": "{:.1f}",
+        "points": "{:+.1f}", "p": "{:.3f}",
+    }  # fmt: skip
+    shown = patterns[form].format(100 * value if form in ("percent", "points") else value)
+    is_zero = not any(digit in shown for digit in "123456789")  # as it is shown, where a minus would mislead
+    return shown.replace("-", "+" if form == "points" else "") if is_zero else shown
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values, and how to show them.
+
+    Args:
+        title: one line.
+        columns: those that are shown, in order.
+        rows: values by key; further keys go to the files and are not shown.
+        notes: what a reader has to know, a sentence or two each.
+        facts: settings and inputs, as JSON values, for the JSON file.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def cells(self) -> list[list[str]]:
+        """What is shown, row by row."""
+        return [[column.show(row) for column in self.columns] for row in self.rows]
+
+    def to_markdown(self) -> str:
+        """The table alone, without title and notes."""
+        marks = ["---" if column.form == "text" else "---:" for column in self.columns]
+        lines = [[one_line(column.title) for column in self.columns], *self.cells()]
+        shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+        return "\n".join([shown[0], "|" + "|".join(marks) + "|", *shown[1:]])
+
+    def to_html(self) -> str:
+        """The table alone, as a ``table`` element; numbers have the class ``number``, sentences the class ``long``."""
+        longest = [max(map(len, cells), default=0) for cells in zip(*self.cells(), strict=True)] or [0] * len(
+            self.columns
+        )
+        kinds = [
+            ' class="number"' if column.form != "text" else ' class="long"' if length > LONG else ""
+            for column, length in zip(self.columns, longest, strict=True)
+        ]
+        head = "".join(
+            f"<th{kind}>{escape(one_line(c.title))}</th>" for kind, c in zip(kinds, self.columns, strict=True)
+        )
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, line, strict=True))
+            + "</tr>\n"
+            for line in self.cells()
+        )
+        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
+
+    def to_csv(self) -> str:
+        """All values of all rows, in full precision; empty where there is none."""
+        keys = list(dict.fromkeys([column.key for column in self.columns] + [key for row in self.rows for key in row]))
+        out = io.StringIO()
+        writer = csv.DictWriter(out, keys, restval="", lineterminator="\n")
+        writer.writeheader()
+        for row in self.rows:
+            plain = {key: _plain(value) for key, value in row.items()}
+            writer.writerow({key: "" if value is None else value for key, value in plain.items()})
+        return out.getvalue()
+
+    def to_dict(self, made_by: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything as JSON values, with what made it."""
+        rows = [{key: _plain(value) for key, value in row.items()} for row in self.rows]
+        notes = list(self.notes)
+        return {"title": self.title, "made_by": dict(made_by), "facts": dict(self.facts), "notes": notes, "rows": rows}
+
+    def save(self, folder: Path | str, stem: str, made_by: Mapping[str, Any]) -> list[Path]:
+        """Write ``stem``.csv and ``stem``.json into a folder, which is made; returns their paths."""
+        folder = at_home(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{stem}.csv", folder / f"{stem}.json"]
+        paths[0].write_text(self.to_csv(), encoding="utf-8", errors="backslashreplace")
+        text = json.dumps(self.to_dict(made_by), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        paths[1].write_text(text, encoding="utf-8", errors="backslashreplace")
+        return paths
+
+
+def _plain(value: Any) -> Any:
+    """A value for JSON, which has no NaN and no numbers of numpy."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def made_by(command: Sequence[str]) -> dict[str, Any]:
+    """What made a result: the command, to be copied, and the version."""
+    import shlex
+    from importlib.metadata import version
+
+    return {"command": shlex.join(command), "metaeval": version("metaeval")}

@@ -1,0 +1,238 @@
+"""What the commands share: paths and labels of a command line, tables that fit a terminal, and a progress bar."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metaeval_hub.results.run_results import at_home
+from metaeval_hub.safe_files.printable import one_line, without_control
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from metaeval_hub.results.tables import Table as ResultTable
+
+ENDLESS = 100_000  # width, in characters, where the output is no terminal: nothing is cut or wrapped
+GAP = 2  # blanks between the columns of a table
+PHRASE = 13  # characters of a text of several words that are not wrapped
+
+
+# --- The command line ---
+
+
+def path_of(argument: str) -> Path:
+    """A path of a command line, for ``type=``; shells leave the ``~`` of ``--out=~/x`` as it is."""
+    if not argument:
+        raise argparse.ArgumentTypeError("expected the name of a file or folder, got an empty one")
+    return at_home(argument)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder to write to, before anything that takes time; its files could not be written at the end.
+
+    Raises:
+        OSError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileExistsError:
+        raise NotADirectoryError(f"{folder} is a file; expected a folder to write to") from None
+    except OSError as error:
+        raise type(error)(f"{folder} cannot be written to ({error.strerror}); name another folder with --out") from None
+
+
+def labelled(argument: str) -> tuple[str | None, str]:
+    """LABEL=PLACE in its parts; an argument that is the path of something has no label.
+
+    Labels and places may hold further equals signs: they are parted where the place exists. Where no place does, what
+    stands before the first sign is a label if it is no path.
+
+    Raises:
+        ValueError: there is no place.
+    """
+    if not at_home(argument).exists():
+        label, sign, place = argument.partition("=")
+        signs = [i for i, character in enumerate(argument) if character == "=" and 0 < i < len(argument) - 1]
+        found = next((i for i in signs if at_home(argument[i + 1 :]).exists()), None)
+        if found is not None:
+            return argument[:found], argument[found + 1 :]
+        if sign and not place:
+            raise ValueError(f"{argument!r} names no run; expected LABEL=RUN")
+        if sign and label and "/" not in label:
+            return label, place
+    if not argument:
+        raise ValueError("the name of a run is empty")
+    return None, argument
+
+
+# --- Tables ---
+
+
+def make_console() -> Console:
+    """Standard output: as wide as the terminal, or endless; it never passes on what a terminal obeys."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class PlainConsole(Console):
+        def render(self, *arguments: Any, **options: Any) -> Any:
+            for segment in super().render(*arguments, **options):
+                if segment.control or segment.text.isprintable():
+                    yield segment
+                else:
+                    yield Segment(without_control(segment.text), segment.style)
+
+    terminal = sys.stdout.isatty()  # whatever FORCE_COLOR says: a log file has no width
+    options: dict[str, Any] = {"force_terminal": terminal, "width": None if terminal else ENDLESS}
+    return PlainConsole(**options, highlight=False, markup=False, emoji=False)
+
+
+def make_table(*columns: str, **options: Any) -> Table:
+    """A table without lines, its columns two blanks apart."""
+    from rich.table import Table
+
+    return Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0), **options)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; whole, and without blanks at the ends of lines, where it is not for a terminal."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table, width=ENDLESS)
+    for line in capture.get().splitlines():
+        print(line.rstrip(), file=console.file)
+
+
+def print_columns(
+    console: Console,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Sequence[int] = (),
+    hint: str = "",
+) -> None:
+    """Print a table, in a terminal that is too narrow for it without its last columns, which are named.
+
+    Args:
+        console: to print to.
+        titles: of the columns; the first is never left out.
+        rows: their cells.
+        numbers: places of the columns that are aligned to the right; they are never wrapped.
+        hint: what shows the columns that are left out, besides a wider terminal, such as "--json".
+    """
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    titles = [one_line(title) for title in titles]
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, cells)) for cells in zip(titles, *rows, strict=True)]
+    words = [
+        max(cell_len(word) for cell in cells for word in cell.split(" ")) for cells in zip(titles, *rows, strict=True)
+    ]
+    wraps = [place > 0 and place not in numbers and width > PHRASE for place, width in enumerate(widths)]
+    needed = [max(word, PHRASE) if wrap else width for width, word, wrap in zip(widths, words, wraps, strict=True)]
+    width = console.width if console.is_terminal else ENDLESS
+    count = len(titles)
+    while count > 1 and sum(needed[:count]) + GAP * count > width:
+        count -= 1
+    table = make_table()
+    for place, title in enumerate(titles[:count]):
+        fits = not wraps[place] and needed[place] <= width
+        table.add_column(
+            Text(title), justify="right" if place in numbers else "left", no_wrap=fits, overflow="fold",
+            min_width=min(needed[place], width),
+        )  # fmt: skip
+    for row in rows:
+        table.add_row(*map(Text, row[:count]))
+    print_table(console, table)
+    if gone := ", ".join(titles[count:]):
+        console.print(Text(f"(no room for {gone}: widen the terminal{f', or {hint}' if hint else ''})", style="dim"))
+
+
+def show_table(console: Console, table: ResultTable, most: int | None = None, hint: str = "") -> None:
+    """Print a table of results with its title and notes; of long ones the first ``most`` rows.
+
+    Args:
+        console: to print to.
+        table: the table.
+        most: rows that are shown; None shows all.
+        hint: what gives the rows and columns that are not shown, such as "--out writes all".
+    """
+    console.print(one_line(table.title), style="bold", soft_wrap=True, markup=False)
+    rows = table.cells() if most is None else table.cells()[:most]
+    if rows:
+        numbers = [place for place, column in enumerate(table.columns) if column.form != "text"]
+        print_columns(console, [column.title for column in table.columns], rows, numbers=numbers, hint=hint)
+    if len(table.rows) > len(rows):
+        console.print(f"... and {len(table.rows) - len(rows)} more{f' ({hint})' if hint else ''}")
+    for note in table.notes:
+        console.print(one_line(note), soft_wrap=True, markup=False)
+    console.print()
+
+
+@contextmanager
+def quiet(verbose: bool, *, bars: bool = True) -> Iterator[None]:
+    """No warnings of what loading leaves in its report; no bars where standard error is no terminal.
+
+    Args:
+        verbose: warnings nevertheless.
+        bars: False where a bar of our own counts what is loaded: no others beside it.
+    """
+    import datasets
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    logger = logging.getLogger("metaeval_datasets")
+    level = logger.level
+    no_bars, no_hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
+    if not verbose:
+        logger.setLevel(logging.ERROR)
+    if not (bars and sys.stderr.isatty()):
+        datasets.disable_progress_bars()
+        if not no_hub_bars:
+            disable_progress_bars()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if not no_bars:
+            datasets.enable_progress_bars()
+        if not no_hub_bars:
+            enable_progress_bars()
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error that is gone in the end; yields what to call with a word after each of ``total`` steps.
+
+    Where standard error is no terminal there is none.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        *(TextColumn(what), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn()),
+        *(TextColumn("left"), TimeRemainingColumn()),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda text: bar.update(task, description=without_control(text), advance=1)

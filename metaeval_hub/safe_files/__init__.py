@@ -1,0 +1,1 @@
+"""Check what strangers may have written before any library reads it, and replace folders as a whole."""

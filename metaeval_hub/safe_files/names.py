@@ -1,0 +1,138 @@
+"""One check of the names that a user gives, so that what can be made can be saved and loaded again. Needs no torch."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from metaeval_hub.safe_files.printable import printable, shown
+from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_label, check_name
+
+
+def list_of_names(names: Any, what: str = "names") -> list[str]:
+    """Return names as a list; an iterator is read once.
+
+    Args:
+        names: strings, in anything that has an order.
+        what: how an error names them.
+
+    Raises:
+        TypeError: ``names`` is one string, has no order, or an entry is no string.
+        ValueError: a name comes twice.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"{what} is one string; expected a list of tasks, such as [{shown(names)}]")
+    if not isinstance(names, Iterable) or (isinstance(names, Set) and not isinstance(names, type({}.keys()))):
+        raise TypeError(f"{what} is {shown(names)}; expected a list of tasks")
+    listed = [str(name) if isinstance(name, str) else name for name in names]
+    check_strings(listed, what)
+    check_unique(listed)
+    return listed
+
+
+def check_strings(names: Iterable[Any], what: str) -> None:
+    """Check that all names are strings.
+
+    Raises:
+        TypeError: names the first that is none.
+    """
+    for i, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"{what}[{i}] is {shown(name)}; expected a string")
+
+
+def check_unique(names: Iterable[str]) -> None:
+    """Check that no name comes twice.
+
+    Raises:
+        ValueError: names those that do.
+    """
+    seen: set[str] = set()
+    twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    if twice:
+        more = f" and {len(twice) - 5} more" if len(twice) > 5 else ""
+        raise ValueError(f"names that come more than once: {', '.join(map(printable, twice[:5]))}{more}")
+
+
+def check_count(what: str, value: Any) -> None:
+    """Check that a number of things is a whole one of at least 1.
+
+    Raises:
+        ValueError: it is less than 1.
+        TypeError: it is no whole number.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be a whole number, got {shown(value)}") from None
+    if number < 1:
+        raise ValueError(f"{what} must be at least 1, got {number}")
+
+
+def task_name(name: Any) -> str:
+    """Return the name of a task as a plain string.
+
+    Raises:
+        ValueError: it is no string, a path, too long, or holds a control character.
+    """
+    try:
+        return str(check_name(name, "the name of a task"))
+    except UnsafeRepositoryError as error:
+        raise ValueError(str(error)) from None
+
+
+def class_names(task: str, names: Any) -> tuple[str, ...]:
+    """Return the names of a task's classes as plain strings; an iterator is read once.
+
+    Args:
+        task: whose classes they are.
+        names: strings, in the order of their numbers.
+
+    Raises:
+        TypeError: ``names`` is one string, or has no order, or an entry is no string.
+        ValueError: a name is too long or holds a control character; there are fewer than two, or one comes twice.
+    """
+    found = labels_of(task, names, "labels")
+    if len(found) < 2 or len(set(found)) != len(found):
+        raise ValueError(f"{task}: expected two or more different class names, got {shown(list(found))}")
+    return found
+
+
+def labels_of(task: str, names: Any, what: str) -> tuple[str, ...]:
+    """Return names that a task gives to its classes, or to the rows of its classifier, as plain strings.
+
+    Raises:
+        TypeError: ``names`` is one string, or has no order, or an entry is no string.
+        ValueError: a name is too long or holds a control character.
+    """
+    unordered = isinstance(names, (Mapping, Set)) and not isinstance(names, type({}.keys()))
+    if isinstance(names, (str, bytes)) or unordered or not isinstance(names, Iterable) or _has_no_dimension(names):
+        raise TypeError(
+            f"{task}: {what} is {shown(names)}; expected a list of two or more class names, as in ['no', 'yes']"
+        )
+    return tuple(_label(task, name, what) for name in names)
+
+
+def _label(task: str, name: Any, what: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"{task}: {what} has {shown(name)}; expected names of classes, all strings, as in ['0', '1']")
+    try:
+        return str(check_label(name, f"{task}: {what}"))
+    except UnsafeRepositoryError as error:
+        raise ValueError(str(error)) from None
+
+
+def _has_no_dimension(values: object) -> bool:
+    return getattr(values, "ndim", 1) == 0
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """Return the first of some names, and how many more there are.
+
+    >>> few(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,1 @@
+"""Describe tasks by numbers: task embeddings, features, domains, origins."""

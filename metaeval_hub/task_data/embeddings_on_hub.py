@@ -1,0 +1,80 @@
+"""A table of task embeddings on the Hub: a dataset of its own, with a card."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metaeval_hub.hub.cards import embeddings_card
+from metaeval_hub.hub.client import fetch, push_folder, push_target
+from metaeval_hub.safe_files.repository import check_file_names, naming
+
+if TYPE_CHECKING:  # it imports this file where it is needed
+    from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+
+PARQUET_FILE = "task_embeddings.parquet"
+TABLE_FILES = ("task_embeddings.safetensors", "task_embeddings.json")
+MAX_BYTES = 2**30
+
+
+def push(
+    embeddings: TaskEmbeddings,
+    repo_id: str,
+    *,
+    model: str | None,
+    private: bool | None,
+    revision: str | None,
+    token: str | bool | None,
+    message: str,
+    parent_commit: str | None,
+) -> str:
+    """Send a table; see ``TaskEmbeddings.push_to_hub``."""
+    repo_id = push_target(repo_id, token)
+    with tempfile.TemporaryDirectory() as name:
+        folder = embeddings.save(name)
+        pq.write_table(to_arrow(embeddings), folder / PARQUET_FILE)
+        card = embeddings_card(embeddings, repo_id, PARQUET_FILE, TABLE_FILES, model)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        commit = push_folder(
+            folder,
+            repo_id,
+            repo_type="dataset",
+            private=private,
+            revision=revision,
+            message=message,
+            token=token,
+            remove=(PARQUET_FILE, *TABLE_FILES),
+            parent_commit=parent_commit,
+        )
+    return commit.commit_url
+
+
+def fetch_table(repo_id: str, revision: str | None, token: str | bool | None) -> Path:
+    """Download the files of a table and return their folder; see ``TaskEmbeddings.from_hub``."""
+    with naming(repo_id):
+        return fetch(
+            repo_id,
+            repo_type="dataset",
+            revision=revision,
+            allow_patterns=TABLE_FILES,
+            token=token,
+            check_names=check_file_names,
+            max_bytes=MAX_BYTES,
+        )
+
+
+def to_arrow(embeddings: TaskEmbeddings) -> pa.Table:
+    """Return the table as Arrow: ``task``, ``embedding`` (Z,), and ``copies`` (K, Z) where a task has several."""
+    dim_z = embeddings.values.shape[1]
+    columns = {
+        "task": pa.array(embeddings.names, pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(embeddings.values.ravel(), dim_z),
+    }
+    if embeddings.copies is not None:
+        rows = pa.FixedSizeListArray.from_arrays(embeddings.copies.ravel(), dim_z)
+        columns["copies"] = pa.FixedSizeListArray.from_arrays(rows, embeddings.copies.shape[1])
+    return pa.table(columns)

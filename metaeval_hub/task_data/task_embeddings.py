@@ -1,0 +1,256 @@
+"""TaskEmbeddings: one vector a task, with the tasks' names. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from metaeval_hub.safe_files.names import few, list_of_names
+from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.repository import (
+    UnsafeRepositoryError,
+    check_inside,
+    check_name,
+    read_header,
+    read_json,
+    unknown_key,
+)
+
+TENSOR_FILE = "task_embeddings.safetensors"
+NAMES_FILE = "task_embeddings.json"
+
+
+@dataclass(frozen=True, eq=False)
+class TaskEmbeddings:
+    """Task embeddings z, one row a task.
+
+    Args:
+        names: n task names, all different.
+        values: (n, Z) float32, finite.
+        copies: (n, K, Z) float32, where a task has several embeddings (Sileo & Moens 2022, section 5.4); ``values`` is
+            then the one of each task that the model answers with.
+
+    Raises:
+        ValueError: the shapes do not fit, a name comes twice, or a value is not finite.
+        TypeError: ``names`` is one string.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    copies: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values, dtype=np.float32)
+        object.__setattr__(self, "names", tuple(list_of_names(self.names)))
+        object.__setattr__(self, "values", values)
+        if values.ndim != 2 or len(self.names) != values.shape[0]:
+            raise ValueError(f"{len(self.names)} names do not fit values of shape {values.shape}; expected (n, Z)")
+        if not np.isfinite(values).all():
+            row, column = np.argwhere(~np.isfinite(values))[0]
+            raise ValueError(f"{self.names[row]}: dimension {column} is {values[row, column]}")
+        if self.copies is not None:
+            copies = np.asarray(self.copies, dtype=np.float32)
+            object.__setattr__(self, "copies", copies)
+            if copies.ndim != 3 or (copies.shape[0], copies.shape[2]) != values.shape or not copies.shape[1]:
+                raise ValueError(f"copies have shape {copies.shape}; expected ({len(values)}, K, {values.shape[1]})")
+            if not np.isfinite(copies).all():
+                row = np.argwhere(~np.isfinite(copies))[0][0]
+                raise ValueError(f"{self.names[row]}: an embedding among its copies is not finite")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        """Return the tasks and the size of z in a line."""
+        copies = "" if self.copies is None else f", {self.copies.shape[1]} copies of each"
+        plural = "" if len(self) == 1 else "s"
+        return f"TaskEmbeddings({len(self)} task{plural}: {few(self.names)}; z of {self.values.shape[1]}{copies})"
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    def index(self, name: str) -> int:
+        """Return the row of a task.
+
+        Raises:
+            UnknownTaskError: a KeyError that names the closest tasks.
+        """
+        try:
+            return self._rows[name]
+        except (KeyError, TypeError):
+            from metaeval_datasets.catalog import unknown_task  # the table itself does without `datasets`
+
+            raise unknown_task(name, self.names) from None
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self.values[self.index(name)]
+
+    def cosine(self) -> NDArray[np.float64]:
+        """Return the cosine of every pair of tasks, (n, n); a row of zeros has cosine 0 with all others."""
+        unit = self._directions()
+        return unit @ unit.T
+
+    def _directions(self) -> NDArray[np.float64]:
+        """Return the rows with norm 1; rows of zeros stay."""
+        values = self.values.astype(np.float64)
+        norms = np.linalg.norm(values, axis=1, keepdims=True)
+        return np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
+
+    def distances_from_centre(self) -> NDArray[np.float64]:
+        """Distance of each task from their mean, (n,): how specific it is (Sileo & Moens 2022, section 5.3)."""
+        values = self.values.astype(np.float64)
+        return np.linalg.norm(values - values.mean(axis=0), axis=1)
+
+    def nearest(self, name: str, k: int = 10) -> list[tuple[str, float]]:
+        """Return the ``k`` other tasks nearest by cosine, with it, nearest first (Sileo & Moens 2022, section 5.4).
+
+        Raises:
+            KeyError: there is no such task.
+        """
+        row = self.index(name)
+        unit = self._directions()
+        similarity = unit @ unit[row]
+        order = [i for i in np.argsort(-similarity, kind="stable") if i != row]
+        return [(self.names[i], float(similarity[i])) for i in order[:k]]
+
+    def select(self, names: Sequence[str]) -> TaskEmbeddings:
+        """Return the rows of ``names``, in that order.
+
+        Raises:
+            KeyError: a task is not in the table.
+        """
+        names = list_of_names(names)
+        places = {name: row for row, name in enumerate(self.names)}
+        rows = [places[name] if name in places else self.index(name) for name in names]  # which names the closest
+        return TaskEmbeddings(tuple(names), self.values[rows], None if self.copies is None else self.copies[rows])
+
+    def centroids(self) -> TaskEmbeddings:
+        """Return the mean of each task's embeddings; the table itself where a task has one."""
+        return self if self.copies is None else TaskEmbeddings(self.names, self.copies.mean(axis=1))
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the two files of the table into ``folder``, in place of both of an earlier one, and return it.
+
+        Raises:
+            UnsafeRepositoryError: a name could not be read back: it is a path, or holds a control character.
+            ValueError: the table is empty.
+        """
+        folder = Path(folder).expanduser()
+        for name in self.names:
+            check_name(name, "the name of a task")
+        if not self.values.size:
+            raise ValueError(f"the table has shape {self.values.shape}; expected at least one task and one dimension")
+        tensors = {"values": self.values} if self.copies is None else {"values": self.values, "copies": self.copies}
+        with replacing(folder, (), last=NAMES_FILE) as new:
+            save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, new / TENSOR_FILE)
+            (new / NAMES_FILE).write_text(json.dumps({"names": self.names}, indent=1) + "\n", encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> TaskEmbeddings:
+        """Read what ``save`` wrote. Names, shapes and types are checked before any value is read.
+
+        Raises:
+            UnsafeRepositoryError: a file is missing, not of the expected form, or a link out of the folder.
+        """
+        folder = Path(folder).expanduser()
+        check_inside(folder)
+        names = _read_names(folder / NAMES_FILE)
+        found = read_header(folder / TENSOR_FILE)
+        if "values" not in found or not set(found) <= {"values", "copies"}:
+            told = shown(sorted(found))
+            raise UnsafeRepositoryError(f"{TENSOR_FILE} holds {told}; expected values, and perhaps copies")
+        for name, axes in (("values", 2), ("copies", 3)):
+            dtype, shape = found.get(name, ("F32", (len(names),) + (1,) * (axes - 1)))
+            if dtype != "F32" or len(shape) != axes or shape[0] != len(names) or 0 in shape:
+                raise UnsafeRepositoryError(
+                    f"{TENSOR_FILE}: {name} is {dtype}{list(shape)}; its {len(names)} names call for "
+                    f"F32[{len(names)}, {'Z' if axes == 2 else 'K, Z'}]"
+                )
+        tensors = load_file(folder / TENSOR_FILE)
+        try:
+            return cls(names, tensors["values"], tensors.get("copies"))
+        except ValueError as error:  # a name twice, copies of another length, a value that is not finite
+            raise UnsafeRepositoryError(f"{TENSOR_FILE}: {error}") from error
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        model: str | None = None,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        message: str = "Upload task embeddings",
+        parent_commit: str | None = None,
+    ) -> str:
+        """Send the table to the Hub as a dataset, in one commit.
+
+        It holds the two files of ``save``, the same rows as Parquet for ``datasets.load_dataset``, and a card.
+
+        Args:
+            repo_id: "org/name", made if it does not exist; "name" alone is one of the user that the token belongs to.
+            model: Hub id of the model that learned them, for the card.
+            private: whether a new repository is private.
+            revision: branch to push to.
+            token: with write access; the one logged in by default.
+            message: summary of the commit.
+            parent_commit: full id of the commit that must be the branch's last, so that nobody's push is lost.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ConflictError: ``parent_commit`` is not the branch's last commit.
+            HubError: nobody is logged in; or the Hub refused, with its reason, or does not answer.
+            ValueError: ``repo_id`` has another form; nothing was written.
+            UnsafeRepositoryError: a name could not be read back.
+        """
+        from metaeval_hub.task_data import embeddings_on_hub as hub
+
+        return hub.push(
+            self,
+            repo_id,
+            model=model,
+            private=private,
+            revision=revision,
+            token=token,
+            message=message,
+            parent_commit=parent_commit,
+        )
+
+    @classmethod
+    def from_hub(cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None) -> TaskEmbeddings:
+        """Read what ``push_to_hub`` sent.
+
+        Args:
+            repo_id: of the dataset, "org/name".
+            revision: branch, tag or commit.
+            token: for private repositories.
+
+        Raises:
+            UnsafeRepositoryError: the repository holds code, or its files are not of the expected form.
+            HubError: the Hub could not be read.
+        """
+        from metaeval_hub.task_data import embeddings_on_hub as hub
+
+        return cls.load(hub.fetch_table(repo_id, revision, token))
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    content = read_json(path)
+    for key in content.keys() - {"names"}:
+        raise unknown_key(path.name, key)
+    names = content.get("names")
+    if not isinstance(names, list) or not names:
+        raise UnsafeRepositoryError(f"{path.name}: names is not a list of strings")
+    return tuple(check_name(name, f"{path.name}: names[{i}]") for i, name in enumerate(names))

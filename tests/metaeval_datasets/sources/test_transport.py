@@ -1,0 +1,242 @@
+"""A Hub that is slow, endless, lying or away: every load ends soon, with a reason, and nothing is written elsewhere."""
+
+import gzip
+import json
+import socket
+import threading
+import time
+from time import sleep as pause  # which the tests of waiting do not replace
+
+import pytest
+from huggingface_hub import HfApi, HfFileSystem, hf_hub_download
+
+from metaeval_datasets.sources import asking, transport
+from metaeval_datasets.sources.opening import (
+    Access,
+    NoSourceError,
+    SilentHubError,
+    SourceError,
+    fetch_file,
+    list_files,
+    open_source,
+    repo_facts,
+)
+from metaeval_datasets.sources.transport import HubAnswerError, bounded, is_unreachable, why_silent
+from metaeval_datasets.spec import Source
+from tests.metaeval_datasets.conftest import task
+
+SHA = "a" * 40
+INFO = {"id": "made/up", "sha": SHA, "siblings": [{"rfilename": "train.csv"}], "private": False, "tags": []}
+
+
+def send(connection, body, *headers, length=None):
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body) if length is None else length}", *headers]
+    connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Be the Hub: call with what to do with a connection, a method and a path; returns the requests so far."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    opened, asked = [], []
+
+    def start(respond):
+        def talk(connection):
+            opened.append(connection)
+            try:
+                with connection.makefile("rb") as lines:
+                    while line := lines.readline():
+                        method, path, _ = line.decode().split()
+                        while lines.readline().strip():
+                            pass
+                        asked.append((method, path))
+                        respond(connection, method, path)
+            except OSError:
+                pass
+
+        def accept():
+            while True:
+                try:
+                    connection = listening.accept()[0]
+                except OSError:
+                    return
+                threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        return asked
+
+    yield start
+    listening.close()
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch, fast_retries):
+    """Tenths of seconds instead of many seconds."""
+    for name, value in {"SILENT_SECONDS": 0.2, "GRACE_SECONDS": 0.3}.items():
+        monkeypatch.setattr(transport, name, value)
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):  # those of the Hub client
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", 0.2)
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.8)
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
+
+
+def drip(connection, text):
+    for character in text:
+        connection.sendall(character.encode())
+        pause(0.05)
+
+
+SLOW = {
+    "silent": lambda connection, *_: pause(5),
+    "slow status": lambda connection, *_: drip(connection, "HTTP/1.1 200 OK\r\nX: " + "y" * 100),
+    "slow body": lambda connection, *_: (send(connection, b"", length=9_999), drip(connection, " " * 100)),
+}
+
+
+@pytest.mark.parametrize("how", SLOW)
+@pytest.mark.parametrize("ask", [list_files, repo_facts])
+def test_a_slow_hub_is_given_up(ask, how, serve):
+    serve(SLOW[how])
+    started = time.monotonic()
+    with pytest.raises(SilentHubError, match=r"the Hub at http://127\.0\.0\.1:\d+ does not answer, or too slowly"):
+        ask("made/up", None, None)
+    assert time.monotonic() - started < 4
+
+
+def test_a_silent_hub_is_not_asked_for_the_other_sources(serve):
+    asked = serve(SLOW["silent"])
+    with pytest.raises(NoSourceError) as caught:
+        open_source(task(sources=(Source("made/up"), Source("made/other"))))
+    assert {path for _, path in asked} == {"/api/datasets/made/up?blobs=True"}
+    assert "- made/other: the Hub gives no answer, and the cache has no list of its files" in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["silent", "slow body"])
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_slow_file_is_given_up(how, remote, serve, fast_retries):
+    def respond(connection, method, path):
+        if path.startswith("/api/"):
+            send(connection, json.dumps(INFO).encode())
+        elif method == "HEAD":
+            send(connection, b"", f"X-Repo-Commit: {SHA}", 'ETag: "abc"', length=9_999)
+        else:
+            SLOW[how](connection)
+
+    serve(respond)
+    started = time.monotonic()
+    with pytest.raises(SourceError, match="does not answer, or too slowly"):
+        asking.ask_hub(lambda: read(remote))
+    assert time.monotonic() - started < 5
+
+
+def read(remote):
+    if not remote:
+        return hf_hub_download("made/up", "slow.csv", repo_type="dataset", revision=SHA)
+    files = HfFileSystem(skip_instance_cache=True)
+    with files.open(f"datasets/made/up@{SHA}/train.csv", size=9_999) as file:
+        return file.read()
+
+
+ENDLESS = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+
+
+def endless(connection, *_):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(ENDLESS)
+
+
+def bomb(connection, *_):
+    send(connection, gzip.compress(b" " * 20_000_000), "Content-Encoding: gzip")
+
+
+@pytest.mark.parametrize("respond", [endless, bomb])
+def test_an_answer_in_memory_has_a_greatest_length(respond, serve, monkeypatch):
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1_000_000)
+    serve(respond)
+    with pytest.raises(SourceError, match=r"made/up.* is longer than 1,000,000 bytes"):
+        list_files("made/up", None, None)
+
+
+@pytest.mark.parametrize(("promised", "most", "told"), [(5, 10**9, 5), (10**8, 70_000, 70_000)])
+def test_a_file_is_no_longer_than_promised_or_allowed(promised, most, told, serve):
+    def respond(connection, method, path):
+        if method == "HEAD":
+            send(connection, b"", f"X-Repo-Commit: {SHA}", f'ETag: "{promised}"', length=promised)
+        else:
+            endless(connection)
+
+    serve(respond)
+    with pytest.raises(SourceError, match=rf"longer than {told:,} bytes"):
+        fetch_file("made/up", "endless.csv", SHA, Access(), max_bytes=most)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("X-Repo-Commit: ../../../evil", 'ETag: "abc"'),
+        (f"X-Repo-Commit: {SHA}", 'ETag: "../../../../evil"'),
+        (f"X-Repo-Commit: {SHA}", 'ETag: W/"/tmp/evil"'),
+        (f"X-Repo-Commit: {SHA}", 'ETag: "abc"', "X-Linked-Etag: ..\\evil"),
+        (f"X-Repo-Commit: {SHA}", 'ETag: ""'),
+    ],
+)
+def test_headers_that_are_paths_name_no_file(headers, serve, tmp_path):
+    serve(lambda connection, method, _: send(connection, b"" if method == "HEAD" else b"abc", *headers, length=3))
+    cache = tmp_path / "cache"
+    with bounded(), pytest.raises(HubAnswerError, match="cannot name a file of the cache"):
+        hf_hub_download("made/up", "a.csv", repo_type="dataset", revision=SHA, cache_dir=cache)
+    assert list(tmp_path.rglob("*")) == []
+
+
+BROKEN = {
+    "no id": {key: value for key, value in INFO.items() if key != "id"},
+    "array": [1],
+    "number": 5,
+    "commit": {**INFO, "sha": "../x"},
+    "no commit": {**INFO, "sha": None},
+    "date": {**INFO, "lastModified": "yesterday"},
+    "files": {**INFO, "siblings": [{}]},
+}
+
+
+@pytest.mark.parametrize("how", [*BROKEN, "page"])
+def test_an_answer_of_another_form_is_a_reason(how, serve):
+    body = b"<html>Welcome</html>" if how == "page" else json.dumps(BROKEN[how]).encode()
+    asked = serve(lambda connection, *_: send(connection, body))
+    for ask in (list_files, repo_facts):
+        with pytest.raises(SourceError, match=r"is not what a Hub answers|expected 40 hexadecimal digits"):
+            ask("made/up", None, None)
+    assert len(asked) == 2  # which another attempt would not change
+
+
+def test_time_outs_are_for_requests_of_this_package_alone(serve):
+    serve(lambda connection, *_: (pause(0.5), send(connection, json.dumps(INFO).encode())))
+    assert HfApi().dataset_info("made/up").sha == SHA
+    with bounded(), pytest.raises(OSError, match=r"timed out"):
+        HfApi().dataset_info("made/up")
+
+
+def test_a_hub_that_is_away_is_waited_for_once(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(asking, "_unreachable", [float("-inf")])
+    waits = []
+    monkeypatch.setattr(asking.time, "sleep", waits.append)
+    for _ in range(3):
+        with pytest.raises(
+            SilentHubError, match=r"cannot be reached \(Connection refused\); check the network"
+        ) as told:
+            list_files("made/up", None, None)
+        assert is_unreachable(told.value.__cause__)
+    assert waits == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_what_is_no_silence_is_not_called_so():
+    assert why_silent(None) is why_silent(ValueError("x")) is why_silent(HubAnswerError("x")) is None

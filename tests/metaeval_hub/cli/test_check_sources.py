@@ -1,0 +1,142 @@
+"""`metaeval check-sources`: what it prints for people, for pipes and as JSON, and its exit status."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from metaeval_datasets.sources import asking
+from metaeval_datasets.spec import Edition, Source
+from metaeval_hub.cli import check_sources, main
+from tests.metaeval_datasets.conftest import declare, numbered, parquet, task  # noqa: F401
+
+GONE = Source("nobody/nothing")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
+
+
+@pytest.fixture
+def repo(hub):
+    name = hub.name("listed")
+    content = parquet(numbered(0, 10), ("no", "yes"))
+    hub.add_repo(
+        name, {f"c/{split}.parquet": content for split in ("train", "validation", "test")}, repo_type="dataset"
+    )
+    return name
+
+
+@pytest.fixture
+def three(repo, declare):  # noqa: F811
+    """One task as declared, one from its second source and with other rows, one without any source."""
+    good = Source(repo, config="c")
+    declare(task(name="made_up/good", sources=(good, GONE)))
+    declare(task(name="made_up/other", sources=(GONE, good), rows={"train": 12}))
+    declare(task(name="made_up/gone", sources=(Source(repo, config="d"), GONE)))
+    return repo
+
+
+def test_a_pipe_gets_a_line_for_each_source_worst_first(three, capsys):
+    assert main(["check-sources", "made_up"]) == 1
+    header, *lines, blank, tasks, asked = capsys.readouterr().out.splitlines()
+    assert header.split() == ["status", "task", "source", "what", "is", "found"]
+    gone, nothing, first, second = (" ".join(line.split()) for line in lines)
+    assert gone == f"not usable made_up/gone {three} (d) has no config 'd'; it has 'c'"
+    assert nothing == "not usable made_up/gone nobody/nothing no such repository, or a private one"
+    assert first == "differs made_up/other nobody/nothing no such repository, or a private one"
+    assert second == f"differs made_up/other {three} (c) serves; train 10 rows (declared 12)"
+    assert (blank, tasks) == ("", "3 tasks: 1 as declared, 1 usable but differ, 1 not usable")
+    assert asked.startswith("6 sources: asked for 2 repositories and 3 files, ")
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_terminal_of_any_width_shows_every_name_whole(three, width, monkeypatch, capsys):
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=width, color_system=None, highlight=False, markup=False)
+    monkeypatch.setattr(check_sources, "make_console", lambda: console)
+    assert main(["check-sources", "made_up", "--all"]) == 1
+    lines = shown.getvalue().splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    titles = [line for line in lines if line.isupper() or line[:1].isupper()]
+    assert titles == ["NOT USABLE (1)", "DIFFERS (1)", "USABLE (1)"]
+    together = "".join("".join(lines).split())
+    for text in (
+        "made_up/gone",
+        "made_up/other",
+        "made_up/good",
+        f"{three}(c)",
+        "asdeclared;train10,validation10,test10",
+    ):
+        assert text in together
+    assert "3 tasks" in capsys.readouterr().out
+
+
+def test_the_status_is_0_where_every_task_has_a_source(three, capsys):
+    assert main(["check-sources", "made_up/good", "made_up/other"]) == 0
+    assert "2 tasks: 1 as declared, 1 usable but differ, 0 not usable" in capsys.readouterr().out
+    assert main(["check-sources", "made_up/good"]) == 0
+    assert (
+        "as declared; train 10, validation 10, test 10; commit " in capsys.readouterr().out
+    )  # alone it is always shown
+
+
+def test_the_paper_s_edition_is_told_apart_where_something_else_is_found(repo, declare, capsys):  # noqa: F811
+    good = Source(repo, config="c")
+    declare(task(name="made_up/same", sources=(good,), rows={"train": 1}, paper=Edition("A text.", sentence="text")))
+    declare(task(name="made_up/not_same", sources=(good,), paper=Edition("Another source.", sources=(GONE,))))
+    assert main(["check-sources", "made_up"]) == 1
+    printed = capsys.readouterr().out
+    assert "made_up/not_same (paper)" in printed
+    assert "made_up/same (paper)" not in printed
+    assert "2 tasks: 1 as declared, 1 usable but differ, 0 not usable\n2 editions of the paper: 0 as" in printed
+    assert main(["check-sources", "made_up", "--edition", "careful"]) == 0
+    assert main(["check-sources", "demo/manners", "--edition", "paper"]) == 1
+    assert "none of demo/manners has an edition 'paper' of its own" in capsys.readouterr().err
+
+
+def test_json_has_everything(three, hub, tmp_path, capsys):
+    path = tmp_path / "check.json"
+    main(["check-sources", "made_up", "--json", str(path)])
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    assert {entry["task"]: entry["status"] for entry in facts["tasks"]} == {
+        "made_up/good": "usable",
+        "made_up/other": "differs",
+        "made_up/gone": "not usable",
+    }
+    assert facts["endpoint"] == hub.url
+    assert facts["tasks"][1]["serves"] == f"{three} (c)"
+    source = facts["tasks"][0]["sources"][0]
+    assert source["splits"]["train"] == {"files": 1, "bytes": source["splits"]["train"]["bytes"], "rows": 10} | {
+        "declared": None,
+        "hidden": False,
+    }
+    assert [entry.name for entry in tmp_path.iterdir()] == ["check.json"]
+    capsys.readouterr()
+    main(["check-sources", "made_up", "--json", "-"])
+    assert json.loads(capsys.readouterr().out)["tasks"] == facts["tasks"]
+
+
+def test_what_the_hub_does_not_answer_is_said(three, hub, capsys):
+    hub.faults.add(three, status=503, times=None)
+    assert main(["check-sources", "made_up/good"]) == 1
+    printed = capsys.readouterr().out
+    assert "the Hub answered 503" in printed
+    assert "for 1 of 2 sources the Hub gave no answer: try again later" in printed
+
+
+def test_errors_are_one_line(capsys):
+    assert main(["check-sources", "gluu"]) == 1
+    assert capsys.readouterr().err.startswith("metaeval check-sources: no task or group 'gluu'; closest: glue")
+    assert main(["check-sources", "demo", "--workers", "0"]) == 1
+    assert capsys.readouterr().err == "metaeval check-sources: --workers must be at least 1, got 0\n"
+
+
+def test_editions_of_the_paper_are_counted_beside_the_tasks():
+    tasks, paper = [SimpleNamespace(edition="careful")] * 23, [SimpleNamespace(edition="paper")] * 2
+    assert check_sources._count(tasks) == "23"
+    assert check_sources._count(tasks + paper) == "23 and 2 of the paper's editions"

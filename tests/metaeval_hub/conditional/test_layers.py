@@ -1,0 +1,112 @@
+"""The three conditional layers against the equations, computed with plain tensor operations."""
+
+import adapters
+import pytest
+import torch
+from adapters.context import ForwardContext
+from torch.nn.functional import gelu
+
+from metaeval_hub.conditional.config import ConditionalBnConfig
+from metaeval_hub.conditional.layers import LAYERS, modulate
+
+B, T, H, A, Z = 4, 5, 6, 3, 2
+METHODS = ("pilault", "layernorm", "mahabadi")
+
+
+def make(method: str, scaling: float = 1.0) -> torch.nn.Module:
+    torch.manual_seed(0)
+    config = ConditionalBnConfig(
+        conditioning=method, adapter_size=A, dim_z=Z, task_names=("a",), scaling=scaling, dropout=0.0
+    )
+    layer = LAYERS[method]("t", H, config).double()
+    for parameter in layer.parameters():  # away from the start, where maps are zero
+        torch.nn.init.normal_(parameter, std=0.5)
+    return layer
+
+
+def run(layer: torch.nn.Module, hidden: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    with ForwardContext(None) as context:
+        context.conditional_z = {"t": z}
+        return layer(hidden, hidden)[0]
+
+
+def by_hand(
+    method: str, p: dict[str, torch.Tensor], h: torch.Tensor, z: torch.Tensor, scaling: float = 1.0
+) -> torch.Tensor:
+    """One example: h (T, H), z (Z,). Sileo & Moens 2022, eq. 1, eq. 2, and D, U = W_D z, W_U z."""
+    if method == "pilault":
+        h = h + (p["z_scale.weight"] @ z) * h + p["z_shift.weight"] @ z
+    if method == "mahabadi":
+        down, up = (p["z_down.weight"] @ z).reshape(A, H), (p["z_up.weight"] @ z).reshape(H, A)
+        down_bias, up_bias = p["z_down_bias.weight"] @ z, p["z_up_bias.weight"] @ z
+    else:
+        down, down_bias = p["adapter_down.0.weight"], p["adapter_down.0.bias"]
+        up, up_bias = p["adapter_up.weight"], p["adapter_up.bias"]
+    out = scaling * (gelu(h @ down.T + down_bias) @ up.T + up_bias)
+    if method == "layernorm":
+        mean, var = out.mean(-1, keepdim=True), out.var(-1, keepdim=True, unbiased=False)
+        out = (out - mean) / (var + 1e-5).sqrt() * (p["z_gamma.weight"] @ z) + p["z_beta.weight"] @ z
+    return h + out
+
+
+@pytest.mark.parametrize("scaling", [1.0, 3.0])
+@pytest.mark.parametrize("method", METHODS)
+def test_layer_is_its_equation_in_value_and_gradient(method, scaling):
+    layer = make(method, scaling)
+    hidden = torch.randn(B, T, H, dtype=torch.float64)
+    z = torch.randn(B, Z, dtype=torch.float64, requires_grad=True)
+    parameters = dict(layer.named_parameters())
+    expected = torch.stack([by_hand(method, parameters, hidden[i], z[i], scaling) for i in range(B)])
+    found = run(layer, hidden, z)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+    weights = torch.randn(B, T, H, dtype=torch.float64)
+    wanted = torch.autograd.grad((expected * weights).sum(), [z, *parameters.values()])
+    gradients = torch.autograd.grad((found * weights).sum(), [z, *parameters.values()])
+    for name, one, other in zip(["z", *parameters], gradients, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_embedding_for_the_batch_equals_the_same_on_every_row(method):
+    layer = make(method)
+    hidden, z = torch.randn(B, T, H, dtype=torch.float64), torch.randn(1, Z, dtype=torch.float64)
+    torch.testing.assert_close(run(layer, hidden, z), run(layer, hidden, z.expand(B, Z)), rtol=1e-12, atol=1e-12)
+
+
+def test_modulation_with_zero_maps_leaves_the_states_as_they_are():
+    zero = torch.nn.Linear(Z, H, bias=False)
+    torch.nn.init.zeros_(zero.weight)
+    hidden = torch.randn(B, T, H)
+    assert torch.equal(modulate(hidden, torch.randn(B, Z), zero, zero), hidden)
+
+
+def test_embeddings_that_fit_neither_batch_nor_one_task_are_refused():
+    with pytest.raises(ValueError, match="got 3 task embeddings for a batch of 4"):
+        run(make("pilault"), torch.randn(B, T, H, dtype=torch.float64), torch.randn(3, Z))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("conditioning", "other", "conditioning is 'other'"),
+        ("adapter_size", 0, "adapter_size must be at least 1"),
+        ("is_parallel", True, "is_parallel=True is not supported"),
+        ("scaling", "learned", "scaling must be a number, got 'learned'"),
+        ("reduction_factor", 16, "give the width as adapter_size"),
+        ("z_from", "both", "dim_features is 0 with z_from='both'"),
+        ("dim_features", 3, "z_from='table' uses no features"),
+        ("embeddings_per_task", 0, "embeddings_per_task must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_configuration_errors_name_the_field(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        ConditionalBnConfig(**{field: value})
+
+
+def test_configuration_survives_the_librarys_round_trip():
+    config = ConditionalBnConfig(conditioning="layernorm", adapter_size=7, dim_z=3, task_names=("a", "b"))
+    read = adapters.AdapterConfig.load(config.to_dict())
+    assert type(read) is ConditionalBnConfig
+    assert read == config
+    assert read.architecture is None  # to the library it is a bottleneck

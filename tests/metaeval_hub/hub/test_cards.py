@@ -1,0 +1,217 @@
+"""Cards, against ones that a person has read; rewrite those with METAEVAL_WRITE_CARD=1."""
+
+import ast
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard, ModelCard
+
+from metaeval_datasets.record import SplitRecord, TaskRecord
+from metaeval_datasets.report import OfficialReport, Report, SplitReport
+from metaeval_hub import TaskEmbeddings
+from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.encoders.encoder import BaseEncoder
+from metaeval_hub.hub.cards import code_span, dataset_card, embeddings_card, model_card
+from metaeval_hub.model.storage import ModelRecord
+from metaeval_hub.task_data.origins import TaskOrigin
+
+STORED = Path(__file__).parents[2] / "data"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def compare(card, file):
+    if os.environ.get("METAEVAL_WRITE_CARD"):
+        (STORED / file).write_text(card, encoding="utf-8")
+    assert card == (STORED / file).read_text(encoding="utf-8")
+
+
+def record(name, splits, report, **fields):
+    """A record with what a test does not care about filled in; ``splits`` gives the rows of each."""
+    values = {
+        "edition": "careful",
+        "fingerprint": "0" * 16,
+        "type": "nli",
+        "fields": ("sentence1", "sentence2"),
+        "names": ("entailment", "neutral", "contradiction"),
+        "license": "cc-by-4.0",
+        "citation": "wang2019glue",
+        "in_101": True,
+        "notes": "",
+        "paper": "",
+        **fields,
+    }
+    made = {
+        split: SplitRecord(rows, 100 * rows, "0" * 64, {f"{split}-00000-of-00001.parquet": 10 * rows})
+        for split, rows in splits.items()
+    }
+    return TaskRecord(task=name, canonical=values["names"], report=report, splits=made, **values)
+
+
+@pytest.fixture
+def records():
+    whole = record(
+        "glue/mnli",
+        {"train": 1_000, "test": 200},
+        Report(
+            "glue/mnli",
+            "careful",
+            "nyu-mll/glue (mnli) at refs/convert/parquet",
+            COMMIT,
+            splits={"train": SplitReport("train", False, 1_000), "test": SplitReport("validation", False, 200)},
+            official={"train": OfficialReport(1_000, {}), "validation": OfficialReport(200, {})},
+            unlabelled={"test": 300},
+        ),
+    )
+    lacking = record(
+        "tricky/default",
+        {"train": 640, "validation": 160, "test": 200},
+        Report(
+            "tricky/default",
+            "careful",
+            "somebody/tricky (default)",
+            COMMIT,
+            missing=["split 'b' of config 'default'"],
+            passed_over=[{"source": "somebody/gone (x+y)", "reason": "could not serve"}],
+            splits={
+                "train": SplitReport("train", False, 640),
+                "validation": SplitReport("train", True, 160),
+                "test": SplitReport("train", True, 200),
+            },
+            official={"train": OfficialReport(1_003, {"empty sentence": 2, "label outside the names": 1})},
+        ),
+        type="other",
+        fields=("sentence",),
+        names=("yes", "no: never", "a|b", "'quoted'", "1", "❤"),
+        license="from-a-licence-of-their-own",
+        citation="nobody2000known",
+        notes="Half of it is made up.",
+        paper="The paper reads another column.",
+    )
+    made = record(
+        "demo/spam",
+        {"train": 1},
+        Report(
+            "demo/spam", "careful", "metaeval_datasets.demo", None, splits={"train": SplitReport("train", False, 1)}
+        ),
+        type="other",
+        in_101=False,
+        license="mit",
+        citation="sileo2022analysis",
+    )
+    return [whole, lacking, made]
+
+
+def test_card_is_the_stored_one(records):
+    compare(dataset_card("org/name", records), "dataset_card.md")
+
+
+def test_datasets_reads_features_names_sizes_and_licences(records):
+    data = DatasetCard(dataset_card("org/name", records)).data
+    infos = DatasetInfosDict.from_dataset_card_data(data)
+    for entry in records:
+        info = infos[entry.config]
+        assert info.features["label"].names == list(entry.names)
+        assert [name for name in info.features if name not in ("label", "idx")] == list(entry.fields)
+        assert {split: found.num_examples for split, found in info.splits.items()} == {
+            split: made.rows for split, made in entry.splits.items()
+        }
+        assert info.license == entry.license
+    assert data.license == ["cc-by-4.0", "mit", "other"]
+
+
+def test_the_paper_edition_says_so(records):
+    paper = [dataclasses.replace(entry, edition="paper") for entry in records]
+    card = dataset_card("org/name", paper)
+    assert "# MetaEval, the paper's edition\n" in card
+    assert "This is the paper's edition:" in card
+
+
+def test_number_words(records):
+    card = dataset_card("org/name", records[2:])
+    assert "\n1 task and 1 row: " in card
+    assert yaml.safe_load(card.split("---\n")[1])["size_categories"] == ["n<1K"]
+
+
+def model_record(**values):
+    """A model of four tasks, of which less and less is known."""
+    origin = TaskOrigin("0.1.0", "careful", "nyu-mll/glue (mnli) at refs/convert/parquet", COMMIT, "other")
+    known = {
+        "base": BaseEncoder("hub", "org/encoder", COMMIT, "a" * 64),
+        "conditional": ConditionalConfig(),
+        "labels": {
+            "glue/mnli": ("entailment", "neutral", "contradiction"),
+            "pragmeval/stac": tuple(f"c|{i}" for i in range(18)),
+            "demo/spam": ("ham", "spam"),
+            "my/task": ("a", "b"),
+        },
+        "metaeval_version": "0.1.0",
+        "fields": {"glue/mnli": 2, "pragmeval/stac": 2, "demo/spam": 1},
+        "origins": {
+            "glue/mnli": origin,
+            "pragmeval/stac": TaskOrigin("0.1.0", "paper", "sileod/pragmeval (stac)", COMMIT, "unknown"),
+            "demo/spam": TaskOrigin("0.1.0", "careful", "metaeval_datasets.demo", None, "mit"),
+        },
+    }
+    return ModelRecord(**{**known, **values})
+
+
+RESULTS = {
+    "glue/mnli": {"majority": 0.353, "validation": 0.7912345, "test": 0.8},
+    "demo/spam": {"majority": 0.5, "validation": None, "test": 0.97},
+}
+
+
+def test_card_of_a_model_is_the_stored_one():
+    compare(model_card(model_record(), RESULTS, "org/name"), "model_card.md")
+
+
+def test_the_hub_reads_results_encoder_and_data():
+    data = ModelCard(model_card(model_record(), RESULTS, "org/name")).data
+    found = {(result.dataset_name, result.dataset_split): result for result in data.eval_results}
+    expected = {("glue/mnli", "validation"): 0.7912, ("glue/mnli", "test"): 0.8, ("demo/spam", "test"): 0.97}
+    assert {key: result.metric_value for key, result in found.items()} == expected
+    assert {result.metric_type for result in found.values()} == {"accuracy"}
+    assert found["glue/mnli", "test"].dataset_args["commit"] == COMMIT
+    assert (data.model_name, data.base_model, data.library_name) == ("name", "org/encoder", "metaeval")
+    assert data.datasets == ["nyu-mll/glue", "sileod/pragmeval"]
+
+
+def test_card_of_a_model_of_which_little_is_known():
+    bare = model_record(base=BaseEncoder("local", "tiny", None, "a" * 64), fields={}, origins={})
+    card = model_card(bare)
+    data = ModelCard(card).data
+    assert (data.base_model, data.datasets, data.eval_results) == (None, None, None)
+    assert 'from_pretrained("path or Hub id of this model")' in card
+    assert 'predict("glue/mnli", ["a text", "another text"])' in card
+    assert "| task | texts | classes |\n" in card
+    assert card.endswith("Where the rows came from is not recorded; ask whoever trained the model.\n")
+
+
+NAMES = [
+    'x", k=5); import os; os.abort()  #', "x'); import os; os.abort()  #", "x\\", "``` import os",
+    "{braces} $name", "größer",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_stay_strings_in_the_code_of_cards(name):
+    made = model_record(labels={name: ("a`b", "c"), "y": ("a", "b")}, fields={}, origins={}, label_rows={})
+    table = TaskEmbeddings((name, "y"), np.eye(2))
+    for card in (model_card(made), embeddings_card(table, name, "t.parquet", ("a", "b"), None)):
+        [*codes] = re.findall(r"```python\n(.*?)\n```", card, re.S)
+        assert codes
+        trees = [ast.parse(code) for code in codes]
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        assert not [node for node in nodes if isinstance(node, ast.Import)]
+        assert name in {node.value for node in nodes if isinstance(node, ast.Constant)}
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a", "`a`"), ("a`b", "`` a`b ``"), ("``", "``` `` ```")])
+def test_text_is_code_in_markdown_whatever_it_holds(text, expected):
+    assert code_span(text) == expected

@@ -1,0 +1,137 @@
+"""The baselines without task embeddings, against the stock library and plain transformers."""
+
+import adapters
+import numpy as np
+import pytest
+import torch
+from adapters import DoubleSeqBnConfig
+from transformers import AutoModel
+
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
+from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
+
+LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}
+TEXTS = ["the cat sat on the mat", "a dog ran", "the dog sat very very very still on a mat today"]
+
+
+def make(method: str, **fields) -> ConditionalAdapterModel:
+    config = ConditionalConfig(conditioning=method, adapter_size=13, max_length=16, **fields)
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=TEXTS)
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+def plain_encoder(tmp_path):
+    """The tiny encoder as transformers loads it, without this package's model."""
+    ConditionalAdapterModel.create("tiny", LABELS, ConditionalConfig(adapter_size=1), vocabulary=TEXTS).save_pretrained(
+        tmp_path / "plain"
+    )
+    return AutoModel.from_pretrained(tmp_path / "plain/encoder", add_pooling_layer=False).eval()
+
+
+def test_adapter_is_the_stock_librarys(tmp_path):
+    model, encoder = make("adapter"), plain_encoder(tmp_path)
+    adapters.init(encoder)
+    encoder.add_adapter("a", config=DoubleSeqBnConfig(reduction_factor=128 / 13.5, non_linearity="gelu"))
+    encoder.set_active_adapters("a")
+    own = {name.replace(".metaeval.", ".a."): tensor for name, tensor in model.encoder.state_dict().items()}
+    encoder.load_state_dict(own)  # every name and shape is the stock adapter's
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    pooled = encoder(**batch).last_hidden_state[:, 0]
+    found = model(**batch, task_ids=torch.tensor([1]))
+    assert torch.equal(found, torch.nn.functional.linear(pooled, model.heads.weight[2:5], model.heads.bias[2:5]))
+    assert {p.shape for p in model.trainable_groups()["adapter"]} == {(13, 128), (13,), (128, 13), (128,)}
+
+
+def test_full_fine_tuning_is_the_plain_encoder_with_gradients_in_every_weight(tmp_path):
+    model, encoder = make("full"), plain_encoder(tmp_path)
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    encoder.load_state_dict(model.encoder.state_dict())
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    logits = torch.nn.functional.linear(
+        encoder(**batch).last_hidden_state[:, 0], model.heads.weight[:2], model.heads.bias[:2]
+    )
+    found = model(**batch, task_ids=torch.tensor([0]))
+    assert torch.equal(found, logits)
+    wanted = torch.autograd.grad(logits.pow(2).sum(), list(encoder.parameters()))
+    found.pow(2).sum().backward()
+    gradients = [parameter.grad for parameter in model.trainable_groups()["adapter"]]
+    assert all(torch.equal(one, other) for one, other in zip(gradients, wanted, strict=True))
+    fresh = ConditionalAdapterModel.create("tiny", LABELS, ConditionalConfig(conditioning="full"), vocabulary=TEXTS)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in fresh.encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("method", ["adapter", "full"])
+def test_what_needs_a_task_embedding_names_the_method(method):
+    model = make(method)
+    with pytest.raises(ValueError, match=f"conditioning '{method}' is a baseline without task embeddings"):
+        _ = model.task_embeddings
+    with pytest.raises(ValueError, match=f"conditioning '{method}' is a baseline"):
+        model.add_task("x/new", ("a", "b"), task_embedding=np.zeros(32))
+    assert model.task_names == tuple(LABELS)
+
+
+@pytest.mark.parametrize("method", ["adapter", "full"])
+def test_tasks_come_and_go_and_are_fitted_by_their_classifier_alone(method):
+    model = make(method)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    before = model.logits("x/three", TEXTS)
+    model.fit_task("my/task", [("the cat", "cat"), ("a dog", "dog")], steps=60)
+    assert model.predict("my/task", ["the cat", "a dog"]).labels == ["cat", "dog"]
+    assert torch.equal(model.logits("x/three", TEXTS), before)
+    model.remove_task("my/task")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_full_fine_tuning_keeps_no_second_encoder(tmp_path):
+    model = make("full")
+    make("adapter").save_pretrained(tmp_path)  # an earlier model in the folder, with its encoder
+    model.save_pretrained(tmp_path)
+    assert [path.name for path in (tmp_path / "encoder").iterdir()] == ["config.json"]
+    assert "A fully fine-tuned encoder for 2 classification tasks" in (tmp_path / "README.md").read_text()
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path)
+    assert loaded.base == model.base
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
+    )
+    with pytest.raises(ValueError, match="full fine-tuning replaced the encoder's weights"):
+        model.save_pretrained(tmp_path, include_base=True)
+    with pytest.raises(ValueError, match=r"a model of full fine-tuning \('full'\) has no adapter to export"):
+        model.export_adapter("x/two", tmp_path / "out")
+
+
+@pytest.mark.parametrize("encoder_dropout", [False, True])
+def test_full_fine_tuning_drops_units_only_if_asked(encoder_dropout):
+    model = make("full", encoder_dropout=encoder_dropout)
+    for module in model.encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.5
+    model.train()
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    same = torch.equal(model(**batch, task_ids=torch.tensor([0])), model(**batch, task_ids=torch.tensor([0])))
+    assert same is not encoder_dropout
+
+
+@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
+@pytest.mark.parametrize("method", ["adapter", "full", "both"])
+def test_every_encoder_trains_all_that_is_trained_and_is_loaded_to_the_last_bit(kind, method, tmp_path):
+    """A tensor without a gradient in a mixed step would stop training over several processes."""
+    tiny_encoder(tmp_path / "encoder", kind)
+    fields = {"z_from": "both", "embeddings_per_task": 2} if method == "both" else {"conditioning": method}
+    model = ConditionalAdapterModel.create(
+        tmp_path / "encoder", LABELS, ConditionalConfig(adapter_size=5, dim_z=4, max_length=16, **fields),
+        label_rows={"x/two": ("no", "yes")}, task_features=np.eye(2) if method == "both" else None,
+    )  # fmt: skip
+    batch = model.tokenizer(TEXTS[:2], padding=True, return_tensors="pt")
+    model.train()
+    logits = model(**batch, task_ids=torch.tensor([0, 1]))
+    torch.nn.functional.cross_entropy(logits, torch.tensor([1, 2])).backward()
+    assert not [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    model.eval().save_pretrained(tmp_path / "model")
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
+    assert all(torch.equal(loaded.logits(task, TEXTS), model.logits(task, TEXTS)) for task in LABELS)

@@ -1,0 +1,309 @@
+"""Zero-shot classifiers: z from a description, classes from the rows of other tasks, said when either is missing."""
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+
+from metaeval_datasets.aspects import Aspects
+from metaeval_datasets.spec import TaskType
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
+from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
+from metaeval_hub.encoders.tokens import TextEncoder
+from metaeval_hub.model.zero_shot import NOTHING_EXPLAINED, Description
+from metaeval_hub.task_data.task_features import measure
+from metaeval_hub.task_data.z_prediction import fit_ridge
+
+WORDS = [
+    "the",
+    "cat",
+    "dog",
+    "film",
+    "meal",
+    "sat",
+    "ran",
+    "was",
+    "good",
+    "bad",
+    "fine",
+    "awful",
+    "on",
+    "a",
+    "mat",
+    "and",
+]
+VOCABULARY = [" ".join(WORDS)]
+RNG = np.random.default_rng(0)
+POLARITY, NLI = ("negative", "positive"), ("entailment", "not_entailment")
+# ten tasks over texts about films, ten over pairs about cats
+TASKS = {f"x/{'film' if i % 2 else 'cat'}{i}": (1, POLARITY) if i % 2 else (2, NLI) for i in range(20)}
+FILMS = ["the film was good", "a bad meal was awful", "the meal was fine and good"]
+CATS = [("the cat sat on a mat", "a dog ran"), ("a cat and a dog sat", "the mat")]
+
+
+def texts_of(fields):
+    return FILMS if fields == 1 else CATS
+
+
+def make(z_from="table", by="aspects", rows=True, features=True, **options):
+    """A model whose z are told by the fields of the task, as planted."""
+    config = ConditionalConfig(adapter_size=8, dim_z=4, max_length=24, z_from=z_from, **options)
+    bare = ConditionalAdapterModel.create("tiny", {"x/y": ("a", "b")}, ConditionalConfig(), vocabulary=VOCABULARY)
+    aspects, words, means = [], [], []
+    for i, (name, (fields, _)) in enumerate(TASKS.items()):
+        kind = TaskType.EMOTION if fields == 1 else TaskType.NLI
+        tokens = TextEncoder(bare.tokenizer, 24)(texts_of(fields))
+        counts = count_tokens(tokens["input_ids"], len(bare.tokenizer), bare.tokenizer.all_special_ids)
+        counts = counts + (counts > 0) * RNG.integers(0, 3, len(counts))
+        words.append(domain_vector(bare.encoder, counts))
+        means.append(text_embedding(bare.encoder, bare.tokenizer, tokens) + 0.01 * RNG.normal(size=128))
+        aspects.append(Aspects(name, 100 * (i + 1), fields, 4.0 + fields + i / 10, kind))
+    known = measure(aspects, np.stack(words), np.stack(means))
+    matrix = None if z_from == "table" else (known.code() if by == "aspects" else known.texts)
+    model = ConditionalAdapterModel.create(
+        "tiny", {name: labels for name, (_, labels) in TASKS.items()}, config, vocabulary=VOCABULARY,
+        label_rows={name: labels for name, (_, labels) in TASKS.items()} if rows else None, task_features=matrix,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    if model.conditioning.task_embedding is not None:
+        sides = torch.tensor([1.0 if fields == 1 else -1.0 for fields, _ in TASKS.values()])
+        copies = sides.repeat_interleave(config.embeddings_per_task)
+        table = 0.05 * torch.randn_like(model.conditioning.task_embedding)
+        model.conditioning.task_embedding.data = table + copies[:, None] * torch.tensor([1.0, 2.0, 0.0, 0.0])
+    model.features = known if features else None
+    return model
+
+
+DESCRIPTION = Description("emotion", FILMS)
+
+
+@pytest.mark.parametrize("by", ["aspects", "texts", "type"])
+def test_z_is_predicted_near_the_tasks_that_are_alike(by):
+    classifier = make().zero_shot("my/films", DESCRIPTION, POLARITY, by=by)
+    guess = classifier.guess
+    assert all("film" in name and cosine > 0.9 for name, cosine in guess.nearest)
+    assert guess.z == pytest.approx([1, 2, 0, 0], abs=0.2)
+    if by != "type":
+        assert guess.explained > 0.9
+    pairs = make().zero_shot("my/cats", Description("NLI", CATS), NLI, by=by)
+    assert all("cat" in name for name, _ in pairs.guess.nearest)
+
+
+def test_tasks_that_were_not_trained_are_no_evidence():
+    model = make()
+    first = model.zero_shot("my/films", DESCRIPTION, POLARITY).guess
+    again = model.zero_shot("my/more", DESCRIPTION, POLARITY).guess
+    assert np.array_equal(first.z, again.z)
+    assert first.nearest == again.nearest  # the first is not among them
+
+
+def test_z_is_the_ridge_regression_from_the_aspects():
+    model = make()
+    guess = model.zero_shot("my/films", Description("emotion", FILMS, train_rows=500), POLARITY).guess
+    known, values = model.features, model.task_embeddings.values[:20]
+    fitted = fit_ridge(known.code(), values)
+    centred = known.code() - known.code().mean(axis=0)
+    alpha = fitted.penalty * np.mean(np.linalg.svd(centred, compute_uv=False) ** 2)
+    counts = count_tokens(TextEncoder(model.tokenizer, 24)(FILMS)["input_ids"], len(model.tokenizer), [0, 1, 2, 3, 4])
+    aspects = Aspects("my/films", 500, 1, 4.0, TaskType.EMOTION)  # 4, 5 and 6 words
+    code = known.code([Aspects("my/films", 500, 1, 5.0, aspects.type)], domain_vector(model.encoder, counts)[None])
+    expected = Ridge(alpha=alpha).fit(known.code(), values).predict(code)[0]
+    assert guess.z == pytest.approx(expected, abs=1e-4)
+
+
+def test_classes_are_answered_by_the_rows_of_other_tasks_which_stay():
+    model = make()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    logits = model.logits("x/film1", FILMS)
+    classifier = model.zero_shot("my/films", DESCRIPTION, {"thumbs up": "Positive", "thumbs down": "negative"})
+    assert classifier.guess.rows == {"thumbs up": "positive", "thumbs down": "negative"}
+    assert classifier.config.id2label == {0: "thumbs up", 1: "thumbs down"}
+    assert torch.equal(model.logits("x/film1", FILMS), logits)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor[: len(before[name])], before[name]), name
+    z = torch.from_numpy(classifier.guess.z[None])
+    pooled = model.encode(model.tokenizer(FILMS, padding=True, return_tensors="pt"), z)
+    rows = [model.heads.find("positive"), model.heads.find("negative")]
+    expected = torch.nn.functional.linear(pooled, model.heads.weight[rows], model.heads.bias[rows])
+    torch.testing.assert_close(model.logits("my/films", FILMS), expected.detach())
+
+
+def test_a_class_without_a_row_is_said_and_never_answered(caplog):
+    model = make()
+    with caplog.at_level(logging.WARNING):
+        classifier = model.zero_shot("my/films", DESCRIPTION, ("negative", "positive", "mixed feelings"))
+    assert "no trained label row for 'mixed feelings'" in caplog.text
+    assert classifier.guess.rows["mixed feelings"] is None
+    assert "mixed feelings" not in model.predict("my/films", [f"the {word} was {word}" for word in WORDS]).labels
+    assert "mixed_feelings" not in model.shared_rows  # no other task takes it for trained
+
+
+@pytest.mark.parametrize("more", [{}, {"so so": "entailment"}])
+def test_a_row_that_is_named_and_does_not_exist_is_an_error_with_the_closest(more):
+    """However many classes are left: what a user names is meant to be there."""
+    model = make()
+    message = r"no label row 'negatve' \(for class 'no'\), closest: negative; model.shared_rows lists the rows"
+    with pytest.raises(ValueError, match=message):
+        model.zero_shot("my/films", DESCRIPTION, {"no": "negatve", "yes": "positive", **more})
+    assert "my/films" not in model.task_names
+
+
+def test_where_no_row_is_close_some_are_listed(caplog):
+    model = make()
+    model.add_task("x/many", [f"odd{i}" for i in range(4)], label_rows=[f"odd{i}" for i in range(4)])
+    rows = "'poem', closest: none; rows of the model: entailment, not_entailment, negative, positive, odd0 and 3 more"
+    with pytest.raises(ValueError, match=rows):
+        model.zero_shot("my/films", DESCRIPTION, ("positive", "poem"))
+    with caplog.at_level(logging.WARNING):
+        model.zero_shot("my/films", DESCRIPTION, ("positive", "negative", "poem"))
+    assert rows in caplog.text
+    assert "model.shared_rows lists the rows" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("description", "labels", "message"),
+    [
+        (DESCRIPTION, "yes", "my/films: labels is 'yes'; expected a list of two or more class names"),
+        (DESCRIPTION, 2, "my/films: labels is 2; expected a list"),
+        (DESCRIPTION, [0, 1], "labels has 0; expected names of classes"),
+        (DESCRIPTION, {"no": None, "yes": "positive"}, "labels has None; expected names of classes"),
+        (FILMS, POLARITY, r"description is \['the film was good', .*; expected Description\(type, texts\)"),
+    ],
+)
+def test_arguments_of_another_form_are_refused(description, labels, message):
+    with pytest.raises(TypeError, match=message):
+        make().zero_shot("my/films", description, labels)
+
+
+def test_a_description_that_says_nothing_of_z_is_told_once_a_model(recwarn):
+    model = make()
+    model.zero_shot("my/good", DESCRIPTION, POLARITY)
+    assert not recwarn.list
+    table = model.conditioning.task_embedding
+    table.data = torch.ones_like(table)
+    for number in range(3):
+        guess = model.zero_shot(f"my/{number}", DESCRIPTION, POLARITY).guess
+        with warnings.catch_warnings():  # as libraries do, after which Python says again what it has said
+            pass
+    assert guess.explained == 0.0 < NOTHING_EXPLAINED
+    [found] = recwarn.list
+    assert "the aspects of a description say nothing about z for this model" in str(found.message)
+    assert "train on more tasks, or try by='texts' or by='type'" in str(found.message)
+    assert found.filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("change", "labels", "message"),
+    [
+        ({}, ("positve", "awful"), "trained label row for; it has none for 'positve', closest: positive"),
+        ({}, ("positive", "poem"), "it has none for 'poem', closest: none"),
+        ({"rows": False}, POLARITY, "no tasks of this model share label rows"),
+        ({"features": False}, POLARITY, "does not store the features of its tasks"),
+    ],
+)
+def test_what_the_model_lacks_is_said_and_nothing_is_added(change, labels, message):
+    model = make(**change)
+    with pytest.raises(ValueError, match=message):
+        model.zero_shot("my/films", DESCRIPTION, labels)
+    assert "my/films" not in model.task_names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("poem", FILMS), "task type 'poem'; expected one of acceptability"),
+        (("emotoin", FILMS), "task type 'emotoin'; closest: emotion; expected one of acceptability"),
+        (("nli", []), "one or more texts"),
+        (("nli", "text"), "one or more texts"),
+        (("nli", None), "texts is None; expected a list of one or more texts"),
+        (("nli", ["a", ("b", "c")]), r"texts\[1\] is \('b', 'c'\); expected all texts, or all pairs"),
+        (("nli", [1, 2]), r"texts\[0\] is 1; expected all texts, or all pairs"),
+        (("nli", [("b", "c", "d")]), r"texts\[0\] is \('b', 'c', 'd'\); expected all texts, or all pairs"),
+    ],
+)
+def test_descriptions_that_describe_nothing_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Description(*arguments)
+
+
+def test_a_type_that_the_model_has_no_task_of_gets_the_mean(caplog):
+    model = make()
+    mean = model.task_embeddings.values.mean(axis=0)
+    with caplog.at_level(logging.WARNING):
+        guess = model.zero_shot("my/films", Description("grammar", FILMS), POLARITY, by="type").guess
+    assert "no task of the model is of type grammar" in caplog.text
+    assert guess.z == pytest.approx(mean, abs=1e-6)
+
+
+@pytest.mark.parametrize("by", ["aspects", "texts"])
+@pytest.mark.parametrize("z_from", ["both", "features"])
+def test_a_model_whose_z_is_made_of_features_gets_those_of_the_task(z_from, by):
+    model = make(z_from, by)
+    guess = model.zero_shot("my/films", DESCRIPTION, POLARITY).guess
+    assert "features-aware" in guess.by
+    assert model.task_embeddings["my/films"] == pytest.approx(guess.z, abs=1e-5)
+    other = model.zero_shot("my/cats", Description("nli", CATS), NLI).guess
+    assert not np.allclose(other.z, guess.z, atol=0.1)
+
+
+def test_what_is_known_of_the_tasks_is_stored_and_loaded(tmp_path):
+    model = make()
+    loaded = ConditionalAdapterModel.from_pretrained(model.save_pretrained(tmp_path))
+    first = model.zero_shot("my/films", DESCRIPTION, POLARITY)
+    again = loaded.zero_shot("my/films", DESCRIPTION, POLARITY)
+    assert np.array_equal(first.guess.z, again.guess.z)
+    assert torch.equal(model.logits("my/films", FILMS), loaded.logits("my/films", FILMS))
+    model.features = None
+    assert ConditionalAdapterModel.from_pretrained(model.save_pretrained(tmp_path)).features is None
+
+
+def test_what_is_known_of_the_tasks_of_another_encoder_is_refused(tmp_path):
+    model = make()
+    model.save_pretrained(tmp_path)
+    known = model.features
+    measure(known.aspects, known.words[:, :7], known.texts).save(tmp_path)
+    with pytest.raises(UnsafeRepositoryError, match="words has 7 numbers a task; the model's encoder calls for 128"):
+        ConditionalAdapterModel.from_pretrained(tmp_path)
+    measure(known.aspects, known.words, known.texts[:, :9]).save(tmp_path)
+    with pytest.raises(UnsafeRepositoryError, match="texts has 9 numbers a task"):
+        ConditionalAdapterModel.from_pretrained(tmp_path)
+
+
+def test_they_go_to_the_hub_and_back(hub):
+    model, repo = make(), hub.name("zero")
+    model.push_to_hub(repo)
+    assert ConditionalAdapterModel.from_pretrained(repo).features.names == tuple(TASKS)
+
+
+@pytest.mark.parametrize("z_from", ["table", "both", "features"])
+def test_labelled_examples_go_on_from_the_guess(z_from):
+    model = make(z_from)
+    model.zero_shot("my/films", DESCRIPTION, {"bad": "negative", "good": "positive"})
+    before = model.logits("my/films", FILMS)
+    examples = [("the film was good", "good"), ("a meal was fine", "good"), ("the film was awful", "bad")]
+    model.fit_task("my/fitted", examples, start="my/films", steps=1, z_lr=0.0, head_lr=0.0)
+    torch.testing.assert_close(model.logits("my/fitted", FILMS), before, rtol=1e-4, atol=1e-4)
+    model.fit_task("my/better", examples, start="my/films", steps=60)
+    assert model.predict("my/better", [text for text, _ in examples]).labels == [label for _, label in examples]
+    assert torch.equal(model.logits("my/films", FILMS), before)
+    with pytest.raises(ValueError, match=r"not the .* of my/films"):
+        model.fit_task("my/other", examples, labels=("good", "bad", "odd"), start="my/films")
+    with pytest.raises(KeyError, match="no task 'my/fillms'"):
+        model.fit_task("my/other", examples, start="my/fillms")
+
+
+def test_adapters_have_no_part_in_text_embeddings():
+    model = make()
+    tokens = TextEncoder(model.tokenizer, 24)(FILMS)
+    found = text_embedding(model.encoder, model.tokenizer, tokens)
+    bare = load_encoder("tiny", vocabulary=VOCABULARY).module  # `adapters` has never seen it
+    states = [bare(torch.tensor([ids])).last_hidden_state[0].mean(dim=0) for ids in tokens["input_ids"]]
+    assert found == pytest.approx(torch.stack(states).mean(dim=0).detach().numpy(), abs=1e-5)
+    assert model.encoder.active_adapters is not None

@@ -1,0 +1,263 @@
+"""`metaeval page`: what it reads of runs, which texts it shows, and the page on the Hub."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from datasets import Dataset, DatasetDict
+
+from metaeval_datasets import TaskType, get_task, load_dataset
+from metaeval_datasets.aspects import Aspects
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.embedded_runs import read_embedded
+from metaeval_hub.cli import main
+from metaeval_hub.page.push import push_space
+from metaeval_hub.page.runs import OPEN_LICENSES, editions_of, facts_of, may_show, read_data, space_of
+from metaeval_hub.task_data.domains import fit_domains
+from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+from metaeval_hub.task_data.task_features import TaskFeatures
+
+DEMO = ("demo/film_reviews", "demo/picnic_nli", "demo/topics", "demo/spam")
+
+
+def make_run(folder, tasks=DEMO, seed=0, cosine=0.1, **change):
+    """A finished run's folder, as training leaves it."""
+    values = np.random.default_rng(seed).normal(size=(len(tasks), 4)).astype(np.float32)
+    TaskEmbeddings(tuple(tasks), values).save(folder / "task_embeddings")
+    rows = {
+        task: {
+            "rows": {
+                "train": {"kept": 40, "available": 400 + number, "labels": "0"},
+                "test": {"kept": 20, "available": 200, "labels": "0"},
+            },
+            "origin": {"source": "metaeval_datasets.demo", "commit": None, "edition": "careful"},
+            "classes": 2,
+            "majority": 0.5,
+            "validation": None,
+            "test": {"accuracy": 0.5 + number / 10} if number else None,
+            "cos_z_z0": cosine,
+        }
+        for number, task in enumerate(tasks)
+    }
+    facts = {"tasks": rows, "encoder": {"id": "tiny"}, "seed": seed, "steps": 4000, "versions": {"metaeval": "0.1.0"}}
+    (folder / "results.json").write_text(json.dumps({**facts, **change}), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "demo-1")
+
+
+def data_of(path):
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text.split('<script id="data" type="application/json">')[1].split("</script>")[0])
+
+
+def test_a_run_is_read_with_its_figures(run):
+    space = space_of(read_embedded(str(run)), methods=["pca"])
+    assert space.name == "demo-1"
+    np.testing.assert_allclose(space.measures["test"], [np.nan, 0.6, 0.7, 0.8])
+    np.testing.assert_allclose(space.measures["gain"], [np.nan, 0.1, 0.2, 0.3])
+    np.testing.assert_allclose(space.measures["train_rows"], 40)
+    assert "validation" not in space.measures  # no task has it
+    about = {
+        "Encoder": "tiny",
+        "Size of z": "4",
+        "Training steps": "4,000",
+        "Seed": "0",
+        "Written by": "metaeval 0.1.0",
+    }
+    assert space.about == about
+    assert space.warning == ""
+
+
+def test_facts_come_from_the_catalogue_and_the_run(run):
+    facts = facts_of([read_embedded(str(run))])
+    assert tuple(facts) == DEMO
+    found = facts["demo/picnic_nli"]
+    assert found.aspects == {
+        **{"Task type": "NLI", "Texts": "Pairs", "Group": "demo"},
+        **{"Classes": 2, "Training rows": 401.0, "Licence": "mit", "Median words": None, "Domain": None},
+    }
+    assert found.labels == get_task("demo/picnic_nli").names
+    assert (found.source, found.repo, found.commit) == ("metaeval_datasets.demo", "", "")
+
+
+def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
+    folder = make_run(tmp_path / "run", ("glue/cola", "my/own"))
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results["tasks"]["glue/cola"]["origin"] = {"source": "nyu-mll/glue (cola)", "commit": "ab12", "edition": "paper"}
+    (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    runs = [read_embedded(str(folder))]
+    facts = facts_of(runs)
+    assert (facts["glue/cola"].repo, facts["glue/cola"].commit) == ("nyu-mll/glue", "ab12")
+    assert facts["my/own"].aspects["Task type"] == "Not known"
+    assert editions_of(runs) == {"glue/cola": "paper"}  # the other is not in the catalogue
+
+
+def test_runs_whose_z_has_not_moved_are_refused_or_marked(tmp_path):
+    run = read_embedded(str(make_run(tmp_path / "run", cosine=0.95)))
+    with pytest.raises(NotMovedError, match="still its random start"):
+        space_of(run, methods=["pca"])
+    assert "mean cos(z, z0) 0.95" in space_of(run, methods=["pca"], force=True).warning
+    little = space_of(read_embedded(str(make_run(tmp_path / "two", cosine=0.8))), methods=["pca"])
+    assert "z has moved little" in little.warning
+
+
+def test_tables_and_models_are_read_too(run, tmp_path):
+    table = read_embedded(str(run / "task_embeddings"), "mine")
+    assert "it is not stored how far z moved" in space_of(table, methods=["pca"]).warning
+    config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=8)
+    labels = {"my/one": ("no", "yes"), "my/two": ("a", "b")}
+    model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=["a cat"])
+    loaded = read_embedded(str(model.save_pretrained(tmp_path / "model")))
+    assert space_of(loaded, methods=["pca", "umap"]).maps.keys() == {"pca"}  # too few for the other
+
+
+def test_features_stored_with_a_run_give_lengths_and_domains(run, tmp_path):
+    folder = make_run(tmp_path / "run", ("demo/spam", "my/own", "my/other"))
+    kinds = (TaskType.OTHER, TaskType.GRAMMAR, TaskType.NLI)
+    tasks = read_embedded(str(folder)).tasks
+    aspects = [Aspects(task, 40 + i, 1 + i % 2, 7.5 + i, kinds[i]) for i, task in enumerate(tasks)]
+    words = np.eye(3, 5, dtype=np.float32)
+    features = TaskFeatures(tuple(aspects), words, fit_domains(words, 2))
+    features.save(folder / "model")
+    found = facts_of([read_embedded(str(folder))])
+    own = found["my/own"].aspects
+    assert {key: own[key] for key in ("Task type", "Texts", "Training rows", "Median words", "Group")} == {
+        **{"Task type": "Grammar", "Texts": "Pairs", "Training rows": 401.0, "Median words": 8.5, "Group": "my"},
+    }
+    clusters = [f"Cluster {number + 1}" for number in features.classes("domain_cluster")]
+    assert [found[task].aspects["Domain"] for task in features.names] == clusters
+
+
+# --- data ---
+
+
+def test_lengths_and_examples_are_read_from_training_rows(run):
+    facts = facts_of([read_embedded(str(run))])
+    editions = {"demo/film_reviews": "careful", "demo/picnic_nli": "careful"}
+    found, failed = read_data(
+        facts, lambda task, edition: load_dataset("metaeval", task, edition=edition), editions, "demo"
+    )
+    assert failed == {}
+    rows = load_dataset("metaeval", "demo/picnic_nli")["train"]
+    words = [len(row["sentence1"].split()) + len(row["sentence2"].split()) for row in rows]
+    assert found["demo/picnic_nli"].aspects["Median words"] == np.median(words)
+    for example in found["demo/picnic_nli"].examples:
+        row = next(row for row in rows if rows.features["label"].int2str(row["label"]) == example.label)
+        assert example.texts == (row["sentence1"], row["sentence2"])
+    assert [example.label for example in found["demo/film_reviews"].examples] == ["negative", "positive"]
+    assert found["demo/spam"] == facts["demo/spam"]  # not asked for
+
+
+def test_texts_are_cut_and_few(run):
+    facts = facts_of([read_embedded(str(run))])
+    rows = [{"sentence": "word " * 100, "label": label, "idx": label} for label in range(5)]
+    task = get_task("demo/topics")
+    splits = DatasetDict(train=Dataset.from_list(rows, features=load_dataset("metaeval", task.name)["train"].features))
+    found, _ = read_data(facts, lambda task, edition: splits, {task.name: "careful"}, "open")
+    assert [example.label for example in found[task.name].examples] == list(task.names[:4])
+    assert {len(example.texts[0]) for example in found[task.name].examples} == {200}
+
+
+def test_tasks_that_do_not_load_keep_what_is_known(run):
+    facts = facts_of([read_embedded(str(run))])
+
+    def load(task, edition):
+        raise OSError(f"task {task}: the source\nis on fire")
+
+    found, failed = read_data(facts, load, {"demo/spam": "careful"}, "all")
+    assert failed == {"demo/spam": "OSError: the source is on fire"}
+    assert found == facts
+
+
+def test_only_open_licences_and_demo_tasks_are_shown_by_default():
+    demo, cola = get_task("demo/spam"), get_task("glue/cola")
+    assert cola.license not in OPEN_LICENSES
+    shown = {which: (may_show(demo, which), may_show(cola, which)) for which in ("none", "demo", "open", "all")}
+    assert shown == {"none": (False, False), "demo": (True, False), "open": (True, False), "all": (True, True)}
+    for license in OPEN_LICENSES:
+        assert not any(word in license for word in ("nc", "nd", "unknown", "other"))
+
+
+# --- the command ---
+
+
+def test_the_command_writes_a_page_of_its_runs(run, tmp_path, capsys):
+    other = make_run(tmp_path / "demo-1", seed=1)
+    out = tmp_path / "new" / "map.html"
+    assert main(["page", f"first={run}", str(other), "--out", str(out), "--title", "Two runs"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{out}: 4 tasks, " in printed
+    data = data_of(out)
+    assert data["title"] == "Two runs"
+    assert [each["name"] for each in data["runs"]] == ["first", "demo-1"]
+    assert data["facts"][0]["examples"]
+    assert "Median words" in [column["title"] for column in data["aspects"]]
+
+
+def test_runs_of_one_name_are_told_apart(run, tmp_path):
+    other = make_run(tmp_path / "demo-1", seed=1)
+    assert main(["page", str(run), str(other), "--out", str(tmp_path / "map.html"), "--examples", "none"]) == 0
+    data = data_of(tmp_path / "map.html")
+    assert [each["name"] for each in data["runs"]] == [str(run), str(other)]
+    assert "examples" not in data["facts"][0]
+
+
+def test_errors_are_one_line(run, tmp_path, capsys):
+    missing = str(tmp_path / "none")
+    assert main(["page", missing]) == 1
+    assert main(["page", str(run), "--examples", "all", "--push", "org/name", "--out", str(tmp_path / "map.html")]) == 1
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id")
+    assert printed[1].startswith("metaeval page: --examples all shows texts that may not be passed on")
+    assert not (tmp_path / "map.html").exists()
+
+
+# --- the Hub ---
+
+
+def test_the_page_becomes_a_static_space_and_is_replaced_there(hub, run, tmp_path, capsys):
+    name, out = hub.name("space"), tmp_path / "map.html"
+    arguments = ["page", str(run), "--out", str(out), "--title", 'A "map": of <tasks>', "--push", name, "--private"]
+    assert main(arguments) == 0
+    assert f"/spaces/{name}/commit/" in capsys.readouterr().out
+    repo = hub.repo(name, "space")
+    assert repo.private
+    assert repo.read("index.html") == out.read_bytes()
+    _, metadata, text = repo.read("README.md").decode().split("---\n", 2)
+    card = yaml.safe_load(metadata)
+    assert (card["sdk"], card["app_file"], card["title"]) == ("static", "index.html", 'A "map": of <tasks>')
+    assert 'A "map": of <tasks>' in text
+    assert main([*arguments[:-3], "--title", "Anew", "--push", name]) == 0
+    assert repo.read("index.html") == out.read_bytes()
+
+
+def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
+    page = tmp_path / "map.html"
+    page.write_text("page", encoding="utf-8")
+    name = hub.name("space")
+    hub.add_repo(name, {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"import gradio"}, repo_type="space")
+    with pytest.raises(ValueError, match=f"{name} is a Space that was not made here"):
+        push_space(page, name, title="Map")
+    assert "index.html" not in hub.repo(name, "space").files()
+    public = hub.name("space")
+    push_space(page, public, title="Map")
+    with pytest.raises(ValueError, match=f"{public} is public; --private is for new Spaces"):
+        push_space(page, public, title="Map", private=True)
+
+
+def test_the_page_goes_beside_a_model_and_changes_nothing_else(hub, run, tmp_path, capsys):
+    name = hub.name("model")
+    hub.add_repo(name, {"README.md": b"a card", "config.json": b"{}"})
+    out = tmp_path / "map.html"
+    assert main(["page", str(run), "--out", str(out), "--push-beside", name]) == 0
+    repo = hub.repo(name)
+    assert repo.read("task_map.html") == out.read_bytes()
+    assert repo.read("README.md") == b"a card"
+    assert main(["page", str(run), "--out", str(out), "--push-beside", hub.name("none")]) == 1
+    assert "push the model first" in capsys.readouterr().err

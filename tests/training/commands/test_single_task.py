@@ -1,0 +1,273 @@
+import gc
+import json
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from metaeval_training.commands import single_task
+from metaeval_training.commands.single_task import RATES, main, parse_rates, pick_rates
+from metaeval_training.config import ConfigError
+from metaeval_training.data.rows import keep_rows
+from metaeval_training.engine import loop
+from metaeval_training.engine.loop import TrainingError
+from metaeval_training.runs import per_task as baselines
+from safetensors.torch import load_file
+
+from metaeval_datasets import load_dataset
+from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
+from metaeval_hub.results.comparison import compare
+from metaeval_hub.results.run_results import read_runs
+
+TASKS = ("demo/spam", "demo/picnic_nli")
+FLAGS = (
+    "--tasks", *TASKS, "--max-train-rows", "64", "--max-eval-rows", "40", "--threads", "1", "--epochs", "2",
+    "--batch-size", "8", "--adapter-size", "8",
+)  # fmt: skip
+
+
+# --- rates ---
+
+
+@pytest.mark.parametrize(
+    ("words", "methods", "expected"),
+    [
+        ([], ["full", "adapter"], {"full": [RATES["full"]], "adapter": [RATES["adapter"]]}),
+        (["1e-5", "2e-5", "5e-5"], ["full"], {"full": [1e-5, 2e-5, 5e-5]}),
+        (["1e-5,2e-5"], ["full"], {"full": [1e-5, 2e-5]}),
+        (["adapter=1e-3,3e-3", "adapter=5e-4"], ["full", "adapter"], {"full": [5e-5], "adapter": [1e-3, 3e-3, 5e-4]}),
+    ],
+)
+def test_rates_of_the_command_line(words, methods, expected):
+    assert parse_rates(words, methods) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "methods", "message"),
+    [
+        (["1e-5"], ["full", "adapter"], "of which method"),
+        (["adapter=1e-5"], ["full"], "'adapter' is not among the --methods full"),
+        (["full=0"], ["full"], "'0' is no learning rate"),
+        (["full=1e-5;2e-5"], ["full"], "'1e-5;2e-5' is no learning rate"),
+        (["nan"], ["full"], "'nan' is no learning rate"),
+    ],
+)
+def test_wrong_rates_are_named(words, methods, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_rates(words, methods)
+
+
+def test_wrong_usage_ends_with_2_before_anything_is_made(tmp_path, capsys):
+    for flags in (["--rates", "1e-5"], ["--head-ratio", "0"], ["--methods", "probe"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*flags, "--output-dir", str(tmp_path)])
+        assert ended.value.code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def answers(**by_task):
+    """``answers(a={"1e-5": 0.5, "1e-4": None})``: accuracies on validation; None: failed; "-": no validation rows."""
+    tried = {}
+    for task, accuracies in by_task.items():
+        tried[task] = {"tried": {}}
+        for rate, accuracy in accuracies.items():
+            scored = None if accuracy == "-" else {"accuracy": accuracy}
+            result = {"failed": "loss is nan"} if accuracy is None else {"row": {"validation": scored}}
+            tried[task]["tried"][rate] = result
+    return tried
+
+
+def test_one_rate_is_picked_for_all_tasks_by_their_mean():
+    found = answers(a={"1e-5": 0.9, "1e-4": 0.7}, b={"1e-5": 0.5, "1e-4": 0.8})
+    assert pick_rates(found, "method") == ({"a": "1e-4", "b": "1e-4"}, {"1e-5": 0.7, "1e-4": 0.75})
+    assert pick_rates(found, "task")[0] == {"a": "1e-5", "b": "1e-4"}
+
+
+def test_of_equals_the_first_is_picked():
+    found = answers(a={"1e-5": 0.7, "1e-4": 0.7})
+    assert pick_rates(found, "method")[0] == pick_rates(found, "task")[0] == {"a": "1e-5"}
+
+
+def test_a_rate_that_failed_on_a_task_is_not_picked_for_it():
+    found = answers(a={"1e-5": 0.6, "1e-4": 0.9}, b={"1e-5": 0.6, "1e-4": None})
+    assert pick_rates(found, "method")[0] == {"a": "1e-5", "b": "1e-5"}
+    assert pick_rates(found, "task")[0] == {"a": "1e-4", "b": "1e-5"}
+    torn = answers(a={"1e-5": None, "1e-4": 0.9}, b={"1e-5": 0.6, "1e-4": None})
+    with pytest.raises(TrainingError, match=r"no learning rate trained all 2 tasks \(1e-5 failed on 1, 1e-4 failed on"):
+        pick_rates(torn, "method")
+    assert pick_rates(torn, "task")[0] == {"a": "1e-4", "b": "1e-5"}
+
+
+def test_a_task_without_validation_rows_takes_part_in_no_choice():
+    found = answers(a={"1e-5": 0.6, "1e-4": 0.9}, b={"1e-5": "-", "1e-4": "-"})
+    assert pick_rates(found, "method") == ({"a": "1e-4", "b": "1e-4"}, {"1e-5": 0.6, "1e-4": 0.9})
+    assert pick_rates(found, "task")[0] == {"a": "1e-4", "b": "1e-5"}
+
+
+# --- the script ---
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of both methods from start to end, with two rates of one, Fisher vectors and the models kept."""
+    folder = tmp_path_factory.mktemp("single")
+    deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    flags = (*FLAGS, "--rates", "full=1e-6,3e-4", "adapter=1e-3", "--fisher", "--keep-models")
+    assert main([*flags, "--output-dir", str(folder)]) == 0
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_num_threads(threads)
+    return folder / "single_task-1"
+
+
+def outcome(run, method):
+    """What must not depend on interruptions: rows without the seconds, means, Fisher vectors."""
+    results = json.loads((run / method / "results.json").read_text())
+    for row in results["tasks"].values():
+        row.pop("seconds")
+    return results["tasks"], results["mean"], TaskEmbeddings.load(run / method / "fisher").values.tolist()
+
+
+def test_both_methods_have_results_that_can_be_compared(finished):
+    found = compare(read_runs(finished))
+    assert set(found.labels) == {"single_task-1/full", "single_task-1/adapter"}
+    assert found.tasks == TASKS
+
+
+def test_the_rate_is_the_one_that_is_best_on_validation(finished):
+    results = json.loads((finished / "full" / "results.json").read_text())
+    by_rate = results["validation_by_rate"]
+    assert by_rate["3e-4"] > by_rate["1e-6"]
+    for row in results["tasks"].values():
+        assert row["rate"] == 3e-4
+        assert row["steps"] == 2 * 64 / 8
+        assert row["validation_by_rate"]["3e-4"] == row["validation"]["accuracy"]
+    assert results["mean"]["validation"] == pytest.approx(by_rate["3e-4"])
+    assert results["encoder"]["id"] == "tiny"
+
+
+@pytest.mark.parametrize("method", ["full", "adapter"])
+def test_every_task_says_how_many_numbers_its_model_trained(finished, method):
+    for name, row in json.loads((finished / method / "results.json").read_text())["tasks"].items():
+        (folder,) = (finished / method / "models" / name).iterdir()
+        named = ConditionalAdapterModel.from_pretrained(folder).encoder.named_parameters()
+        trained = [p for key, p in named if method == "full" or ".adapters." in key]
+        assert row["parameters"]["adapter"] == sum(p.numel() for p in trained)
+
+
+@pytest.mark.parametrize("method", ["full", "adapter"])
+def test_kept_models_score_what_the_results_say(finished, method):
+    """Through the public way: load the model, predict texts, compare with the labels of the rows."""
+    rows = json.loads((finished / method / "results.json").read_text())["tasks"]
+    kept = sorted(path.parent for path in (finished / method / "models").rglob("model.safetensors"))
+    kept = [folder for folder in kept if folder.name != "encoder"]
+    rate = {"full": "3e-4", "adapter": "1e-3"}[method]
+    assert kept == sorted(finished / method / "models" / name / rate for name in TASKS)
+    name = TASKS[0]
+    model = ConditionalAdapterModel.from_pretrained(finished / method / "models" / name / rate)
+    assert model.config.conditioning == method
+    test = keep_rows(load_dataset("metaeval", name, split="test"), 40, 0, name, "test")
+    predicted = model.predict(name, test["sentence"][:]).labels
+    right = np.mean([a == model.labels[name][b] for a, b in zip(predicted, test["label"][:], strict=True)])
+    assert right == pytest.approx(rows[name]["test"]["accuracy"])
+
+
+def test_fisher_vectors_are_stored_as_task_embeddings(finished):
+    found = TaskEmbeddings.load(finished / "full" / "fisher")
+    assert found.names == TASKS
+    assert found.values.shape == (2, 128)
+    assert (found.values > 0).mean() > 0.99
+    tried = json.loads((finished / "full" / "tasks" / f"{TASKS[0]}.json").read_text())["tried"]
+    assert np.allclose(found[TASKS[0]], tried["3e-4"]["fisher"])
+
+
+def test_it_is_the_loop_of_the_multitask_script(train, tmp_path):
+    """A model of one task, trained by the multitask script with the same settings, has the same bits."""
+    flags = ["--tasks", TASKS[0], "--max-train-rows", "64", "--max-eval-rows", "40", "--batch-size", "8"]
+    rates = ["--adapter-lr", "1e-3", "--head-lr", "1e-2", "--loss-cap", "0"]
+    one = ["--output-dir", str(tmp_path / "one"), "--adapter-size", "8", "--threads", "1", "--epochs", "2"]
+    assert main([*flags, *one, "--methods", "adapter", "--keep-models"]) == 0
+    # two passes over 64 rows in batches of 8
+    assert train(*flags, *rates, "--conditioning", "adapter", "--steps", "16", "--evaluate-every", "0") == 0
+    kept = tmp_path / "one" / "single_task-1" / "adapter" / "models" / TASKS[0] / "1e-3"
+    ours, theirs = (load_file(f / "model.safetensors") for f in (kept, tmp_path / "runs" / "multitask-1" / "model"))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, monkeypatch, capsys):
+    step, steps = loop.Trainer._step, []
+
+    def interrupted(self, batch):
+        steps.append(self.tasks[0].name)
+        if len(steps) == 20:  # in the second task, in the middle of its training
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    monkeypatch.setattr(loop.Trainer, "_step", interrupted)
+    flags = (*FLAGS, "--methods", "adapter", "--fisher")
+    assert main([*flags, "--output-dir", str(tmp_path)]) == 130
+    run = tmp_path / "single_task-1"
+    assert f"--resume {run}" in capsys.readouterr().out
+    assert not (run / "adapter" / "results.json").exists()
+    steps.clear()
+    monkeypatch.setattr(
+        loop.Trainer, "_step", lambda self, batch: steps.append(self.tasks[0].name) or step(self, batch)
+    )
+    assert main(["--resume", str(run)]) == 0
+    assert set(steps) == {TASKS[1]}
+    assert outcome(run, "adapter") == outcome(finished, "adapter")
+    left = {path.name for path in run.rglob("*") if path.is_file()}
+    assert left == {
+        *("config.json", "results.json", "spam.json", "picnic_nli.json"),
+        *("task_embeddings.json", "task_embeddings.safetensors"),
+    }
+
+
+def test_a_rate_that_diverges_is_passed_over(tmp_path, monkeypatch, capsys):
+    fit = loop.Trainer.fit
+
+    def diverging(self):
+        if self.config.adapter_lr > 1:
+            raise TrainingError("the loss is nan at step 3")
+        fit(self)
+
+    monkeypatch.setattr(single_task.Trainer, "fit", diverging)
+    flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "adapter", "--steps", "2")
+    assert main([*flags, "--rates", "5", "1e-3"]) == 0
+    row = json.loads((tmp_path / "single_task-1" / "adapter" / "results.json").read_text())["tasks"][TASKS[0]]
+    assert row["rate"] == 1e-3
+    assert row["validation_by_rate"]["5e0"] is None
+    assert "adapter failed / " in capsys.readouterr().out
+    assert main([*flags, "--rates", "5"]) == 1
+    assert "rate 5e0: the loss is nan at step 3" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_not_finite_fails_the_rate(tmp_path, capsys):
+    """For real: at this rate the weights overflow."""
+    flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "full", "--epochs", "4", "--clip-norm", "0")
+    assert main([*flags, "--rates", "1e30", "--tasks", TASKS[0]]) == 1
+    assert "the loss is nan" in capsys.readouterr().out
+
+
+def test_models_of_earlier_tasks_are_let_go(tmp_path, monkeypatch):
+    made, alive = [], []
+    make = single_task.make_model
+
+    def counting(*arguments):
+        gc.collect()
+        alive.append(sum(model() is not None for model in made))
+        made.append(weakref.ref(model := make(*arguments)))
+        return model
+
+    monkeypatch.setattr(single_task, "make_model", counting)
+    flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "adapter", "--rates", "1e-3,2e-3")
+    assert main([*flags, "--steps", "1"]) == 0
+    assert alive == [0, 0, 0, 0]
+
+
+def test_settings_of_a_preset_that_are_not_of_this_script_do_not_reach_it(tmp_path):
+    preset = tmp_path / "some.yaml"
+    preset.write_text("epochs: 2\nstep: mixed\nloss_cap: 0.5\nadapter_lr: 7\nmax_length: 32\nweight_decay: 0.25\n")
+    config = baselines.parse(single_task.SCRIPT, ["--preset", str(preset)]).config
+    assert (config.epochs, config.steps, config.max_length, config.weight_decay) == (3.0, 0, 32, 0.25)
+    assert (config.step, config.loss_cap, config.adapter_lr) == ("one-task", 1.0, 1e-3)

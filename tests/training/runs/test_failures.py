@@ -1,0 +1,72 @@
+"""What fails under a run: the disk. Each failure is told in a line, loses nothing, and resumes to the same bits."""
+
+import os
+import resource
+import subprocess
+
+import pytest
+from safetensors import SafetensorError
+
+from metaeval_hub import ConditionalAdapterModel
+from tests.training.conftest import SMALL, script
+from tests.training.commands.test_multitask import outcome
+from metaeval_training.engine.checkpoint import checkpoints
+from metaeval_training.runs.folder import RunFolder
+
+
+@pytest.fixture
+def whole(train, tmp_path):
+    """The outcome of a run that nothing befell."""
+    assert train(folder=tmp_path / "whole") == 0
+    return outcome(tmp_path / "whole" / "multitask-1")
+
+
+def test_writes_that_the_system_refuses(whole, train, tmp_path, capsys):
+    """No file may be larger than 400 KiB in this process: the optimiser's state is."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400 * 1024, resource.RLIM_INFINITY))
+
+    done = subprocess.run(
+        script(*SMALL, folder=tmp_path / "runs"), capture_output=True, text=True, check=False, timeout=300,
+        preexec_fn=limit,
+    )  # fmt: skip
+    run = tmp_path / "runs" / "multitask-1"
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: the checkpoint of step 4 could not be written")
+    assert "File too large" in line
+    assert f"go on with --resume {run}" in line
+    assert "Traceback" not in done.stdout + done.stderr
+    assert os.listdir(run / "checkpoints") == []
+    assert train("--resume", str(run)) == 0
+    assert "no whole checkpoint: starting again from step 0" in capsys.readouterr().out
+    assert outcome(run) == whole
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("No space left on device")])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(RunFolder, "append_metrics"), (ConditionalAdapterModel, "save_pretrained"), (RunFolder, "write_json")],
+)
+def test_a_disk_that_fills_up_at_any_moment(owner, name, error, whole, train, tmp_path, monkeypatch, capsys):
+    """The third write of each kind fails: metrics of a later step, the last model, results."""
+    original, calls = getattr(owner, name), []
+
+    def full(self, *arguments, **options):
+        calls.append(name)
+        if len(calls) == (1 if name == "save_pretrained" else 3):
+            raise error
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(owner, name, full)
+    assert train() == 1
+    run = tmp_path / "runs" / "multitask-1"
+    output = capsys.readouterr().out
+    assert "No space left on device" in output
+    assert f"--resume {run}" in output
+    assert not (run / "results.json").exists()
+    monkeypatch.undo()
+    assert list(checkpoints(run / "checkpoints"))
+    assert train("--resume", str(run)) == 0
+    assert outcome(run) == whole

@@ -1,0 +1,1 @@
+"""Implement the training scripts, one module per script."""

@@ -1,0 +1,328 @@
+"""Fine-tune one model a task, over any list of tasks: the paper's single-task baselines.
+
+    python training/single_task.py                                         # demo tasks, small encoder: minutes
+    python training/single_task.py --preset small --tasks pragmeval glue/cola --methods full adapter
+    python training/single_task.py --preset small --methods full --rates 2e-5 5e-5 1e-4      # best on validation
+    python training/single_task.py --preset small --rates full=5e-5 adapter=5e-4,1e-3        # the same for two methods
+    python training/single_task.py --preset small --methods full --fisher                    # Fisher vectors as well
+    python training/single_task.py --resume runs/single_task-1
+
+full trains all weights of the encoder, adapter a stock bottleneck (Sileo & Moens 2022, section 3; 3 epochs, section
+5.1), both with the loop of training/multitask.py. Of several learning rates that with the best mean accuracy on
+validation over the tasks is taken, one for all tasks of a method (--pick task: one for every task); test reports. One
+table at the end; each method has its results.json in the form of training/multitask.py, so that `metaeval compare`
+takes them. Tasks that are done stay done when the run is stopped. Models are kept only where --keep-models asks for it.
+
+The paper's literal values: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
+
+Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
+(130: Ctrl-C).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from metaeval_hub import TaskEmbeddings
+from metaeval_training.commands.multitask_job import make_model, make_plan
+from metaeval_training.config import ConfigError
+from metaeval_training.data.encoding import encode_task
+from metaeval_training.data.rows import TaskRows
+from metaeval_training.engine.loop import StopRequest, Trainer, TrainingError
+from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
+from metaeval_training.runs.reporter import ProgressDisplay, Reporter, percent
+from metaeval_training.runs.results import mean, means, task_row
+from metaeval_training.vectors.fisher import fisher_information
+
+Method = Literal["full", "adapter"]
+METHODS = get_args(Method)
+BATCH_SIZE = 16  # of one task; the batches of presets are for many at once
+RATES: dict[Method, float] = {"full": 5e-5, "adapter": 1e-3}  # of the encoder, of the adapter
+SETTINGS = (
+    *baselines.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
+    "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision",
+)  # fmt: skip
+
+
+def parse_rates(words: Sequence[str], methods: Sequence[Method]) -> dict[Method, list[float]]:
+    """The learning rates to try, by method.
+
+    Args:
+        words: "5e-5", for the only method; or "full=2e-5,5e-5".
+        methods: that were asked for; those without a word get the default rate.
+
+    Raises:
+        ConfigError: a rate is no number above 0, or belongs to no method.
+    """
+    rates: dict[str, list[float]] = {}
+    for word in words:
+        method, sign, values = word.rpartition("=")
+        if not sign and len(methods) > 1:
+            raise ConfigError(f"--rates {word}: of which method? There are several: {methods[0]}={word}")
+        method = method or methods[0]
+        if method not in methods:
+            raise ConfigError(f"--rates {word}: {method!r} is not among the --methods {' '.join(methods)}")
+        for value in values.split(","):
+            try:
+                rate = float(value)
+            except ValueError:
+                rate = 0.0
+            if not 0 < rate < float("inf"):
+                raise ConfigError(f"--rates {word}: {value!r} is no learning rate; expected a number above 0")
+            rates.setdefault(method, []).append(rate)
+    return {method: rates.get(method, [RATES[method]]) for method in methods}
+
+
+def show_rate(rate: float) -> str:
+    """A rate as people write it: 5e-5."""
+    return np.format_float_scientific(rate, trim="-", exp_digits=1).replace("e+", "e")
+
+
+def model_folder(job: Job, method: str, task: str, rate: float) -> Path:
+    """Where a model is kept."""
+    return job.run.path / method / "models" / task / show_rate(rate)
+
+
+class _Teller(Reporter):
+    """Gives the progress of one training to ``say``, for the bar that counts the tasks, and is silent otherwise."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(main=False)
+        self.say = say
+
+    def progress(self, text: str, total: int, done: int = 0, unit: str = "") -> ProgressDisplay:
+        display, say = super().progress(text, total, done, unit), self.say
+
+        def update(done: int, note: str = "") -> None:
+            say(f"step {done}/{total}  {note}")
+
+        display.update = update  # type: ignore[method-assign]
+        return display
+
+
+def train_one(
+    job: Job, task: TaskRows, method: Method, rate: float, vocabulary: list[str] | None, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Fine-tune a model on one task and score it.
+
+    Args:
+        job: the run.
+        task: its rows.
+        method: "full" or "adapter".
+        rate: learning rate of the encoder or of the adapter.
+        vocabulary: for the encoder "tiny".
+        say: told how far the training is.
+
+    Returns:
+        "row" (of ``metaeval_training.runs.results.task_row``, and the trained "parameters" of this model by role),
+        "steps" and "seconds" of training, "encoder", and "fisher" (H,) where it was asked for;
+        or, where training failed, only "failed", the reason.
+    """
+    config = replace(
+        job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
+        loss_cap=0.0, checkpoint_every=0, evaluate_every=0,
+    )  # fmt: skip
+    model = make_model(config, [task], vocabulary)
+    data = encode_task(task, model.tokenizer, config.max_length)
+    plan = make_plan(config, [data])
+    model.to(job.accelerator.device)
+    try:
+        # a stop request that is never made: Ctrl-C stops at once, as there is nothing of this task to save
+        trainer = Trainer(model, [data], plan, config, None, job.accelerator, _Teller(say), StopRequest())
+        trainer.fit()
+        found = trainer.evaluate(("validation", "test"))[task.name]
+    except TrainingError as error:
+        return {"failed": str(error)}
+    finally:
+        job.accelerator.free_memory()  # else it holds every model of the run
+    labels = {split: rows.labels for split, rows in data.splits.items()}
+    row = task_row(labels, data.available, data.origin, len(data.labels), found)
+    result: dict[str, Any] = {
+        "row": {**row, "parameters": model.trained_numbers()},
+        "steps": len(plan),
+        "seconds": trainer.progress.seconds,
+        "encoder": model.base.to_dict(),
+    }
+    if job.options["fisher"]:
+        result["fisher"] = fisher_information(model, data.train, 0, config.eval_batch_size).tolist()
+    if job.options["keep_models"]:
+        model.eval()
+        model.save_pretrained(model_folder(job, method, task.name, rate))
+    return result
+
+
+def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str, TaskMethod]:
+    """For every method what trains a task at each of its rates."""
+    vocabulary = list(baselines.all_texts(job.config)) if job.config.encoder == "tiny" else None
+
+    def train(method: Method, task: TaskRows, say: Callable[[str], None]) -> Answer:
+        tried = {}
+        for rate in rates[method]:
+            where = f"{task.name}  {method} {show_rate(rate)}  "
+            say(where)
+            tried[show_rate(rate)] = train_one(
+                job, task, method, rate, vocabulary, lambda note, where=where: say(where + note)  # type: ignore[misc]
+            )  # fmt: skip
+        if all("failed" in result for result in tried.values()):
+            raise TrainingError("; ".join(f"rate {rate}: {result['failed']}" for rate, result in tried.items()))
+        return {"tried": tried}, " / ".join(_told(result) for result in tried.values())
+
+    return {method: partial(train, method) for method in rates}
+
+
+def _told(result: Mapping[str, Any]) -> str:
+    return "failed" if "failed" in result else percent(_accuracy(result))
+
+
+def _accuracy(result: Mapping[str, Any]) -> float | None:
+    validation = result.get("row", {}).get("validation")
+    return float(validation["accuracy"]) if validation else None
+
+
+def pick_rates(answers: Mapping[str, Mapping[str, Any]], pick: str) -> tuple[dict[str, str], dict[str, float | None]]:
+    """Choose the learning rate of every task, by accuracy on validation.
+
+    Args:
+        answers: task -> {"tried": rate -> result}, all with the same rates; see ``train_one``.
+        pick: "method": one rate for all tasks, the one with the best mean over tasks, among those that trained every
+            task; "task": the best one of each task. Of equals, and where nothing can be compared, the first.
+
+    Returns:
+        Task -> rate; and rate -> mean accuracy on validation over the tasks that it trained.
+
+    Raises:
+        TrainingError: no rate trained every task, and one was to be taken for all.
+    """
+    rates = list(dict.fromkeys(rate for answer in answers.values() for rate in answer["tried"]))
+    trained = {
+        rate: [answer["tried"][rate] for answer in answers.values() if "failed" not in answer["tried"][rate]]
+        for rate in rates
+    }
+    by_rate = {rate: mean(_accuracy(result) for result in results) for rate, results in trained.items()}
+    if pick == "task":
+        by_task = {
+            name: {rate: _accuracy(result) for rate, result in answer["tried"].items() if "failed" not in result}
+            for name, answer in answers.items()
+        }
+        return {name: _highest(accuracies) for name, accuracies in by_task.items()}, by_rate
+    whole = [rate for rate in rates if len(trained[rate]) == len(answers)]
+    if not whole:
+        told = ", ".join(f"{rate} failed on {len(answers) - len(results)}" for rate, results in trained.items())
+        raise TrainingError(
+            f"no learning rate trained all {len(answers)} tasks ({told}); lower --rates, or --pick task"
+        )
+    return dict.fromkeys(answers, _highest({rate: by_rate[rate] for rate in whole})), by_rate
+
+
+def _highest(accuracies: Mapping[str, float | None]) -> str:
+    return max(accuracies, key=lambda rate: -1.0 if (accuracy := accuracies[rate]) is None else accuracy)
+
+
+def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> None:
+    """Choose the rates of a method, write its results and Fisher vectors, and drop the models that were not chosen.
+
+    Raises:
+        TrainingError: see ``pick_rates``.
+    """
+    picked, by_rate = pick_rates(answers, job.options["pick"])
+    chosen = {name: answer["tried"][picked[name]] for name, answer in answers.items()}
+    rows = {
+        name: {
+            **result["row"], "rate": float(picked[name]), "steps": result["steps"], "seconds": answers[name]["seconds"],
+            "validation_by_rate": {rate: _accuracy(other) for rate, other in answers[name]["tried"].items()},
+        }
+        for name, result in chosen.items()
+    }  # fmt: skip
+    encoder = next(iter(chosen.values()))["encoder"]
+    facts = {"mean": means(rows.values()), "encoder": encoder, "validation_by_rate": by_rate}
+    if job.options["fisher"]:
+        vectors = np.array([result["fisher"] for result in chosen.values()], dtype=np.float32)
+        TaskEmbeddings(tuple(chosen), vectors).save(job.run.path / method / "fisher")
+    for name, answer in answers.items():
+        for rate in answer["tried"]:
+            if rate != picked[name]:
+                shutil.rmtree(model_folder(job, method, name, float(rate)), ignore_errors=True)
+    baselines.write_results(job, method, rows, failed, facts)
+    if len(by_rate) > 1:
+        shown = ", ".join(f"{rate}: {percent(value)}" for rate, value in by_rate.items())
+        taken = (
+            f"taken: {next(iter(picked.values()))}" if job.options["pick"] == "method" else "taken: the best by task"
+        )
+        job.reporter.line(f"{method}, mean on validation by learning rate: {shown}; {taken}")
+
+
+def work(job: Job) -> int:
+    """Train on all tasks, write and show the results; returns the exit code."""
+    rates = parse_rates(job.options["rates"], job.options["methods"])
+    job.reporter.line("validation accuracies in %, by learning rate:")
+    outcome = baselines.run_tasks(job, make_methods(job, rates))
+    for method, answers in outcome.found.items():
+        finish(job, method, answers, outcome.failed)
+    baselines.show_results(job, list(rates))
+    return baselines.DONE
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that are no settings."""
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="what is trained (default: both)"
+    )
+    defaults = ", ".join(f"{method}={show_rate(rate)}" for method, rate in RATES.items())
+    parser.add_argument(
+        "--rates", nargs="+", metavar="[METHOD=]RATE[,RATE]", default=argparse.SUPPRESS,
+        help=f"learning rates to try of the encoder or the adapter (default: {defaults})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pick", choices=("method", "task"), default=argparse.SUPPRESS,
+        help="take the rate that is best on validation for all tasks of a method, or for each task (default: method)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--head-ratio", type=float, metavar="RATIO", default=argparse.SUPPRESS,
+        help="learning rate of the classifier over that of the rest (default: 10)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fisher", action="store_true", default=argparse.SUPPRESS,
+        help="write the Fisher vectors of the tasks (appendix A, eq. 4) as task embeddings, in <run>/<method>/fisher",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-models", action="store_true", default=argparse.SUPPRESS,
+        help="keep the trained models, in <run>/<method>/models (full: all weights of the encoder, for every task)",
+    )  # fmt: skip
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Check what argparse cannot.
+
+    Raises:
+        ConfigError: a rate, or the ratio, is out of range.
+    """
+    parse_rates(options["rates"], options["methods"])
+    if not 0 < options["head_ratio"] < float("inf"):
+        raise ConfigError(f"--head-ratio must be above 0, got {options['head_ratio']}")
+
+
+SCRIPT = Script(
+    __doc__,
+    SETTINGS,
+    {"name": "single_task", "epochs": 3.0, "steps": 0, "batch_size": BATCH_SIZE},
+    {
+        "methods": list(METHODS), "rates": [], "pick": "method", "head_ratio": 10.0, "fisher": False,
+        "keep_models": False,
+    },
+    add_options,
+    check,
+)  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, train, report; returns the exit code."""
+    return baselines.launch(baselines.parse(SCRIPT, argv), work)

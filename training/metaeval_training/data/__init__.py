@@ -1,0 +1,1 @@
+"""Load, choose, tokenize and sample the rows to train on."""

@@ -1,0 +1,368 @@
+"""The rows of a task: loaded, without those that evaluation splits hold, cut to as many as are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from datasets import Dataset, DatasetDict
+
+from metaeval_datasets import NoSourceError, UnknownTaskError, list_tasks, load_dataset, read_report, select_tasks
+from metaeval_datasets.fingerprint import rows_version
+from metaeval_datasets.hashing import text_hashes
+from metaeval_datasets.metaeval import VERSION, MetaEvalConfig
+from metaeval_datasets.overlap import OnSplit
+from metaeval_training.config import Decontaminate, Edition
+from metaeval_training.data.cache import DataCache, digest
+from metaeval_training.data.contamination import Positions, contaminated_rows
+from metaeval_training.data.sampling import generator
+
+SPLITS = ("train", "validation", "test")
+TEXT_COLUMNS = ("sentence", "sentence1", "sentence2")
+CHUNK = 1000  # rows read at a time
+KEPT_VERSION = 1  # raise it when other rows are kept of a task: what caches hold of them is then ignored
+
+
+class DataError(RuntimeError):
+    """Tasks cannot be trained on; the message names each with its reason."""
+
+
+@dataclass(frozen=True)
+class RowChoice:
+    """Which rows a run keeps of each task.
+
+    Attributes:
+        edition: rows as corrected ("careful"), or as the paper used them.
+        max_train_rows: training rows kept of a task; 0: all.
+        max_eval_rows: rows of validation and of test kept of a task; 0: all.
+        seed: chooses the rows that are kept.
+    """
+
+    edition: Edition = "careful"
+    max_train_rows: int = 0
+    max_eval_rows: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """The texts of one task, before tokenisation.
+
+    Attributes:
+        name: "group/task".
+        labels: class names, in the order of the label numbers.
+        splits: the splits there are, among "train", "validation" and "test", cut to the rows that are kept. They may
+            be loaded anew each time they are asked for.
+        available: rows of each split before the cut.
+        origin: where the rows come from: the report of the task (``metaeval_datasets.Report``) as JSON values.
+        left_out: training rows left out because evaluation splits hold their text.
+        columns: names of the columns that hold the texts; looked up where not given.
+        digests: split -> digest of its texts and labels, where known.
+        prepared: digest of all its rows as they are prepared on this machine, where known.
+        edition: of its rows.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    splits: Mapping[str, Dataset]
+    available: dict[str, int]
+    origin: dict[str, Any]
+    left_out: int = 0
+    columns: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    prepared: str = ""
+    edition: Edition = "careful"
+
+    @property
+    def text_columns(self) -> list[str]:
+        """Names of the one or two columns that hold the texts."""
+        return list(self.columns or text_columns(self.splits["train"]))
+
+
+def expand_tasks(names: Sequence[str]) -> list[str]:
+    """Task names from task and group names; "all" is the whole collection, without the demo tasks.
+
+    Raises:
+        UnknownTaskError: a name is neither a task nor a group; names the nearest.
+    """
+    expanded = [task for name in names for task in (list_tasks() if name == "all" else select_tasks([name]))]
+    return list(dict.fromkeys(expanded))
+
+
+def load_task(name: str, choice: RowChoice, left_out: Positions | None = None) -> TaskRows:
+    """Load one task and keep the rows that are chosen of each split.
+
+    A split whose labels are hidden is left out.
+
+    Args:
+        name: of the task.
+        choice: which rows; they are drawn by a permutation of its seed.
+        left_out: positions of training rows that are not to be kept.
+
+    Raises:
+        DataError: the task has no training rows.
+        Exception: whatever loading raises: no access, another layout of the source, an unknown name.
+    """
+    facts, loaded = _read_task(name, choice.edition)
+    splits = choose_rows(name, {split: loaded[split] for split in facts.available}, choice, left_out)
+    return TaskRows(
+        name, facts.labels, splits, facts.available, facts.origin, 0 if left_out is None else len(left_out),
+        facts.columns, {split: rows_digest(rows) for split, rows in splits.items()},
+        prepared_digest(name, choice.edition), choice.edition,
+    )  # fmt: skip
+
+
+def load_tasks(
+    names: Sequence[str],
+    choice: RowChoice,
+    *,
+    decontaminate: Decontaminate = "no",
+    held_out: Sequence[str] = (),
+    skip_unavailable: bool = False,
+    cache: DataCache | None = None,
+    on_task: Callable[[str], None] = lambda name: None,
+    on_split: OnSplit = lambda task, split: None,
+) -> tuple[list[TaskRows], dict[str, str]]:
+    """Load all tasks, and try every one before complaining about any.
+
+    Args:
+        names: of the tasks.
+        choice: which rows.
+        decontaminate: which training rows are left out; see ``contaminated_rows``.
+        held_out: further tasks whose evaluation splits count for that; those that cannot be loaded do not.
+        skip_unavailable: leave out the tasks that fail.
+        cache: what earlier runs found out; tasks that are known there are not read. Their splits load when asked for.
+        on_task: called with a task's name before it is loaded.
+        on_split: called with a task's name and a split before it is compared with the others.
+
+    Returns:
+        The tasks, in the order of ``names``, and the reason of every task that was left out.
+
+    Raises:
+        DataError: tasks failed and ``skip_unavailable`` is off, or no task is left.
+    """
+    found: dict[str, _Facts] = {}
+    failed: dict[str, str] = {}
+    for name in names:
+        on_task(name)
+        try:
+            found[name] = _find_task(name, choice.edition, cache)
+        except Exception as error:  # any reason counts: it is reported with the task's name
+            failed[name] = _reason(error)
+    others: dict[str, _Facts] = {}
+    for name in held_out if decontaminate != "no" else ():
+        with contextlib.suppress(Exception):  # nothing is trained or scored on it here
+            others[name] = _find_task(name, choice.edition, cache)
+    left_out = _contaminated({**found, **others}, choice.edition, decontaminate, cache, on_split)
+    tasks = []
+    for name, facts in found.items():
+        try:
+            tasks.append(_choose_task(name, facts, choice, left_out.get(name), cache))
+        except Exception as error:
+            failed[name] = _reason(error)
+    if failed and (not skip_unavailable or not tasks):
+        told = "\n".join(f"  {name}: {failed[name]}".replace("\n", "\n    ") for name in names if name in failed)
+        advice = "no task is left" if not tasks else "add --skip-unavailable to train on the others"
+        raise DataError(f"{len(failed)} of {len(names)} tasks cannot be trained on; {advice}\n{told}")
+    return tasks, failed
+
+
+def find_contaminated(
+    names: Sequence[str], edition: Edition, decontaminate: Decontaminate, cache: DataCache | None = None
+) -> dict[str, Positions]:
+    """The training rows of tasks that ``load_tasks`` would leave out, for ``load_task``; tasks that fail have none."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(Exception):  # told by who loads it
+            found[name] = _find_task(name, edition, cache)
+    return _contaminated(found, edition, decontaminate, cache)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What there is to know of a task whatever rows are kept; ``prepared`` says of which rows, "" where unknown."""
+
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    available: dict[str, int]
+    origin: dict[str, Any]
+    prepared: str = ""
+
+
+def _contaminated(
+    found: Mapping[str, _Facts],
+    edition: Edition,
+    decontaminate: Decontaminate,
+    cache: DataCache | None,
+    on_split: OnSplit = lambda task, split: None,
+) -> dict[str, Positions]:
+    whole = {name: partial(_load_whole, name, edition) for name in found}
+    prepared = {name: facts.prepared for name, facts in found.items() if facts.prepared}
+    return contaminated_rows(whole, prepared, decontaminate, cache, on_split)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, DataError | NoSourceError) else f"{type(error).__name__}: {error}"
+
+
+def _load_whole(name: str, edition: Edition) -> DatasetDict:
+    loaded = load_dataset("metaeval", name, edition=edition)
+    if not isinstance(loaded, DatasetDict):
+        raise DataError(f"expected the splits of a task, got a {type(loaded).__name__}")
+    return loaded
+
+
+def _read_task(name: str, edition: Edition) -> tuple[_Facts, DatasetDict]:
+    loaded = _load_whole(name, edition)
+    if "train" not in loaded or not len(loaded["train"]):
+        there = ", ".join(f"{split} ({len(rows)} rows)" for split, rows in loaded.items()) or "nothing"
+        raise DataError(f"no training rows; there is {there}")
+    available = {
+        split: len(loaded[split])
+        for split in SPLITS
+        if split in loaded and len(loaded[split]) and min(loaded[split]["label"][:]) >= 0
+    }
+    train = loaded["train"]
+    labels, columns = tuple(train.features["label"].names), tuple(text_columns(train))
+    return _Facts(labels, columns, available, read_report(train.info).to_dict()), loaded
+
+
+def _find_task(name: str, edition: Edition, cache: DataCache | None) -> _Facts:
+    """The facts of a task, from the cache if its rows are prepared on this machine and known there."""
+    prepared = prepared_digest(name, edition)
+    if cache is not None and prepared:
+        known = cache.read_json("tasks", _key(prepared))
+        if known is not None:
+            labels, columns = tuple(known["labels"]), tuple(known["columns"])
+            return _Facts(labels, columns, known["available"], known["origin"], prepared)
+    facts, _ = _read_task(name, edition)
+    prepared = prepared_digest(name, edition)
+    if cache is not None and prepared:
+        stored = {"labels": facts.labels, "columns": facts.columns, "available": facts.available}
+        cache.write_json("tasks", _key(prepared), {**stored, "origin": facts.origin})
+    return replace(facts, prepared=prepared)
+
+
+def _choose_task(
+    name: str, facts: _Facts, choice: RowChoice, left_out: Positions | None, cache: DataCache | None
+) -> TaskRows:
+    def load() -> dict[str, Dataset]:
+        loaded = _load_whole(name, choice.edition)
+        return choose_rows(name, {split: loaded[split] for split in facts.available}, choice, left_out)
+
+    positions = [] if left_out is None else left_out.tolist()
+    key = _key(facts.prepared, asdict(choice), positions)
+    digests = cache.read_json("rows", key) if cache is not None and facts.prepared else None
+    if digests is None:
+        digests = {split: rows_digest(rows) for split, rows in load().items()}
+        if cache is not None and facts.prepared:
+            cache.write_json("rows", key, digests)
+    splits = _LoadedOnDemand(name, tuple(digests), load)
+    return TaskRows(
+        name, facts.labels, splits, facts.available, facts.origin, len(positions), facts.columns, digests,
+        facts.prepared, choice.edition,
+    )  # fmt: skip
+
+
+def _key(*parts: Any) -> str:
+    return digest(f"kept {KEPT_VERSION}", *parts)
+
+
+class _LoadedOnDemand(Mapping[str, Dataset]):
+    """The splits of a task; nothing is kept, so that a thousand tasks need no thousand open files."""
+
+    def __init__(self, task: str, names: tuple[str, ...], load: Callable[[], dict[str, Dataset]]) -> None:
+        self.task, self.names, self.load = task, names, load
+
+    def __getitem__(self, split: str) -> Dataset:
+        if split not in self.names:
+            raise KeyError(split)
+        try:
+            return self.load()[split]
+        except Exception as error:
+            raise DataError(f"{self.task} could be loaded before, and now not: {_reason(error)}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def prepared_digest(name: str, edition: Edition) -> str:
+    """A digest of the rows of a task that `datasets` has prepared on this machine, "" if it has not.
+
+    What a task is prepared from, its source's commit and its counts are in the description beside the rows; the name
+    of their folder holds digests of the declaration and of the code that made them.
+    """
+    try:
+        config = MetaEvalConfig(name=name, edition=edition)
+        folder = Path(
+            datasets.config.HF_DATASETS_CACHE, "metaeval", config.create_config_id({}), VERSION, rows_version()
+        )
+        return digest(str(folder.relative_to(folder.parents[2])), (folder / "dataset_info.json").read_text("utf-8"))
+    except (UnknownTaskError, OSError):
+        return ""
+
+
+def choose_rows(
+    name: str, splits: Mapping[str, Dataset], choice: RowChoice, left_out: Positions | None = None
+) -> dict[str, Dataset]:
+    """The rows that are kept of the whole splits of a task; arguments as of ``load_task``.
+
+    Raises:
+        DataError: all training rows are left out.
+    """
+    limits = {"train": choice.max_train_rows, "validation": choice.max_eval_rows, "test": choice.max_eval_rows}
+    kept = {}
+    for split, rows in splits.items():
+        if split == "train" and left_out is not None and len(left_out):
+            if len(left_out) == len(rows):
+                raise DataError(f"all {len(rows)} training rows are also in evaluation splits (--decontaminate)")
+            rows = rows.select(np.delete(np.arange(len(rows)), left_out))
+        kept[split] = keep_rows(rows, limits[split], choice.seed, name, split) if limits[split] else rows
+    return kept
+
+
+def keep_rows(rows: Dataset, limit: int, *seed_parts: object) -> Dataset:
+    """At most ``limit`` rows, drawn without the order being changed."""
+    if len(rows) <= limit:
+        return rows
+    return rows.select(np.sort(generator("rows kept", *seed_parts).permutation(len(rows))[:limit]))
+
+
+def rows_digest(rows: Dataset) -> str:
+    """32 hex digits that change with any text or label of a split."""
+    columns = text_columns(rows)
+    total = hashlib.blake2b(json.dumps([columns, len(rows)]).encode(), digest_size=16)
+    for table in rows.select_columns([*columns, "label"]).with_format("arrow").iter(CHUNK):
+        for column in columns:
+            total.update(text_hashes(table[column]).tobytes())
+        total.update(table["label"].to_numpy().astype(np.int64).tobytes())
+    return total.hexdigest()
+
+
+def whole_split(task: TaskRows, split: str = "train") -> Dataset:
+    """A split of a task with all its rows, whichever are kept."""
+    return _load_whole(task.name, task.edition)[split]
+
+
+def text_columns(rows: Dataset) -> list[str]:
+    """Names of the one or two columns of a split that hold the texts."""
+    return [column for column in TEXT_COLUMNS if column in rows.column_names]
+
+
+def texts(tasks: Iterable[TaskRows]) -> Iterator[str]:
+    """All training texts, from which the vocabulary of the encoder "tiny" is made."""
+    for task in tasks:
+        for column in task.text_columns:
+            for chunk in task.splits["train"].select_columns(column).iter(CHUNK):
+                yield from chunk[column]

@@ -1,0 +1,350 @@
+"""The training loop, over any number of processes, interruptible after every step.
+
+What a step does follows from the seed, its number and the state of a checkpoint, and from nothing else: the batch
+(sampling.py), the learning rates (optim.rate_factor) and the random numbers of dropout (``seed_step``). So a run that
+is killed and resumed ends, on the same kind of machine, with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from metaeval_hub import ConditionalAdapterModel
+from metaeval_hub.model.model import Role
+from metaeval_training.atomic_files import sync
+from metaeval_training.config import TrainConfig, changed_settings
+from metaeval_training.data.encoding import TaskData, collate
+from metaeval_training.data.sampling import Batch, BatchPlan, key
+from metaeval_training.engine.checkpoint import (
+    Checkpoint,
+    checkpoint_path,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    save_checkpoint,
+)
+from metaeval_training.engine.evaluation import evaluate_tasks
+from metaeval_training.engine.optimizer import RowLazyAdamW, cap_factors, rate_factor
+from metaeval_training.runs.folder import RunFolder, command_line
+from metaeval_training.runs.process import Stopped, handle_signals, launcher_gone
+from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
+from metaeval_training.runs.results import majority_accuracy, mean
+
+LOG_STEPS = 10  # losses are fetched from the device, checked and written this many at a time
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to do."""
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The run was asked to stop, and has stopped after a whole step with a checkpoint.
+
+    Attributes:
+        signal: number of the signal that asked.
+        step: steps done.
+    """
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(number, step)
+        self.signal, self.step = number, step
+
+
+class StopRequest:
+    """Within ``with``, notes signals for the loop to look at after a step; a second SIGINT stops at once.
+
+    A second one within a second of the first is not from a person: a launcher hands on what the terminal has sent to
+    all processes already. The end of the launcher counts as SIGTERM: its workers must not train on. SIGHUP is sent when
+    a terminal is closed.
+    """
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._since = 0.0
+        self._handled = ExitStack()
+
+    @property
+    def signal(self) -> int:
+        """Number of the signal that asked to stop; 0: none."""
+        if not self._signal and launcher_gone():
+            self._signal = signal.SIGTERM
+        return self._signal
+
+    def __enter__(self) -> StopRequest:
+        self._handled.enter_context(handle_signals(self._note))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._handled.close()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
+            raise Stopped(number)
+        if not self._signal:
+            self._since = time.monotonic()
+        self._signal = number
+
+
+@dataclass
+class Progress:
+    """How far a run is, beside the weights.
+
+    Attributes:
+        step: steps done.
+        seconds: spent training, over all parts of a resumed run.
+        examples: trained on, over all processes.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+
+
+@dataclass
+class Trainer:
+    """All that a step touches. ``fit`` runs the loop.
+
+    Args:
+        model: the model, on its device.
+        tasks: in the order of their numbers in the model.
+        plan: the batches; its length is the number of steps.
+        config: the settings.
+        run: folder of the run; None: neither metrics nor checkpoints are written.
+        accelerator: of the run.
+        reporter: what people see.
+        stop: says whether to stop after a step.
+        track: given values to draw as curves, and the step.
+        on_checkpoint: called on the main process with the step of a checkpoint that was written.
+    """
+
+    model: ConditionalAdapterModel
+    tasks: Sequence[TaskData]
+    plan: BatchPlan
+    config: TrainConfig
+    run: RunFolder | None
+    accelerator: Accelerator
+    reporter: Reporter
+    stop: StopRequest
+    track: Callable[[Mapping[str, float], int], None] = lambda values, step: None
+    on_checkpoint: Callable[[int], None] = lambda step: None
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        groups, config = self.model.trainable_groups(), self.config
+        options: dict[Role, dict[str, Any]] = {
+            "adapter": {"lr": config.adapter_lr, "weight_decay": config.weight_decay},
+            "map": {"lr": config.map_lr or config.adapter_lr, "weight_decay": config.weight_decay},
+            "projection": {"lr": config.projection_lr or config.adapter_lr, "weight_decay": config.weight_decay},
+            "task_embedding": {"lr": config.z_lr, "weight_decay": 0.0, "by_row": True},
+            "head": {"lr": config.head_lr, "weight_decay": 0.0, "by_row": True},
+        }
+        present = [role for role in options if groups[role]]
+        optimizer = RowLazyAdamW([{"params": groups[role], **options[role]} for role in present])
+        self.trained = [parameter for group in groups.values() for parameter in group]
+        self.rates = [options[role]["lr"] for role in present]
+        self.pad = self.model.tokenizer.pad_token_id
+        self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.rows = [task.train for task in self.tasks]
+        self.majorities = {
+            task.name: majority_accuracy(task.train.labels, task.splits["validation"].labels)
+            for task in self.tasks
+            if "validation" in task.splits
+        }
+        # step, task, and the loss and the norm of the gradient, still on the device
+        self._unread: list[tuple[int, str | None, Tensor]] = []
+
+    def fit(self) -> None:
+        """Train from where ``progress`` stands to the end of the plan, with checkpoints and evaluations on the way.
+
+        Raises:
+            Interrupted: a signal asked to stop; a checkpoint of the last step was written.
+            TrainingError: the loss is not finite, or a checkpoint could not be written.
+        """
+        steps, config = len(self.plan), self.config
+        self.model.train()
+        with self.reporter.progress("training", steps, self.progress.step, "step") as display:
+            if 0 < self.progress.step < steps:
+                self._evaluate_if_due(display)
+            while self.progress.step < steps:
+                started = time.monotonic()
+                batch = self.plan[self.progress.step].draw(config.seed, self.progress.step, config.embeddings_per_task)
+                task = self.tasks[int(batch.tasks[0])].name if len(batch.tasks) == 1 else None
+                self._unread.append((self.progress.step, task, self._step(batch)))
+                self.progress.step += 1
+                self.progress.examples += len(batch.rows)
+                stop = self._asked_to_stop()
+                done = self.progress.step
+                due = config.checkpoint_every and done % config.checkpoint_every == 0
+                if stop or due or done == steps or done % LOG_STEPS == 0:
+                    self._write_losses(display)
+                self.progress.seconds += time.monotonic() - started
+                if stop or due or done == steps:
+                    self._save()
+                if stop:
+                    raise Interrupted(stop, done)
+                if done < steps:
+                    self._evaluate_if_due(display)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Put weights, optimiser and progress back to those of a checkpoint.
+
+        Raises:
+            TrainingError: the checkpoint is of another model, or was made with other settings.
+        """
+        changed = changed_settings(checkpoint.state["config"], self.config)
+        if changed:
+            raise TrainingError(
+                f"the settings of this run have changed since the checkpoint of step {checkpoint.step}: "
+                f"{'; '.join(changed)}. Restore config.json, or start a new run"
+            )
+        try:
+            self.model.load_trained_state(checkpoint.tensors["model"])
+            load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise TrainingError(f"the checkpoint of step {checkpoint.step} is of another model: {error}") from error
+        if self.accelerator.scaler is not None and checkpoint.state["scaler"]:
+            self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
+        self.progress = Progress(checkpoint.step, checkpoint.state["seconds"], checkpoint.state["examples"])
+
+    def _step(self, batch: Batch) -> Tensor:
+        """One update; returns the loss over all processes, uncapped, and the gradient's norm before a cut, (2,).
+
+        The norm is NaN where none is cut.
+        """
+        config, accelerator = self.config, self.accelerator
+        world = accelerator.num_processes
+        set_rates(
+            self.optimizer, self.rates, rate_factor(self.progress.step, len(self.plan), config.warmup, config.schedule)
+        )
+        seed_step(config.seed, self.progress.step, accelerator.process_index)
+        # A process without a row of this batch computes one all the same, with weight 0: all take part in the sum.
+        mine = batch.share(accelerator.process_index, world)
+        weight = 1.0 if len(mine.rows) else 0.0
+        inputs = collate(self.rows, mine if weight else batch.share(0, len(batch.rows)), self.pad, accelerator.device)
+        labels, task_ids = inputs.pop("labels"), inputs["task_ids"]
+        losses = F.cross_entropy(self.wrapped(**inputs).float(), labels, reduction="none") * weight
+        # Sums of losses and numbers of examples by task, over all processes; a step of one task needs one row for it.
+        groups = task_ids if len(batch.tasks) > 1 else torch.zeros_like(labels)
+        entries = torch.stack([losses.detach(), torch.full_like(losses, weight)], dim=1)
+        sums: Any = entries.new_zeros(len(self.tasks) if len(batch.tasks) > 1 else 1, 2).index_add_(0, groups, entries)
+        if world > 1:
+            sums = accelerator.reduce(sums, reduction="sum")
+        factors = cap_factors(sums[:, 0], sums[:, 1], config.loss_cap)[groups]
+        self.optimizer.zero_grad()
+        accelerator.backward((losses * factors).sum() * (world / len(batch.rows)))
+        norm: Any = sums.new_tensor(math.nan)
+        if config.clip_norm:
+            norm = accelerator.clip_grad_norm_(self.trained, config.clip_norm)
+        self.optimizer.step()
+        return torch.stack([sums[:, 0].sum() / len(batch.rows), norm])
+
+    def _asked_to_stop(self) -> int:
+        """The signal that asks to stop after this step (0: none), the same on every process.
+
+        Several processes look only every so many steps: agreeing costs them a wait.
+        """
+        if self.accelerator.num_processes == 1:
+            return self.stop.signal
+        if self.progress.step % LOG_STEPS:
+            return 0
+        signals: Any = self.accelerator.gather(torch.tensor([self.stop.signal], device=self.accelerator.device))
+        return int(signals.max())
+
+    def _write_losses(self, display: ProgressDisplay) -> None:
+        """Fetch the losses since the last time, check that they are finite, write and show them."""
+        if not self._unread:
+            return
+        values, norms = torch.stack([pair for _, _, pair in self._unread], dim=1).tolist()
+        lines = [
+            {"kind": "train", "step": step + 1, "task": task, "loss": value}
+            | ({"gradient_norm": norm} if self.config.clip_norm else {})
+            for (step, task, _), value, norm in zip(self._unread, values, norms, strict=True)
+        ]
+        self._unread = []
+        bad = next((line for line in lines if not math.isfinite(line["loss"])), None)
+        if bad:
+            what = f"task {bad['task']}" if bad["task"] else "mixed tasks"
+            raise TrainingError(
+                f"the loss is {bad['loss']} at step {bad['step']} ({what}); training stopped"
+                + (f", checkpoints up to then are kept in {self.run.checkpoints}" if self.run else "")
+                + "; lower the learning rates (--adapter-lr, --head-lr, --z-lr, or --rates)"
+                + ("" if self.config.mixed_precision == "no" else ", or leave out --mixed-precision")
+            )
+        if self.run and self.accelerator.is_main_process:
+            self.run.append_metrics(lines)
+        rate = self.progress.examples / max(self.progress.seconds, 1e-9)
+        loss = sum(values) / len(values)
+        factor = rate_factor(self.progress.step - 1, len(self.plan), self.config.warmup, self.config.schedule)
+        norm = {"train/gradient_norm": sum(norms) / len(norms)} if self.config.clip_norm else {}
+        curves = norm | {"train/loss": loss, "train/rate_factor": factor, "train/examples_per_second": rate}
+        self.track(curves, self.progress.step)
+        display.update(self.progress.step, f"loss {loss:.3f}  {rate:.0f} examples/s")
+
+    def _save(self) -> None:
+        if self.run and self.accelerator.is_main_process:
+            step, folder = self.progress.step, self.run.checkpoints
+            scaler = self.accelerator.scaler
+            state = {
+                "seconds": self.progress.seconds,
+                "examples": self.progress.examples,
+                "scaler": scaler.state_dict() if scaler is not None else None,
+                "config": self.config.to_dict(),
+            }
+            tensors = {"model": self.model.trained_state(), "optimizer": optimizer_tensors(self.optimizer)}
+            try:
+                if self.run.metrics.exists():
+                    sync(self.run.metrics)  # a power cut must not leave a checkpoint without the metrics before it
+                save_checkpoint(folder, step, tensors, state, self.config.keep_checkpoints)
+            except OSError as error:
+                raise TrainingError(
+                    f"the checkpoint of step {step} could not be written to {checkpoint_path(folder, step)}: {error}. "
+                    f"Earlier checkpoints are whole; make room and go on with {command_line('--resume', self.run.path)}"
+                ) from error
+            self.on_checkpoint(step)
+
+    def _evaluate_if_due(self, display: ProgressDisplay) -> None:
+        every, step = self.config.evaluate_every, self.progress.step
+        if not every or step % every:
+            return
+        found = self.evaluate(("validation",))
+        accuracies = {task: splits["validation"]["accuracy"] for task, splits in found.items() if splits}
+        if self.run and self.accelerator.is_main_process:
+            self.run.append_metrics([{"kind": "evaluation", "step": step, "scores": found}])
+        if accuracies:
+            over = {task: accuracy - self.majorities[task] for task, accuracy in accuracies.items()}
+            means = {"accuracy": mean(accuracies.values()), "over_majority": mean(over.values())}
+            each = {f"validation_accuracy/{task}": value for task, value in accuracies.items()}
+            self.track({**{f"validation/{name}": value or 0.0 for name, value in means.items()}, **each}, step)
+            display.show_worst(over)
+            self.reporter.line(f"step {step}/{len(self.plan)}  {validation_line(accuracies, over)}")
+
+    def evaluate(
+        self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Score the model as it stands; see ``evaluate_tasks``."""
+        return evaluate_tasks(
+            self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,
+            batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
+        )  # fmt: skip
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:
+    """Set the learning rate of every parameter group to its own rate times ``factor``."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+
+
+def seed_step(seed: int, step: int, process: int) -> None:
+    """Seed torch for one step of one process, so that no random state has to be saved."""
+    torch.manual_seed(key(seed, "step", step, process) % 2**63)

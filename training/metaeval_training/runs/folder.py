@@ -1,0 +1,276 @@
+"""The folder of a run: its files, its number, and the facts that say what made it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from metaeval_training.config import TrainConfig, flag, read_config
+from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, seal, shown, write_text
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("metaeval", "torch", "transformers", "adapters", "accelerate", "datasets", "huggingface-hub", "numpy")
+
+
+class RunError(RuntimeError):
+    """A run cannot be found or gone on with; the message says which and what to do."""
+
+
+class RunFolder:
+    """Where a run keeps its files.
+
+    Args:
+        path: the folder; it exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.data = path / "data.json"
+        self.results = path / "results.json"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model"
+        self.task_embeddings = path / "task_embeddings"
+        self.start_embeddings = path / "task_embeddings_start"
+        self.task_map = path / "task_map.png"
+        self.waiting = path / ".waiting"  # models of checkpoints that are to be pushed
+
+    @property
+    def finished(self) -> bool:
+        """Whether there are results: of the run, or of each method it tried, in sub-folders."""
+        return self.has_results or any(map(_is_whole, self.path.glob(f"*/{self.results.name}")))
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there are results of the run itself. A file that a power cut left empty or torn does not count."""
+        return _is_whole(self.results)
+
+    def write_json(self, path: Path, values: dict[str, Any]) -> None:
+        """Write a JSON file whole or not at all."""
+        write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+    def write_sealed(self, path: Path, values: dict[str, Any]) -> None:
+        """Write a JSON file for ``read_sealed``, whole or not at all."""
+        self.write_json(path, seal(values))
+
+    def read_sealed(self, path: Path) -> dict[str, Any] | None:
+        """Read what ``write_sealed`` has written.
+
+        Returns:
+            None where there is no such file, or where it has other content than was written: compute it again.
+        """
+        try:
+            return check_seal(parse_object(path.read_bytes()))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def append_metrics(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Add lines to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    def cut_metrics(self, step: int) -> None:
+        """Drop the lines that a run going on after ``step`` steps writes again, and half a line at the end.
+
+        A checkpoint is written before the evaluation of the same step, so that the evaluation comes again.
+
+        Raises:
+            DamagedFileError: a line that stays is damaged, missing or doubled.
+        """
+        kept, steps = [], []
+        for text, line in self.read_metrics(_is_step):
+            if line["step"] < step or (line["step"] == step and line["kind"] == "train"):
+                kept.append(text + "\n")
+                steps += [line["step"]] if line["kind"] == "train" else []
+        if self.metrics.exists() and steps != list(range(1, step + 1)):
+            wrong = next(number for number in range(1, step + 2) if steps[number - 1 : number] != [number])
+            found = f"of step {steps[wrong - 1]}" if wrong <= len(steps) else "missing"
+            raise DamagedFileError(
+                f"{self.metrics} is damaged: expected one training record for each of the steps 1 to {step}, in order; "
+                f"record {wrong} is {found}. Delete the file to resume without the metrics of these steps"
+            )
+        write_text(self.metrics, "".join(kept))
+
+    def read_metrics(self, is_right: Callable[[dict[str, Any]], bool]) -> list[tuple[str, dict[str, Any]]]:
+        """Read metrics.jsonl; what a kill or a power cut has left torn at its end is left out.
+
+        Args:
+            is_right: whether a record has the expected form.
+
+        Returns:
+            Each line and its record; none where there is no such file.
+
+        Raises:
+            DamagedFileError: a line is damaged and whole ones follow it.
+        """
+        found: list[tuple[str, dict[str, Any]]] = []
+        damaged = ""
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.exists() else []
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = parse_object(line)
+                if not is_right(record):
+                    raise ValueError(f"it contains {shown(record)}")
+            except ValueError as error:
+                damaged = damaged or f"{self.metrics} is damaged in line {number}: {error}"
+                continue
+            if damaged:
+                raise DamagedFileError(f"{damaged}. Restore the line, or delete the file to resume without its lines")
+            found.append((line.decode(), record))
+        return found
+
+
+def new_run(output_dir: Path, name: str) -> RunFolder:
+    """Make the folder ``<name>-<number>`` with the first number that no run has; never one that exists.
+
+    Raises:
+        RunError: no folder can be made there.
+    """
+    check_output_dir(output_dir)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        number = max((number for number, _ in _numbered(output_dir, name)), default=0) + 1
+        while True:
+            try:
+                (output_dir / f"{name}-{number}").mkdir()
+                return RunFolder(output_dir / f"{name}-{number}")
+            except FileExistsError:  # another run started at the same moment
+                number += 1
+    except OSError as error:
+        raise RunError(
+            f"{flag('output_dir')} {output_dir}: the folder {name}-1 of a run named by {flag('name')} cannot be made "
+            f"there ({error.strerror}). Give {flag('output_dir')} a folder in which you can write, and a short name"
+        ) from error
+
+
+def check_output_dir(output_dir: Path) -> None:
+    """Check that a folder can take runs, without making it.
+
+    Raises:
+        RunError: it cannot.
+    """
+    place = output_dir.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        fault = f"{place} is not a folder"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        fault = f"{place} is not writable"
+    else:
+        return
+    raise RunError(
+        f"{flag('output_dir')} {output_dir}: {fault}. Give {flag('output_dir')} a folder in which you can write"
+    )
+
+
+def unfinished_run(output_dir: Path, name: str) -> RunFolder | None:
+    """The newest run of this name that has settings and no results, or None."""
+    for _, path in sorted(_numbered(output_dir, name), reverse=True):
+        run = RunFolder(path)
+        if run.config.exists() and not run.finished:
+            return run
+    return None
+
+
+def find_run(resume: str, output_dir: Path, name: str) -> tuple[RunFolder, TrainConfig]:
+    """The run to go on with, and its settings.
+
+    Args:
+        resume: folder of the run; "": the newest unfinished one of this name.
+        output_dir: folder that holds the run folders.
+        name: of the run.
+
+    Raises:
+        RunError: there is no such run.
+        ConfigError: its settings cannot be read.
+    """
+    run = find_folder(resume, output_dir, name)
+    return run, read_config(run.config)
+
+
+def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
+    """Find the run to resume; arguments and errors as for ``find_run``."""
+    if resume:
+        if not Path(resume).is_dir():
+            fault = "that is not a folder" if Path(resume).exists() else "there is no such folder"
+            raise RunError(f"--resume {resume}: {fault}; expected the folder of a run")
+        return RunFolder(Path(resume))
+    run = unfinished_run(output_dir, name)
+    if run is None:
+        raise RunError(
+            f"--resume: no unfinished run named {name!r} in {output_dir}; give its folder, or leave --resume out"
+        )
+    return run
+
+
+def command_line(*words: str | Path) -> str:
+    """Write a command so that a shell reads these words.
+
+    A path that looks like a flag or like somebody's home directory begins with ``./``.
+    """
+    texts = [f"./{word}" if isinstance(word, Path) and str(word)[:1] in "-~" else str(word) for word in words]
+    return shlex.join(texts)
+
+
+def _numbered(output_dir: Path, name: str) -> list[tuple[int, Path]]:
+    if not output_dir.is_dir():
+        return []
+    found = [(re.fullmatch(re.escape(name) + r"-(\d+)", path.name), path) for path in output_dir.iterdir()]
+    return [(int(match[1]), path) for match, path in found if match and path.is_dir()]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _is_step(record: Mapping[str, Any]) -> bool:
+    """Whether a record is one of the two kinds that a training run writes."""
+    numbers = [record.get("step"), *(record[name] for name in ("loss", "gradient_norm") if name in record)]
+    if type(numbers[0]) is not int or not all(type(number) in (int, float) for number in numbers):
+        return False
+    return "loss" in record if record.get("kind") == "train" else record.get("kind") == "evaluation"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_state() -> dict[str, Any]:
+    """Commit of this checkout and whether files differ from it; the commit is None outside a checkout."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return {"commit": commit, "changed_files": bool(git("status", "--porcelain")) if commit else None}
+
+
+def available_cores() -> int:
+    """CPU cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

@@ -1,0 +1,411 @@
+"""What the scripts share that take tasks one by one: settings, a folder, a file a task, and results at the end.
+
+A task that is done has a file, ``<run>/<method>/tasks/<group>/<task>.json``, written whole or not at all. A run that
+was stopped, in whatever way, goes on with the tasks that have none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from metaeval_datasets import NoSourceError, UnknownTaskError
+from metaeval_hub.results.terminal import show_table
+from metaeval_hub.results.comparison import compare
+from metaeval_hub.results.comparison_tables import summary_table, task_table
+from metaeval_hub.results.run_results import read_runs
+from metaeval_training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
+from metaeval_training.data.contamination import Positions
+from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, read_object
+from metaeval_training.commands.multitask_job import (
+    DONE,
+    FAILED,
+    data_cache,
+    describe_machine,
+    device_name,
+    row_choice,
+    shorten,
+    start_accelerator,
+)
+from metaeval_training.runs.lock import locked, owner
+from metaeval_training.engine.loop import Interrupted, TrainingError
+from metaeval_training.runs.process import exit_code, handle_signals, launcher_gone, steady_output, stop_at_once
+from metaeval_training.runs.reporter import Reporter, duration, remaining
+from metaeval_training.data.rows import DataError, TaskRows, expand_tasks, find_contaminated, load_task, texts
+from metaeval_training.runs.folder import (
+    RunError,
+    RunFolder,
+    check_output_dir,
+    command_line,
+    find_folder,
+    git_state,
+    new_run,
+    unfinished_run,
+    versions,
+)
+
+# The settings of TrainConfig that every such script takes.
+SETTINGS = (
+    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "skip_unavailable",
+    "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder",
+    "encoder_revision", "eval_batch_size",
+)  # fmt: skip
+
+Answer = tuple[dict[str, Any], str]  # what is stored of a task, as JSON values; what is said of it, a few words
+TaskMethod = Callable[[TaskRows, Callable[[str], None]], Answer]  # rows of a task, what to tell progress to
+
+
+@dataclass(frozen=True)
+class Script:
+    """What tells one script from another.
+
+    Attributes:
+        description: its docstring.
+        settings: those of TrainConfig that are flags.
+        own: settings whose default differs from that of TrainConfig.
+        options: options that are no settings, with their defaults, JSON values.
+        add_options: adds their flags, all with ``default=argparse.SUPPRESS``.
+        check: raises ConfigError where the options do not fit.
+    """
+
+    description: str
+    settings: Sequence[str]
+    own: Mapping[str, Any]
+    options: Mapping[str, Any]
+    add_options: Callable[[argparse.ArgumentParser], None]
+    check: Callable[[Mapping[str, Any]], None] = lambda options: None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line: the resolved settings and options, and what of them was given.
+
+    Attributes:
+        config, options: defaults, preset and flags together.
+        flags, given: only the settings and options given on the command line.
+        resume: None: a new run; "": the newest unfinished one of this name; else the folder of the run to go on with.
+    """
+
+    script: Script
+    config: TrainConfig
+    options: dict[str, Any]
+    flags: dict[str, Any]
+    given: dict[str, Any]
+    resume: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is under way."""
+
+    script: Script
+    config: TrainConfig
+    options: dict[str, Any]
+    run: RunFolder
+    accelerator: Accelerator
+    reporter: Reporter
+
+
+def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
+    """Read the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
+    parser = argparse.ArgumentParser(
+        description=script.description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    script.add_options(parser)
+    add_flags(parser, script.settings, script.own)
+    given = vars(parser.parse_args(argv))
+    resume = given.pop("resume")
+    flags = {name: value for name, value in given.items() if name in script.settings}
+    if "tasks" in flags:
+        flags["tasks"] = tuple(flags["tasks"])
+    own = {name: value for name, value in given.items() if name not in script.settings}
+    options = {**script.options, **own}
+    try:
+        if resume is None:  # a run that goes on has its own options, checked when it was started
+            script.check(options)
+        config = resolve(flags, script.own)
+        # what a preset says of other settings is not meant for this script, and is not stored with the run
+        config = TrainConfig(**{name: getattr(config, name) for name in script.settings})
+        return Command(script, config, options, flags, own, resume)
+    except ConfigError as error:
+        parser.error(str(error))
+
+
+def launch(command: Command, work: Callable[[Job], int]) -> int:
+    """Open the run and do the work; returns the exit code. What goes wrong is told in a line, not in a trace."""
+    with steady_output(), handle_signals(stop_at_once), ExitStack() as held:
+        try:
+            return _launch(command, work, Reporter(main=True), held)
+        except KeyboardInterrupt as stopped:  # once more, while the first one was being told
+            return exit_code(stopped)
+
+
+def _launch(command: Command, work: Callable[[Job], int], reporter: Reporter, held: ExitStack) -> int:
+    run: RunFolder | None = None
+    try:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise RunError(
+                "this script takes one task after the other, in one process; "
+                f"{os.environ['WORLD_SIZE']} were started. Start it with python instead of a launcher"
+            )
+        config, options, run = open_run(command)
+        if run is None:
+            check_output_dir(Path(config.output_dir))
+        elif not run.finished:
+            held.enter_context(locked(run.path, reporter.warn))
+        if run and run.finished:
+            reporter.line(f"{run.path} is finished")
+            return DONE
+        accelerator = start_accelerator(config)
+        run = run or make_run(command, reporter, held)
+        encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
+        reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}{encoder}")
+        return work(Job(command.script, config, options, run, accelerator, reporter))
+    except (KeyboardInterrupt, Interrupted) as stopped:
+        reporter.warn("interrupted; tasks that are done stay done")
+        if run:
+            reporter.line(f"go on with: {resume_command(run)}")
+        return exit_code(stopped)
+    except (ConfigError, RunError, DataError, TrainingError, DamagedFileError) as error:
+        reporter.error(str(error))
+        return FAILED
+    except OSError as error:
+        reporter.error(f"{type(error).__name__}: {error}")
+        if run:
+            reporter.line(f"tasks that are done stay done; go on with: {resume_command(run)}")
+        return FAILED
+
+
+def resume_command(run: RunFolder) -> str:
+    """The command that goes on with a run, for a shell."""
+    words = [word for word in sys.argv[1:2] if not word.startswith("-")]  # a script may have a sub-command
+    return command_line("python", Path(os.path.relpath(sys.argv[0])), *words, "--resume", run.path)
+
+
+def open_run(command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder | None]:
+    """Settings, options, and the folder of the run where it exists already.
+
+    Raises:
+        RunError: there is no such run, or its options differ from those given now.
+        ConfigError: its settings cannot be read, or differ from the flags given now.
+    """
+    if command.resume is None:
+        return command.config, command.options, None
+    run = find_folder(command.resume, Path(command.config.output_dir), command.config.name)
+    try:
+        stored = check_seal(parse_object(run.config.read_bytes()))
+        settings, options = stored["settings"], stored["options"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            f"--resume {run.path} is not the folder of a run of this script, or its {run.config.name} is damaged: "
+            f"{error}. Give the folder of another run, or start a new one"
+        ) from None
+    if settings.keys() != set(command.script.settings) or options.keys() != command.script.options.keys():
+        raise RunError(f"--resume {run.path}: that is a run of another script")
+    # whether tasks may be missing can be decided when it is known which are
+    later = {"skip_unavailable": command.flags.get("skip_unavailable", settings["skip_unavailable"])}
+    kept = {name: value for name, value in command.flags.items() if name != "skip_unavailable"}
+    config = replace(check_resume(TrainConfig.from_dict(settings, str(run.config)), kept), **later)
+    other = [name for name, value in command.given.items() if options[name] != value]
+    if other:
+        told = "; ".join(f"{flag(name)} {command.given[name]} (the run has {options[name]})" for name in other)
+        raise RunError(f"a resumed run keeps its settings: {told}. Leave these flags out, or start a new run")
+    return config, options, run
+
+
+def make_run(command: Command, reporter: Reporter, held: ExitStack) -> RunFolder:
+    """Make the folder of a new run, with its settings in config.json; ``held`` gets its lock."""
+    output_dir, name = Path(command.config.output_dir), command.config.name
+    before = unfinished_run(output_dir, name)
+    if before and not owner(before.path):
+        reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
+    run = new_run(output_dir, name)
+    held.enter_context(locked(run.path, reporter.warn))
+    values = command.config.to_dict()
+    settings = {name: values[name] for name in command.script.settings}
+    run.write_sealed(run.config, {"settings": settings, "options": command.options})
+    return run
+
+
+def task_names(config: TrainConfig) -> list[str]:
+    """The tasks that the settings ask for.
+
+    Raises:
+        ConfigError: a name is neither a task nor a group.
+    """
+    try:
+        return expand_tasks(config.tasks)
+    except UnknownTaskError as error:
+        raise ConfigError(f"--tasks: {error}") from error
+
+
+def all_texts(config: TrainConfig) -> Iterator[str]:
+    """The training texts of all tasks that can be loaded, for the vocabulary of the encoder "tiny"."""
+    for name in task_names(config):
+        try:
+            rows = load(config, name)
+        except Exception:  # noqa: S112 - it is told when the task's turn comes
+            continue
+        yield from texts([rows])
+
+
+def load(config: TrainConfig, name: str) -> TaskRows:
+    """Load one task as the settings ask for; see ``metaeval_training.data.rows.load_task``."""
+    return load_task(name, row_choice(config), left_out(config).get(name))
+
+
+@cache
+def left_out(config: TrainConfig) -> dict[str, Positions]:
+    """The training rows of each task that the settings leave out; compared with all tasks, whichever is trained."""
+    return find_contaminated(task_names(config), config.edition, config.decontaminate, data_cache(config))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        found: method -> task -> what the method stored and the "seconds" it took, in the order of the settings.
+        failed: task -> why it failed; these tasks are not in ``found``.
+    """
+
+    found: dict[str, dict[str, dict[str, Any]]]
+    failed: dict[str, str]
+
+
+def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
+    """Let every method answer every task that has no file yet; returns all answers, of now and of before.
+
+    A task that fails is told and passed over, so that the others get done; at the end it is an error, unless the
+    settings say that tasks may be missing.
+
+    Args:
+        job: the run; progress goes to its reporter.
+        methods: name -> what it does with the rows of a task; it may tell its progress.
+
+    Raises:
+        DataError: tasks failed and may not be missing, or no task is left.
+        OSError: an answer could not be stored.
+    """
+    names = task_names(job.config)
+    outcome = Outcome({method: {} for method in methods}, {})
+    before = {name for name in names if all(_stored(job.run, method, name) for method in methods)}
+    if before:
+        job.reporter.line(f"{len(before)} of {len(names)} tasks were done before")
+    started, done, new = time.monotonic(), 0, len(names) - len(before)
+    with job.reporter.progress("tasks", len(names)) as display:
+        for number, name in enumerate(names):
+            if launcher_gone():
+                raise Interrupted(signal.SIGTERM, number)
+            say, begun = partial(display.update, number), time.monotonic()
+            say(name)
+            said = _run_task(job, methods, name, f"{number + 1}/{len(names)}", say, outcome)
+            done += name not in before
+            if said:
+                now = time.monotonic()
+                took = duration(now - begun) + remaining(now - started, done, new - done)
+                job.reporter.line(f"{number + 1}/{len(names)}  {name}  {said}  ({took})")
+    failed = outcome.failed
+    if failed and (not job.config.skip_unavailable or len(failed) == len(names)):
+        told = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
+        some = len(failed) < len(names)
+        advice = "the others are done; add --skip-unavailable to leave them out" if some else "no task is left"
+        raise DataError(
+            f"{len(failed)} of {len(names)} tasks failed; {advice}\n{told}\ntry again with: {resume_command(job.run)}"
+        )
+    return outcome
+
+
+def _run_task(
+    job: Job,
+    methods: Mapping[str, TaskMethod],
+    name: str,
+    place: str,
+    say: Callable[[str], None],
+    outcome: Outcome,
+) -> str:
+    """Let every method answer one task; returns what is said of it, "" where that was done or told before."""
+    done = {method: _stored(job.run, method, name) for method in methods}
+    said = []
+    rows: TaskRows | None = None
+    for method in methods:
+        if done[method] is not None:
+            continue
+        begun = time.monotonic()
+        try:
+            rows = rows or load(job.config, name)
+            answer, words = methods[method](rows, say)
+        except Interrupted:
+            raise
+        except Exception as error:  # any reason counts: it is reported with the task's name
+            known = isinstance(error, DataError | NoSourceError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            outcome.failed[name] = reason
+            job.reporter.warn(f"{place}  {name}  failed: {shorten(reason)}")
+            return ""
+        done[method] = answer = {**answer, "seconds": time.monotonic() - begun}
+        file = _task_file(job.run, method, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        job.run.write_sealed(file, answer)
+        said.append(f"{method} {words}")
+    for method, stored in done.items():
+        outcome.found[method][name] = stored or {}
+    return ", ".join(said)
+
+
+def _task_file(run: RunFolder, method: str, task: str) -> Path:
+    return run.path / method / "tasks" / f"{task}.json"
+
+
+def _stored(run: RunFolder, method: str, task: str) -> dict[str, Any] | None:
+    return run.read_sealed(_task_file(run, method, task))
+
+
+def write_results(
+    job: Job, method: str, rows: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str], facts: Mapping[str, Any]
+) -> None:
+    """Write the results of one method, in the form of those of training/multitask.py; they finish the run.
+
+    Args:
+        job: the run.
+        method: its name, that of the folder.
+        rows: task -> its row, which holds "seconds", and scores as of ``metaeval_training.runs.results.task_row`` if it has any.
+        failed: task -> why it has no row.
+        facts: what else should be in the file, such as "mean".
+    """
+    run = job.run
+    results = {
+        "tasks": dict(rows),
+        "method": method,
+        "skipped": dict(failed),
+        "seconds": sum(row["seconds"] for row in rows.values()),
+        **facts,
+        "threads": torch.get_num_threads(),
+        "device": device_name(job.accelerator.device),
+        "seed": job.config.seed,
+        "config": check_seal(read_object(run.config)),
+        "versions": versions(),
+        "git": git_state(),
+    }
+    run.write_json(run.path / method / run.results.name, results)
+
+
+def show_results(job: Job, methods: Sequence[str]) -> None:
+    """Print one table over tasks and methods, one of their means, and where the results are."""
+    found = compare([run for method in methods for run in read_runs(job.run.path / method, method)])
+    job.reporter.line()
+    for table in (task_table(found), summary_table(found)):
+        show_table(job.reporter.console, table)
+    job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; compare with other runs: metaeval compare")

@@ -1,0 +1,83 @@
+"""Curves of a run in TensorBoard or Weights & Biases, through Accelerate's trackers; metrics.jsonl has them as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.tracking import filter_trackers
+from accelerate.utils import is_tensorboard_available, is_wandb_available
+
+from metaeval_training.config import ConfigError, TrainConfig
+from metaeval_training.runs.reporter import Reporter
+from metaeval_training.runs.folder import RunFolder
+
+AVAILABLE = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
+PROJECT = "metaeval"  # that runs are in on wandb
+
+
+def check_tracker(config: TrainConfig) -> None:
+    """See that the tracker asked for is installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if config.tracker != "none" and not AVAILABLE[config.tracker]():
+        raise ConfigError(f"--tracker {config.tracker} needs a package: pip install {config.tracker}")
+
+
+class Tracking:
+    """Where curves go; nowhere with ``--tracker none``. What goes wrong with it is told once, and costs no run.
+
+    Args:
+        accelerator: of the run.
+        reporter: what people see.
+    """
+
+    def __init__(self, accelerator: Accelerator, reporter: Reporter) -> None:
+        self.accelerator, self.reporter = accelerator, reporter
+
+    def __enter__(self) -> Tracking:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.finish()
+
+    def start(self, config: TrainConfig, run: RunFolder, step: int) -> None:
+        """Begin, or go on after ``step`` steps: what was drawn beyond them is drawn again."""
+        if config.tracker == "none":
+            return
+        name = run.path.name
+        options: dict[str, dict[str, Any]] = {
+            "tensorboard": {"purge_step": step + 1 if step else None},
+            "wandb": {"dir": str(run.path), "name": name, "resume": "allow"},
+        }
+        settings = {key: value if isinstance(value, (bool, int, float, str)) else " ".join(value)
+                    for key, value in config.to_dict().items()}  # fmt: skip
+        self.accelerator.project_configuration.set_directories(str(run.path))
+        self.accelerator.log_with = filter_trackers(config.tracker, str(run.path))
+        project = PROJECT if config.tracker == "wandb" else config.tracker  # tensorboard: a folder in the run's
+        self._try(
+            lambda: self.accelerator.init_trackers(
+                project, None if step else settings, {config.tracker: options[config.tracker]}
+            )
+        )
+
+    def log(self, values: Mapping[str, float], step: int) -> None:
+        """Draw values, named by curve, at a step."""
+        if self.accelerator.trackers:
+            self._try(lambda: self.accelerator.log(dict(values), step=step))
+
+    def finish(self) -> None:
+        """Write what is still in memory."""
+        for tracker in self.accelerator.trackers:
+            self._try(tracker.finish)
+        self.accelerator.trackers = []
+
+    def _try(self, act: Any) -> None:
+        try:
+            act()
+        except Exception as error:  # a tracker is a comfort: whatever is wrong with it, the run goes on
+            self.accelerator.trackers = []
+            self.reporter.warn(f"no more curves, the run goes on: {type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""Compute vectors of tasks and texts with a frozen encoder."""
