@@ -10,7 +10,7 @@ from metaeval_hub import paper
 from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.sections import title_of
-from metaeval_hub.results import Run
+from metaeval_hub.results import Run, Setting
 from metaeval_hub.tables import Column, Table
 
 
@@ -70,7 +70,8 @@ def _trained(run: Run) -> str | None:
     config = run.facts.settings
     if not config.get("batch_size"):
         return None
-    rates = {row.rate for row in run.tasks.values()} - {None} or {config.get("adapter_lr")}
+    rates: set[Setting] = {row.rate for row in run.tasks.values() if row.rate is not None}
+    rates = rates or {config.get("adapter_lr")}
     units = config.get("adapter_size") if _has_units(run) else None
     words = [f"{units} units"] if units else []
     words += [f"rate {rate:g}" for rate in rates if isinstance(rate, (int, float)) and len(rates) == 1]
