@@ -11,9 +11,10 @@ from sklearn.preprocessing import StandardScaler
 
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
-from metaeval_hub.comparison import compare, read_runs
+from metaeval_hub.comparison import compare
 from metaeval_hub.encoder import load_encoder
 from metaeval_hub.report.inputs import read_inputs
+from metaeval_hub.results import read_runs
 from metaeval_hub.zero_shot import Description
 from training import few_shot, multitask
 from training.config import ConfigError

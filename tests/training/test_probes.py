@@ -6,7 +6,8 @@ from datasets import Dataset
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from metaeval_hub.comparison import compare, read_runs
+from metaeval_hub.comparison import compare
+from metaeval_hub.results import read_runs
 from training import baselines, probes
 from training.probes import fit_probe, main, predict_majority, scaled, tfidf_features
 from training.rows import TaskRows

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.comparison import compare, read_runs
+from metaeval_hub.comparison import compare
+from metaeval_hub.results import read_runs
 from training import baselines, loop, single_task
 from training.config import ConfigError
 from training.loop import TrainingError
