@@ -93,7 +93,7 @@ def _analysed(inputs: Inputs) -> list[str]:
         return []
     return [
         f"Figures 3 to 5 and tables 2 to 4 are of {', '.join(run.name for run in chosen)}; not of {', '.join(others)}, "
-        "whose method or settings are others."
+        "whose method, settings or tasks are others, or whose seed another run has."
     ]
 
 
