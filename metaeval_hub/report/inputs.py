@@ -83,8 +83,9 @@ class Inputs:
 
     @property
     def features(self) -> TaskFeatures | None:
-        """Features of the tasks, as stored with the first run that has them."""
-        return next((run.features for run in self.embedded if run.features is not None), None)
+        """Features of the tasks, as stored with a run that is analysed, or else with the first that has them."""
+        runs = [*(self.single or self.several), *self.embedded]
+        return next((run.features for run in runs if run.features is not None), None)
 
     @property
     def compared(self) -> dict[str, list[Run]]:

@@ -10,7 +10,7 @@ from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.paper_tables import title_of
 from metaeval_hub.results import paper
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.run_results import Run, Setting
 from metaeval_hub.results.tables import Column, Table
 
 
@@ -70,7 +70,8 @@ def _trained(run: Run) -> str | None:
     config = run.facts.settings
     if not config.get("batch_size"):
         return None
-    rates = {row.rate for row in run.tasks.values()} - {None} or {config.get("adapter_lr")}
+    rates: set[Setting] = {row.rate for row in run.tasks.values() if row.rate is not None}
+    rates = rates or {config.get("adapter_lr")}
     units = config.get("adapter_size") if _has_units(run) else None
     words = [f"{units} units"] if units else []
     words += [f"rate {rate:g}" for rate in rates if isinstance(rate, (int, float)) and len(rates) == 1]
@@ -92,7 +93,7 @@ def _analysed(inputs: Inputs) -> list[str]:
         return []
     return [
         f"Figures 3 to 5 and tables 2 to 4 are of {', '.join(run.name for run in chosen)}; not of {', '.join(others)}, "
-        "whose method or settings are others."
+        "whose method, settings or tasks are others, or whose seed another run has."
     ]
 
 

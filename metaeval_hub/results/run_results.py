@@ -389,8 +389,12 @@ def _facts(found: Mapping[str, Any]) -> RunFacts:
     config = an_object(found.get("config") or {}, "config")
     encoder, git, versions = (an_object(found.get(key) or {}, key) for key in ("encoder", "git", "versions"))
     return RunFacts(
-        **{key: optional(found.get(key), key, a_text) for key in ("method", "experiment", "held_out", "answered_by")},
-        **{key: optional(found.get(key), key, a_count) for key in ("shots", "steps")},
+        method=optional(found.get("method"), "method", a_text),
+        experiment=optional(found.get("experiment"), "experiment", a_text),
+        held_out=optional(found.get("held_out"), "held_out", a_text),
+        answered_by=optional(found.get("answered_by"), "answered_by", a_text),
+        shots=optional(found.get("shots"), "shots", a_count),
+        steps=optional(found.get("steps"), "steps", a_count),
         notes=list_of(found.get("notes") or [], "notes", a_text),
         unanswered=mapping_of(found.get("unanswered") or {}, "unanswered", a_text),
         encoder=optional(encoder.get("id"), "encoder['id']", a_text),

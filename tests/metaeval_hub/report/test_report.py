@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -279,6 +280,8 @@ def test_runs_on_other_tasks_are_compared_apart(tmp_path):
     found = [compare_methods(group) for group in inputs.groups]
     assert [each.tasks for each in found] == [TASKS[:10], TASKS[20:32]]
     assert {key: len(runs) for key, runs in inputs.groups[1].methods.items()} == {"full": 1, "pilault": 1}
+    assert set(inputs.single[0].tasks) <= set(inputs.features.names)
+    assert set(replace(inputs, embedded=inputs.embedded[2:]).features.names) == {*TASKS[20:32]}
     arguments = [*map(str, places), "--out", str(tmp_path / "out"), "--permutations", "1"]
     assert main(["report", *arguments]) == 0
     rows = json.loads((tmp_path / "out" / "table1_2.json").read_text(encoding="utf-8"))["rows"]

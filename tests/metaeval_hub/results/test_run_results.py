@@ -1,0 +1,135 @@
+"""Files of runs are read by one schema: what is of another form ends in one line that names the file and the place."""
+
+import contextlib
+import json
+import os
+import random
+
+import pytest
+
+from metaeval_hub.results.run_results import (
+    FEW_SHOT,
+    ReadRows,
+    ResultsError,
+    Scores,
+    SplitRows,
+    is_run,
+    read_rows,
+    read_runs,
+)
+from tests.metaeval_hub.results.test_comparison import task
+
+WHOLE = {
+    "tasks": {"g/a": {**task(0.75), "origin": {"source": "s", "edition": "careful"}, "cos_z_z0": 0.5, "classes": 2}},
+    "config": {"settings": {"batch_size": 8, "tasks": ["g"], "adapter_lr": 0.1}},
+    "seconds": {"data": 1.0, "training": 2.0, "evaluation": 3.0},
+    "encoder": {"id": "tiny"},
+    "seed": 3,
+    "parameters": {"adapter": 5},
+    "versions": {"metaeval": "1"},
+}
+VALUES = [None, True, -1, 1e999, 10**30, "x", "\ud800", "\x1b[2J", [], [None], {}, {"a": {}}, [[1]]]
+
+
+def write(folder, value):
+    text = value if isinstance(value, str) else json.dumps(value)
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def changed(path, value):
+    found = json.loads(json.dumps(WHOLE))
+    at = found
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return found
+
+
+def test_values_have_their_types(tmp_path):
+    (run,) = read_runs(write(tmp_path, WHOLE))
+    row, facts = run.tasks["g/a"], run.facts
+    assert (row.test, row.validation, row.majority) == (Scores(0.75, 0.375, 0.25), None, 0.5)
+    assert (row.rows, row.cos_z_z0, row.classes) == ({"test": SplitRows(9, 9, "aa")}, 0.5, 2)
+    assert (row.source, row.edition, row.commit) == ("s", "careful", None)
+    assert (facts.seconds, facts.encoder, facts.seed, facts.version) == (5.0, "tiny", 3, "1")
+    assert facts.settings == {"batch_size": 8, "tasks": ["g"], "adapter_lr": 0.1}
+    (tmp_path / "results.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(WHOLE).encode())
+    assert read_runs(tmp_path)[0].tasks == run.tasks
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            ("tasks", "g/a", "test", "accuracy"),
+            "0.5",
+            r"tasks\['g/a'\]\['test'\]\['accuracy'\] is '0.5'; expected a numb",
+        ),
+        (("tasks", "g/a", "test", "accuracy"), True, "is True; expected a number from 0 to 1"),
+        (("tasks", "g/a", "test", "accuracy"), float("nan"), "is not finite; expected a number from 0 to 1"),
+        (("tasks", "g/a", "majority"), None, "is null; expected a number from 0 to 1, since the task was scored"),
+        (("tasks", "g/a", "rows"), [], r"\['rows'\] is a list of 0; expected an object"),
+        (("tasks", "g/a", "rows", "test", "kept"), -1, "is -1; expected 0 or more"),
+        (("tasks", "\ud800"), {}, "holds half of a surrogate pair"),
+        (("seed",), 1.5, "seed is 1.5; expected a whole number"),
+        (("config",), "x", "config is 'x'; expected an object"),
+        (("config", "settings", "batch_size"), "8", r"config\['batch_size'\] is '8'; expected a whole number"),
+        (("config", "settings", "own"), {"a": 1}, "expected a single value or a flat list"),
+        (("seconds",), -1, "seconds is -1; expected a finite number, 0 or more"),
+        (("notes",), "x", "notes is 'x'; expected a list"),
+        (("experiment",), FEW_SHOT, "answered_by or shots is missing"),
+        (("experiment",), "zero_shot", "method is missing"),
+        (("encoder", "id"), "\x1b" * 500, None),
+    ],
+)
+def test_what_is_of_another_form_is_named(tmp_path, path, value, message):
+    write(tmp_path, changed(path, value))
+    if message is None:
+        assert read_runs(tmp_path)
+        return
+    with pytest.raises(ResultsError, match=message) as error:
+        read_runs(tmp_path)
+    assert str(error.value).startswith(str(tmp_path / "results.json"))
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "5", "[" * 100_000, "9" * 5000, '{"tasks": {}} x'])
+def test_files_that_are_no_results(tmp_path, text):
+    with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form): "):
+        read_runs(write(tmp_path, text))
+
+
+def test_any_change_ends_in_a_run_or_in_one_line(tmp_path):
+    def places(value, path=()):
+        if path:
+            yield path
+        for key in value if isinstance(value, dict) else ():
+            yield from places(value[key], (*path, key))
+
+    generator, found = random.Random(0), []
+    every = list(places(WHOLE))
+    for _ in range(300):
+        write(tmp_path, changed(generator.choice(every), generator.choice(VALUES)))
+        with contextlib.suppress(ResultsError):  # anything else ends the test
+            found.append(len(read_runs(tmp_path)))
+    assert 30 < len(found) < 270
+
+
+def test_rows_of_data_json(tmp_path):
+    assert read_rows(tmp_path) == {}
+    origins = {"g/a": {"missing": ["test"], "official": {"train": {"read": 7}}}, "g/b": {}}
+    (tmp_path / "data.json").write_text(json.dumps({"origins": origins}))
+    assert read_rows(tmp_path) == {"g/a": ReadRows(("test",), {"train": 7}), "g/b": ReadRows((), {})}
+    for text in ("[]", '{"origins": []}', '{"origins": {"a": {"official": {"train": {"read": "7"}}}}}', "{"):
+        (tmp_path / "data.json").write_text(text)
+        with pytest.raises(ResultsError, match=r"data\.json is not (JSON|of the expected form)"):
+            read_rows(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    assert not is_run(tmp_path)
+    os.mkfifo(tmp_path / "results.json")
+    with pytest.raises(ResultsError, match="it is not the folder of a run"):
+        read_runs(tmp_path)
