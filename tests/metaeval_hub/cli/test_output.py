@@ -9,7 +9,7 @@ from metaeval_hub import cli
 from metaeval_hub.cli import compare, main, predict, tasks
 from metaeval_hub.cli.output import Output, encodable
 from metaeval_hub.results.terminal import labelled, make_console, path_of
-from metaeval_hub.safe_files.printable import one_line
+from metaeval_hub.safe_files.printable import one_line, without_control
 from tests.metaeval_hub.results.test_comparison import task, write
 
 
