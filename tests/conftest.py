@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -62,6 +63,7 @@ def pytest_unconfigure() -> None:
 def _fresh() -> Iterator[None]:
     """No faults, an empty request log, the usual limits, and the same random numbers, whatever ran before."""
     HUB.reset()
+    logging.getLogger("metaeval_datasets").setLevel(logging.NOTSET)  # a training in this process silences it
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)

@@ -131,7 +131,7 @@ def resume_command(run: RunFolder | None) -> str:
     if local != "1" and local == os.environ.get("WORLD_SIZE"):
         launcher = ["torchrun", "--standalone", "--nproc_per_node", local]
     # not sys.argv: training/zero_shot.py runs this job, too
-    script = Path(os.path.relpath(Path(__file__).with_name("multitask.py")))
+    script = Path(os.path.relpath(Path(__file__).parents[2] / "multitask.py"))
     return command_line(*launcher, script, "--resume", *([run.path] if run else []))
 
 
