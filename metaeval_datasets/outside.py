@@ -23,7 +23,8 @@ class LabelTally:
     Args:
         rows: rows that have a label or should have one; without those that the declaration filters or leaves out.
         outside: labels outside the declaration, as written -> rows; of the first kinds met, and the rest under "".
-        numbers: of labels that are read as the index of a class: -1, 0 and the number of classes -> rows.
+        numbers: of labels that are read as the index of a class: -1, 0, the last index and the number of classes ->
+            rows.
     """
 
     rows: int = 0
@@ -46,7 +47,7 @@ class LabelTally:
             kind = repr(token)[:60]
             self.outside[kind if kind in self.outside or len(self.outside) < KINDS else ""] += rows
         number = whole_number(token)
-        if index_of is not None and number in {-1, 0, index_of} and code in {number, UNKNOWN, UNLABELLED}:
+        if index_of is not None and number in {-1, 0, index_of - 1, index_of} and code in {number, UNKNOWN, UNLABELLED}:
             self.numbers[number] += rows
 
     def add_all(self, other: LabelTally) -> None:
@@ -62,10 +63,14 @@ class LabelTally:
         found = ", ".join(kind for kind in self.outside if kind)
         classes = ", ".join(map(repr, names[:KINDS])) + (", ..." if len(names) > KINDS else "")
         remedy = f"expected {classes}; declare what they mean in `label_values`"
+        last = len(names) - 1
         if self.numbers[len(names)] and not self.numbers[0]:
             return f"labels are counted from 1: {len(names)} occurs and 0 does not, with {len(names)} classes; {remedy}"
         if self.numbers[-1] > SIGNED_SHARE * self.rows and not self.numbers[0] and self.numbers[-1] < self.rows:
             return f"{self.numbers[-1]:,} of {self.rows:,} labels are -1 and none is 0; {remedy}"
+        # of many classes, the last may be rare
+        if 1 < len(names) <= 3 and SIGNED_SHARE * self.rows < self.numbers[-1] < self.rows and not self.numbers[last]:
+            return f"{self.numbers[-1]:,} of {self.rows:,} labels are -1 and none is {last}; {remedy}"
         if outside > max(1, MAX_SHARE * self.rows) or (outside and outside == self.rows):
             return f"{outside:,} of {self.rows:,} labels are outside the declared names, such as {found}; {remedy}"
         return None

@@ -145,12 +145,13 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
         FormatError: it is no such file, or no row of it has one of the columns; names the line.
     """
     rows = _JsonRows(columns, label)
-    rest = b""
+    rest, first = b"", True
     while block := file.read(BLOCK_BYTES):
-        if not rows.line:
+        if first:
             block = block.removeprefix(codecs.BOM_UTF8)
             if block.lstrip()[:1] == b"[":
                 raise FormatError("is a JSON array; JSON lines were expected")
+            first = False
         # in pieces: a long line would be copied once for each of its blocks
         lines, newline, tail = block.rpartition(b"\n")
         if not newline:

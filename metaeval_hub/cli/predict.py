@@ -78,9 +78,11 @@ def read_lines() -> list[str]:
     """The lines of standard input, whatever the locale and the system that wrote them.
 
     Raises:
-        ValueError: a line is not UTF-8.
+        ValueError: a line is not UTF-8, or there is no standard input.
     """
     stream = getattr(sys.stdin, "buffer", None)
+    if sys.stdin is None:
+        raise ValueError("standard input is closed; give the texts as arguments, or send them to standard input")
     if stream is None:  # a text stream that stands in for standard input
         return [line.rstrip("\n") for line in sys.stdin]
     lines = stream.read().removeprefix(codecs.BOM_UTF8).split(b"\n")

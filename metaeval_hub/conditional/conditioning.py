@@ -331,10 +331,16 @@ def feature_matrix(task_features: Features, tasks: Sequence[str]) -> NDArray[np.
         (n, F).
 
     Raises:
-        ValueError: a task is missing or has another number of features, or a value is not finite; names it.
+        ValueError: a task is missing or has another number of features, or a value is not finite; names it. Or it is a
+            table, of which the order of the tasks is not known.
     """
     if isinstance(task_features, TaskEmbeddings):
         task_features = dict(zip(task_features.names, task_features.values, strict=True))
+    if hasattr(task_features, "columns"):  # whose rows or columns may be tasks, in whatever order
+        raise ValueError(
+            f"task_features is a {type(task_features).__name__}; expected task -> features, such as "
+            "dict(zip(table.index, table.to_numpy())), or an array in the order of the tasks"
+        )
     if isinstance(task_features, Mapping):
         missing = [task for task in tasks if task not in task_features]
         if missing:

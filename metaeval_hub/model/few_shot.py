@@ -52,7 +52,7 @@ def fit_task(
         examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
             and ``label``), or (text, class) and ((text, text), class) tuples.
         labels: class names; None takes those of ``start``, of the dataset's ClassLabel, or the sorted names among the
-            examples. Numbers of a dataset whose ClassLabel has these names in another order are read by that.
+            examples. Numbers of a dataset whose ClassLabel has any of these names are read by that, in whatever order.
         steps: optimiser steps; the examples are shuffled anew each time all were seen.
         batch_size: examples a step.
         z_lr: learning rate of z, which starts where the model expects that of an unseen task.
@@ -265,9 +265,9 @@ def _check_given(name: str, row: int, value: Any) -> None:
 
 
 def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
-    """Return the classes of a dataset by name, where its ClassLabel has the same names, in whatever order."""
+    """Return the classes of a dataset by name, where its ClassLabel has any of these names, in whatever order."""
     own = getattr((getattr(examples, "features", None) or {}).get("label"), "names", None)
-    if own is None or set(own) != set(names):
+    if own is None or set(own).isdisjoint(names):
         return classes
     return [own[value] if _is_number(value, len(own)) else value for value in classes]
 

@@ -718,9 +718,11 @@ class ConditionalAdapterModel(nn.Module):
         Raises:
             ValueError: the encoder cannot be left out, or the weights are not finite, or neither all float32 nor all of
                 one half precision.
-            OSError: the files cannot be written; names what is in the way.
+            OSError: the files cannot be written, or would replace another kind of model; names what is in the way.
         """
-        return self._save(Path(folder).expanduser(), include_base, results)
+        folder = Path(folder).expanduser()
+        store.check_place(folder)
+        return self._save(folder, include_base, results)
 
     def _save(
         self,

@@ -54,6 +54,7 @@ class TaskClassifier(PreTrainedModel):
         super().__init__(config)
         self.model = model
         self.task = task
+        self._labels = labels
         self.tokenizer: PreTrainedTokenizerBase = model.tokenizer
         self.guess: Guess | None = None  # what it stands on, where it was made without labelled examples
         self.eval()
@@ -74,8 +75,14 @@ class TaskClassifier(PreTrainedModel):
         """Classify token ids (B, T); returns logits (B, C), and the mean cross-entropy where labels (B,) are given.
 
         Raises:
-            ValueError: texts are longer than the encoder takes, or padded on the left, which changes their answers.
+            ValueError: texts are longer than the encoder takes, or padded on the left, which changes their answers; or
+                the model has other classes for the task by now.
         """
+        if self.model.labels.get(self.task, self._labels) != self._labels:
+            raise ValueError(
+                f"{self.task} is another task than when this classifier was made: its classes were "
+                f"{few(self._labels)} and are {few(self.model.labels[self.task])}; call for_task({self.task!r}) again"
+            )
         longest = longest_input(self.model.encoder.config)
         if input_ids.shape[1] > longest:
             raise ValueError(

@@ -296,6 +296,26 @@ def check_record(record: ModelRecord) -> None:
         raise ValueError(f"the model could not be stored: {error}") from None
 
 
+def check_place(folder: Path) -> None:
+    """Check that a folder has no model of another kind, whose files those of this one would replace.
+
+    Raises:
+        FileExistsError: it has, such as the encoder that the model was made of.
+    """
+    file = folder / CONFIG_FILE
+    if not file.is_file():
+        return
+    try:
+        found = json.loads(file.read_bytes())
+    except ValueError:  # torn
+        return
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise FileExistsError(
+            f"{folder} holds a {CONFIG_FILE} that is not of a model of metaeval; its model would be replaced: save to "
+            "another folder"
+        )
+
+
 def write_record(folder: Path, record: ModelRecord) -> None:
     """Write config.json, of a record that ``check_record`` has passed."""
     text = json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n"

@@ -126,6 +126,7 @@ def refusal(labels, names=("a", "b", "c"), **source):
         (["A", "B", "C"] * 20, "60 of 60 labels are outside the declared names, such as 'A', "),
         (["a", "b", "C"] * 20, "20 of 60 labels .* such as 'C'; expected 'a', 'b', 'c'; declare"),
         ([-1, 1] * 20, "20 of 40 labels are -1 and none is 0"),
+        ([-1, 0, 1] * 20, "20 of 60 labels are -1 and none is 2"),  # negative, neutral and positive
         (["a"] * 90 + ["x"] * 10, "10 of 100 labels"),
     ],
 )
@@ -141,7 +142,8 @@ def test_other_labels_are_refused(labels, reason):
         ["a"] * 96 + ["x"] * 4,
         ["a", "x"],  # one row alone is no reason
         [-1] * 20,  # hidden: told elsewhere
-        [0, 1, -1] * 20,
+        [0, 1, 2, -1] * 20,
+        [0, 1] * 50 + [-1] * 5,  # the last class may be missing, too
         [1, 2] * 20,  # the first class may be missing
         [],
     ],

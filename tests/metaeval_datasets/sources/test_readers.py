@@ -80,6 +80,12 @@ def test_a_column_may_be_missing_at_first(monkeypatch):
         read_json('{"text": "a"}\n' * 9)
 
 
+def test_a_row_of_several_blocks_is_no_array(monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK_BYTES", 20)
+    text = "a" * 10 + "[b" + "\ufeff" * 9
+    assert read_json(json.dumps({"text": text, "label": 1}, ensure_ascii=False)) == rows((text, 1))
+
+
 DEEP = '{"text": "a", "label": 0, "other": ' + '{"a":' * 200_000 + "1" + "}" * 200_000 + "}"
 
 

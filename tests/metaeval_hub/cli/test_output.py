@@ -125,3 +125,9 @@ def test_lines_that_are_not_utf_8_are_named(monkeypatch):
         predict.read_lines()
     with pytest.raises(ValueError, match="text 2 is not UTF-8"):
         predict._arguments(["a", os.fsdecode(b"\xe8")])
+
+
+def test_closed_standard_input_is_told(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ValueError, match="standard input is closed"):
+        predict.read_lines()

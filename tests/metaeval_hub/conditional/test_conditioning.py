@@ -2,6 +2,7 @@
 
 import adapters
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel
@@ -146,6 +147,12 @@ def test_unseen_tasks_get_the_mean_embedding_and_their_projection(mode):
 def test_what_does_not_fit_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call(make_conditioning("both"))
+
+
+def test_features_in_a_table_are_refused():
+    """Its rows or columns may be named by tasks, in another order."""
+    with pytest.raises(ValueError, match="task_features is a DataFrame; expected task -> features"):
+        feature_matrix(pd.DataFrame(np.eye(2), index=["b", "a"]), ("a", "b"))
 
 
 def test_features_that_were_not_set_are_missed():

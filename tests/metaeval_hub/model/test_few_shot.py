@@ -85,6 +85,24 @@ def test_numbers_of_a_dataset_are_read_by_its_own_class_names(model):
         assert model.predict(name, [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
 
 
+def test_numbers_of_a_dataset_with_some_of_the_classes_are_read_by_its_own_class_names(model):
+    features = Features(sentence=Value("string"), label=ClassLabel(names=["positive", "negative"]))
+    columns = {"sentence": [text for text, _ in EXAMPLES], "label": [label == "negative" for _, label in EXAMPLES]}
+    dataset = Dataset.from_dict(columns, features=features)
+    texts, names = [text for text, _ in EXAMPLES], ["neutral", "negative", "positive"]
+
+    def fitted(examples, labels):
+        model.fit_task("my/own", examples, labels, steps=3)
+        logits = model.logits("my/own", texts)
+        model.remove_task("my/own")
+        return logits
+
+    assert torch.equal(fitted(dataset, names), fitted(EXAMPLES, names))
+    with pytest.raises(ValueError, match=r"example \d+ has class 'negative'; expected one of"):
+        fitted(dataset, ["positive", "other"])
+    assert torch.equal(fitted(dataset, ["good", "bad"]), fitted(dataset, None))  # all classes renamed, in their order
+
+
 def test_dataset_brings_its_class_names_and_pairs(model):
     features = Features(sentence1=Value("string"), sentence2=Value("string"), label=ClassLabel(names=["same", "other"]))
     dataset = Dataset.from_dict(

@@ -43,6 +43,17 @@ def test_pairs_go_through_a_pipeline(model):
     assert found["score"] == pytest.approx(expected.probabilities.max(), abs=1e-6)
 
 
+def test_a_task_that_came_back_with_other_classes_is_not_answered_by_an_old_classifier():
+    config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
+    model = ConditionalAdapterModel.create("tiny", {"a": ("no", "yes"), "b": ("p", "q")}, config, vocabulary=TEXTS)
+    classifier, batch = model.for_task("a"), model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    model.remove_task("a")
+    model.add_task("a", ("yes", "no"))
+    with pytest.raises(ValueError, match=r"its classes were no, yes and are yes, no; call for_task\('a'\) again"):
+        classifier(**batch)
+    assert model.for_task("a")(**batch).logits.shape == (2, 2)
+
+
 def test_loss_is_the_mean_cross_entropy(model):
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
     out = model.for_task("x/one")(**batch, labels=torch.tensor([0, 1]))

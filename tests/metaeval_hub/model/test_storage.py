@@ -132,6 +132,15 @@ def test_what_is_in_the_way_is_named_and_kept(place, is_folder, message, tmp_pat
         make().save_pretrained(tmp_path / "file")
 
 
+def test_a_model_of_another_kind_is_not_replaced(tmp_path):
+    """The files of transformers have the same names, also those of the encoder that the model is made of."""
+    tiny_encoder(tmp_path / "encoder")
+    before, model = contents(tmp_path / "encoder"), make(encoder=tmp_path / "encoder")
+    with pytest.raises(FileExistsError, match="not of a model of metaeval; its model would be replaced"):
+        model.save_pretrained(tmp_path / "encoder")
+    assert contents(tmp_path / "encoder") == before
+
+
 def test_a_new_model_takes_the_place_of_all_of_the_old_one(saved):
     folder = saved[0]
     (folder / "tokenizer/added_tokens.json").write_text(

@@ -2,12 +2,24 @@ import json
 import os
 import shlex
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+import torch
 
+from metaeval_training.commands.multitask_job import go_on
 from metaeval_training.config import TrainConfig
+from metaeval_training.engine.checkpoint import save_checkpoint
 from metaeval_training.atomic_files import DamagedFileError
-from metaeval_training.runs.folder import RunError, RunFolder, check_output_dir, command_line, find_run, new_run, unfinished_run
+from metaeval_training.runs.folder import (
+    RunError,
+    RunFolder,
+    check_output_dir,
+    command_line,
+    find_run,
+    new_run,
+    unfinished_run,
+)
 
 
 def start(folder, name="demo"):
@@ -157,3 +169,16 @@ def test_a_sealed_file_with_other_content_counts_as_none(tmp_path):
     ):
         file.write_text(text.replace(before, after))
         assert run.read_sealed(file) is None
+
+
+def test_a_resume_that_is_refused_leaves_the_metrics(tmp_path):
+    run = RunFolder(tmp_path)
+    save_checkpoint(run.checkpoints, 1, {"model": {"weight": torch.zeros(1)}}, {}, keep=1)
+    run.append_metrics({"kind": "train", "step": step, "loss": 1.0} for step in (1, 2))
+    before = run.metrics.read_bytes()
+    trainer = Mock(resume=Mock(side_effect=RunError("other settings")))
+    with pytest.raises(RunError, match="other settings"):
+        go_on(trainer, run, Mock(is_main_process=True), Mock())
+    assert run.metrics.read_bytes() == before
+    go_on(Mock(), run, Mock(is_main_process=True), Mock())
+    assert before.startswith(run.metrics.read_bytes()) and run.metrics.read_bytes().count(b"\n") == 1

@@ -659,9 +659,11 @@ def go_on(trainer: Trainer, run: RunFolder, accelerator: Accelerator, reporter: 
     if accelerator.is_main_process:
         for part in remove_parts(run.checkpoints):
             reporter.warn(f"removed {part}: a checkpoint that was being written when the run was killed")
+    if checkpoint:
+        trainer.resume(checkpoint)  # before anything of the run is changed: it may refuse
+    if accelerator.is_main_process:
         run.cut_metrics(checkpoint.step if checkpoint else 0)
     if checkpoint:
-        trainer.resume(checkpoint)
         reporter.line(f"going on after step {checkpoint.step}")
     else:
         reporter.line("no whole checkpoint: starting again from step 0")
