@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from metaeval_hub.conditional.config import reduction_factor
 from metaeval_hub.conditional.layers import ConditionalNormAdapter, GeneratedAdapter, ModulatedInputAdapter
-from metaeval_hub.encoders.encoder import quiet
+from metaeval_hub.encoders.weights import quiet
 from metaeval_hub.hub.cards import code_span, python_string
 from metaeval_hub.model import storage as store
 from metaeval_hub.safe_files.replace_folder import replacing

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm.auto import tqdm
 
-from metaeval_hub.encoders.encoder import all_finite
 from metaeval_hub.encoders.tokens import Text, as_texts, pad_rows
+from metaeval_hub.encoders.weights import all_finite
 from metaeval_hub.model.label_heads import row_keys
 from metaeval_hub.model.task_changes import check_new
 from metaeval_hub.safe_files.names import check_count, class_names, task_name

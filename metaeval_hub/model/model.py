@@ -23,27 +23,21 @@ from metaeval_hub.conditional.attachment import rename_tasks
 from metaeval_hub.conditional.conditioning import Features, TaskConditioning, check_range, feature_matrix
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.layers import ConditionalLayer
-from metaeval_hub.encoders.encoder import (
-    BaseEncoder,
-    LoadedEncoder,
+from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder, as_own, check_same
+from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.encoders.find import find_base, find_configuration, rebuild_encoder
+from metaeval_hub.encoders.last_layer import can_cut, first_token_only
+from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
+from metaeval_hub.encoders.tokens import Text, TextEncoder, Tokens, as_texts
+from metaeval_hub.encoders.weights import (
     all_finite,
-    as_own,
     building,
-    check_same,
-    find_base,
-    find_configuration,
-    fit_tokenizer,
-    load_encoder,
-    load_tokenizer,
     longest_input,
     quiet,
-    rebuild_encoder,
     save_configuration,
     save_encoder,
     weights_digest,
 )
-from metaeval_hub.encoders.last_layer import can_cut, first_token_only
-from metaeval_hub.encoders.tokens import Text, TextEncoder, Tokens, as_texts
 from metaeval_hub.hub.cards import model_card
 from metaeval_hub.hub.client import fetch, local_folder, push_folder, push_target
 from metaeval_hub.model import storage as store

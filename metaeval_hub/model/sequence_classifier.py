@@ -12,7 +12,7 @@ from torch.nn.modules.module import _IncompatibleKeys
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from metaeval_hub.encoders.encoder import longest_input
+from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.safe_files.names import few
 
 if TYPE_CHECKING:

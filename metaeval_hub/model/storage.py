@@ -22,7 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.encoders.encoder import BaseEncoder, all_finite
+from metaeval_hub.encoders.base import BaseEncoder
+from metaeval_hub.encoders.weights import all_finite
 from metaeval_hub.hub.client import looks_like_repo_id
 from metaeval_hub.safe_files.allowed_values import is_number, is_whole, one_of
 from metaeval_hub.safe_files.printable import printable, shown

