@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,20 +16,18 @@ from tqdm.auto import tqdm
 
 from metaeval_hub.encoders.tokens import Text, as_texts, pad_rows
 from metaeval_hub.encoders.weights import all_finite
+from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.label_heads import row_keys
-from metaeval_hub.model.task_changes import check_new
+from metaeval_hub.model.task_changes import add_tasks, check_new
 from metaeval_hub.safe_files.names import check_count, class_names, task_name
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
 
 Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
 
 
 def fit_task(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     name: str,
     examples: Any,
     labels: Iterable[str] | None = None,
@@ -126,13 +124,13 @@ def fit_task(
             f"{name}: the fit ended in values that are not finite in {model.dtype}; lower z_lr or head_lr, and check "
             "that the model's own weights are finite"
         )
-    model.add_task(
-        name,
-        names,
-        fitted[0].detach()[0].cpu().numpy() if fitted else None,
-        task_features=task_features,
-        fields=fields,
-        origin=origin,
+    add_tasks(
+        model,
+        {name: names},
+        task_embeddings={name: fitted[0].detach()[0].cpu().numpy()} if fitted else None,
+        task_features=None if task_features is None else {name: task_features},
+        fields={name: fields},
+        origins={name: origin} if origin else None,
     )
     with torch.no_grad():
         rows_of_task = model.heads.rows[model.task_id(name), : len(names)]
@@ -150,7 +148,7 @@ def _check_form(name: str, given: int, start: str, expected: int) -> None:
         )
 
 
-def _features_of(model: ConditionalAdapterModel, task: str) -> NDArray[np.float32] | None:
+def _features_of(model: ModelCore, task: str) -> NDArray[np.float32] | None:
     """Return the features of a task as they were given, (F,); None where z is not made of any."""
     if model.config.z_from == "table" or not model.config.has_task_embeddings:
         return None
@@ -163,7 +161,7 @@ def _features_of(model: ConditionalAdapterModel, task: str) -> NDArray[np.float3
 
 def _start(
     name: str,
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     names: Sequence[str],
     label_rows: Sequence[str] | None,
     start: str | None,
@@ -189,7 +187,7 @@ def _start(
 
 
 @contextmanager
-def _only_new_weights(model: ConditionalAdapterModel) -> Iterator[None]:
+def _only_new_weights(model: ModelCore) -> Iterator[None]:
     """Freeze the model in evaluation mode, so that the backward pass computes nothing but what is fitted."""
     was_training = model.training
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

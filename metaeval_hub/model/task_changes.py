@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,18 +10,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from metaeval_hub.conditional.conditioning import Features, feature_matrix
-from metaeval_hub.model import storage as store
-from metaeval_hub.model.label_heads import row_keys
-from metaeval_hub.safe_files.names import class_names, labels_of, list_of_names, task_name
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.record import check_record, check_size
+from metaeval_hub.model.task_values import check_fields, check_known, checked_labels, checked_rows
+from metaeval_hub.safe_files.names import list_of_names
 from metaeval_hub.task_data.origins import TaskOrigin
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
 
 
 def add_tasks(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     labels: Mapping[str, Sequence[str]],
     *,
     task_embeddings: Mapping[str, ArrayLike] | None = None,
@@ -71,7 +67,7 @@ def add_tasks(
 
 
 def check_new(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     labels: Mapping[str, Sequence[str]],
     label_rows: Mapping[str, Sequence[str]] | None = None,
     fields: Mapping[str, int] | None = None,
@@ -94,42 +90,12 @@ def check_new(
     for given in (known, origins or {}):
         check_known(given, labels)
     if labels:
-        store.check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_rows=rows))
-        store.check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
+        check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_rows=rows))
+        check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
     return labels, rows, known
 
 
-def checked_labels(labels: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return task name -> class names, checked, as plain strings.
-
-    Raises:
-        ValueError: a name could not be stored, or classes make no task.
-        TypeError: ``labels`` is no mapping, or has one string for a list of classes.
-    """
-    if not isinstance(labels, Mapping):
-        raise TypeError(
-            f"labels is {shown(labels)}; expected task name -> class names, as in {{'my/task': ['no', 'yes']}}"
-        )
-    return {task_name(task): class_names(task, names) for task, names in labels.items()}
-
-
-def checked_rows(
-    labels: Mapping[str, Sequence[str]], label_rows: Mapping[str, Sequence[str]] | None
-) -> dict[str, tuple[str, ...]]:
-    """Return task name -> names of its label rows, checked against its classes.
-
-    Raises:
-        ValueError: the names do not fit the classes.
-        TypeError: one string was given for a list of names.
-    """
-    if not isinstance(label_rows, Mapping | None):
-        raise TypeError(f"label_rows is {shown(label_rows)}; expected task name -> name of the row of each class")
-    rows = {str(task): labels_of(task, names, "label_rows") for task, names in (label_rows or {}).items()}
-    row_keys(labels, rows)
-    return rows
-
-
-def remove_tasks(model: ConditionalAdapterModel, names: Iterable[str]) -> None:
+def remove_tasks(model: ModelCore, names: Iterable[str]) -> None:
     """Remove tasks; the ids of those after them move up. Label rows that other tasks use stay.
 
     Raises:
@@ -158,24 +124,3 @@ def _embedding(task: str, given: Mapping[str, ArrayLike], shape: tuple[int, int]
     if not torch.isfinite(vectors.to(dtype)).all():
         raise ValueError(f"{task}: task_embedding holds values that are not finite in {dtype}, the type of the weights")
     return vectors
-
-
-def check_fields(task: str, fields: int) -> int:
-    """Check how many texts an example of a task has.
-
-    Raises:
-        ValueError: neither 1 nor 2.
-    """
-    if isinstance(fields, bool) or fields not in (1, 2):
-        raise ValueError(f"{task}: fields is {fields!r}; expected 1 for a task over texts, or 2 for one over pairs")
-    return int(fields)
-
-
-def check_known(given: Iterable[str], labels: Mapping[str, Sequence[str]]) -> None:
-    """Check that what is said of tasks is said of tasks that have labels.
-
-    Raises:
-        ValueError: names one that has none.
-    """
-    if odd := sorted(set(given) - set(labels)):
-        raise ValueError(f"{odd[0]!r} is not a task of this model: it has no entry in labels")

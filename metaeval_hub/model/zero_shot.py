@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,13 +24,12 @@ from metaeval_datasets.aspects import Aspects, count_words
 from metaeval_datasets.spec import TaskType, normal_name
 from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
 from metaeval_hub.encoders.tokens import Text, as_texts
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.task_changes import add_tasks
 from metaeval_hub.safe_files.names import class_names, few
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_hub.task_data.z_prediction import fit_ridge, mean_of_type, nearest_to
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ NEAREST = 5
 # Where the features are noise, the penalty that is chosen because it suits the tasks still explains a little: less than
 # this in 19 of 20 draws of 12 or more tasks with 25 features and the default size of z; with 100 tasks, a tenth of it.
 NOTHING_EXPLAINED = 0.02
-_TOLD: WeakKeyDictionary[ConditionalAdapterModel, set[By]] = WeakKeyDictionary()  # that it is so, of a model
+_TOLD: WeakKeyDictionary[ModelCore, set[By]] = WeakKeyDictionary()  # that it is so, of a model
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Guess:
 
 
 def zero_shot(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     name: str,
     description: Description,
     labels: Sequence[str] | Mapping[str, str],
@@ -147,10 +146,14 @@ def zero_shot(
     rows = find_rows(model, labels if isinstance(labels, Mapping) else names)
     z, features, how, explained = predict_z(model, name, description, by)
     new = {each: row or f"{name}: {each}" for each, row in rows.items()}  # of its own, which no other task finds
-    model.add_task(
-        name, names, None if features is not None else z, task_features=features, label_rows=tuple(new.values()),
-        fields=description.fields,
-    )  # fmt: skip
+    add_tasks(
+        model,
+        {name: names},
+        task_embeddings=None if features is not None else {name: z},
+        task_features=None if features is None else {name: features},
+        label_rows={name: tuple(new.values())},
+        fields={name: description.fields},
+    )
     _fill_unknown(model, rows, new)
     assert model.features is not None  # noqa: S101 - the prediction stands on them
     trained = [task for task in model.features.names if task in model.task_names]  # not those added without training
@@ -160,7 +163,7 @@ def zero_shot(
     return Guess(z, how, tuple(nearest_to(known, z, NEAREST)), rows, explained)
 
 
-def find_rows(model: ConditionalAdapterModel, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
+def find_rows(model: ModelCore, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
     """Label row of each class: of the name itself, or of its normal form ("Not entailment" -> "not_entailment").
 
     Args:
@@ -198,7 +201,7 @@ def find_rows(model: ConditionalAdapterModel, labels: Sequence[str] | Mapping[st
     return found
 
 
-def _lacking(model: ConditionalAdapterModel, missing: Mapping[str, str]) -> str:
+def _lacking(model: ModelCore, missing: Mapping[str, str]) -> str:
     """Return the rows that a model lacks (class -> row) with the closest it has; where none is close, its commonest."""
     rows = model.shared_rows
     parts, lost = [], False
@@ -211,7 +214,7 @@ def _lacking(model: ConditionalAdapterModel, missing: Mapping[str, str]) -> str:
     return "; ".join(parts) + (f"; rows of the model: {common}" if lost else "")
 
 
-def _warn_of_nothing(model: ConditionalAdapterModel, by: By) -> None:
+def _warn_of_nothing(model: ModelCore, by: By) -> None:
     """Say that descriptions tell nothing of z, once a model; Python itself forgets what it said in many libraries."""
     told = _TOLD.setdefault(model, set())
     if by in told:
@@ -227,12 +230,12 @@ def _warn_of_nothing(model: ConditionalAdapterModel, by: By) -> None:
     )
 
 
-def _has_text_emb(model: ConditionalAdapterModel) -> bool:
+def _has_text_emb(model: ModelCore) -> bool:
     return model.features is not None and model.features.texts is not None
 
 
 def predict_z(
-    model: ConditionalAdapterModel, name: str, description: Description, by: By
+    model: ModelCore, name: str, description: Description, by: By
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, str, float | None]:
     """Predict z of a described task.
 
@@ -269,9 +272,7 @@ def predict_z(
     return ridge.predict(vector[None])[0].astype(np.float32), None, how, ridge.explained
 
 
-def _of_model(
-    model: ConditionalAdapterModel, features: TaskFeatures, name: str, description: Description
-) -> NDArray[np.float64]:
+def _of_model(model: ModelCore, features: TaskFeatures, name: str, description: Description) -> NDArray[np.float64]:
     """The features that a model makes its z of, told by their number."""
     width = model.config.dim_features
     if width == len(features.columns):
@@ -284,9 +285,7 @@ def _of_model(
     )
 
 
-def code_aspects(
-    model: ConditionalAdapterModel, features: TaskFeatures, name: str, description: Description
-) -> NDArray[np.float64]:
+def code_aspects(model: ModelCore, features: TaskFeatures, name: str, description: Description) -> NDArray[np.float64]:
     """The aspects of a described task as columns, in terms of the model's tasks, (F,)."""
     tokens = model.tokenize(description.texts)["input_ids"]
     table = model.encoder.get_input_embeddings().weight
@@ -299,14 +298,14 @@ def code_aspects(
     return np.asarray(code, np.float64)
 
 
-def embed_texts(model: ConditionalAdapterModel, description: Description) -> NDArray[np.float64]:
+def embed_texts(model: ModelCore, description: Description) -> NDArray[np.float64]:
     """TextEmb of a described task, (H,)."""
     tokens = model.tokenize(description.texts)
     return text_embedding(model.encoder, model.tokenizer, tokens).astype(np.float64)
 
 
 @torch.no_grad()
-def _fill_unknown(model: ConditionalAdapterModel, rows: Mapping[str, str | None], new: Mapping[str, str]) -> None:
+def _fill_unknown(model: ModelCore, rows: Mapping[str, str | None], new: Mapping[str, str]) -> None:
     """Give classes without a trained row the mean of the others: a mean is never the largest."""
     trained = [model.heads.find(row) for row in rows.values() if row is not None]
     for each, row in rows.items():

@@ -17,8 +17,11 @@ from metaeval_datasets.report import OfficialReport, Report, SplitReport
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.encoders.base import BaseEncoder
-from metaeval_hub.hub.cards import code_span, dataset_card, embeddings_card, model_card
-from metaeval_hub.model.storage import ModelRecord
+from metaeval_hub.hub.card_templates import code_span
+from metaeval_hub.hub.dataset_card import dataset_card
+from metaeval_hub.model.card import model_card
+from metaeval_hub.model.record import ModelRecord
+from metaeval_hub.task_data.embeddings_card import embeddings_card
 from metaeval_hub.task_data.origins import TaskOrigin
 
 STORED = Path(__file__).parents[2] / "data"

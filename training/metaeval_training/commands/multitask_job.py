@@ -25,7 +25,7 @@ from metaeval_datasets import UnknownTaskError, get_task
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings
 from metaeval_hub.analysis.plots import draw_map
 from metaeval_hub.analysis.projection import project
-from metaeval_hub.model.model import Role
+from metaeval_hub.model.core import Role
 from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.atomic_files import DamagedFileError, member, read_object, sync_tree
