@@ -32,8 +32,8 @@ from metaeval_hub.encoders.weights import (
 from metaeval_hub.model.evaluation_mode import EvaluationMode
 from metaeval_hub.model.label_heads import TaskHeads
 from metaeval_hub.model.record import ModelRecord, check_record
-from metaeval_hub.model.task_values import check_fields, check_known, checked_labels, checked_rows
-from metaeval_hub.safe_files.names import few
+from metaeval_hub.model.task_values import check_fields, check_known, checked_label_vectors, checked_labels
+from metaeval_hub.safe_files.names import first_names
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -55,7 +55,7 @@ class ModelCore(nn.Module):
         config: the conditioning.
         fields: task name -> 1 for a task over texts, 2 for a task over pairs; tasks may be missing.
         origins: task name -> where its rows come from; tasks may be missing.
-        label_rows: task name -> name of the label vector of each class; tasks that are missing share none.
+        label_vectors: task name -> name of the label vector of each class; tasks that are missing share none.
 
     Raises:
         ValueError: the arguments do not fit each other.
@@ -68,7 +68,7 @@ class ModelCore(nn.Module):
         config: ConditionalConfig,
         fields: Mapping[str, int] | None = None,
         origins: Mapping[str, TaskOrigin] | None = None,
-        label_rows: Mapping[str, Sequence[str]] | None = None,
+        label_vectors: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         if config.z_from != "table" and not config.dim_features:
@@ -85,7 +85,7 @@ class ModelCore(nn.Module):
         self.fields = {task: check_fields(task, number) for task, number in (fields or {}).items()}
         self.origins = dict(origins or {})
         self.features: TaskFeatures | None = None  # of its tasks, for those that are not among them; set by training
-        self.label_rows = checked_rows(self.labels, label_rows)
+        self.label_vectors = checked_label_vectors(self.labels, label_vectors)
         for known in (self.fields, self.origins):
             check_known(known, self.labels)
         if self.labels:
@@ -94,7 +94,7 @@ class ModelCore(nn.Module):
         self.encoder_config = loaded.config
         self.base_keys = frozenset(loaded.module.state_dict())
         self.encoder = loaded.module
-        self.heads = TaskHeads(loaded.module.config.hidden_size, self.labels, self.label_rows)
+        self.heads = TaskHeads(loaded.module.config.hidden_size, self.labels, self.label_vectors)
         adapter = config.adapter_config(tuple(self.labels), loaded.module.config.hidden_size)
         if adapter is None:
             self.encoder.requires_grad_(True)
@@ -111,7 +111,7 @@ class ModelCore(nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy what the model is made of: `adapters` makes the classes of its modules in each process."""
-        options = {"fields": self.fields, "origins": self.origins, "label_rows": self.label_rows}
+        options = {"fields": self.fields, "origins": self.origins, "label_vectors": self.label_vectors}
         frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         made_of = (self.tokenizer, self.encoder_config, self.base, self.labels, self.config, options, self.features)
         return _rebuild, (type(self), *made_of, dict(self.state_dict()), frozen, self.training)
@@ -119,7 +119,7 @@ class ModelCore(nn.Module):
     def __repr__(self) -> str:
         """Return its tasks, encoder and conditioning in a line; ``model.encoder`` shows the layers."""
         plural = "" if len(self.labels) == 1 else "s"
-        return f"{type(self).__name__}({len(self.labels)} task{plural}: {few(self.labels)}; {self.summary()})"
+        return f"{type(self).__name__}({len(self.labels)} task{plural}: {first_names(self.labels)}; {self.summary()})"
 
     def summary(self) -> str:
         """Return encoder and conditioning in words."""
@@ -134,7 +134,7 @@ class ModelCore(nn.Module):
         labels: Mapping[str, tuple[str, ...]] | None = None,
         fields: Mapping[str, int] | None = None,
         origins: Mapping[str, TaskOrigin] | None = None,
-        label_rows: Mapping[str, tuple[str, ...]] | None = None,
+        label_vectors: Mapping[str, tuple[str, ...]] | None = None,
     ) -> ModelRecord:
         """Return what config.json says of the model, or of it with another encoder or other tasks."""
         return ModelRecord(
@@ -145,7 +145,7 @@ class ModelCore(nn.Module):
             fields=self.fields if fields is None else fields,
             origins=self.origins if origins is None else origins,
             dtype=dtype,
-            label_rows=self.label_rows if label_rows is None else label_rows,
+            label_vectors=self.label_vectors if label_vectors is None else label_vectors,
         )
 
     @property
@@ -167,11 +167,11 @@ class ModelCore(nn.Module):
             raise unknown_task(name, self._ids, "of this model") from None
 
     @property
-    def shared_rows(self) -> dict[str, tuple[str, ...]]:
-        """Name of each label row that tasks can share -> the tasks that use it, in the order of their ids."""
+    def shared_labels(self) -> dict[str, tuple[str, ...]]:
+        """Name of each label vector that tasks can share -> the tasks that use it, in the order of their ids."""
         tasks: dict[str, list[str]] = {row: [] for row in self.heads.shared}
         for task in self.labels:
-            for row in self.label_rows.get(task, ()):
+            for row in self.label_vectors.get(task, ()):
                 tasks[row].append(task)
         return {row: tuple(names) for row, names in tasks.items()}
 

@@ -191,7 +191,7 @@ def _add_head(stock: Any, model: ModelCore, task: str, name: str) -> None:
             name, num_labels=len(labels), layers=1, activation_function=None, id2label=dict(enumerate(labels)),
             use_pooler=False,
         )  # fmt: skip
-    rows = model.heads.rows[model.task_id(task), : len(labels)]
+    rows = model.heads.table[model.task_id(task), : len(labels)]
     linear = next(module for module in stock.heads[name].modules() if isinstance(module, nn.Linear))
     linear.weight = nn.Parameter(model.heads.weight[rows].detach().float().cpu())
     linear.bias = nn.Parameter(model.heads.bias[rows].detach().float().cpu())

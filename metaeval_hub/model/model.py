@@ -1,4 +1,4 @@
-"""ConditionalAdapterModel: one frozen encoder, one conditional adapter, an embedding and a classifier a task."""
+"""ConditionalAdapterModel: one frozen encoder, one conditional adapter, one embedding and classifier per task."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from metaeval_hub.task_data.origins import TaskOrigin
 class ConditionalAdapterModel(ModelCore):
     """One model for many classification tasks (Sileo & Moens 2022, section 3).
 
-    Made by ``create`` or ``from_pretrained``. The encoder is frozen; trained are an adapter common to all tasks, an
-    embedding z a task that conditions it, and a softmax classifier a task. The paper's baselines have the same
-    interface: a stock adapter without z, and full fine-tuning, where the encoder is trained and there is no adapter.
+    Create a model with ``create`` or ``from_pretrained``. The encoder is frozen. Training changes one adapter shared by
+    all tasks, one embedding z per task that conditions the adapter, and one softmax classifier per task. The paper's
+    baselines have the same interface: a stock adapter without z, and full fine-tuning without an adapter.
 
-    Any number of threads may predict with one model at a time, by its own calls and by pipelines over ``for_task``.
-    Train it, and add and remove tasks, while no other thread uses it.
+    Several threads may predict with one model at the same time, with its methods or with pipelines over ``for_task``.
+    Train the model and add or remove tasks only while no other thread uses it.
     """
 
     @classmethod
@@ -57,34 +57,35 @@ class ConditionalAdapterModel(ModelCore):
         fields: Mapping[str, int] | None = None,
         origins: Mapping[str, TaskOrigin] | None = None,
         task_features: Features | None = None,
-        label_rows: Mapping[str, Sequence[str]] | None = None,
+        label_vectors: Mapping[str, Sequence[str]] | None = None,
         seed: int = 0,
         revision: str | None = None,
         vocabulary: Iterable[str] | None = None,
         token: str | bool | None = None,
     ) -> ConditionalAdapterModel:
-        """Make an untrained model.
+        """Create an untrained model.
 
         Args:
             encoder: a Hub id, a folder, "minilm" or "tiny"; see ``metaeval_hub.encoders.encoder.load_encoder``.
             labels: task name -> class names; a task's id is its place in this order.
-            config: the conditioning; the paper's by default.
-            fields: task name -> 1 for a task over texts, 2 for one over pairs; texts of the other form are then
-                refused. A task that is missing here takes both.
+            config: the conditioning; the default is the paper's.
+            fields: task name -> 1 for a task over texts, 2 for a task over pairs. The task then refuses the other form;
+                tasks that are missing accept both.
             origins: task name -> where its rows come from, for the model's card; tasks may be missing.
-            task_features: what z is made of where ``config.z_from`` says so: (n, F) in the order of ``labels``, or
-                task name -> (F,), further tasks allowed. Standardised and stored with the model.
-            label_rows: task name -> name of the label row of each class, such as ``TaskSpec.canonical``: classes with
-                the same name share a row, so that an unseen task of known labels can be answered (section 5.6). Tasks
-                that are missing have rows of their own.
-            seed: of all that is random here; the global generator is left as it was.
+            task_features: the features that z is computed from if ``config.z_from`` is "features" or "both": (n, F) in
+                the order of ``labels``, or task name -> (F,), where further tasks are allowed. They are standardized
+                and stored with the model.
+            label_vectors: task name -> name of the label vector of each class, such as ``TaskSpec.canonical``. Classes
+                with the same name share a vector, so that the model can answer a new task with known labels (section
+                5.6). Tasks that are missing share none.
+            seed: of all random initial values; the state of the global generator does not change.
             revision: branch, tag or commit of a Hub id.
-            vocabulary: texts that give the tokenizer of "tiny" its words.
+            vocabulary: texts whose words the tokenizer of "tiny" knows.
             token: for private repositories.
 
         Raises:
-            ValueError: an argument does not fit; the message names it.
-            UnsafeRepositoryError: the encoder's repository holds something that is not loaded.
+            ValueError: an argument is invalid; the message names it.
+            UnsafeRepositoryError: the encoder's repository contains something that is not loaded.
         """
         config = config or ConditionalConfig()
         labels = checked_labels(labels)
@@ -92,16 +93,18 @@ class ConditionalAdapterModel(ModelCore):
         if (task_features is None) != (config.z_from == "table"):
             raise ValueError(
                 f"z_from is {config.z_from!r} and task_features are {'missing' if task_features is None else 'given'}; "
-                "they are what z is made of with z_from='features' or 'both', and only then"
+                "give them with z_from='features' or 'both', and only then"
             )
         if task_features is not None:
             matrix = feature_matrix(task_features, tuple(labels))
             if config.dim_features not in (0, matrix.shape[1]):
-                raise ValueError(f"dim_features is {config.dim_features}, and task_features have {matrix.shape[1]}")
+                raise ValueError(
+                    f"dim_features is {config.dim_features}, but task_features have {matrix.shape[1]} columns"
+                )
             config = replace(config, dim_features=matrix.shape[1])
         loaded = load_encoder(encoder, revision=revision, vocabulary=vocabulary, seed=seed, token=token)
         with building(seed):
-            model = cls(loaded, labels, config, fields, origins, label_rows)
+            model = cls(loaded, labels, config, fields, origins, label_vectors)
         if matrix is not None:
             model.conditioning.set_features(matrix)
         return model
@@ -113,38 +116,38 @@ class ConditionalAdapterModel(ModelCore):
         task_embedding: NDArray[np.floating] | None = None,
         *,
         task_features: ArrayLike | None = None,
-        label_rows: Sequence[str] | None = None,
+        label_vectors: Sequence[str] | None = None,
         fields: int | None = None,
         origin: TaskOrigin | None = None,
     ) -> int:
-        """Add a task: an embedding and a classifier. The other tasks keep every bit.
+        """Add a task: an embedding and a classifier. The other tasks stay bit-identical.
 
-        Optimisers made before must be made anew.
+        Recreate optimizers afterwards.
 
         Args:
-            name: not used before.
+            name: a name that no task of the model has.
             labels: class names.
-            task_embedding: (Z,), as the adapters are to get it, or (K, Z) with several a task; None takes what
-                ``expected_embeddings`` gives, the best guess without examples.
-            task_features: (F,), where z is made of features.
-            label_rows: name of the label row of each class, for rows that are shared: one that the model has keeps its
-                weights, so that a task of known labels can be answered untrained; a new one starts at zero.
-            fields: 1 for a task over texts, 2 for one over pairs; None takes both.
-            origin: where its rows come from.
+            task_embedding: (Z,), the embedding that the adapters receive, or (K, Z) with several per task; None uses
+                ``expected_embeddings``, the best estimate without examples.
+            task_features: (F,), if z is computed from features.
+            label_vectors: name of the shared label vector of each class. An existing vector keeps its weights, so that
+                a task with known labels can be answered without training; a new one starts at zero.
+            fields: 1 for a task over texts, 2 for a task over pairs; None accepts both.
+            origin: the source of its rows, for the model card.
 
         Returns:
             The task's id.
 
         Raises:
-            ValueError: the name is taken, the classes make no task, embedding or features are missing, have another
-                shape or no meaning for this model.
+            ValueError: the name is taken, the classes are invalid, or the embedding or features are missing, have the
+                wrong shape or are not used by this model.
         """
         add_tasks(
             self,
             {name: labels},
             task_embeddings=None if task_embedding is None else {name: task_embedding},
             task_features=None if task_features is None else {name: task_features},
-            label_rows=None if label_rows is None else {name: label_rows},
+            label_vectors=None if label_vectors is None else {name: label_vectors},
             fields=None if fields is None else {name: fields},
             origins=None if origin is None else {name: origin},
         )
@@ -156,7 +159,7 @@ class ConditionalAdapterModel(ModelCore):
         *,
         task_embeddings: Mapping[str, ArrayLike] | None = None,
         task_features: Features | None = None,
-        label_rows: Mapping[str, Sequence[str]] | None = None,
+        label_vectors: Mapping[str, Sequence[str]] | None = None,
         fields: Mapping[str, int] | None = None,
         origins: Mapping[str, TaskOrigin] | None = None,
     ) -> None:
@@ -169,30 +172,30 @@ class ConditionalAdapterModel(ModelCore):
             labels,
             task_embeddings=task_embeddings,
             task_features=task_features,
-            label_rows=label_rows,
+            label_vectors=label_vectors,
             fields=fields,
             origins=origins,
         )
 
     def remove_task(self, name: str) -> None:
-        """Remove a task; the ids of those after it move up by one. Optimisers made before must be made anew.
+        """Remove a task; later tasks move up by one id. Recreate optimizers afterwards.
 
         Raises:
-            KeyError: there is no such task.
-            ValueError: it is the last one.
+            KeyError: the model has no such task.
+            ValueError: it is the only task.
         """
         remove_tasks(self, [name])
 
     def remove_tasks(self, names: Iterable[str]) -> None:
-        """Remove tasks in one go; errors as in ``remove_task``."""
+        """Remove several tasks at once; errors as in ``remove_task``."""
         remove_tasks(self, names)
 
     def _check_form(self, name: str, text: Text) -> None:
-        """Refuse texts for a task over pairs, and pairs for one over texts, where the model knows which it is."""
+        """Refuse texts for a task over pairs, and pairs for a task over texts, if the model knows the form."""
         given = 1 if isinstance(text, str) else 2
         if given != self.fields.get(name, given):
             over, other = ("texts", "a pair") if given == 2 else ("pairs of texts", "one text")
-            raise TypeError(f"{name} is a task over {over}, and texts[0] is {other}: {shown(text)}")
+            raise TypeError(f"{name} is a task over {over}, but texts[0] is {other}: {shown(text)}")
 
     def logits(self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None) -> Tensor:
         """Return the logits of texts for one task, (N, C) float32 on the CPU.
@@ -200,12 +203,12 @@ class ConditionalAdapterModel(ModelCore):
         Args:
             name: a task of this model.
             texts: N strings, or N pairs for a task over pairs.
-            batch_size: texts at once; they are batched by length.
-            progress: whether to show a bar; None shows one where it takes more than 50 batches.
+            batch_size: number of texts per batch; texts of similar length share a batch.
+            progress: whether to show a progress bar; None shows one for more than 50 batches.
 
         Raises:
             KeyError: the model has no such task.
-            TypeError: see ``tokenize``; or the task is over pairs, and these are texts, or the other way round.
+            TypeError: see ``tokenize``; or the task is over pairs and the texts are not, or the other way round.
         """
         return self._logits([name], texts, batch_size, progress)[name]
 
@@ -230,14 +233,14 @@ class ConditionalAdapterModel(ModelCore):
     def predict_tasks(
         self, names: Sequence[str], texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
     ) -> dict[str, Prediction]:
-        """Classify the same texts with several tasks, for less than a call of ``predict`` each takes.
+        """Classify the same texts with several tasks, faster than with one call of ``predict`` per task.
 
-        The probabilities are those of ``predict`` up to rounding; ``metaeval_hub.model.prediction`` says what is saved.
+        The probabilities equal those of ``predict`` up to rounding; ``metaeval_hub.model.prediction`` explains why.
 
         Args:
-            names: tasks of this model, all different, and all over texts or all over pairs.
+            names: distinct tasks of this model, all over texts or all over pairs.
             texts: N strings, or N pairs.
-            batch_size: most rows at once; a row is a text for one task.
+            batch_size: largest number of (text, task) combinations per batch.
             progress: as in ``logits``.
 
         Returns:
@@ -246,7 +249,7 @@ class ConditionalAdapterModel(ModelCore):
         Raises:
             KeyError: the model has no such task.
             TypeError: see ``logits``; or ``names`` is one string.
-            ValueError: a name comes twice.
+            ValueError: a name is repeated.
         """
         found = self._logits(list_of_names(names), texts, batch_size, progress)
         return {name: self._prediction(name, logits) for name, logits in found.items()}
@@ -277,44 +280,44 @@ class ConditionalAdapterModel(ModelCore):
         seed: int = 0,
         progress: bool = False,
         task_features: ArrayLike | None = None,
-        label_rows: Sequence[str] | None = None,
+        label_vectors: Sequence[str] | None = None,
         start: str | None = None,
     ) -> TaskClassifier:
-        """Add a task from a few labelled examples, fitting z and a classifier alone; return it as ``for_task`` does.
+        """Add a task from a few labelled examples by fitting only z and a classifier; return it as ``for_task`` does.
 
         Args:
-            name: of the new task.
+            name: name of the new task.
             examples: a ``datasets.Dataset`` with the columns of a task, or (text, class) tuples; a text may be a pair.
             labels: class names; by default those of ``start``, of the dataset, or the sorted names among the examples.
-            steps: optimiser steps.
+            steps: optimizer steps.
             batch_size: examples per step.
             z_lr: learning rate of z.
             head_lr: learning rate of the classifier.
-            seed: of the shuffles.
-            progress: whether to show a bar.
-            task_features: (F,), where z is made of features.
-            label_rows: names of the shared label rows that the classifier starts from, one per class.
-            start: a task of the model whose z and classifier are the start, such as one that ``zero_shot`` made.
+            seed: seed of the shuffles.
+            progress: whether to show a progress bar.
+            task_features: (F,), if z is computed from features.
+            label_vectors: names of the shared label vectors that the classifier starts from, one per class.
+            start: a task of the model whose z and classifier are the initial values, such as one from ``zero_shot``.
 
         Raises:
-            ValueError: the name is taken, or the examples make no task; see ``metaeval_hub.model.few_shot.fit_task``.
-            TypeError: the examples are of another form.
+            ValueError: the name is taken, or the examples are invalid; see ``metaeval_hub.model.few_shot.fit_task``.
+            TypeError: the examples have the wrong type.
         """
         fit_task(
             self, name, examples, labels, steps=steps, batch_size=batch_size, z_lr=z_lr, head_lr=head_lr, seed=seed,
-            progress=progress, task_features=task_features, label_rows=label_rows, start=start,
+            progress=progress, task_features=task_features, label_vectors=label_vectors, start=start,
         )  # fmt: skip
         return self.for_task(name)
 
     def zero_shot(
         self, name: str, description: Description, labels: Sequence[str] | Mapping[str, str], *, by: By = "aspects"
     ) -> TaskClassifier:
-        """Add a task without a labelled example, from a description of it; return it as ``for_task`` does.
+        """Add a task from a description, without labelled examples; return it as ``for_task`` does.
 
-        Its ``guess`` says what it stands on: the nearest tasks, and which label row answers each class. With labelled
-        examples ``fit_task(..., start=name)`` goes on from it.
+        The classifier's ``guess`` gives the nearest tasks and the label vector that scores each class. If you have
+        labelled examples later, ``fit_task(..., start=name)`` starts from it.
 
-        Args, errors: see ``metaeval_hub.model.zero_shot.zero_shot``.
+        For arguments and errors see ``metaeval_hub.model.zero_shot.zero_shot``.
         """
         guess = zero_shot(self, name, description, labels, by=by)
         classifier = self.for_task(name)
@@ -328,23 +331,22 @@ class ConditionalAdapterModel(ModelCore):
         include_base: bool | None = None,
         results: Mapping[str, Mapping[str, float | None]] | None = None,
     ) -> Path:
-        """Write the model: trained tensors, tasks, tokenizer and a card.
+        """Save the trained tensors, the tasks, the tokenizer and a card.
 
         Args:
-            folder: made if it does not exist; files of an earlier model in it are replaced, all at once and only when
-                the new ones are complete: whatever fails before leaves the earlier model whole.
-            include_base: whether the encoder's weights go along. None includes them just where they could not be
-                found again: for an encoder that came from neither the Hub nor a package. Full fine-tuning stores no
-                encoder beside its own weights.
-            results: for the card: task name -> "majority", "validation", "test" accuracy in [0, 1].
+            folder: created if it does not exist. The files of an earlier model in it are replaced together, once the
+                new ones are complete: if saving fails, the earlier model stays intact.
+            include_base: whether to save the encoder's weights. None saves them only for an encoder that came from
+                neither the Hub nor a package. Full fine-tuning never saves a second encoder.
+            results: task name -> "majority", "validation" and "test" accuracy in [0, 1], for the card.
 
         Returns:
             The folder.
 
         Raises:
-            ValueError: the encoder cannot be left out, or the weights are not finite, or neither all float32 nor all of
-                one half precision.
-            OSError: the files cannot be written; names what is in the way.
+            ValueError: the encoder cannot be left out, or the weights are not finite, or they are not all float32,
+                float16 or bfloat16.
+            OSError: the files cannot be written; the message names the obstacle.
         """
         return save_model(self, folder, include_base, results)
 
@@ -357,25 +359,25 @@ class ConditionalAdapterModel(ModelCore):
         token: str | bool | None = None,
         dtype: torch.dtype | str | None = None,
     ) -> ConditionalAdapterModel:
-        """Load a model from a folder or from the Hub. Nothing that comes from there is executed.
+        """Load a model from a folder or from the Hub, without executing anything from there.
 
         Args:
             name: a folder written by ``save_pretrained``, or a Hub id.
             revision: branch, tag or commit on the Hub.
             token: for private repositories.
-            dtype: of the loaded weights: torch.float32, float16 or bfloat16, or its name; None takes the one they are
-                stored in, which gives the same bits as the model that was saved.
+            dtype: dtype of the loaded weights: torch.float32, float16 or bfloat16, or its name. None keeps the stored
+                dtype, which gives the same bits as the saved model.
 
         Raises:
-            ValueError: ``name`` is neither, ``dtype`` is another or too small for the weights, or the encoder found is
-                not the one the model was trained on.
-            UnsafeRepositoryError: a file is missing, not of the expected form, or asks for code to be run.
-            HubError: the Hub could not be read.
+            ValueError: ``name`` is neither a folder nor a Hub id, ``dtype`` is not supported or overflows, or the
+                encoder is not the one that the model was trained with.
+            UnsafeRepositoryError: a file is missing, malformed, or asks for code to be run.
+            HubError: reading from the Hub failed.
         """
         return load_model(cls, name, revision, token, dtype)
 
     def export_adapter(self, name: str, folder: Path | str) -> Path:
-        """Write one task as a stock adapter of `adapters`; see ``metaeval_hub.model.export.export_adapter``."""
+        """Export one task as a stock adapter of `adapters`; see ``metaeval_hub.model.export.export_adapter``."""
         return export_adapter(self, name, folder)
 
     def push_to_hub(
@@ -390,25 +392,25 @@ class ConditionalAdapterModel(ModelCore):
         results: Mapping[str, Mapping[str, float | None]] | None = None,
         parent_commit: str | None = None,
     ) -> str:
-        """Save the model and send it to the Hub in one commit; files of an earlier model there go in the same one.
+        """Save the model and push it to the Hub in one commit, which also deletes leftover files of an earlier model.
 
         Args:
-            repo_id: "org/name", made if it does not exist; "name" alone is one of the user that the token belongs to.
+            repo_id: "org/name", created if it does not exist; "name" alone means a repository of the token's user.
             private: whether a new repository is private.
             revision: branch to push to.
-            token: with write access; the one logged in by default.
+            token: a token with write access; the default is the token that you are logged in with.
             message: summary of the commit.
             include_base: see ``save_pretrained``.
             results: see ``save_pretrained``.
-            parent_commit: full id of the commit that must be the branch's last, so that nobody's push is lost.
+            parent_commit: full id of the commit that must be the last of the branch, to overwrite no other push.
 
         Returns:
-            The address of the commit.
+            The URL of the commit.
 
         Raises:
-            ValueError: ``repo_id`` has another form; nothing was written.
+            ValueError: ``repo_id`` is not a repository id; nothing was written.
             ConflictError: ``parent_commit`` is not the branch's last commit.
-            HubError: nobody is logged in; or the Hub refused, with its reason, or does not answer.
+            HubError: no one is logged in, the Hub refused (with its reason), or it does not answer.
         """
         return push_model(
             self,

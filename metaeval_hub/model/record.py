@@ -35,7 +35,7 @@ FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
 MAX_WHOLE = 2**20  # of any whole number in a configuration; the weights file bounds what the numbers come to
 MAX_TASKS = 100_000
-MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of label rows has an entry for each
+MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of label vectors has an entry for each
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
 }  # fmt: skip
@@ -55,7 +55,7 @@ class ModelRecord:
         fields: task name -> 1 (a text) or 2 (a pair); tasks of which it is not known may be missing.
         origins: task name -> where its rows came from; tasks of which it is not known may be missing.
         dtype: of all weights, one of ``DTYPES``.
-        label_rows: task name -> name of the label row of each class; tasks with rows of their own are missing.
+        label_vectors: task name -> name of the label vector of each class; tasks with rows of their own are missing.
     """
 
     base: BaseEncoder
@@ -65,7 +65,7 @@ class ModelRecord:
     fields: Mapping[str, int] = field(default_factory=dict)
     origins: Mapping[str, TaskOrigin] = field(default_factory=dict)
     dtype: str = "float32"
-    label_rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    label_vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -80,7 +80,7 @@ class ModelRecord:
         }
 
     def _task(self, name: str) -> dict[str, Any]:
-        known: dict[str, Any] = {"rows": list(self.label_rows[name])} if name in self.label_rows else {}
+        known: dict[str, Any] = {"label_vectors": list(self.label_vectors[name])} if name in self.label_vectors else {}
         if name in self.fields:
             known["fields"] = self.fields[name]
         if name in self.origins:
@@ -114,7 +114,7 @@ class ModelRecord:
             metaeval_version=check_name(value["metaeval_version"], f"{CONFIG_FILE}: metaeval_version"),
             fields=_fields(value["tasks"]),
             origins=_origins(value["tasks"]),
-            label_rows=_label_rows(value["tasks"]),
+            label_vectors=_label_vectors(value["tasks"]),
             dtype=apply_rule(one_of(*DTYPES), value.get("dtype", "float32"), f"{CONFIG_FILE}: dtype"),
         )
 
@@ -202,7 +202,7 @@ def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
     labels: dict[str, tuple[str, ...]] = {}
     for i, task in enumerate(tasks):
         place = f"{CONFIG_FILE}: tasks[{i}]"
-        expect_keys(task, {"name", "labels"}, f"tasks[{i}]", {"rows", "fields", "origin"})
+        expect_keys(task, {"name", "labels"}, f"tasks[{i}]", {"label_vectors", "rows", "fields", "origin"})
         name, classes = check_name(task["name"], f"{place}.name"), task["labels"]
         if name in labels:
             raise UnsafeRepositoryError(f"{place}.name is {shown(name)}; expected a name not used before")
@@ -228,16 +228,22 @@ def check_size(tasks: int, classes: int) -> None:
         )
 
 
-def _label_rows(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+def _label_vectors(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for i, task in enumerate(tasks):
-        if "rows" in task:
-            place, rows = f"{CONFIG_FILE}: tasks[{i}].rows", task["rows"]
-            if not isinstance(rows, list) or len(rows) != len(task["labels"]):
-                raise UnsafeRepositoryError(f"{place} is {shown(rows)}; expected a name for each of the task's labels")
-            found[task["name"]] = tuple(check_label(row, place) for row in rows)
-            if len(set(rows)) < len(rows):
-                raise UnsafeRepositoryError(f"{place} has a name twice: {shown(rows)}")
+        key = "label_vectors" if "label_vectors" in task else "rows"  # the key before it was renamed
+        if key not in task:
+            continue
+        if "label_vectors" in task and "rows" in task:
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: tasks[{i}] has label_vectors and rows, the old name of the same key; remove rows"
+            )
+        place, vectors = f"{CONFIG_FILE}: tasks[{i}].{key}", task[key]
+        if not isinstance(vectors, list) or len(vectors) != len(task["labels"]):
+            raise UnsafeRepositoryError(f"{place} is {shown(vectors)}; expected a name for each of the task's labels")
+        found[task["name"]] = tuple(check_label(vector, place) for vector in vectors)
+        if len(set(vectors)) < len(vectors):
+            raise UnsafeRepositoryError(f"{place} has a name twice: {shown(vectors)}")
     return found
 
 

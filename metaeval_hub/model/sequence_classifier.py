@@ -16,7 +16,7 @@ from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.storage import save_model
 from metaeval_hub.model.zero_shot import Guess
-from metaeval_hub.safe_files.names import few
+from metaeval_hub.safe_files.names import first_names
 
 
 class TaskClassifierConfig(PretrainedConfig):
@@ -59,7 +59,7 @@ class TaskClassifier(PreTrainedModel):
 
     def __repr__(self) -> str:
         """Return the task, its classes and what answers it, in a line; ``model.encoder`` shows the layers."""
-        classes = few((self.config.id2label or {}).values())
+        classes = first_names((self.config.id2label or {}).values())
         return f"TaskClassifier({self.task!r}, classes: {classes}; {self.model.summary()})"
 
     def forward(

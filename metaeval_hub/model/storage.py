@@ -210,7 +210,7 @@ def _find_encoder(record: ModelRecord, place: Path, token: str | bool | None) ->
 
 
 def _of_record(kind: type[Model], record: ModelRecord, loaded: LoadedEncoder) -> Model:
-    return kind(loaded, record.labels, record.conditional, record.fields, record.origins, record.label_rows)
+    return kind(loaded, record.labels, record.conditional, record.fields, record.origins, record.label_vectors)
 
 
 def _read_features(folder: Path, model: ModelCore) -> TaskFeatures | None:

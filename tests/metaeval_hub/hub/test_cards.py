@@ -204,7 +204,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_stay_strings_in_the_code_of_cards(name):
-    made = model_record(labels={name: ("a`b", "c"), "y": ("a", "b")}, fields={}, origins={}, label_rows={})
+    made = model_record(labels={name: ("a`b", "c"), "y": ("a", "b")}, fields={}, origins={}, label_vectors={})
     table = TaskEmbeddings((name, "y"), np.eye(2))
     for card in (model_card(made), embeddings_card(table, name, "t.parquet", ("a", "b"), None)):
         [*codes] = re.findall(r"```python\n(.*?)\n```", card, re.S)

@@ -267,9 +267,10 @@ HOSTILE = {
     "one label": (task(labels=["no"]), r"tasks\[0\]\.labels is .*expected two or more"),
     "labels of another type": (task(labels=["no", 1]), r"tasks\[0\]\.labels is 1; expected a string"),
     "label that writes to the terminal": (task(labels=["no", "\x1b[2J"]), r"tasks\[0\]\.labels .* control character"),
-    "rows that are no list": (task(rows="ab"), r"tasks\[0\]\.rows is 'ab'; expected a name for each"),
+    "label vectors that are no list": (task(label_vectors="ab"), r"tasks\[0\]\.label_vectors is 'ab'; expected a name"),
     "a row too few": (task(rows=["a"]), r"tasks\[0\]\.rows is \['a'\]; expected a name for each"),
-    "row twice": (task(rows=["a", "a"]), r"tasks\[0\]\.rows has a name twice"),
+    "label vector twice": (task(label_vectors=["a", "a"]), r"tasks\[0\]\.label_vectors has a name twice"),
+    "old and new key": (task(label_vectors=["a", "b"], rows=["a", "b"]), r"tasks\[0\] has label_vectors and rows"),
     "row of another type": (task(rows=["a", {"b": 1}]), r"tasks\[0\]\.rows is .*expected a string"),
     "row that writes to the terminal": (task(rows=["a", "\x1b[2J"]), r"tasks\[0\]\.rows .* control character"),
     "fewer rows than the weights hold": (
@@ -817,7 +818,7 @@ def test_encoder_of_each_type_is_loaded_stored_and_loaded_back(kind, tmp_path, t
         model.save_pretrained(tmp_path / "model")
         loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
     expected = stock.state_dict()
-    loaded_state = {name: loaded.encoder.state_dict()[name] for name in loaded._base_keys}
+    loaded_state = {name: loaded.encoder.state_dict()[name] for name in loaded.base_keys}
     assert all(torch.equal(value, expected[name]) for name, value in loaded_state.items())
     for texts in (TEXTS, PAIRS):
         assert torch.equal(loaded.logits("x/three", texts), model.logits("x/three", texts))
