@@ -13,13 +13,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BaseEncoder:
-    """Which encoder a model stands on.
+    """The identity of the encoder that a model is based on.
 
     Args:
         kind: "hub", "package" (weights inside an installed package) or "local" (stored with the model).
-        id: the Hub id, the name of the package, or a name for people.
+        id: the Hub id, the name of the package, or a display name.
         revision: the full commit id on the Hub, the package's version, or None.
-        sha256: of all its weights; see ``weights_digest``.
+        sha256: digest of all its weights; see ``weights_digest``.
     """
 
     kind: Literal["hub", "package", "local"]
@@ -43,10 +43,10 @@ class LoadedEncoder:
 
 
 def check_same(base: BaseEncoder, found: BaseEncoder) -> None:
-    """Check that an encoder that was found is the one a model was trained on.
+    """Check that the encoder that was found is the one that a model was trained with.
 
     Raises:
-        ValueError: it is another.
+        ValueError: the weights differ.
     """
     if found.sha256 != base.sha256:
         raise ValueError(
@@ -56,10 +56,10 @@ def check_same(base: BaseEncoder, found: BaseEncoder) -> None:
 
 
 def as_own(base: BaseEncoder) -> BaseEncoder:
-    """Return the identity of an encoder that a model brings itself while it names another place as its origin.
+    """Return the identity of an encoder that is stored with a model although the model names another place for it.
 
-    That the weights are those of that place is only claimed, so that they count as the model's own: they are named so,
-    and stored with it again.
+    Nothing proves that the weights are those of that place. They therefore count as the model's own: the identity says
+    so, and the model stores them again when it is saved.
     """
     logger.warning(
         "this model names the encoder %s and brings weights of its own in encoder/, which were not compared with it: "

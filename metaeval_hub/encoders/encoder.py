@@ -30,19 +30,19 @@ def load_encoder(
     Args:
         name: an existing folder, a Hub id, "minilm" (a pretrained MiniLM inside an optional package) or "tiny" (a
             small untrained encoder, made here).
-        revision: branch, tag or commit of a Hub id.
+        revision: branch, tag or commit, for a Hub id.
         vocabulary: texts whose words the tokenizer of "tiny" knows; only for "tiny".
-        seed: of the weights of "tiny".
+        seed: seed of the weights of "tiny".
         token: for private repositories.
 
     Raises:
-        ValueError: the name is none of these, or an argument does not go with it.
-        ImportError: "minilm" is asked for and its package is missing.
-        UnsafeRepositoryError: the folder or repository holds something that is not loaded.
-        HubError: the Hub could not be read.
+        ValueError: the name is none of these, or an argument does not apply to it.
+        ImportError: the name is "minilm" and its package is not installed.
+        UnsafeRepositoryError: the folder or repository contains something that is not loaded.
+        HubError: reading from the Hub failed.
     """
     if name != TINY and vocabulary is not None:
-        raise ValueError(f"vocabulary is for the encoder {TINY!r} alone, got it with {str(name)!r}")
+        raise ValueError(f"vocabulary is only for the encoder {TINY!r}, got it with {str(name)!r}; leave it out")
     if name == TINY:
         return build_tiny(vocabulary, seed)
     if name == MINILM:
@@ -59,7 +59,7 @@ def load_encoder(
 
 
 def _folder_name(folder: Path) -> str:
-    """Return what a model calls an encoder of a folder; not every name of a folder is one that is read back."""
+    """Return the name that a model stores for an encoder from a folder; not every folder name can be read back."""
     name = folder.resolve().name
     try:
         return check_name(name, "the folder's name")

@@ -40,7 +40,7 @@ ENCODER_FILES = (
 
 @dataclass(frozen=True)
 class FoundEncoder:
-    """An encoder on disk whose files have been checked; nothing of its size is in memory yet."""
+    """An encoder on disk whose files have been checked; its weights are not in memory yet."""
 
     folder: Path
     config: dict[str, Any]
@@ -74,22 +74,22 @@ class FoundEncoder:
 
 
 def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:
-    """Find the encoder that a stored model names, and check its files; nothing of its size is read.
+    """Find the encoder that a stored model names, and check its files without reading the weights.
 
     Args:
         base: as stored with the model.
-        folder: where the model's folder keeps the encoder, if it does.
+        folder: the subfolder of the model's folder that may contain the encoder.
         token: for private repositories.
 
     Raises:
-        UnsafeRepositoryError: the encoder is not where it should be, or holds something that is not loaded.
+        UnsafeRepositoryError: the encoder is missing, or its files contain something that is not loaded.
         ImportError: the encoder is "minilm" and its package is missing.
-        HubError: the Hub could not be read.
+        HubError: reading from the Hub failed.
     """
     if folder.is_dir():
         return check_folder(folder, base.kind, base.id, base.revision)
     if base.kind == "hub" and base.revision is not None:
-        logger.warning("this model stands on the encoder %s at %s, which is read too", base.id, base.revision)
+        logger.warning("this model is based on the encoder %s at %s, which is loaded too", base.id, base.revision)
         return find_on_hub(base.id, base.revision, token)
     if base.kind == "package" and base.id == MINILM_PACKAGE:
         return find_minilm()
@@ -99,24 +99,27 @@ def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = Non
 
 
 def find_configuration(base: BaseEncoder, folder: Path) -> FoundEncoder:
-    """Find the configuration of an encoder all of whose weights a model keeps itself; ``load`` has none to load.
+    """Find the configuration of an encoder whose weights a model stores itself; ``load`` then loads none.
 
     Args:
         base: as stored with the model.
-        folder: where the model's folder keeps the configuration.
+        folder: the subfolder of the model's folder that contains the configuration.
 
     Raises:
-        UnsafeRepositoryError: it is missing, or holds something that is not loaded.
+        UnsafeRepositoryError: it is missing, or contains something that is not loaded.
     """
     if not folder.is_dir():
-        raise UnsafeRepositoryError(f"{folder.name}/config.json is missing: what the encoder looks like is kept there")
+        raise UnsafeRepositoryError(
+            f"{folder.name}/config.json is missing; it describes the encoder of a fully "
+            "fine-tuned model. Save the model again"
+        )
     with naming(base.id):
         config, tokenizer_class = read_encoder_config(folder)
     return FoundEncoder(folder, config, tokenizer_class, {}, base.kind, base.id, base.revision)
 
 
 def rebuild_encoder(config: dict[str, Any], name: str) -> Any:
-    """Build an encoder of a configuration that was read before, for weights that the caller fills in."""
+    """Build an encoder from a configuration that was read before; the caller fills in the weights."""
     return FoundEncoder(Path(), config, "", {}, "local", name, None).blank()
 
 

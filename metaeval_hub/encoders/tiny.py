@@ -17,9 +17,9 @@ from metaeval_hub.encoders.weights import (
 from metaeval_hub.safe_files.printable import shown
 
 TINY = "tiny"
-# An encoder that is never trained serves its adapters best with large weights, which make attention tell words apart,
-# and small positions, which are noise beside the words: measured on the demo tasks, BERT's own std of 0.02 costs 5 to
-# 10 points of accuracy, and positions as large as the words 5.
+# A frozen random encoder works best with large weights, so that attention distinguishes words, and small position
+# embeddings, which are noise to it. On the demo tasks BERT's std of 0.02 costs 5 to 10 points of accuracy, and position
+# embeddings as large as those of words cost 5.
 TINY_WEIGHT_STD = 0.1
 TINY_POSITION_SCALE = 0.2
 _SPECIAL = {f"{role.lower()}_token": f"[{role}]" for role in ("UNK", "PAD", "CLS", "SEP", "MASK")}
@@ -56,10 +56,10 @@ def build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:
 
 
 def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Make a lower-casing tokenizer with one token per word or mark of ``texts``; other words become [UNK].
+    """Create a lower-casing tokenizer with one token per word or punctuation mark of ``texts``; others become [UNK].
 
     Raises:
-        TypeError: ``texts`` is one string, whose letters would be taken for the words, or an entry is no string.
+        TypeError: ``texts`` is a string instead of a list, or an entry is not a string.
     """
     if isinstance(texts, str):
         raise TypeError(f"vocabulary is one string; expected a list of texts, such as [{shown(texts)}]")

@@ -19,14 +19,14 @@ from metaeval_hub.safe_files.repository import (
 
 
 def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrainedTokenizerFast:
-    """Load a tokenizer. Only what was checked is copied to where transformers reads it, and only the class is used.
+    """Load a tokenizer from checked files: only they are copied to the folder that transformers reads.
 
     Args:
-        folder: where it is kept.
-        default_class: where its own configuration names none.
+        folder: the folder of its files.
+        default_class: the tokenizer class if its configuration names none.
 
     Raises:
-        UnsafeRepositoryError: its class or another part is not among those that are safe, or its files are missing.
+        UnsafeRepositoryError: its class or another part is not known to be safe, or its files are missing.
     """
     name, files = read_tokenizer(folder, default_class)
     with tempfile.TemporaryDirectory(prefix="metaeval-tokenizer-") as clean:
@@ -44,10 +44,10 @@ def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrained
 
 
 def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
-    """Check that an encoder knows all tokens and segments, and leave out segments where it has none.
+    """Check that an encoder has all tokens and segments of a tokenizer; drop segments if it has none.
 
     Raises:
-        UnsafeRepositoryError: the id of a token or segment is beyond the encoder's table.
+        UnsafeRepositoryError: the id of a token or segment exceeds the encoder's table.
     """
     if "roberta" in module.config.model_type and module.config.pad_token_id is None:
         raise UnsafeRepositoryError(
@@ -62,7 +62,7 @@ def fit_tokenizer(tokenizer: PreTrainedTokenizerFast, module: Any) -> None:
         )
     if segments < 2:
         tokenizer.model_input_names = [name for name in tokenizer.model_input_names if name != "token_type_ids"]
-    for encoding in probe(tokenizer):  # a post-processor has ids of its own
+    for encoding in probe(tokenizer):  # a post-processor defines its own ids
         for key, known, setting in (("input_ids", rows, "vocab_size"), ("token_type_ids", segments, "type_vocab_size")):
             if (last := max(encoding.get(key, [0]))) >= known > 0:
                 raise UnsafeRepositoryError(

@@ -29,9 +29,9 @@ _WITH_POOLER = frozenset({"bert", "roberta", "xlm-roberta"})
 
 @contextmanager
 def quiet(name: str) -> Iterator[None]:
-    """Keep a library's logger from saying what the caller checks or knows: only errors pass."""
+    """Let only errors through a library's logger, because the caller checks or knows the rest."""
 
-    # a filter, because transformers says more, not less, where the level of its logger is raised
+    # A filter, because raising the level of its logger makes transformers log more, not less.
     def only_errors(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.ERROR
 
@@ -49,7 +49,7 @@ _BUILDING = threading.RLock()
 
 @contextmanager
 def building(seed: int | None = None) -> Iterator[None]:
-    """Within, one thread builds modules; its random numbers follow from ``seed``, and the caller's are left alone."""
+    """Build modules in one thread at a time, with random numbers from ``seed``; the caller's generator is unchanged."""
     with _BUILDING, torch.random.fork_rng(devices=[]):
         if seed is not None:
             torch.manual_seed(seed)
@@ -57,15 +57,16 @@ def building(seed: int | None = None) -> Iterator[None]:
 
 
 def all_finite(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor holds neither NaN nor an infinity."""
-    # either of them shows in the sum, which costs a fifth; a sum may also overflow
+    """Return whether a tensor contains neither NaN nor an infinity."""
+    # Check the sum first: it is five times cheaper and propagates NaN and Inf. A finite sum can overflow, hence the
+    # exact check.
     return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
     """Return the SHA-256 of an encoder's weights, with their names, types and shapes, in the order of the names.
 
-    Weights in half precision count as float32, as which an encoder is always read.
+    Weights in half precision are converted to float32, the dtype in which an encoder is always loaded.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
@@ -89,26 +90,26 @@ def save_encoder(folder: Path, config: dict[str, Any], weights: dict[str, torch.
 
 
 def longest_input(config: Any) -> int:
-    """Return how many tokens an encoder takes at most, by its configuration as transformers has it."""
+    """Return the largest number of tokens that an encoder accepts, from its transformers configuration."""
     if "roberta" not in config.model_type:
         return int(config.max_position_embeddings)
-    # these count positions from the id of the padding token on, plus 1
+    # RoBERTa counts positions from pad_token_id + 1.
     return int(config.max_position_embeddings) - config.pad_token_id - 1
 
 
 def build_module(config: dict[str, Any], device: str) -> Any:
-    """Build an encoder with weights yet to be filled in.
+    """Build an encoder whose weights are filled in later.
 
     Raises:
-        UnsafeRepositoryError: the configuration's values do not go together.
+        UnsafeRepositoryError: the values of the configuration contradict each other.
     """
     options: dict[str, Any] = {"add_pooling_layer": False} if config["model_type"] in _WITH_POOLER else {}
     if config["model_type"] == "modernbert":
-        config = {**config, "reference_compile": False}  # else it may start a compiler
+        config = {**config, "reference_compile": False}  # otherwise it may start a compiler
     try:
         settings = AutoConfig.for_model(**config)
         kind: Any = MODEL_MAPPING[type(settings)]
-        # where transformers has no choice for a type, naming one is an error
+        # Naming an attention that transformers does not offer for a type is an error.
         settings._attn_implementation = "sdpa" if kind._supports_sdpa else "eager"
         with torch.device(device):
             return kind._from_config(settings, dtype=torch.float32, **options)
@@ -120,7 +121,7 @@ def locate_tensors(config: dict[str, Any], folder: Path) -> dict[str, tuple[Path
     """Find each of an encoder's tensors in its files, by their headers: name -> (file, name in the file).
 
     Raises:
-        UnsafeRepositoryError: a tensor has another shape than the configuration calls for, or is missing.
+        UnsafeRepositoryError: a tensor does not have the shape that the configuration requires, or is missing.
     """
     files = find_weights(folder)
     headers = {path: read_header(path) for path in set(files.values())}
@@ -140,8 +141,8 @@ def locate_tensors(config: dict[str, Any], folder: Path) -> dict[str, tuple[Path
         placed[name] = (path, stored)
     if missing:
         raise UnsafeRepositoryError(
-            f"the weights lack {len(missing)} tensors that a {config['model_type']} encoder has, {missing[0]} for "
-            "one; a random start would take their place"
+            f"the weights lack {len(missing)} tensors that a {config['model_type']} encoder has, such as "
+            f"{missing[0]}; without them they would be random"
         )
     return placed
 
@@ -163,4 +164,4 @@ def fill_module(module: Any, weights: dict[str, tuple[Path, str]]) -> None:
                 check_tensor(path.name, stored, ("F32", tuple(tensor.shape)), tuple(state[name].shape))
                 state[name].copy_(tensor)
                 if not all_finite(state[name]):
-                    raise UnsafeRepositoryError(f"{path.name}: {stored} holds values that are not finite")
+                    raise UnsafeRepositoryError(f"{path.name}: {stored} contains values that are not finite")

@@ -15,8 +15,7 @@ if TYPE_CHECKING:  # it imports torch
     pass
 
 
-# Beside the package in a clone, inside it where it was installed.
-# Beside the packages in a clone, inside one of them where they are installed.
+# Next to the packages in a clone, inside one of them in an installation.
 _FOLDERS = (Path(__file__).parents[2] / "model_cards", Path(__file__).parents[1] / "model_cards")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _SHOWN_CLASSES = 4
@@ -27,7 +26,7 @@ def template(name: str) -> Template:
     """Return the template ``name`` of model_cards/.
 
     Raises:
-        FileNotFoundError: there is none of that name.
+        FileNotFoundError: no template has this name.
     """
     for folder in _FOLDERS:
         if (folder / name).is_file():
@@ -36,7 +35,7 @@ def template(name: str) -> Template:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Return a Markdown table, columns of ``numbers`` to the right; bars and line breaks in cells are escaped."""
+    """Return a Markdown table, with the columns ``numbers`` aligned right; bars and line breaks are escaped."""
     lines = [list(header), ["---:" if name in numbers else "---" for name in header], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
@@ -46,12 +45,12 @@ def _cell(text: str) -> str:
 
 
 def python_string(text: str) -> str:
-    """Return a string as Python code, so that nothing in it can end it; JSON's form is Python's too."""
+    """Return a string as a Python literal, quoted as JSON does, so that no text can end the literal."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def code_span(text: str) -> str:
-    """Return a text as code in Markdown, so that no mark in it means anything."""
+    """Return a text as a Markdown code span, so that no character in it is markup."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence, room = "`" * (longest + 1), " " if longest else ""
     return f"{fence}{room}{text}{room}{fence}"
@@ -85,13 +84,13 @@ def class_list(names: Sequence[str]) -> str:
 
 
 def source_repo(source: str) -> str | None:
-    """The repository on the Hub that rows come from, of "org/name (config) at revision"; None for rows made here."""
+    """Return the Hub repository of a source of the form "org/name (config) at revision"; None for rows made here."""
     name = source.split(" ", 1)[0]
     return name if _REPO.fullmatch(name) else None
 
 
 def source_link(source: str, commit: str | None) -> str:
-    """Say where rows come from, with a link to the commit where they are on the Hub."""
+    """Describe where rows come from, with a link to the commit if they are on the Hub."""
     repo = source_repo(source)
     if repo is None:
         return f"made by {code_span(source)}"

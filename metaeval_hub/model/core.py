@@ -72,11 +72,12 @@ class ModelCore(nn.Module):
     ) -> None:
         super().__init__()
         if config.z_from != "table" and not config.dim_features:
-            raise ValueError(f"z_from is {config.z_from!r}, and dim_features is 0; give task_features")
+            raise ValueError(f"z_from is {config.z_from!r}, but dim_features is 0; give task_features")
         limit = longest_input(loaded.module.config)
         if config.max_length > limit:
             raise ValueError(
-                f"max_length is {config.max_length}; the encoder {loaded.base.id} takes at most {limit} tokens"
+                f"max_length is {config.max_length}; the encoder {loaded.base.id} takes at most {limit} tokens; "
+                "lower max_length"
             )
         self.config = config
         self.base = loaded.base
@@ -84,7 +85,7 @@ class ModelCore(nn.Module):
         self.labels = checked_labels(labels)
         self.fields = {task: check_fields(task, number) for task, number in (fields or {}).items()}
         self.origins = dict(origins or {})
-        self.features: TaskFeatures | None = None  # of its tasks, for those that are not among them; set by training
+        self.features: TaskFeatures | None = None  # of its tasks, used to predict z of new ones; set by training
         self.label_vectors = checked_label_vectors(self.labels, label_vectors)
         for known in (self.fields, self.origins):
             check_known(known, self.labels)
@@ -99,30 +100,32 @@ class ModelCore(nn.Module):
         if adapter is None:
             self.encoder.requires_grad_(True)
         else:
-            with quiet("adapters.model_mixin"):  # between the calls it warns that no adapter is active
+            with quiet("adapters.model_mixin"):  # it warns between the calls that no adapter is active
                 adapters.init(self.encoder)
                 self.encoder.add_adapter(ADAPTER_NAME, config=adapter)
                 self.encoder.train_adapter(ADAPTER_NAME)
         if config.has_task_embeddings:
             repeat_batch_at_first_adapter(self.encoder)
-        self.tokenizer.model_max_length = config.max_length  # a pipeline with truncation=True cuts as this model does
+        self.tokenizer.model_max_length = (
+            config.max_length
+        )  # so that a pipeline with truncation=True cuts texts as this model does
         self._evaluation = EvaluationMode()
         self.eval()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy what the model is made of: `adapters` makes the classes of its modules in each process."""
+        """Pickle and copy the parts of the model: `adapters` creates the classes of its modules in each process."""
         options = {"fields": self.fields, "origins": self.origins, "label_vectors": self.label_vectors}
         frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         made_of = (self.tokenizer, self.encoder_config, self.base, self.labels, self.config, options, self.features)
         return _rebuild, (type(self), *made_of, dict(self.state_dict()), frozen, self.training)
 
     def __repr__(self) -> str:
-        """Return its tasks, encoder and conditioning in a line; ``model.encoder`` shows the layers."""
+        """Show tasks, encoder and conditioning in one line; ``model.encoder`` shows the layers."""
         plural = "" if len(self.labels) == 1 else "s"
         return f"{type(self).__name__}({len(self.labels)} task{plural}: {first_names(self.labels)}; {self.summary()})"
 
     def summary(self) -> str:
-        """Return encoder and conditioning in words."""
+        """Describe encoder and conditioning in words."""
         size = f", z of {self.config.dim_z}" if self.config.has_task_embeddings else ""
         return f"encoder: {self.base.id}, conditioning: {self.config.conditioning}{size}"
 
@@ -136,7 +139,7 @@ class ModelCore(nn.Module):
         origins: Mapping[str, TaskOrigin] | None = None,
         label_vectors: Mapping[str, tuple[str, ...]] | None = None,
     ) -> ModelRecord:
-        """Return what config.json says of the model, or of it with another encoder or other tasks."""
+        """Return the record that config.json stores, optionally with another encoder or other tasks."""
         return ModelRecord(
             base or self.base,
             self.config,
@@ -154,7 +157,7 @@ class ModelCore(nn.Module):
         return tuple(self.labels)
 
     def task_id(self, name: str) -> int:
-        """Return a task's id, its row in the table of task embeddings.
+        """Return a task's id: its position in ``task_names`` and in the table of task embeddings.
 
         Raises:
             UnknownTaskError: a KeyError that names the closest tasks.
@@ -168,7 +171,7 @@ class ModelCore(nn.Module):
 
     @property
     def shared_labels(self) -> dict[str, tuple[str, ...]]:
-        """Name of each label vector that tasks can share -> the tasks that use it, in the order of their ids."""
+        """Name of each shared label vector -> the tasks that use it, in the order of their ids."""
         tasks: dict[str, list[str]] = {row: [] for row in self.heads.shared}
         for task in self.labels:
             for row in self.label_vectors.get(task, ()):
@@ -177,24 +180,24 @@ class ModelCore(nn.Module):
 
     @property
     def conditioning(self) -> TaskConditioning:
-        """The module that gives a task's embedding.
+        """The module that returns a task's embedding.
 
         Raises:
             ValueError: the method is a baseline without task embeddings.
         """
         if not self.config.has_task_embeddings:
             raise ValueError(
-                f"conditioning {self.config.conditioning!r} is a baseline without task embeddings; make the model "
-                "with 'pilault', 'layernorm' or 'mahabadi' to have them"
+                f"conditioning {self.config.conditioning!r} is a baseline without task embeddings; create the "
+                "model with 'pilault', 'layernorm' or 'mahabadi' instead"
             )
         return self.encoder.base_model.shared_parameters[ADAPTER_NAME]
 
     @property
     def task_embeddings(self) -> TaskEmbeddings:
-        """A copy of the task embeddings z as the adapters get them, (n, Z).
+        """A copy of the task embeddings z that the adapters receive, (n, Z).
 
-        Where a task has several, these are the first of each, with which the model answers; ``copies`` holds all,
-        (n, K, Z).
+        If tasks have several embeddings, these are the first of each, which predictions use; ``copies`` contains all
+        of them, (n, K, Z).
 
         Raises:
             ValueError: the method is a baseline without task embeddings.
@@ -205,12 +208,11 @@ class ModelCore(nn.Module):
     def expected_embeddings(self, task_features: ArrayLike | None = None) -> NDArray[np.float32]:
         """Return the task embeddings expected of unseen tasks, for ``encode`` or ``add_task``.
 
-        They are the projections of the tasks' features plus the mean of the learned embeddings, each where there is
-        one (Sileo & Moens 2022, section 5.6).
+        This is the sum of the projected features and the mean of the learned embeddings, as far as the model has them
+        (Sileo & Moens 2022, section 5.6).
 
         Args:
-            task_features: (m, F) or (F,), in the terms of those the model was made with; None where z is learned
-                alone.
+            task_features: (m, F) or (F,), with the columns that the model was created with; None if z is only learned.
 
         Returns:
             (m, Z); (1, Z) without features.
@@ -222,7 +224,7 @@ class ModelCore(nn.Module):
         return self.conditioning.expect(features).float().cpu().numpy()
 
     def set_tasks(self, labels: Mapping[str, tuple[str, ...]]) -> None:
-        """Number the tasks anew, after their embeddings and classifiers came or went."""
+        """Renumber the tasks after embeddings and classifiers were added or removed."""
         self.labels = dict(labels)
         self._ids = {task: i for i, task in enumerate(self.labels)}
         if self.config.has_task_embeddings:
@@ -230,16 +232,16 @@ class ModelCore(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.heads.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the weights: float32, or what ``half()`` or ``bfloat16()`` made of them."""
+        """The dtype of the weights: float32, or the result of ``half()`` or ``bfloat16()``."""
         return self.heads.weight.dtype
 
     def train(self, mode: bool = True) -> ModelCore:
-        """Switch to training or evaluation; the encoder's dropout stays off unless the configuration says so.
+        """Switch to training or evaluation; the encoder's dropout stays off unless ``encoder_dropout`` is set.
 
         Measured on 20 tasks with a frozen MiniLM, the encoder's dropout cost 1.4 points of accuracy and 22 % of speed.
         """
@@ -264,15 +266,15 @@ class ModelCore(nn.Module):
 
         Args:
             input_ids: (B, T) long.
-            attention_mask: (B, T), 1 for tokens of the text; None where nothing is padded.
+            attention_mask: (B, T), 1 for tokens of the text; None if nothing is padded.
             token_type_ids: (B, T), for encoders that have segments.
-            task_ids: (B,) long, the task of each row; or (1,) where all rows are of one task, which is exact and
-                saves the look-up by row.
-            draws: which of a task's K embeddings conditions the adapters: a number, (1,), or one a row, (B,). None
-                takes the first, the one that all calls but training use.
+            task_ids: (B,) long, the task of each text; or (1,) if all texts belong to one task, which gives the same
+                result faster.
+            draws: which of a task's K embeddings conditions the adapters: a number, (1,), or one per text, (B,). None
+                uses the first, as everything except training does.
 
         Returns:
-            Logits (B, C), C the largest class count among the tasks of the batch; -inf where a task has fewer.
+            Logits (B, C), where C is the largest class count of the tasks in the batch; -inf where a task has fewer.
 
         Raises:
             ValueError: ``task_ids`` fits neither the batch nor one task.
@@ -293,19 +295,19 @@ class ModelCore(nn.Module):
         return None
 
     def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None, repeats: int = 1) -> Tensor:
-        """Return what the classifiers read of a batch of token ids, under given task embeddings.
+        """Return the pooled texts of a batch, which the classifiers read, under given task embeddings.
 
         Args:
             batch: ``input_ids`` (B, T), ``attention_mask`` (B, T) or None, ``token_type_ids`` where there are segments.
-            task_embeddings: (B, Z), or (1, Z) where all rows are of one task; None for a baseline.
-            repeats: how often the batch is repeated at the first adapter, for as many tasks, in encoders that
-                ``metaeval_hub.model.prediction.GROWING`` names; ``task_embeddings`` has B times as many rows then.
+            task_embeddings: (B, Z), or (1, Z) if all texts belong to one task; None for a baseline.
+            repeats: how often to repeat the batch at the first adapter, once per task, in encoders that
+                ``metaeval_hub.model.prediction.GROWING`` lists; ``task_embeddings`` then has shape (repeats * B, Z).
 
         Returns:
             Pooled texts (B, H), or (repeats * B, H).
 
         Raises:
-            ValueError: ``task_embeddings`` has another shape.
+            ValueError: ``task_embeddings`` has the wrong shape.
         """
         given: dict[str, Any] = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
         if repeats > 1:
@@ -320,7 +322,7 @@ class ModelCore(nn.Module):
             return hidden[:, 0]
         if attention_mask is None:
             return hidden.mean(dim=1)
-        # several tasks over the same texts grow a batch on the way
+        # The first adapter repeats the batch if there are several tasks.
         attention_mask = attention_mask.repeat(hidden.shape[0] // attention_mask.shape[0], 1)
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
@@ -330,25 +332,29 @@ class ModelCore(nn.Module):
         return TextEncoder(self.tokenizer, self.config.max_length)
 
     def tokenize(self, texts: Iterable[Text]) -> Tokens:
-        """Turn texts, or pairs, into unpadded token ids cut to ``max_length``, the longer text of a pair first.
+        """Tokenize texts or pairs without padding, cut to ``max_length`` tokens, the longer text of a pair first.
 
         Args:
             texts: strings or pairs of strings, in a list, array, Series, column of a dataset, or iterator.
 
         Raises:
             TypeError: an entry is neither a string nor a pair of strings, or the two are mixed.
-            ValueError: a text holds half of a surrogate pair.
+            ValueError: a text contains half of a surrogate pair.
         """
         return self._encode_texts(as_texts(texts))
 
     def trainable_groups(self) -> dict[Role, list[nn.Parameter]]:
-        """Return the trained tensors by role; each role wants a learning rate of its own.
+        """Return the trained tensors by role; each role needs its own learning rate.
 
-        "adapter" holds the bottlenecks, or the encoder's own weights in full fine-tuning; "map" the linear maps of z,
-        which Adam moves the function of by its rate times |z|_1 a step (all of the adapter where z generates it);
-        "projection" the linear layer from a task's features to z; "task_embedding" the table (n * K, Z), "head" the
-        label matrix (rows, H) and its biases (rows,): tensors with a row a task or label, whose rows should not move
-        in steps that have no example of them. What a method does not have is an empty list.
+        - "adapter": the bottlenecks, or the encoder's own weights in full fine-tuning.
+        - "map": the linear maps of z; all of the adapter if z generates it. A step of Adam changes their output by up
+          to the learning rate times |z|_1.
+        - "projection": the linear layer from a task's features to z.
+        - "task_embedding": the table of task embeddings, (n * K, Z).
+        - "head": the matrix of label vectors, (vectors, H), and its biases, (vectors,).
+
+        The last two have one row per task or label, which should not change in steps without examples of it. Roles that
+        a method does not have are empty lists.
         """
         maps = [p for m in self.encoder.modules() if isinstance(m, ConditionalLayer) for p in m.maps()]
         table, projection = [], []
@@ -364,13 +370,13 @@ class ModelCore(nn.Module):
         }
 
     def trained_numbers(self) -> dict[Role, int]:
-        """Return how many numbers are trained, by the roles of ``trainable_groups``."""
+        """Return the number of trained parameters for each role of ``trainable_groups``."""
         return {role: sum(p.numel() for p in group) for role, group in self.trainable_groups().items()}
 
     def trained_state(self) -> dict[str, Tensor]:
-        """Return the tensors that training changes, and the tasks' features, by name.
+        """Return the trained tensors and the tasks' features by name.
 
-        The encoder's weights are among them in full fine-tuning only.
+        The encoder's weights are included only in full fine-tuning.
         """
         if self.config.conditioning == "full":
             return self.state_dict()
@@ -378,15 +384,15 @@ class ModelCore(nn.Module):
         return {name: tensor for name, tensor in self.state_dict().items() if name not in base}
 
     def load_trained_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what ``trained_state`` returned.
+        """Restore the tensors that ``trained_state`` returned.
 
         Raises:
             ValueError: a name or shape does not fit this model.
         """
         own = self.trained_state()
         if set(own) != set(tensors):
-            odd = sorted(set(own) ^ set(tensors))
-            raise ValueError(f"{len(odd)} tensor names do not fit this model, {odd[0]} for one")
+            different = sorted(set(own) ^ set(tensors))
+            raise ValueError(f"{len(different)} tensor names do not fit this model, such as {different[0]}")
         for name, tensor in own.items():
             if tensor.shape != tensors[name].shape:
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}; expected {tuple(tensor.shape)}")
@@ -406,7 +412,7 @@ def _rebuild(
     frozen: set[str],
     training: bool,
 ) -> ModelCore:
-    """Make a model of what ``ModelCore.__reduce__`` returned."""
+    """Rebuild a model from what ``ModelCore.__reduce__`` returned."""
     with building():
         module = rebuild_encoder(encoder_config, base.id)
         model = kind(LoadedEncoder(module, tokenizer, encoder_config, base), labels, config, **options)

@@ -27,7 +27,7 @@ def check_finite(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not all_finite(tensor):
             raise ValueError(
-                f"{name} holds values that are not finite, with which no answer means anything; a model with such "
+                f"{name} contains values that are not finite, with which no answer means anything; a model with such "
                 "weights is not stored: go back to an earlier one, or train it with a lower learning rate"
             )
 
@@ -61,7 +61,7 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
         tensors = {name: file.get_tensor(name) for name in expected}
     for name, tensor in tensors.items():
         if not all_finite(tensor):
-            raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not finite")
+            raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not finite")
     return tensors
 
 

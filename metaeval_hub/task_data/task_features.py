@@ -252,7 +252,7 @@ def _read_tensors(path: Path, tasks: int) -> dict[str, NDArray[np.float32]]:
     tensors = load_file(path)
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
-            raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not finite")
+            raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not finite")
     for name in ("domain_weights", "domain_variances"):
         if (tensors[name] <= 0).any():
             raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not above 0")

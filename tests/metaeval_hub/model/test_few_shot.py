@@ -107,7 +107,7 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
 @pytest.mark.parametrize(
     ("examples", "labels", "error", "message"),
     [
-        ([], None, ValueError, "my/task: no examples"),
+        ([], None, ValueError, "my/task: examples is empty"),
         ([("a", 0), ("b", 1)], None, ValueError, "the classes are numbers; name them with labels="),
         ([("a", "x"), ("b", "z")], ("x", "y"), ValueError, "example 1 has class 'z'; expected one of"),
         ([("a", 2)], ("x", "y"), ValueError, "example 0 has class 2"),

@@ -98,7 +98,7 @@ def test_shared_rows_stay_while_a_task_uses_them():
         ({"one": ("yes",)}, r"one: label_vectors is \('yes',\); expected a name for each of \['a', 'b'\]"),
         ({"one": "no"}, "one: label_vectors is 'no'"),
         ({"one": ("yes", 1)}, "one: label_vectors is"),
-        ({"zero": ("yes", "no")}, "'zero' has label_vectors and no labels"),
+        ({"zero": ("yes", "no")}, "'zero' has label_vectors but no labels"),
     ],
 )
 def test_row_names_that_do_not_fit_are_refused(rows, message):

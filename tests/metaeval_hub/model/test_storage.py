@@ -57,7 +57,7 @@ def check_old(saved):
 
 @pytest.mark.parametrize("name", ["heads.bias", Z, "encoder.embeddings.LayerNorm.weight"])
 def test_weights_that_are_not_finite_are_not_saved(name, saved):
-    with pytest.raises(ValueError, match=f"{name} holds values that are not finite"):
+    with pytest.raises(ValueError, match=f"{name} contains values that are not finite"):
         spoil(make(NEW), name).save_pretrained(saved[0])
     check_old(saved)
 

@@ -314,7 +314,7 @@ HOSTILE = {
     ),
     "pickle under the name": (pickled("model.safetensors"), "not a whole safetensors file"),
     "weights that are not finite": (
-        tensors("model.safetensors", set_nan("heads.bias")), "heads.bias holds values that are not finite",
+        tensors("model.safetensors", set_nan("heads.bias")), "heads.bias contains values that are not finite",
     ),
     "missing tensor": (tensors("model.safetensors", lambda t: t.pop("heads.bias")), r"1 tensors missing \(heads.bias"),
     "extra tensor": (tensors("model.safetensors", lambda t: t.update(x=torch.zeros(1))), r"1 unknown \(x\)"),
@@ -333,8 +333,8 @@ HOSTILE = {
         r"heads\.bias is F8_E4M3\[5\]; its configuration calls for F32\[5\]",
     ),
     "mixture of types": (half("heads.bias"), r"heads\.bias is F32\[5\]; its configuration calls for F16\[5\]"),
-    "float16 that is not a number": (half(value=float("nan")), "heads.bias holds values that are not finite"),
-    "float16 without end": (half(value=float("inf")), "heads.bias holds values that are not finite"),
+    "float16 that is not a number": (half(value=float("nan")), "heads.bias contains values that are not finite"),
+    "float16 without end": (half(value=float("inf")), "heads.bias contains values that are not finite"),
     "bfloat16 that is not a number": (half(value=float("nan"), dtype=torch.bfloat16), "heads.bias holds values"),
     "bfloat16 without end": (half(value=-float("inf"), dtype=torch.bfloat16), "heads.bias holds values"),
     # files
@@ -414,12 +414,12 @@ HOSTILE = {
     ),
     "encoder without end": (
         tensors("encoder/model.safetensors", lambda t: t["embeddings.LayerNorm.bias"].fill_(-float("inf"))),
-        "LayerNorm.bias holds values that are not finite",
+        "LayerNorm.bias contains values that are not finite",
     ),
     "encoder in half precision that is not finite": (
         tensors("encoder/model.safetensors", lambda t: t.update(
             {"embeddings.LayerNorm.weight": torch.full((128,), 1e38).bfloat16() * 1e38})),
-        "LayerNorm.weight holds values that are not finite",
+        "LayerNorm.weight contains values that are not finite",
     ),
     "encoder in eight bits": (
         tensors("encoder/model.safetensors", lambda t: t.update(
@@ -538,10 +538,10 @@ Z = "encoder.shared_parameters.metaeval"
 # the same for a model whose z is made of features, with two embeddings a task
 FEATURES = {
     "features that are not finite": (
-        tensors("model.safetensors", set_nan(f"{Z}.features")), "features holds values that are not finite",
+        tensors("model.safetensors", set_nan(f"{Z}.features")), "features contains values that are not finite",
     ),
     "scale that is not finite": (
-        tensors("model.safetensors", set_nan(f"{Z}.feature_scale")), "feature_scale holds values that are not finite",
+        tensors("model.safetensors", set_nan(f"{Z}.feature_scale")), "feature_scale contains values that are not finite",
     ),
     "features of fewer tasks": (
         tensors("model.safetensors", lambda t: t.update({f"{Z}.features": t[f"{Z}.features"][:1].clone()})),
@@ -672,7 +672,7 @@ def test_hostile_encoder_is_refused(name, place, hub, tmp_path, tripwire, caplog
             return
     with tripwire.watching(encoder), pytest.raises(UnsafeRepositoryError, match=reason):
         load()
-    assert place != "base of a model" or f"stands on the encoder {repo} at {sha}" in caplog.text
+    assert place != "base of a model" or f"is based on the encoder {repo} at {sha}" in caplog.text
     assert tripwire.hits == []
     assert not (tmp_path / "sentinel").exists()
 

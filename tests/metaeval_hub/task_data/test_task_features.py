@@ -154,7 +154,7 @@ def test_stored_tables_of_another_form_are_refused(tmp_path, change, message):
         (lambda tensors: tensors.update(words=np.ones((), np.float32)), "expected float32 tensors"),
         (lambda tensors: tensors.update(domain_means=np.zeros((2, 2, 2), np.float32)), "expected float32 tensors"),
         (lambda tensors: tensors.update(words=tensors["words"].astype(np.float64)), "expected float32 tensors"),
-        (lambda tensors: tensors["words"].fill(np.nan), "words holds values that are not finite"),
+        (lambda tensors: tensors["words"].fill(np.nan), "words contains values that are not finite"),
         (lambda tensors: tensors["domain_variances"].fill(0), "domain_variances holds values that are not above 0"),
     ],
 )
