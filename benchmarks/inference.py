@@ -29,7 +29,9 @@ import transformers
 from benchmarks.model_step import METHODS, SHAPES, encoder
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE
-from metaeval_hub.encoders.encoder import MINILM, BaseEncoder, LoadedEncoder, word_tokenizer
+from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
+from metaeval_hub.encoders.find import MINILM
+from metaeval_hub.encoders.tiny import word_tokenizer
 
 TEXT = "the movie was a great and moving story about people who live in a small town but it is bad when nobody cares"
 WORDS = TEXT.split()

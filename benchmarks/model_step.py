@@ -36,7 +36,9 @@ from transformers import AutoConfig, AutoModel
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE, reduction_factor
-from metaeval_hub.encoders.encoder import BaseEncoder, LoadedEncoder, quiet, word_tokenizer
+from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
+from metaeval_hub.encoders.tiny import word_tokenizer
+from metaeval_hub.encoders.weights import quiet
 
 METHODS = ("pilault", "layernorm", "mahabadi")
 SHAPES = {

@@ -296,7 +296,7 @@ class Stock(Contender):
         from transformers import BertForSequenceClassification, DataCollatorWithPadding, TrainingArguments
 
         from metaeval_hub.conditional.config import reduction_factor
-        from metaeval_hub.encoders.encoder import quiet
+        from metaeval_hub.encoders.weights import quiet
 
         config, found, self.best, self.contest = contest.config, minilm(), best, contest
         self.matmul_precision = config.matmul_precision if best else "highest"
@@ -361,7 +361,7 @@ class Tasknet(Contender):
         import tasknet
         from datasets import DatasetDict
 
-        from metaeval_hub.encoders.encoder import _find_minilm
+        from metaeval_hub.encoders.find import find_minilm
 
         # only the tasks that come up: a model of its own for each, texts tokenised once more
         used = np.unique(join([b for number in range(1, contest.rounds + 1) for b in contest.batches(number)]).tasks)
@@ -373,7 +373,7 @@ class Tasknet(Contender):
             second = columns[1] if len(columns) > 1 else "none"
             tasks.append(tasknet.Classification(dataset=splits, s1=columns[0], s2=second, y="labels", name=task.name))
         arguments = hf_arguments(folder, contest.config) | {
-            "model_name": str(_find_minilm().folder), "max_length": contest.config.max_length, "batched": True,
+            "model_name": str(find_minilm().folder), "max_length": contest.config.max_length, "batched": True,
         }  # fmt: skip
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             model, self.whole = tasknet.Model_Trainer(tasks, arguments)

@@ -115,7 +115,7 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
     if (folder / NAMES_FILE).is_file():
         embeddings = TaskEmbeddings.load(folder)
         features = stored_features(folder, embeddings.names)
-        return EmbeddedRun(name, place, embeddings, features, None if features is None else features.moved)
+        return EmbeddedRun(name, place, embeddings, features, None if features is None else features.cosine_with_start)
     if folder.is_dir():
         _refuse_other_runs(place, folder)
     return _read_model(place, name)
@@ -163,7 +163,9 @@ def _read_model(place: str, name: str) -> EmbeddedRun:
     features = model.features
     if features is not None:
         features = features.select(model.task_names) if set(model.task_names) <= set(features.names) else None
-    return EmbeddedRun(name, place, model.task_embeddings, features, None if features is None else features.moved)
+    return EmbeddedRun(
+        name, place, model.task_embeddings, features, None if features is None else features.cosine_with_start
+    )
 
 
 def stored_features(folder: Path, tasks: Sequence[str]) -> TaskFeatures | None:

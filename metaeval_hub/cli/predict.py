@@ -16,7 +16,8 @@ from metaeval_hub.safe_files.printable import without_control
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metaeval_hub.model.model import ConditionalAdapterModel, Text
+    from metaeval_hub.encoders.tokens import Text
+    from metaeval_hub.model.model import ConditionalAdapterModel
 
 TAB_HINT = (
     "The two texts of a pair have a tab in between, which bash and zsh write as $'first\\tsecond'; a backslash and a t "

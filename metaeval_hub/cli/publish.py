@@ -228,8 +228,8 @@ def _plan(
     """Write the card and the records of all that the repository will hold, and compare everything with it."""
     from metaeval_datasets.publish import in_order
     from metaeval_datasets.record import RECORDS_FILE, dump_records
-    from metaeval_hub.hub.cards import dataset_card
     from metaeval_hub.hub.client import changed_files
+    from metaeval_hub.hub.dataset_card import dataset_card
 
     built = {record.task: record for record in records}
     others = {name: record for name, record in published.items() if name not in built}

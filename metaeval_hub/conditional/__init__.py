@@ -1,5 +1,5 @@
 """Conditional adapters as an extension of the `adapters` library; importing the package installs it."""
 
-from metaeval_hub.conditional import attachment as attach
+from metaeval_hub.conditional import attachment
 
-__all__ = ["attach"]
+__all__ = ["attachment"]

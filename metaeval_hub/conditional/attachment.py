@@ -18,7 +18,7 @@ from adapters.loading import AdapterLoader
 from adapters.methods.bottleneck import BottleneckLayer
 from adapters.model_mixin import ModelAdaptersMixin
 from adapters.utils import get_adapter_config_hash
-from torch import Tensor
+from torch import Tensor, nn
 
 from metaeval_hub.conditional.conditioning import TaskConditioning, average_conditioning
 from metaeval_hub.conditional.config import ARCHITECTURE, ConditionalBnConfig
@@ -162,6 +162,20 @@ def rename_tasks(model: ModelAdaptersMixin, adapter_name: str, task_names: tuple
     key = get_adapter_config_hash(config.to_dict())
     adapters_config.config_map[key] = config
     adapters_config.adapters[adapter_name] = key
+
+
+def repeat_batch_at_first_adapter(encoder: nn.Module) -> None:
+    """Let a batch of B texts become one of ``task_repeats`` times B rows at the place of the first adapter.
+
+    How often is said by each pass, in the context that `adapters` keeps per thread.
+    """
+    place = next(module for module in encoder.modules() if isinstance(module, BottleneckLayer))
+    place.register_forward_pre_hook(_repeat)
+
+
+def _repeat(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    count = getattr(ForwardContext.get_context(), "task_repeats", None)
+    return inputs if count is None else (inputs[0].repeat(count, 1, 1), *inputs[1:])
 
 
 def install() -> None:

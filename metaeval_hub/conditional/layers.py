@@ -53,7 +53,7 @@ def task_embedding_of(name: str, hidden: Tensor) -> Tensor:
     task_emb: Tensor | None = getattr(context, "conditional_z", {}).get(name) if context is not None else None
     if task_emb is None:
         raise ValueError(
-            f"adapter {name!r} is conditional and was not told the task: pass task_ids=, a LongTensor (B,), "
+            f"adapter {name!r} is conditional and got no task: pass task_ids=, a LongTensor (B,), "
             "or task_embeddings=, a tensor (B, Z)"
         )
     if task_emb.shape[0] not in (1, hidden.shape[0]):

@@ -18,12 +18,12 @@ CUT = frozenset({"bert", "roberta", "xlm-roberta", "electra", "deberta-v2"})
 
 
 def can_cut(encoder: Any) -> bool:
-    """Whether ``first_token_only`` knows the encoder; checkpointing computes layers again, when it is over."""
+    """Whether ``compute_first_token_only`` knows the encoder; checkpointing computes layers again, when it is over."""
     return encoder.config.model_type in CUT and not encoder.is_gradient_checkpointing
 
 
 @contextmanager
-def first_token_only(encoder: Any) -> Iterator[None]:
+def compute_first_token_only(encoder: Any) -> Iterator[None]:
     """Within, the last hidden states of an encoder are (B, 1, H): those of the first token of every text."""
 
     def cut(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

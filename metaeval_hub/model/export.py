@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from adapters import AutoAdapterModel, BnConfig, DoubleSeqBnConfig
@@ -21,15 +21,13 @@ from torch import Tensor, nn
 
 from metaeval_hub.conditional.config import reduction_factor
 from metaeval_hub.conditional.layers import ConditionalNormAdapter, GeneratedAdapter, ModulatedInputAdapter
-from metaeval_hub.encoders.encoder import quiet
-from metaeval_hub.hub.cards import code_span, python_string
-from metaeval_hub.model import storage as store
+from metaeval_hub.encoders.weights import quiet, save_encoder
+from metaeval_hub.hub.card_templates import code_span, python_string
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.storage import ENCODER_FOLDER, TOKENIZER_FOLDER, encoder_weights
+from metaeval_hub.model.tensors import check_finite
 from metaeval_hub.safe_files.replace_folder import replacing
 
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
-
-TOKENIZER, ENCODER = store.TOKENIZER_FOLDER, store.ENCODER_FOLDER
 # Files written here are read by `adapters` itself, so their names are its own.
 _README = """# {title}
 
@@ -53,7 +51,7 @@ print(model.get_labels()[logits.argmax()])
 """
 
 
-def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str) -> Path:
+def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
     """Write one task as a stock adapter with its classifier, which answers as the model does; always in float32.
 
     The tokenizer goes along, and so does the encoder unless it is on the Hub. README.md says how to load it all.
@@ -84,7 +82,7 @@ def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str
             "the first token, so that none would give its answers; use model.for_task or save_pretrained, or train "
             "with pooling 'cls'"
         )
-    store.check_finite(model.state_dict())
+    check_finite(model.state_dict())
     folder = Path(folder).expanduser()
     if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder")
@@ -100,15 +98,16 @@ def export_adapter(model: ConditionalAdapterModel, task: str, folder: Path | str
             stock.save_adapter(str(new), name, with_head=True, use_safetensors=True)
         else:
             stock.save_adapter_setup(str(new), Stack(*names), head_setup=name, use_safetensors=True)
-        model.tokenizer.save_pretrained(new / TOKENIZER)
+        model.tokenizer.save_pretrained(new / TOKENIZER_FOLDER)
         if model.base.kind != "hub":
-            model.save_base(new / ENCODER)
+            weights = {name: weight.float() for name, weight in encoder_weights(model).items()}
+            save_encoder(new / ENCODER_FOLDER, model.encoder_config, weights)
         (new / "README.md").write_text(_readme(model, task, stacked=len(names) > 1), encoding="utf-8")
     return folder
 
 
-def _readme(model: ConditionalAdapterModel, task: str, stacked: bool) -> str:
-    place = python_string(ENCODER)
+def _readme(model: ModelCore, task: str, stacked: bool) -> str:
+    place = python_string(ENCODER_FOLDER)
     if model.base.kind == "hub":
         place = f"{python_string(model.base.id)}, revision={python_string(str(model.base.revision))}"
     return _README.format(
@@ -163,7 +162,7 @@ def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:
     raise TypeError(f"no stock form is known for {type(layer).__name__}")
 
 
-def _stock_model(model: ConditionalAdapterModel, names: list[str], parts: list[list[Part]]) -> Any:
+def _stock_model(model: ModelCore, names: list[str], parts: list[list[Part]]) -> Any:
     """Return a stock model whose adapters ``names`` hold the weights; its encoder has no memory behind it."""
     with torch.device("meta"), quiet("adapters.model_mixin"):
         stock = AutoAdapterModel.from_config(model.encoder.config)
@@ -176,7 +175,7 @@ def _stock_model(model: ConditionalAdapterModel, names: list[str], parts: list[l
     return stock
 
 
-def _stock_config(part: Part, model: ConditionalAdapterModel, modulation: bool) -> BnConfig:
+def _stock_config(part: Part, model: ModelCore, modulation: bool) -> BnConfig:
     size, hidden = part["adapter_down.0.weight"].shape
     return DoubleSeqBnConfig(
         reduction_factor=reduction_factor(hidden, size),
@@ -185,14 +184,14 @@ def _stock_config(part: Part, model: ConditionalAdapterModel, modulation: bool) 
     )
 
 
-def _add_head(stock: Any, model: ConditionalAdapterModel, task: str, name: str) -> None:
+def _add_head(stock: Any, model: ModelCore, task: str, name: str) -> None:
     labels = model.labels[task]
     with torch.device("meta"):
         stock.add_classification_head(
             name, num_labels=len(labels), layers=1, activation_function=None, id2label=dict(enumerate(labels)),
             use_pooler=False,
         )  # fmt: skip
-    rows = model.heads.rows[model.task_id(task), : len(labels)]
+    rows = model.heads.table[model.task_id(task), : len(labels)]
     linear = next(module for module in stock.heads[name].modules() if isinstance(module, nn.Linear))
     linear.weight = nn.Parameter(model.heads.weight[rows].detach().float().cpu())
     linear.bias = nn.Parameter(model.heads.bias[rows].detach().float().cpu())

@@ -1,11 +1,11 @@
-"""A new task from a few labelled examples: only its embedding z, where there is one, and its classifier are fitted."""
+"""Fit a new task to a few labelled examples: only its embedding z, if the method has one, and its classifier."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,22 +14,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm.auto import tqdm
 
-from metaeval_hub.encoders.encoder import all_finite
 from metaeval_hub.encoders.tokens import Text, as_texts, pad_rows
-from metaeval_hub.model.label_heads import row_keys
-from metaeval_hub.model.task_changes import check_new
+from metaeval_hub.encoders.weights import all_finite
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.label_heads import vector_keys
+from metaeval_hub.model.task_changes import add_tasks, check_new
 from metaeval_hub.safe_files.names import check_count, class_names, task_name
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
 
 Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
 
 
 def fit_task(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     name: str,
     examples: Any,
     labels: Iterable[str] | None = None,
@@ -41,46 +39,48 @@ def fit_task(
     seed: int = 0,
     progress: bool = False,
     task_features: ArrayLike | None = None,
-    label_rows: Sequence[str] | None = None,
+    label_vectors: Sequence[str] | None = None,
     start: str | None = None,
 ) -> None:
-    """Add a task to a model, fitted to examples; all that was trained before stays as it is, bit by bit.
+    """Add a task to a model and fit it to examples; everything trained before stays bit-identical.
 
     Args:
         model: a trained model.
-        name: of the new task.
+        name: name of the new task.
         examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
             and ``label``), or (text, class) and ((text, text), class) tuples.
-        labels: class names; None takes those of ``start``, of the dataset's ClassLabel, or the sorted names among the
-            examples. Numbers of a dataset whose ClassLabel has any of these names are read by that, in whatever order.
-        steps: optimiser steps; the examples are shuffled anew each time all were seen.
-        batch_size: examples a step.
-        z_lr: learning rate of z, which starts where the model expects that of an unseen task.
-        head_lr: learning rate of the classifier, which starts at zero or from ``label_rows``.
-        seed: of the shuffles.
-        progress: whether to show a bar.
-        task_features: (F,), where z is made of features; where it is made of them alone, only the classifier is
-            fitted.
-        label_rows: names of the shared label rows that the classifier starts from, one a class; it gets rows of its
-            own, so that the tasks that share those keep theirs.
-        start: a task of the model whose z and classifier are the start instead, such as one that ``zero_shot`` made.
+        labels: class names; None uses those of ``start``, of the dataset's ClassLabel, or the sorted names among the
+            examples. If the ClassLabel has any of these names, numbers are read by
+            its order.
+        steps: optimizer steps; the examples are shuffled again after each pass over them.
+        batch_size: examples per step.
+        z_lr: learning rate of z, which starts at the embedding expected of an unseen task.
+        head_lr: learning rate of the classifier, which starts at zero or from ``label_vectors``.
+        seed: seed of the shuffles.
+        progress: whether to show a progress bar.
+        task_features: (F,), if z is computed from features; if it is computed from them alone, only the classifier
+            is fitted.
+        label_vectors: names of the shared label vectors that the classifier starts from, one per class. They are
+            copied, so the tasks that share them do not change.
+        start: a task of the model whose z and classifier are the initial values instead, such as one added by
+            ``zero_shot``.
 
     Raises:
-        ValueError: the name is taken, there is no example, a class is not among ``labels``, the features are missing or
-            do not fit, the model has no such label row, or ``start`` is over pairs and the examples are single texts,
-            or the other way round.
-        TypeError: the examples are of another form.
+        ValueError: the name is taken, there are no examples, a class is not among ``labels``, the features are missing
+            or do not fit, a label vector does not exist, or ``start`` is a task over pairs and the examples are single
+            texts, or the other way round.
+        TypeError: the examples have the wrong type.
     """
     if name in model.task_names:
-        raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it anew")
+        raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it again")
     name = task_name(name)
     check_count("steps", steps)
     check_count("batch_size", batch_size)
     texts, classes = _columns(examples)
     if not texts:
-        raise ValueError(f"{name}: no examples to fit the task to")
+        raise ValueError(f"{name}: examples is empty; give at least one (text, class) per class")
     if start is not None:
-        model.task_id(start)  # names the closest where there is no such task
+        model.task_id(start)  # raises for an unknown task
         labels = model.labels[start] if labels is None else labels
         task_features = _features_of(model, start) if task_features is None else task_features
     names = _class_names(name, examples, classes, labels)
@@ -96,7 +96,7 @@ def fit_task(
     fitted: list[nn.Parameter] = []
     features = None if task_features is None else np.atleast_2d(np.asarray(task_features))
     if model.config.has_task_embeddings or features is not None:
-        # in float32 also beside a model in half precision, in which the steps of Adam would be lost
+        # In float32 even for a model in half precision, where the steps of Adam would be rounded away.
         if start is None:
             z = model.conditioning.expect(features).float()
         else:
@@ -104,7 +104,7 @@ def fit_task(
         if model.config.z_from != "features":
             z = nn.Parameter(z)
             fitted = [z]
-    weight, bias = (nn.Parameter(each) for each in _start(name, model, names, label_rows, start))
+    weight, bias = (nn.Parameter(each) for each in _start(name, model, names, label_vectors, start))
     optimizer = torch.optim.AdamW(
         [{"params": fitted, "lr": z_lr}, {"params": [weight, bias], "lr": head_lr}],
         weight_decay=0.0,
@@ -126,22 +126,22 @@ def fit_task(
             f"{name}: the fit ended in values that are not finite in {model.dtype}; lower z_lr or head_lr, and check "
             "that the model's own weights are finite"
         )
-    model.add_task(
-        name,
-        names,
-        fitted[0].detach()[0].cpu().numpy() if fitted else None,
-        task_features=task_features,
-        fields=fields,
-        origin=origin,
+    add_tasks(
+        model,
+        {name: names},
+        task_embeddings={name: fitted[0].detach()[0].cpu().numpy()} if fitted else None,
+        task_features=None if task_features is None else {name: task_features},
+        fields={name: fields},
+        origins={name: origin} if origin else None,
     )
     with torch.no_grad():
-        rows_of_task = model.heads.rows[model.task_id(name), : len(names)]
+        rows_of_task = model.heads.table[model.task_id(name), : len(names)]
         model.heads.weight[rows_of_task] = weight.to(model.dtype)
         model.heads.bias[rows_of_task] = bias.to(model.dtype)
 
 
 def _check_form(name: str, given: int, start: str, expected: int) -> None:
-    """Refuse examples of another form than those of the task that is the start."""
+    """Check that the examples have the form (texts or pairs) of the task that the fit starts from."""
     if given != expected:
         forms = {1: "single texts", 2: "pairs of texts"}
         raise ValueError(
@@ -150,47 +150,47 @@ def _check_form(name: str, given: int, start: str, expected: int) -> None:
         )
 
 
-def _features_of(model: ConditionalAdapterModel, task: str) -> NDArray[np.float32] | None:
-    """Return the features of a task as they were given, (F,); None where z is not made of any."""
+def _features_of(model: ModelCore, task: str) -> NDArray[np.float32] | None:
+    """Return the features of a task as they were given, (F,); None if z is not computed from features."""
     if model.config.z_from == "table" or not model.config.has_task_embeddings:
         return None
     conditioning = model.conditioning
     mean, scale = conditioning.feature_mean.cpu(), conditioning.feature_scale.cpu()
     row = conditioning.features[model.task_id(task)].detach().float().cpu()
-    # a feature that is the same for all tasks has scale 0, and its mean for a value
+    # A feature that is constant over tasks has scale 0; its value is the mean.
     return (mean + torch.where(scale > 0, row / scale.clamp(min=1e-30), 0.0)).numpy()
 
 
 def _start(
     name: str,
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     names: Sequence[str],
-    label_rows: Sequence[str] | None,
+    label_vectors: Sequence[str] | None,
     start: str | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return what the classifier starts from, (C, H) and (C,), float32."""
+    """Return the initial weights (C, H) and biases (C,) of the classifier, float32."""
     heads = model.heads
     if start is not None:
-        if label_rows is not None:
+        if label_vectors is not None:
             raise ValueError(
-                f"{name}: start={start!r} and label_rows; the classifier starts from one, so leave one out"
+                f"{name}: start={start!r} and label_vectors; the classifier starts from one, so leave one out"
             )
         if set(model.labels[start]) != set(names):
             raise ValueError(f"{name}: the classes are {list(names)}, not the {list(model.labels[start])} of {start}")
-        of_start = heads.rows[model.task_id(start)]
+        of_start = heads.table[model.task_id(start)]
         rows_of_start = [int(of_start[model.labels[start].index(each)]) for each in names]
         return heads.weight.detach()[rows_of_start].float(), heads.bias.detach()[rows_of_start].float()
-    if label_rows is None:
+    if label_vectors is None:
         size = (len(names), heads.weight.shape[1])
         return torch.zeros(size, device=model.device), torch.zeros(len(names), device=model.device)
-    row_keys({name: names}, {name: label_rows})  # says what does not fit
-    rows = [heads.find(row) for row in label_rows]
+    vector_keys({name: names}, {name: label_vectors})  # raises if they do not fit
+    rows = [heads.find(row) for row in label_vectors]
     return heads.weight.detach()[rows].float(), heads.bias.detach()[rows].float()
 
 
 @contextmanager
-def _only_new_weights(model: ConditionalAdapterModel) -> Iterator[None]:
-    """Freeze the model in evaluation mode, so that the backward pass computes nothing but what is fitted."""
+def _only_new_weights(model: ModelCore) -> Iterator[None]:
+    """Freeze the model in evaluation mode, so that the backward pass only reaches the fitted tensors."""
     was_training = model.training
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     model.eval()
@@ -205,7 +205,7 @@ def _only_new_weights(model: ConditionalAdapterModel) -> Iterator[None]:
 
 
 def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
-    """Return the texts of examples, and their classes as Python has them."""
+    """Return the texts of the examples, and their classes as Python values."""
     names = getattr(examples, "column_names", None)
     if names is not None:
         if not isinstance(names, Sequence):
@@ -231,7 +231,7 @@ def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Return a number or string of numpy, torch or Arrow as Python has it; anything else as it is.
+    """Convert a number or string of numpy, torch or Arrow to Python; return anything else unchanged.
 
     >>> plain(np.int64(3)), plain(np.array("a")), plain(torch.tensor(True))
     (3, 'a', True)
@@ -249,15 +249,17 @@ def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Itera
         for i, value in enumerate(classes):
             _check_given(name, i, value)
         if not all(isinstance(value, str) for value in classes):
-            raise ValueError(f"{name}: the classes are numbers; say what they are called with labels=")
+            raise ValueError(f"{name}: the classes are numbers; name them with labels=")
         labels = sorted(set(classes))
     return class_names(name, labels)
 
 
 def _check_given(name: str, row: int, value: Any) -> None:
-    """Refuse a class that is missing, or of a type that says none."""
+    """Check that the class of an example is given, as a name or number."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        raise ValueError(f"{name}: example {row} has class {value}, which is none; give it one, or leave it out")
+        raise ValueError(
+            f"{name}: example {row} has class {value}; give it a class name or number, or leave the example out"
+        )
     if not isinstance(value, (str, int)):
         raise ValueError(
             f"{name}: example {row} has class {shown(value)}; expected one of the names of classes, or its number"
@@ -265,7 +267,7 @@ def _check_given(name: str, row: int, value: Any) -> None:
 
 
 def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
-    """Return the classes of a dataset by name, where its ClassLabel has any of these names, in whatever order."""
+    """Convert class numbers of a dataset to names if its ClassLabel has any of these names, in any order."""
     own = getattr((getattr(examples, "features", None) or {}).get("label"), "names", None)
     if own is None or set(own).isdisjoint(names):
         return classes

@@ -9,30 +9,41 @@ if it is computed for each. A baseline without task embeddings reads every text 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from adapters.context import ForwardContext
-from adapters.methods.bottleneck import BottleneckLayer
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from metaeval_hub.encoders.tokens import Text, pad_rows
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
+from metaeval_hub.model.core import ModelCore
 
 # Encoders in which `adapters` lets a batch grow on the way: it repeats what else has a row a text, such as the mask.
 GROWING = frozenset({"bert", "roberta", "xlm-roberta", "electra", "distilbert", "deberta-v2"})
 SHOWN_FROM = 50  # batches, from which on there is a bar
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Predictions for N texts.
+
+    Args:
+        labels: the most probable class of each text, N names.
+        probabilities: (N, C) float32, rows sum to 1.
+        names: the C class names, in the order of the columns.
+    """
+
+    labels: list[str]
+    probabilities: NDArray[np.float32]
+    names: tuple[str, ...]
+
+
 @torch.inference_mode()
 def task_logits(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     names: Sequence[str],
     texts: Sequence[Text],
     batch_size: int,
@@ -71,7 +82,7 @@ def task_logits(
     return results
 
 
-def _encode(model: ConditionalAdapterModel, batch: Mapping[str, Tensor], ids: Tensor) -> Sequence[Tensor]:
+def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Sequence[Tensor]:
     """Return what the classifiers read, (B, H) for each of the tasks ``ids`` (k,), from one pass."""
     count, embeddings = len(ids), model.embed_tasks(ids)
     if embeddings is None:
@@ -85,43 +96,3 @@ def _encode(model: ConditionalAdapterModel, batch: Mapping[str, Tensor], ids: Te
         repeated = {name: values.repeat(count, 1) for name, values in batch.items()}
         pooled = model.encode(repeated, embeddings)
     return pooled.chunk(count)
-
-
-def let_grow(encoder: nn.Module) -> None:
-    """Let a batch of B texts become one of ``task_repeats`` times B rows at the place of the first adapter.
-
-    How often is said by each pass, in the context that `adapters` keeps per thread.
-    """
-    place = next(module for module in encoder.modules() if isinstance(module, BottleneckLayer))
-    place.register_forward_pre_hook(_repeat)
-
-
-def _repeat(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    count = getattr(ForwardContext.get_context(), "task_repeats", None)
-    return inputs if count is None else (inputs[0].repeat(count, 1, 1), *inputs[1:])
-
-
-class Evaluation:
-    """Keeps a model in evaluation mode for as long as any thread predicts with it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-        self._was_training = False
-
-    @contextmanager
-    def of(self, model: nn.Module) -> Iterator[None]:
-        """Within, a model is in evaluation mode; the last thread that leaves puts it back into the mode it had."""
-        with self._lock:
-            if not self._count:
-                self._was_training = model.training
-            if any(module.training for module in model.modules()):
-                model.eval()
-            self._count += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._count -= 1
-                if not self._count and self._was_training:
-                    model.train()

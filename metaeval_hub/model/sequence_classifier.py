@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,12 +12,11 @@ from torch.nn.modules.module import _IncompatibleKeys
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from metaeval_hub.encoders.encoder import longest_input
-from metaeval_hub.safe_files.names import few
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
-    from metaeval_hub.model.zero_shot import Guess
+from metaeval_hub.encoders.weights import longest_input
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.storage import save_model
+from metaeval_hub.model.zero_shot import Guess
+from metaeval_hub.safe_files.names import first_names
 
 
 class TaskClassifierConfig(PretrainedConfig):
@@ -43,7 +42,7 @@ class TaskClassifier(PreTrainedModel):
     accepts_loss_kwargs = False  # the loss is the mean over a batch; Trainer averages it where it accumulates gradients
     _supports_sdpa = True  # the encoder chose its attention when it was loaded
 
-    def __init__(self, model: ConditionalAdapterModel, task: str) -> None:
+    def __init__(self, model: ModelCore, task: str) -> None:
         model.task_id(task)  # raises where there is no such task
         labels = model.labels[task]
         config = TaskClassifierConfig(
@@ -61,8 +60,8 @@ class TaskClassifier(PreTrainedModel):
 
     def __repr__(self) -> str:
         """Return the task, its classes and what answers it, in a line; ``model.encoder`` shows the layers."""
-        classes = few((self.config.id2label or {}).values())
-        return f"TaskClassifier({self.task!r}, classes: {classes}; {self.model.told()})"
+        classes = first_names((self.config.id2label or {}).values())
+        return f"TaskClassifier({self.task!r}, classes: {classes}; {self.model.summary()})"
 
     def forward(
         self,
@@ -110,7 +109,7 @@ class TaskClassifier(PreTrainedModel):
             unused: what transformers gives beside it.
             options: the same.
         """
-        self.model.save_pretrained(save_directory)
+        save_model(self.model, save_directory)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
         """Take the weights of a classifier, or those that ``save_pretrained`` wrote, from which `Trainer` goes on."""

@@ -1,306 +1,60 @@
-"""A model's folder on disk: what is in it, how it is written, and how it is read back with suspicion.
+"""A model's folder on disk and on the Hub: save, load and push.
 
 config.json        format, base encoder, conditioning, tasks with their class names
 model.safetensors  the trained tensors: adapter, task embeddings, classifiers
 tokenizer/         the encoder's tokenizer
-encoder/           the encoder itself, where no one else keeps it
+encoder/           the encoder itself, where it can be found nowhere else
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TypeVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.encoders.encoder import BaseEncoder, all_finite
-from metaeval_hub.hub.client import looks_like_repo_id
-from metaeval_hub.safe_files.allowed_values import is_number, is_whole, one_of
-from metaeval_hub.safe_files.printable import printable, shown
-from metaeval_hub.safe_files.repository import (
-    MAX_JSON_BYTES,
-    UnsafeRepositoryError,
-    apply_rule,
-    check_file_names,
-    check_inside,
-    check_keys,
-    check_label,
-    check_name,
-    read_header,
-    read_json,
-)
-from metaeval_hub.task_data.origins import TaskOrigin
+from metaeval_hub.encoders.base import LoadedEncoder, as_own, check_same
+from metaeval_hub.encoders.find import FoundEncoder, find_base, find_configuration
+from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
+from metaeval_hub.encoders.weights import all_finite, building, save_configuration, save_encoder, weights_digest
+from metaeval_hub.hub.client import fetch, local_folder, push_folder, push_target
+from metaeval_hub.model.card import model_card
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.record import CONFIG_FILE, DTYPES, FORMAT, ModelRecord, check_record, read_record, write_record
+from metaeval_hub.model.tensors import check_finite, read_tensors, write_tensors
+from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_file_names, naming
+from metaeval_hub.task_data.task_features import FEATURE_FILES, TABLE_FILE, TaskFeatures
 
-FORMAT = "metaeval-conditional-adapters"
-FORMAT_VERSION = 1
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 ENCODER_FOLDER = "encoder"
-ENCODER_FILES = (f"{ENCODER_FOLDER}/config.json", f"{ENCODER_FOLDER}/model.safetensors")
 MODEL_FILES = (
     CONFIG_FILE,
     WEIGHTS_FILE,
     *(f"{TOKENIZER_FOLDER}/*{ending}" for ending in (".json", ".txt", ".model")),
-    *ENCODER_FILES,
+    *(f"{ENCODER_FOLDER}/{name}" for name in ("config.json", "model.safetensors")),
 )
-# What else lies in a repository of a model is left alone by a push; of these, what the new model lacks goes.
+# A push deletes those of these files that the new model lacks, and leaves all other files of a repository alone.
 OWN_FILES = (CONFIG_FILE, WEIGHTS_FILE, f"{TOKENIZER_FOLDER}/*", f"{ENCODER_FOLDER}/*")
 
-MAX_WHOLE = 2**20  # of any whole number in a configuration; the weights file bounds what the numbers come to
-MAX_TASKS = 100_000
-MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of label rows has an entry for each
-DTYPES: Mapping[str, torch.dtype] = {
-    "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
-}  # fmt: skip
-_COMMIT = re.compile("[0-9a-f]{40}")
-_SHA256 = re.compile("[0-9a-f]{64}")
+Results = Mapping[str, Mapping[str, float | None]]
+Model = TypeVar("Model", bound=ModelCore)
 
 
-@dataclass(frozen=True)
-class ModelRecord:
-    """The content of config.json.
-
-    Args:
-        base: the encoder.
-        conditional: the conditioning.
-        labels: task name -> class names, in the order of the task ids.
-        metaeval_version: of the package that wrote it.
-        fields: task name -> 1 (a text) or 2 (a pair); tasks of which it is not known may be missing.
-        origins: task name -> where its rows came from; tasks of which it is not known may be missing.
-        dtype: of all weights, one of ``DTYPES``.
-        label_rows: task name -> name of the label row of each class; tasks with rows of their own are missing.
-    """
-
-    base: BaseEncoder
-    conditional: ConditionalConfig
-    labels: Mapping[str, tuple[str, ...]]
-    metaeval_version: str
-    fields: Mapping[str, int] = field(default_factory=dict)
-    origins: Mapping[str, TaskOrigin] = field(default_factory=dict)
-    dtype: str = "float32"
-    label_rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "metaeval_version": self.metaeval_version,
-            "dtype": self.dtype,
-            "base": self.base.to_dict(),
-            "conditional": self.conditional.to_dict(),
-            "tasks": [self._task(name) for name in self.labels],
-        }
-
-    def _task(self, name: str) -> dict[str, Any]:
-        known: dict[str, Any] = {"rows": list(self.label_rows[name])} if name in self.label_rows else {}
-        if name in self.fields:
-            known["fields"] = self.fields[name]
-        if name in self.origins:
-            known["origin"] = self.origins[name].to_dict()
-        return {"name": name, "labels": list(self.labels[name]), **known}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> ModelRecord:
-        """Check and build.
-
-        Raises:
-            UnsafeRepositoryError: a key is missing, unknown or of the wrong type; the message names it.
-        """
-        check_keys(value, CONFIG_FILE)
-        if value.get("format") != FORMAT:
-            raise UnsafeRepositoryError(
-                f"{CONFIG_FILE}: format is {shown(value.get('format'))}; expected {FORMAT!r} (is this a model of "
-                "metaeval?)"
-            )
-        if value.get("format_version") != FORMAT_VERSION:
-            raise UnsafeRepositoryError(
-                f"{CONFIG_FILE}: format_version is {shown(value.get('format_version'))}; this release reads "
-                f"{FORMAT_VERSION}"
-            )
-        required = {"format", "format_version", "metaeval_version", "base", "conditional", "tasks"}
-        expect_keys(value, required, "", {"dtype"})
-        return cls(
-            base=_base(value["base"]),
-            conditional=_conditional(value["conditional"]),
-            labels=_labels(value["tasks"]),
-            metaeval_version=check_name(value["metaeval_version"], f"{CONFIG_FILE}: metaeval_version"),
-            fields=_fields(value["tasks"]),
-            origins=_origins(value["tasks"]),
-            label_rows=_label_rows(value["tasks"]),
-            dtype=apply_rule(one_of(*DTYPES), value.get("dtype", "float32"), f"{CONFIG_FILE}: dtype"),
-        )
-
-
-def expect_keys(value: Any, keys: set[str], place: str, optional: Collection[str] = ()) -> None:
-    """Check that ``value`` is an object with these keys, and with no others but the optional ones.
-
-    Raises:
-        UnsafeRepositoryError: names what is missing and what is unknown.
-    """
-    where = f"{CONFIG_FILE}{': ' + place if place else ''}"
-    if not isinstance(value, Mapping):
-        raise UnsafeRepositoryError(f"{where} is a {type(value).__name__}; expected an object")
-    missing, unknown = sorted(keys - set(value)), sorted(set(value) - keys - set(optional))
-    if missing:
-        raise UnsafeRepositoryError(f"{where}: missing key {shown(missing[0])}; save the model again")
-    if unknown:
-        more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
-        raise UnsafeRepositoryError(f"{where}: unknown key {shown(unknown[0])}{more}; remove it or upgrade metaeval")
-
-
-def _base(value: Any) -> BaseEncoder:
-    expect_keys(value, {field.name for field in fields(BaseEncoder)}, "base")
-    kind, name, revision, sha256 = (value[key] for key in ("kind", "id", "revision", "sha256"))
-    if kind not in ("hub", "package", "local"):
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.kind is {shown(kind)}; expected hub, package or local")
-    check_name(name, f"{CONFIG_FILE}: base.id")
-    if kind == "hub" and not looks_like_repo_id(name):
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.id is {shown(name)}; expected a Hub id, such as 'org/name'")
-    if kind == "hub" and not (isinstance(revision, str) and _COMMIT.fullmatch(revision)):
-        raise UnsafeRepositoryError(
-            f"{CONFIG_FILE}: base.revision is {shown(revision)}; expected the full id of a commit, 40 hex digits: a "
-            "branch or tag could be moved to other weights"
-        )
-    if revision is not None:
-        check_name(revision, f"{CONFIG_FILE}: base.revision")
-    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.sha256 is {shown(sha256)}; expected 64 hex digits")
-    return BaseEncoder(**value)
-
-
-def _conditional(value: Any) -> ConditionalConfig:
-    hints = get_type_hints(ConditionalConfig)
-    expect_keys(value, set(hints), "conditional")
-    for key, hint in hints.items():
-        if not _fits(value[key], hint):
-            raise UnsafeRepositoryError(
-                f"{CONFIG_FILE}: conditional.{key} is {shown(value[key])}; expected {_named(hint)}"
-            )
-    try:
-        return ConditionalConfig.from_dict(value)
-    except (ValueError, TypeError) as error:
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: conditional: {error}") from error
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Tell whether a value read from JSON is of a field's type; numbers are bounded, finite, and no truth values."""
-    if get_origin(hint) is Literal:
-        return isinstance(value, str) and value in get_args(hint)
-    if get_origin(hint) in (Union, UnionType):
-        return any(_fits(value, part) for part in get_args(hint))
-    if hint is int:
-        return is_whole(value, -MAX_WHOLE, MAX_WHOLE)
-    if hint is float:
-        return is_number(value, -MAX_WHOLE, MAX_WHOLE)
-    if hint in (bool, NoneType):
-        return isinstance(value, hint)
-    if hint is str:
-        return isinstance(value, str) and len(value) <= 256
-    raise TypeError(f"config.json has no rule for values of type {hint}; add one here")
-
-
-def _named(hint: Any) -> str:
-    if get_origin(hint) is Literal:
-        return f"one of {', '.join(get_args(hint))}"
-    if get_origin(hint) in (Union, UnionType):
-        return " or ".join(_named(part) for part in get_args(hint))
-    names = {int: f"a whole number of at most {MAX_WHOLE}", float: "a number", bool: "true or false", NoneType: "null"}
-    return names.get(hint, "a string of at most 256 characters")
-
-
-def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(tasks, list) or not 0 < len(tasks) <= MAX_TASKS:
-        raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks is not a list of 1 to {MAX_TASKS:,} tasks")
-    labels: dict[str, tuple[str, ...]] = {}
-    for i, task in enumerate(tasks):
-        place = f"{CONFIG_FILE}: tasks[{i}]"
-        expect_keys(task, {"name", "labels"}, f"tasks[{i}]", {"rows", "fields", "origin"})
-        name, classes = check_name(task["name"], f"{place}.name"), task["labels"]
-        if name in labels:
-            raise UnsafeRepositoryError(f"{place}.name is {shown(name)}; expected a name not used before")
-        if not isinstance(classes, list) or len(classes) < 2:
-            raise UnsafeRepositoryError(f"{place}.labels is {shown(classes)}; expected two or more names of classes")
-        labels[name] = tuple(check_label(label, f"{place}.labels") for label in classes)
-        if len(set(classes)) < len(classes):
-            raise UnsafeRepositoryError(f"{place}.labels has a name twice: {shown(classes)}")
-    check_size(len(labels), max(map(len, labels.values())))
-    return labels
-
-
-def check_size(tasks: int, classes: int) -> None:
-    """Check that a number of tasks, the largest of which has ``classes`` classes, can be stored.
-
-    Raises:
-        UnsafeRepositoryError: it cannot.
-    """
-    if tasks > MAX_TASKS or tasks * classes > MAX_TABLE:
-        raise UnsafeRepositoryError(
-            f"{CONFIG_FILE}: tasks: {tasks:,} tasks of up to {classes:,} classes; expected at most {MAX_TASKS:,} tasks "
-            f"and a table of at most {MAX_TABLE:,} entries"
-        )
-
-
-def _label_rows(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for i, task in enumerate(tasks):
-        if "rows" in task:
-            place, rows = f"{CONFIG_FILE}: tasks[{i}].rows", task["rows"]
-            if not isinstance(rows, list) or len(rows) != len(task["labels"]):
-                raise UnsafeRepositoryError(f"{place} is {shown(rows)}; expected a name for each of the task's labels")
-            found[task["name"]] = tuple(check_label(row, place) for row in rows)
-            if len(set(rows)) < len(rows):
-                raise UnsafeRepositoryError(f"{place} has a name twice: {shown(rows)}")
-    return found
-
-
-def _fields(tasks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    for i, task in enumerate(tasks):
-        if "fields" in task and not is_whole(task["fields"], 1, 2):
-            raise UnsafeRepositoryError(
-                f"{CONFIG_FILE}: tasks[{i}].fields is {shown(task['fields'])}; expected 1 (a text) or 2 (a pair)"
-            )
-    return {task["name"]: task["fields"] for task in tasks if "fields" in task}
-
-
-def _origins(tasks: Sequence[Mapping[str, Any]]) -> dict[str, TaskOrigin]:
-    origins = {}
-    for i, task in enumerate(tasks):
-        if "origin" in task:
-            place = f"tasks[{i}].origin"
-            expect_keys(task["origin"], set(), place, {field.name for field in fields(TaskOrigin)})
-            values = {key: check_label(value, f"{CONFIG_FILE}: {place}.{key}") for key, value in task["origin"].items()}
-            origins[task["name"]] = TaskOrigin(**values)
-    return origins
-
-
-def check_record(record: ModelRecord) -> None:
-    """Check that a model can be stored and read back, before anything is made of it or written.
-
-    Raises:
-        ValueError: names what is in the way.
-    """
-    try:
-        ModelRecord.from_dict(record.to_dict())
-    except UnsafeRepositoryError as error:
-        raise ValueError(f"the model could not be stored: {error}") from None
+# --- save ---
 
 
 def check_place(folder: Path) -> None:
-    """Check that a folder has no model of another kind, whose files those of this one would replace.
+    """Check that a folder contains no model of another kind, whose files would be replaced.
 
     Raises:
-        FileExistsError: it has, such as the encoder that the model was made of.
+        FileExistsError: it does, such as the folder of the encoder that the model was made of.
     """
     file = folder / CONFIG_FILE
     if not file.is_file():
@@ -311,90 +65,220 @@ def check_place(folder: Path) -> None:
         return
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise FileExistsError(
-            f"{folder} holds a {CONFIG_FILE} that is not of a model of metaeval; its model would be replaced: save to "
-            "another folder"
+            f"{folder} contains a {CONFIG_FILE} that is not of a metaeval model; saving would replace that model: save "
+            "to another folder"
         )
 
 
-def write_record(folder: Path, record: ModelRecord) -> None:
-    """Write config.json, of a record that ``check_record`` has passed."""
-    text = json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n"
-    if len(text.encode()) > MAX_JSON_BYTES:
-        raise ValueError(
-            f"{CONFIG_FILE} would have more than {MAX_JSON_BYTES:,} bytes; use fewer tasks or shorter names"
-        )
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
-
-
-def read_record(folder: Path) -> ModelRecord:
-    """Read and check config.json.
-
-    Raises:
-        UnsafeRepositoryError: it is missing or not of the expected form.
-    """
-    check_inside(folder)
-    check_file_names(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return ModelRecord.from_dict(read_json(folder / CONFIG_FILE))
-
-
-def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Check that weights can be stored and read back.
-
-    Raises:
-        ValueError: names the first that is not finite.
-    """
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not all_finite(tensor):
-            raise ValueError(
-                f"{name} holds values that are not finite, with which no answer means anything; a model with such "
-                "weights is not stored: go back to an earlier one, or train it with a lower learning rate"
-            )
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, from whatever device they are on."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
-
-
-def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read tensors, checked against those of a model before any of them is read.
+def save_model(
+    model: ModelCore,
+    folder: Path | str,
+    include_base: bool | None = None,
+    results: Results | None = None,
+    repo_id: str | None = None,
+) -> Path:
+    """Write a model to a folder; see ``ConditionalAdapterModel.save_pretrained``.
 
     Args:
-        path: a safetensors file.
-        expected: the tensors that the configuration calls for; only their names, shapes and types count, so that
-            they may be on the meta device.
+        model: the model.
+        folder: created if it does not exist.
+        include_base: whether to store the encoder's weights; None stores them only if they can be found nowhere else.
+        results: task name -> "majority", "validation" and "test" accuracy in [0, 1], for the card.
+        repo_id: Hub id of the model, for the card.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder).expanduser()
+    dtype = _stored_dtype(model)
+    base, weights = model.base, {}
+    if _stores_encoder(model, include_base):
+        weights = encoder_weights(model)
+        # In half precision the weights differ from those on the Hub, so they count as the model's own.
+        if (digest := weights_digest(weights)) != base.sha256:
+            base = replace(base, kind="local", sha256=digest)
+    record, trained = model.record(base=base, dtype=dtype), model.trained_state()
+    check_record(record)
+    check_finite({**trained, **{f"encoder.{key}": weights[key] for key in weights}})
+    card = model_card(record, results, repo_id)
+    with replacing(folder, (*MODEL_FILES, *FEATURE_FILES), last=CONFIG_FILE) as new:
+        write_tensors(new / WEIGHTS_FILE, trained)
+        if model.features is not None:
+            model.features.save(new)
+        model.tokenizer.save_pretrained(new / TOKENIZER_FOLDER)
+        if weights:
+            save_encoder(new / ENCODER_FOLDER, model.encoder_config, weights)
+        elif model.config.conditioning == "full":
+            save_configuration(new / ENCODER_FOLDER, model.encoder_config)
+        (new / "README.md").write_text(card, encoding="utf-8")
+        write_record(new, record)
+    return folder
+
+
+def encoder_weights(model: ModelCore) -> dict[str, Tensor]:
+    """Return the encoder's own weights by name, without its adapters."""
+    state = model.encoder.state_dict()
+    return {key: state[key] for key in sorted(model.base_keys)}
+
+
+def _stores_encoder(model: ModelCore, include_base: bool | None) -> bool:
+    local = model.base.kind == "local"
+    if model.config.conditioning == "full":  # the trained tensors contain the encoder
+        if include_base:
+            raise ValueError(
+                "include_base is True, but full fine-tuning replaced the encoder's weights; leave include_base out"
+            )
+        return False
+    if include_base is False and local:
+        raise ValueError(
+            f"include_base is False, but the encoder {model.base.id!r} comes from neither the Hub nor a package, so "
+            "the model could not be loaded; leave include_base out"
+        )
+    return local if include_base is None else include_base
+
+
+def _stored_dtype(model: ModelCore) -> str:
+    """Return the name that config.json gives to the dtype of the weights.
 
     Raises:
-        UnsafeRepositoryError: the file is missing or torn, or a name, shape, type or value is not as expected.
+        ValueError: the weights have several dtypes, or one that cannot be stored.
     """
-    found = read_header(path)
-    _compare_names(path.name, set(found), set(expected))
-    for name, tensor in expected.items():
-        dtype, shape = found[name]
-        if shape != tuple(tensor.shape) or dtype != _SAFETENSORS_DTYPE.get(tensor.dtype):
-            raise UnsafeRepositoryError(
-                f"{path.name}: {name} is {dtype}{list(shape)}; its configuration calls for "
-                f"{_SAFETENSORS_DTYPE.get(tensor.dtype)}{list(tensor.shape)}"
-            )
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in expected}
-    for name, tensor in tensors.items():
-        if not all_finite(tensor):
-            raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not finite")
-    return tensors
-
-
-_SAFETENSORS_DTYPE = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-
-
-def _compare_names(file: str, found: set[str], expected: set[str]) -> None:
-    missing, unknown = sorted(expected - found), sorted(found - expected)
-    if missing or unknown:
-        raise UnsafeRepositoryError(
-            f"{file} does not fit its configuration: {len(missing)} tensors missing "
-            f"({_first(missing)}), {len(unknown)} unknown ({_first(unknown)})"
+    first: dict[torch.dtype, str] = {}
+    for name, parameter in model.named_parameters():
+        first.setdefault(parameter.dtype, name)
+    found = next((name for name, dtype in DTYPES.items() if set(first) == {dtype}), None)
+    if found is None:
+        named = ", ".join(f"{dtype} ({name})" for dtype, name in first.items())
+        raise ValueError(
+            f"the weights are of {named}; expected all float32, float16 or bfloat16: call model.float(), half() or "
+            "bfloat16()"
         )
+    return found
 
 
-def _first(names: list[str]) -> str:
-    return ", ".join(printable(name, 80) for name in names[:3]) or "none"
+# --- load ---
+
+
+def load_model(
+    kind: type[Model],
+    name: Path | str,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    dtype: torch.dtype | str | None = None,
+) -> Model:
+    """Load a model from a folder or from the Hub; see ``ConditionalAdapterModel.from_pretrained``.
+
+    The model is first built without memory for its weights (on the meta device). Every file is checked against it
+    before anything of the size of the weights is read.
+
+    Args:
+        kind: the class to build.
+        name: a folder, or a Hub id.
+        revision: branch, tag or commit on the Hub.
+        token: for private repositories.
+        dtype: of the loaded weights; None keeps the stored one.
+    """
+    wanted = None if dtype is None else _checked_dtype(dtype)
+    folder = _model_folder(name, revision, token)
+    with naming(str(name)):
+        record = read_record(folder)
+        tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
+        record, found = _find_encoder(record, folder / ENCODER_FOLDER, token)
+        plan = found.on_meta()
+        fit_tokenizer(tokenizer, plan)
+        try:
+            with torch.device("meta"):
+                model = _of_record(kind, record, LoadedEncoder(plan, tokenizer, found.config, record.base))
+        except ValueError as error:
+            raise UnsafeRepositoryError(f"{CONFIG_FILE} does not fit its encoder: {error}") from error
+        stored = DTYPES[record.dtype]
+        tensors = read_tensors(folder / WEIGHTS_FILE, model.to(stored).trained_state())
+        features = _read_features(folder, model)
+        full = record.conditional.conditioning == "full"
+        module, base = (found.blank(), record.base) if full else found.load()
+    check_same(record.base, base)
+    with building():  # the random initial weights are replaced below
+        model = _of_record(kind, record, LoadedEncoder(module, tokenizer, found.config, record.base))
+    model.to(wanted or stored).load_trained_state(tensors)
+    if stored != torch.float16:
+        _check_float16(model)
+    model.features = features
+    return model
+
+
+def _checked_dtype(value: torch.dtype | str) -> torch.dtype:
+    found = next((dtype for name, dtype in DTYPES.items() if value in (name, dtype)), None)
+    if found is None:
+        raise ValueError(f"dtype is {value!r}; expected one of {', '.join(DTYPES)}")
+    return found
+
+
+def _model_folder(name: Path | str, revision: str | None, token: str | bool | None) -> Path:
+    if (folder := local_folder(name)) is not None:
+        return folder
+    patterns = (*MODEL_FILES, *FEATURE_FILES)
+    with naming(str(name)):
+        return fetch(str(name), revision=revision, allow_patterns=patterns, token=token, check_names=check_file_names)
+
+
+def _find_encoder(record: ModelRecord, place: Path, token: str | bool | None) -> tuple[ModelRecord, FoundEncoder]:
+    """Find a stored model's encoder; the record names it as the model's own where the model brings its weights."""
+    if record.conditional.conditioning == "full":
+        return record, find_configuration(record.base, place)
+    if place.is_dir() and record.base.kind != "local":
+        record = replace(record, base=as_own(record.base))
+    return record, find_base(record.base, place, token=token)
+
+
+def _of_record(kind: type[Model], record: ModelRecord, loaded: LoadedEncoder) -> Model:
+    return kind(loaded, record.labels, record.conditional, record.fields, record.origins, record.label_vectors)
+
+
+def _read_features(folder: Path, model: ModelCore) -> TaskFeatures | None:
+    if not (folder / TABLE_FILE).is_file():
+        return None
+    features = TaskFeatures.load(folder)
+    words = model.encoder.get_input_embeddings().weight
+    features.check_encoder(words.shape[1], model.encoder.config.hidden_size)
+    return features
+
+
+def _check_float16(model: ModelCore) -> None:
+    """Check that weights that were converted to float16 did not overflow."""
+    if model.dtype != torch.float16:
+        return
+    bad = next((name for name, tensor in model.named_parameters() if not all_finite(tensor)), None)
+    if bad is not None:
+        raise ValueError(f"{bad} contains values that are too large for float16; load with bfloat16 or float32")
+
+
+# --- push ---
+
+
+def push_model(
+    model: ModelCore,
+    repo_id: str,
+    *,
+    private: bool | None,
+    revision: str | None,
+    token: str | bool | None,
+    message: str,
+    include_base: bool | None,
+    results: Results | None,
+    parent_commit: str | None,
+) -> str:
+    """Save a model and push it to the Hub in one commit; see ``ConditionalAdapterModel.push_to_hub``."""
+    repo_id = push_target(repo_id, token)
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(model, folder, include_base, results, repo_id)
+        commit = push_folder(
+            folder,
+            repo_id,
+            private=private,
+            revision=revision,
+            message=message,
+            token=token,
+            remove=(*OWN_FILES, *FEATURE_FILES),
+            parent_commit=parent_commit,
+        )
+    return commit.commit_url

@@ -1,9 +1,8 @@
-"""Tasks that come and go: what is there of the others stays as it is, bit by bit."""
+"""Add tasks to a model and remove them; the other tasks stay bit-identical."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,45 +10,43 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from metaeval_hub.conditional.conditioning import Features, feature_matrix
-from metaeval_hub.model import storage as store
-from metaeval_hub.model.label_heads import row_keys
-from metaeval_hub.safe_files.names import class_names, labels_of, list_of_names, task_name
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.record import check_record, check_size
+from metaeval_hub.model.task_values import check_fields, check_known, checked_label_vectors, checked_labels
+from metaeval_hub.safe_files.names import list_of_names
 from metaeval_hub.task_data.origins import TaskOrigin
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
 
 
 def add_tasks(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     labels: Mapping[str, Sequence[str]],
     *,
     task_embeddings: Mapping[str, ArrayLike] | None = None,
     task_features: Features | None = None,
-    label_rows: Mapping[str, Sequence[str]] | None = None,
+    label_vectors: Mapping[str, Sequence[str]] | None = None,
     fields: Mapping[str, int] | None = None,
     origins: Mapping[str, TaskOrigin] | None = None,
 ) -> None:
-    """Add tasks to a model. Optimisers made before must be made anew.
+    """Add tasks to a model. Recreate optimizers afterwards.
 
     Args:
         model: any model.
-        labels: task name -> class names; names not used before.
-        task_embeddings: task name -> (Z,), as the adapters are to get it, or (K, Z) with several a task; for all of
-            ``labels``, or None: then each gets what ``expected_embeddings`` gives, the best guess without examples.
-        task_features: (m, F) in the order of ``labels``, or task name -> (F,), where z is made of features.
-        label_rows: task name -> name of the label row of each class. A row that the model has keeps its weights, so
-            that a task of known labels can be answered untrained; a new one starts at zero. Tasks that are missing
-            have rows of their own, at zero.
-        fields: task name -> 1 for a task over texts, 2 for one over pairs; missing ones take both.
-        origins: task name -> where its rows come from; tasks may be missing.
+        labels: task name -> class names; no task of the model may have the name.
+        task_embeddings: task name -> (Z,), the embedding that the adapters receive, or (K, Z) with several per task.
+            Give it for all of ``labels``, or None: then each gets ``expected_embeddings``, the best estimate without
+            examples.
+        task_features: (m, F) in the order of ``labels``, or task name -> (F,), if z is computed from features.
+        label_vectors: task name -> name of the shared label vector of each class. An existing vector keeps its weights,
+            so that a task with known labels can be answered without training; a new one starts at zero. Tasks that
+            are missing get their own vectors, at zero.
+        fields: task name -> 1 for a task over texts, 2 for a task over pairs; missing tasks accept both.
+        origins: task name -> the source of its rows; tasks may be missing.
 
     Raises:
-        ValueError: a name is taken, classes or rows make no task, embeddings or features are missing, have another
-            shape or no meaning for this model; names the task. Nothing has changed then.
+        ValueError: a name is taken, classes or label vectors are invalid, or embeddings or features are missing, have
+            the wrong shape or are not used by this model; the message names the task. The model is then unchanged.
     """
-    labels, rows, known = check_new(model, labels, label_rows, fields, origins)
+    labels, rows, known = check_new(model, labels, label_vectors, fields, origins)
     if not labels:
         return
     if model.config.has_task_embeddings or task_embeddings is not None or task_features is not None:
@@ -64,85 +61,55 @@ def add_tasks(
         except ValueError as error:
             raise ValueError(f"{next(iter(labels))}: {error}") from error
     model.heads.append(labels, rows)
-    model.label_rows.update(rows)
+    model.label_vectors.update(rows)
     model.fields.update(known)
     model.origins.update(origins or {})
     model.set_tasks({**model.labels, **labels})
 
 
 def check_new(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     labels: Mapping[str, Sequence[str]],
-    label_rows: Mapping[str, Sequence[str]] | None = None,
+    label_vectors: Mapping[str, Sequence[str]] | None = None,
     fields: Mapping[str, int] | None = None,
     origins: Mapping[str, TaskOrigin] | None = None,
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]], dict[str, int]]:
-    """Check all that is said of new tasks before anything is fitted or changed; arguments as for ``add_tasks``.
+    """Check new tasks before anything is fitted or changed; the arguments are those of ``add_tasks``.
 
     Returns:
-        Classes, label rows and fields of the tasks, by task.
+        Class names, names of label vectors, and fields, each by task name.
 
     Raises:
-        ValueError: a name is taken, or the model could not be stored with the tasks; names the task.
-        TypeError: one string was given for a list of names.
+        ValueError: a name is taken, or the model could not be stored with the tasks; the message names the task.
+        TypeError: a string was given instead of a list of names.
     """
     labels = checked_labels(labels)
     if taken := [name for name in labels if name in model.labels]:
         raise ValueError(f"the model has a task {taken[0]!r} already")
-    rows = checked_rows(labels, label_rows)
+    rows = checked_label_vectors(labels, label_vectors)
     known = {task: check_fields(task, number) for task, number in (fields or {}).items()}
     for given in (known, origins or {}):
         check_known(given, labels)
     if labels:
-        store.check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_rows=rows))
-        store.check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
+        check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_vectors=rows))
+        check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
     return labels, rows, known
 
 
-def checked_labels(labels: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return task name -> class names, checked, as plain strings.
+def remove_tasks(model: ModelCore, names: Iterable[str]) -> None:
+    """Remove tasks; the ids of later tasks move up. Label vectors shared with other tasks are unchanged.
 
     Raises:
-        ValueError: a name could not be stored, or classes make no task.
-        TypeError: ``labels`` is no mapping, or has one string for a list of classes.
-    """
-    if not isinstance(labels, Mapping):
-        raise TypeError(
-            f"labels is {shown(labels)}; expected task name -> class names, as in {{'my/task': ['no', 'yes']}}"
-        )
-    return {task_name(task): class_names(task, names) for task, names in labels.items()}
-
-
-def checked_rows(
-    labels: Mapping[str, Sequence[str]], label_rows: Mapping[str, Sequence[str]] | None
-) -> dict[str, tuple[str, ...]]:
-    """Return task name -> names of its label rows, checked against its classes.
-
-    Raises:
-        ValueError: the names do not fit the classes.
-        TypeError: one string was given for a list of names.
-    """
-    if not isinstance(label_rows, Mapping | None):
-        raise TypeError(f"label_rows is {shown(label_rows)}; expected task name -> name of the row of each class")
-    rows = {str(task): labels_of(task, names, "label_rows") for task, names in (label_rows or {}).items()}
-    row_keys(labels, rows)
-    return rows
-
-
-def remove_tasks(model: ConditionalAdapterModel, names: Iterable[str]) -> None:
-    """Remove tasks; the ids of those after them move up. Label rows that other tasks use stay.
-
-    Raises:
-        KeyError: there is no such task.
-        ValueError: no task would be left.
+        KeyError: the model has no such task.
+        ValueError: the model would have no task left.
     """
     ids = {name: model.task_id(name) for name in list_of_names(names)}
     if len(ids) == len(model.labels):
-        raise ValueError(f"{', '.join(ids)}: no task would be left; a model needs at least one")
+        raise ValueError(f"removing {', '.join(ids)} would leave no task; keep at least one")
     if model.config.has_task_embeddings:
         model.conditioning.remove(list(ids.values()))
     model.heads.remove(ids)
-    for of_task in (model.label_rows, model.fields, model.origins):
+    for of_task in (model.label_vectors, model.fields, model.origins):
         for name in ids:
             of_task.pop(name, None)  # type: ignore[attr-defined]
     model.set_tasks({task: labels for task, labels in model.labels.items() if task not in ids})
@@ -150,32 +117,13 @@ def remove_tasks(model: ConditionalAdapterModel, names: Iterable[str]) -> None:
 
 def _embedding(task: str, given: Mapping[str, ArrayLike], shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
     if task not in given:
-        raise ValueError(f"{task}: task_embeddings lacks it; give those of all new tasks, or none")
+        raise ValueError(f"{task}: task_embeddings has no entry; give one for every new task, or none at all")
     values = np.asarray(given[task], np.float64)
     if values.shape not in (shape, shape[1:]):
         raise ValueError(f"{task}: task_embedding has shape {values.shape}; expected {shape[1:]}")
     vectors = torch.tensor(np.broadcast_to(values, shape))
     if not torch.isfinite(vectors.to(dtype)).all():
-        raise ValueError(f"{task}: task_embedding holds values that are not finite in {dtype}, the type of the weights")
+        raise ValueError(
+            f"{task}: task_embedding contains values that are not finite in {dtype}, the dtype of the weights"
+        )
     return vectors
-
-
-def check_fields(task: str, fields: int) -> int:
-    """Check how many texts an example of a task has.
-
-    Raises:
-        ValueError: neither 1 nor 2.
-    """
-    if isinstance(fields, bool) or fields not in (1, 2):
-        raise ValueError(f"{task}: fields is {fields!r}; expected 1 for a task over texts, or 2 for one over pairs")
-    return int(fields)
-
-
-def check_known(given: Iterable[str], labels: Mapping[str, Sequence[str]]) -> None:
-    """Check that what is said of tasks is said of tasks that have labels.
-
-    Raises:
-        ValueError: names one that has none.
-    """
-    if odd := sorted(set(given) - set(labels)):
-        raise ValueError(f"{odd[0]!r} is not a task of this model: it has no entry in labels")

@@ -1,8 +1,8 @@
 """A classifier for a task that has no labels, from a description of it (Sileo & Moens 2022, section 5.6).
 
-The task's z is predicted from what is known of it, and its classes are answered by the label rows that other tasks
-trained under the same names. It needs a model that was trained with shared label rows, and that keeps what is known of
-its own tasks; training writes both.
+The task's z is predicted from its description. Its classes are scored by the label vectors that other tasks trained
+under the same names. This needs a model that was trained with shared label vectors and stores the features of its own
+tasks; training writes both.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,36 +24,35 @@ from metaeval_datasets.aspects import Aspects, count_words
 from metaeval_datasets.spec import TaskType, normal_name
 from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
 from metaeval_hub.encoders.tokens import Text, as_texts
-from metaeval_hub.safe_files.names import class_names, few
+from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.task_changes import add_tasks
+from metaeval_hub.safe_files.names import class_names, first_names
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_hub.task_data.z_prediction import fit_ridge, mean_of_type, nearest_to
-
-if TYPE_CHECKING:
-    from metaeval_hub.model.model import ConditionalAdapterModel
 
 logger = logging.getLogger(__name__)
 
 By = Literal["aspects", "texts", "type"]
 NEAREST = 5
-# Where the features are noise, the penalty that is chosen because it suits the tasks still explains a little: less than
-# this in 19 of 20 draws of 12 or more tasks with 25 features and the default size of z; with 100 tasks, a tenth of it.
+# A ridge regression on noise explains a little of the variance, because its penalty is chosen on the same tasks: less
+# than this share in 19 of 20 draws of 12 or more tasks (25 features, default size of z), a tenth of it for 100 tasks.
 NOTHING_EXPLAINED = 0.02
-_TOLD: WeakKeyDictionary[ConditionalAdapterModel, set[By]] = WeakKeyDictionary()  # that it is so, of a model
+_WARNED: WeakKeyDictionary[ModelCore, set[By]] = WeakKeyDictionary()  # warnings already given, per model
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a task without a label.
+    """A description of a task without labelled examples.
 
     Args:
         type: its task type, by name: one of ``metaeval_datasets.TaskType`` ("emotion", "nli", "other", ...).
-        texts: some unlabelled texts, or pairs of them for a task over pairs; a few dozen do.
-        train_rows: training rows that the task has or would have; None where there is nothing to say, which counts as
-            the average of the model's tasks.
+        texts: unlabelled texts, or pairs of texts for a task over pairs; a few dozen are enough.
+        train_rows: number of training rows that the task has or would have; None uses the average of the model's
+            tasks.
 
     Raises:
-        ValueError: there is no text, texts and pairs are mixed, or there is no such type.
+        ValueError: ``texts`` is empty or mixes texts and pairs, or the type is unknown.
     """
 
     type: str
@@ -79,11 +78,11 @@ class Description:
 
     @property
     def fields(self) -> int:
-        """1 for texts, 2 for pairs."""
+        """Number of texts per example: 1 for texts, 2 for pairs."""
         return 1 if isinstance(self.texts[0], str) else 2
 
     def aspects(self, name: str, train_rows: int) -> Aspects:
-        """Its aspects, in the terms of ``metaeval_datasets.aspects``."""
+        """Return the aspects of the task, as defined in ``metaeval_datasets.aspects``."""
         fields = [self.texts] if self.fields == 1 else list(zip(*self.texts, strict=True))
         words = sum(count_words(pa.array(list(field), pa.string())) for field in fields)
         return Aspects(name, train_rows, self.fields, float(np.median(words)), TaskType(self.type))
@@ -91,15 +90,15 @@ class Description:
 
 @dataclass(frozen=True, eq=False)
 class Guess:
-    """What a zero-shot classifier stands on.
+    """The evidence behind a zero-shot classifier.
 
     Args:
         z: (Z,) the predicted task embedding.
-        by: what it was predicted from.
-        nearest: tasks of the model whose z is nearest, with the cosine, nearest first.
-        rows: class -> the label row that answers it; None for a class that no task has trained.
-        explained: share of the variance of z that the prediction explains for a task of the model that is left out; 0
-            says that it is no better than the mean of all tasks. None where it is not measured.
+        by: the kind of data that z was predicted from.
+        nearest: the model's tasks with the nearest z, and the cosine to each, nearest first.
+        rows: class -> name of the label vector that scores it; None if no task has trained one.
+        explained: share of the variance of z that the prediction explains for left-out tasks of the model; 0 means that
+            it is no better than the mean of all tasks. None if it is not measured.
     """
 
     z: NDArray[np.float32]
@@ -110,31 +109,31 @@ class Guess:
 
 
 def zero_shot(
-    model: ConditionalAdapterModel,
+    model: ModelCore,
     name: str,
     description: Description,
     labels: Sequence[str] | Mapping[str, str],
     *,
     by: By = "aspects",
 ) -> Guess:
-    """Add a task to a model without a labelled example; what the model was trained on stays as it is, bit by bit.
+    """Add a task to a model without labelled examples; the model's other tasks stay bit-identical.
 
-    A class of a list that no task has trained gets the mean of the task's other rows, so that it is never the answer
-    until examples are fitted. It warns where the description tells nothing of z.
+    A class without a trained label vector gets the mean of the task's other label vectors, so it is never predicted
+    until examples are fitted. A warning says so if descriptions do not predict z for this model.
 
     Args:
-        model: trained with shared label rows, and with the features of its tasks.
-        name: of the new task.
-        description: of it.
-        labels: class names; or class name -> the label row of the model that answers it ("good" -> "positive"), one
-            of ``model.shared_rows``.
-        by: "aspects", "texts" (TextEmb) or "type" (the mean embedding of the tasks of this type). A model whose z is
-            itself made of features takes those.
+        model: trained with shared label vectors, and with the features of its tasks.
+        name: name of the new task.
+        description: its type, some texts, and its size.
+        labels: class names; or class name -> the label vector of the model that scores it ("good" -> "positive"), one
+            of ``model.shared_labels``.
+        by: predict z from "aspects", "texts" (TextEmb) or "type" (the mean embedding of the tasks of this type).
+            Ignored by a model whose z is computed from features.
 
     Raises:
-        ValueError: the model lacks what it needs, it has no row that is named, or fewer than two classes have a
-            trained row; names the nearest.
-        TypeError: the description or the labels are of another form.
+        ValueError: the model stores no features or shared label vectors, a named label vector does not exist, or
+            fewer than two classes have a trained one; the message names the closest.
+        TypeError: the description or the labels have the wrong type.
     """
     if by not in get_args(By):
         raise ValueError(f"by is {by!r}; expected one of {', '.join(get_args(By))}")
@@ -146,106 +145,112 @@ def zero_shot(
     names = class_names(name, labels.keys() if isinstance(labels, Mapping) else labels)
     rows = find_rows(model, labels if isinstance(labels, Mapping) else names)
     z, features, how, explained = predict_z(model, name, description, by)
-    new = {each: row or f"{name}: {each}" for each, row in rows.items()}  # of its own, which no other task finds
-    model.add_task(
-        name, names, None if features is not None else z, task_features=features, label_rows=tuple(new.values()),
-        fields=description.fields,
-    )  # fmt: skip
+    new = {each: row or f"{name}: {each}" for each, row in rows.items()}  # a private name that no other task uses
+    add_tasks(
+        model,
+        {name: names},
+        task_embeddings=None if features is not None else {name: z},
+        task_features=None if features is None else {name: features},
+        label_vectors={name: tuple(new.values())},
+        fields={name: description.fields},
+    )
     _fill_unknown(model, rows, new)
-    assert model.features is not None  # noqa: S101 - the prediction stands on them
-    trained = [task for task in model.features.names if task in model.task_names]  # not those added without training
+    assert model.features is not None  # noqa: S101 - predict_z checked them
+    trained = [task for task in model.features.names if task in model.task_names]  # without tasks added after training
     known = model.task_embeddings.centroids().select(trained)
     if explained is not None and explained <= NOTHING_EXPLAINED:
         _warn_of_nothing(model, by)
     return Guess(z, how, tuple(nearest_to(known, z, NEAREST)), rows, explained)
 
 
-def find_rows(model: ConditionalAdapterModel, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
-    """Label row of each class: of the name itself, or of its normal form ("Not entailment" -> "not_entailment").
+def find_rows(model: ModelCore, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
+    """Find the label vector of each class: by its name, or by its normal form ("Not entailment" -> "not_entailment").
 
     Args:
-        model: with label rows that tasks share.
-        labels: class names, of which all but two may lack a row; or class name -> name of its row, which must exist.
+        model: a model whose tasks share label vectors.
+        labels: class names, of which at least two must have a label vector; or class name -> name of its label
+            vector, which must exist.
 
     Raises:
         TypeError: a name is not a string.
-        ValueError: fewer than two classes have a row, or one that is named does not exist; names the nearest rows.
+        ValueError: fewer than two classes have a label vector, or a named one does not exist; the message names the
+            closest.
     """
     shared = set(model.heads.shared)
     if not shared:
         raise ValueError(
-            "no tasks of this model share label rows, which is what answers an unseen task; train with --share-labels"
+            "no tasks of this model share label vectors, which a new task needs; train with --share-labels"
         )
     wanted = dict(labels) if isinstance(labels, Mapping) else {each: each for each in labels}
     if odd := [row for row in wanted.values() if not isinstance(row, str)]:
-        raise TypeError(f"labels has {odd[0]!r}; expected names of classes, or {{class: label row}}, all strings")
+        raise TypeError(f"labels has {odd[0]!r}; expected names of classes, or {{class: label vector}}, all strings")
     found = {
         each: next((name for name in (row, normal_name(row)) if name in shared), None) for each, row in wanted.items()
     }
     missing = {each: wanted[each] for each, row in found.items() if row is None}
     if not missing:
         return found
-    told, where = _lacking(model, missing), "model.shared_rows lists the rows"
+    told, where = _lacking(model, missing), "model.shared_labels lists them"
     few_left = len(found) - len(missing) < 2
-    needed = "a classifier needs two classes that the model has a trained label row for"
+    needed = "a classifier needs two classes that the model has a trained label vector for"
     if isinstance(labels, Mapping):
-        raise ValueError(f"no label row {told}; {where}" + (f"; {needed}" if few_left else ""))
+        raise ValueError(f"no label vector {told}; {where}" + (f"; {needed}" if few_left else ""))
     if few_left:
         raise ValueError(
             f"{needed}; it has none for {told}. Say what the model calls a class with labels={{class: row}}; {where}"
         )
-    logger.warning("no trained label row for %s: never answered until examples are fitted; %s", told, where)
+    logger.warning("no trained label vector for %s: never answered until examples are fitted; %s", told, where)
     return found
 
 
-def _lacking(model: ConditionalAdapterModel, missing: Mapping[str, str]) -> str:
-    """Return the rows that a model lacks (class -> row) with the closest it has; where none is close, its commonest."""
-    rows = model.shared_rows
+def _lacking(model: ModelCore, missing: Mapping[str, str]) -> str:
+    """Describe missing label vectors (class -> name) with the closest; if none is close, with the most common ones."""
+    rows = model.shared_labels
     parts, lost = [], False
     for each, row in missing.items():
         near = difflib.get_close_matches(normal_name(row), sorted(rows), n=3)
         named = repr(row) if each == row else f"{row!r} (for class {each!r})"
         parts.append(f"{named}, closest: {', '.join(near) or 'none'}")
         lost = lost or not near
-    common = few(sorted(rows, key=lambda row: -len(rows[row])))
-    return "; ".join(parts) + (f"; rows of the model: {common}" if lost else "")
+    common = first_names(sorted(rows, key=lambda row: -len(rows[row])))
+    return "; ".join(parts) + (f"; label vectors of the model: {common}" if lost else "")
 
 
-def _warn_of_nothing(model: ConditionalAdapterModel, by: By) -> None:
-    """Say that descriptions tell nothing of z, once a model; Python itself forgets what it said in many libraries."""
-    told = _TOLD.setdefault(model, set())
-    if by in told:
+def _warn_of_nothing(model: ModelCore, by: By) -> None:
+    """Warn once per model that descriptions do not predict z; Python's own record of warnings is often reset."""
+    warned = _WARNED.setdefault(model, set())
+    if by in warned:
         return
-    told.add(by)
+    warned.add(by)
     what = "texts" if by == "texts" else "aspects"
     others = ["aspects"] * (by == "texts") + ["texts"] * (by == "aspects" and _has_text_emb(model)) + ["type"]
     warnings.warn(
         f"the {what} of a description say nothing about z for this model (guess.explained is "
-        f"{NOTHING_EXPLAINED} or less), so the answers are those of the mean task with the label rows: train on more "
+        f"{NOTHING_EXPLAINED} or less), so z is about the mean of all tasks; train on more "
         f"tasks, or try by={' or by='.join(map(repr, others))}",
         stacklevel=4,  # where the model's zero_shot is called
     )
 
 
-def _has_text_emb(model: ConditionalAdapterModel) -> bool:
+def _has_text_emb(model: ModelCore) -> bool:
     return model.features is not None and model.features.texts is not None
 
 
 def predict_z(
-    model: ConditionalAdapterModel, name: str, description: Description, by: By
+    model: ModelCore, name: str, description: Description, by: By
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None, str, float | None]:
-    """Predict z of a described task.
+    """Predict z for a described task.
 
     Returns:
-        z (Z,); the features (F,) that z is made of, where the model makes it of features; what it was predicted from,
-        in words; and the share of variance that the prediction explains for the model's own tasks.
+        The predicted z, (Z,); the features (F,) it is computed from, or None if the model does not use features; a
+        description of the method; and the share of variance that it explains for the model's own tasks.
 
     Raises:
-        ValueError: the model lacks what the prediction stands on.
+        ValueError: the model does not store the data that the prediction needs.
     """
     features = model.features
     if features is None:
-        raise ValueError("the model does not store the features of its tasks; train it anew, or set model.features")
+        raise ValueError("the model does not store the features of its tasks; train it again, or set model.features")
     if model.config.z_from != "table":
         vector = _of_model(model, features, name, description)
         z = model.expected_embeddings(vector[None])[0]
@@ -257,7 +262,7 @@ def predict_z(
         kinds = [entry.type.value for entry in known.aspects]
         if description.type in kinds:
             return mean_of_type(values, kinds, description.type).astype(np.float32), None, "mean of its type", None
-        logger.warning("no task of the model is of type %s: the mean of all tasks is taken", description.type)
+        logger.warning("no task of the model has type %s; using the mean of all tasks", description.type)
         return values.mean(axis=0), None, "mean of all tasks", None
     if by == "texts" and known.texts is None:
         raise ValueError("the model does not store TextEmb of its tasks: train with --text-emb, or take by='aspects'")
@@ -269,25 +274,21 @@ def predict_z(
     return ridge.predict(vector[None])[0].astype(np.float32), None, how, ridge.explained
 
 
-def _of_model(
-    model: ConditionalAdapterModel, features: TaskFeatures, name: str, description: Description
-) -> NDArray[np.float64]:
-    """The features that a model makes its z of, told by their number."""
+def _of_model(model: ModelCore, features: TaskFeatures, name: str, description: Description) -> NDArray[np.float64]:
+    """Return the features that the model computes z from, recognized by their number."""
     width = model.config.dim_features
     if width == len(features.columns):
         return code_aspects(model, features, name, description)
     if features.texts is not None and width == features.texts.shape[1]:
         return embed_texts(model, description)
     raise ValueError(
-        f"z of this model is made of {width} features, neither its {len(features.columns)} aspects nor TextEmb; add "
+        f"z of this model is computed from {width} features, neither {len(features.columns)} aspects nor TextEmb; add "
         "the task with model.add_task(..., task_features=)"
     )
 
 
-def code_aspects(
-    model: ConditionalAdapterModel, features: TaskFeatures, name: str, description: Description
-) -> NDArray[np.float64]:
-    """The aspects of a described task as columns, in terms of the model's tasks, (F,)."""
+def code_aspects(model: ModelCore, features: TaskFeatures, name: str, description: Description) -> NDArray[np.float64]:
+    """Return the aspects of a described task, (F,), coded as those of the model's tasks."""
     tokens = model.tokenize(description.texts)["input_ids"]
     table = model.encoder.get_input_embeddings().weight
     counts = count_tokens(tokens, table.shape[0], model.tokenizer.all_special_ids)
@@ -299,15 +300,15 @@ def code_aspects(
     return np.asarray(code, np.float64)
 
 
-def embed_texts(model: ConditionalAdapterModel, description: Description) -> NDArray[np.float64]:
-    """TextEmb of a described task, (H,)."""
+def embed_texts(model: ModelCore, description: Description) -> NDArray[np.float64]:
+    """Return TextEmb of a described task, (H,)."""
     tokens = model.tokenize(description.texts)
     return text_embedding(model.encoder, model.tokenizer, tokens).astype(np.float64)
 
 
 @torch.no_grad()
-def _fill_unknown(model: ConditionalAdapterModel, rows: Mapping[str, str | None], new: Mapping[str, str]) -> None:
-    """Give classes without a trained row the mean of the others: a mean is never the largest."""
+def _fill_unknown(model: ModelCore, rows: Mapping[str, str | None], new: Mapping[str, str]) -> None:
+    """Give classes without a trained label vector the mean of the others, which never has the largest logit."""
     trained = [model.heads.find(row) for row in rows.values() if row is not None]
     for each, row in rows.items():
         if row is None:

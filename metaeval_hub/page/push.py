@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from metaeval_hub.hub.cards import SPACE_TAG, space_card
 from metaeval_hub.hub.client import create_repo, fetch, push_files, push_target, repo_state
+from metaeval_hub.page.space_card import SPACE_TAG, space_card
 
 INDEX = "index.html"  # what a static Space shows
 BESIDE = "task_map.html"  # in the repository of a model

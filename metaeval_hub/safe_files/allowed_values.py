@@ -1,7 +1,7 @@
 """What the JSON files of an encoder may say: a rule for every key that is used, names for those that are dropped.
 
 A key is used (its value obeys a rule, and it reaches transformers), dropped (harmless, and it reaches nothing) or
-refused. Nothing here reads a file; ``gate`` and ``gate_encoder`` do.
+refused. Nothing here reads a file; ``repository`` and ``encoder_files`` do.
 """
 
 from __future__ import annotations

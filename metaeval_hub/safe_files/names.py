@@ -127,10 +127,10 @@ def _has_no_dimension(values: object) -> bool:
     return getattr(values, "ndim", 1) == 0
 
 
-def few(names: Iterable[str], most: int = 5) -> str:
+def first_names(names: Iterable[str], most: int = 5) -> str:
     """Return the first of some names, and how many more there are.
 
-    >>> few(["a", "b", "c"], most=2)
+    >>> first_names(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
     names = list(names)

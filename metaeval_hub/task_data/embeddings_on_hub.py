@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metaeval_hub.hub.cards import embeddings_card
 from metaeval_hub.hub.client import fetch, push_folder, push_target
 from metaeval_hub.safe_files.repository import check_file_names, naming
-
-if TYPE_CHECKING:  # it imports this file where it is needed
-    from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+from metaeval_hub.task_data.embeddings_card import EmbeddingTable, embeddings_card
 
 PARQUET_FILE = "task_embeddings.parquet"
 TABLE_FILES = ("task_embeddings.safetensors", "task_embeddings.json")
@@ -22,7 +18,7 @@ MAX_BYTES = 2**30
 
 
 def push(
-    embeddings: TaskEmbeddings,
+    embeddings: EmbeddingTable,
     repo_id: str,
     *,
     model: str | None,
@@ -67,7 +63,7 @@ def fetch_table(repo_id: str, revision: str | None, token: str | bool | None) ->
         )
 
 
-def to_arrow(embeddings: TaskEmbeddings) -> pa.Table:
+def to_arrow(embeddings: EmbeddingTable) -> pa.Table:
     """Return the table as Arrow: ``task``, ``embedding`` (Z,), and ``copies`` (K, Z) where a task has several."""
     dim_z = embeddings.values.shape[1]
     columns = {

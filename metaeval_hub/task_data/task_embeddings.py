@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from metaeval_hub.safe_files.names import few, list_of_names
+from metaeval_hub.safe_files.names import first_names, list_of_names
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.safe_files.replace_folder import replacing
 from metaeval_hub.safe_files.repository import (
@@ -72,7 +72,9 @@ class TaskEmbeddings:
         """Return the tasks and the size of z in a line."""
         copies = "" if self.copies is None else f", {self.copies.shape[1]} copies of each"
         plural = "" if len(self) == 1 else "s"
-        return f"TaskEmbeddings({len(self)} task{plural}: {few(self.names)}; z of {self.values.shape[1]}{copies})"
+        return (
+            f"TaskEmbeddings({len(self)} task{plural}: {first_names(self.names)}; z of {self.values.shape[1]}{copies})"
+        )
 
     @cached_property
     def _rows(self) -> dict[str, int]:

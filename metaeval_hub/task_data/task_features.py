@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from metaeval_datasets.aspects import COLUMNS, Aspects, one_hot
 from metaeval_datasets.spec import TaskType
 from metaeval_hub.safe_files.allowed_values import is_number, is_whole
-from metaeval_hub.safe_files.names import few, list_of_names
+from metaeval_hub.safe_files.names import first_names, list_of_names
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.safe_files.replace_folder import replacing
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_inside, check_name, read_header, read_json
@@ -38,7 +38,7 @@ _TYPES = tuple(TaskType)
 
 @dataclass(frozen=True, eq=False)
 class TaskFeatures:
-    """What is known of n tasks; made by `measure`, stored beside a model.
+    """What is known of n tasks; made by `compute_task_features`, stored beside a model.
 
     Args:
         aspects: of the tasks, in order.
@@ -46,7 +46,7 @@ class TaskFeatures:
         domains: the clusters, fitted to ``words``.
         texts: (n, H) float32 TextEmb, the average of the encoder's outputs over a task's texts; None where it was not
             measured.
-        moved: (n,) cosine of each task's z with its random start z0, once a model was trained; else None.
+        cosine_with_start: (n,) cosine of each task's z with its random start z0, once a model was trained; else None.
 
     Raises:
         ValueError: the parts do not fit, a task comes twice, or a value is not finite.
@@ -56,20 +56,20 @@ class TaskFeatures:
     words: NDArray[np.float32]
     domains: Domains
     texts: NDArray[np.float32] | None = None
-    moved: NDArray[np.float64] | None = None
+    cosine_with_start: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "aspects", tuple(self.aspects))
         if not self.aspects or len(set(self.names)) != len(self.aspects):
             raise ValueError(f"expected one or more tasks, all different; got {shown(list(self.names))}")
-        for name in ("words", "texts", "moved"):
+        for name in ("words", "texts", "cosine_with_start"):
             value = getattr(self, name)
             if value is not None and (len(value) != len(self.aspects) or not np.isfinite(value).all()):
                 raise ValueError(f"{name} has shape {value.shape} for {len(self.aspects)} tasks, or is not finite")
 
     def __repr__(self) -> str:
         """Return the tasks in a line."""
-        return f"TaskFeatures({len(self.aspects)} tasks: {few(self.names)})"
+        return f"TaskFeatures({len(self.aspects)} tasks: {first_names(self.names)})"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,8 +136,10 @@ class TaskFeatures:
             raise KeyError(f"no features of {len(missing)} tasks, {missing[0]} for one")
         rows = [places[name] for name in names]
         texts = None if self.texts is None else self.texts[rows]
-        moved = None if self.moved is None else self.moved[rows]
-        return TaskFeatures(tuple(self.aspects[i] for i in rows), self.words[rows], self.domains, texts, moved)
+        cosine_with_start = None if self.cosine_with_start is None else self.cosine_with_start[rows]
+        return TaskFeatures(
+            tuple(self.aspects[i] for i in rows), self.words[rows], self.domains, texts, cosine_with_start
+        )
 
     # --- disk ---
 
@@ -155,7 +157,7 @@ class TaskFeatures:
             {
                 "name": entry.task, "train_rows": entry.train_rows, "text_fields": entry.text_fields,
                 "median_words": entry.median_words, "type": entry.type.value,
-                "cos_z_z0": None if self.moved is None else float(self.moved[i]),
+                "cos_z_z0": None if self.cosine_with_start is None else float(self.cosine_with_start[i]),
             }
             for i, entry in enumerate(self.aspects)
         ]  # fmt: skip
@@ -185,16 +187,16 @@ class TaskFeatures:
             raise UnsafeRepositoryError(f"{TABLE_FILE}: tasks is not a list of 1 to {MAX_TASKS:,} tasks")
         aspects = tuple(_aspects(task, f"{TABLE_FILE}: tasks[{i}]") for i, task in enumerate(tasks))
         tensors = _read_tensors(folder / TENSOR_FILE, len(aspects))
-        moved = [task["cos_z_z0"] for task in tasks]
+        cosine_with_start = [task["cos_z_z0"] for task in tasks]
         domains = Domains(**{key: tensors[f"domain_{key}"] for key in Domains.__dataclass_fields__})
-        known = None if None in moved else np.array(moved, np.float64)
+        known = None if None in cosine_with_start else np.array(cosine_with_start, np.float64)
         try:
             return cls(aspects, tensors["words"], domains, tensors.get("texts"), known)
         except ValueError as error:
             raise UnsafeRepositoryError(f"{TABLE_FILE}: {error}") from error
 
 
-def measure(
+def compute_task_features(
     aspects: Sequence[Aspects],
     words: NDArray[np.floating],
     texts: NDArray[np.floating] | None = None,
@@ -250,7 +252,7 @@ def _read_tensors(path: Path, tasks: int) -> dict[str, NDArray[np.float32]]:
     tensors = load_file(path)
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
-            raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not finite")
+            raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not finite")
     for name in ("domain_weights", "domain_variances"):
         if (tensors[name] <= 0).any():
             raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not above 0")

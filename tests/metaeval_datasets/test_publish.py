@@ -13,7 +13,7 @@ from metaeval_datasets import load_dataset, publish
 from metaeval_datasets.publish import Digest, build_task, differences, in_order, locked
 from metaeval_datasets.record import RecordError, TaskRecord, dump_records, load_records
 from metaeval_datasets.spec import Edition, Source
-from metaeval_hub.hub.cards import dataset_card
+from metaeval_hub.hub.dataset_card import dataset_card
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
 NAME = "demo/photo_nli"

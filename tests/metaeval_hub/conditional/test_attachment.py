@@ -6,7 +6,7 @@ import torch
 from adapters import BnConfig, ConfigUnion, LoRAConfig, SeqBnConfig
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, BertForSequenceClassification
 
-from metaeval_hub.conditional import attachment as attach
+from metaeval_hub.conditional import attachment
 from metaeval_hub.conditional.config import ConditionalBnConfig
 
 SMALL = {"vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
@@ -213,15 +213,15 @@ def test_stock_library_refuses_our_folder_loudly(tmp_path, without_hooks):
 
 def test_installing_twice_wraps_once():
     before = [getattr(owner, name) for owner, name in PLACES]
-    attach.install()
+    attachment.install()
     assert [getattr(owner, name) for owner, name in PLACES] == before
     assert all(function._metaeval for function in before)
 
 
 def test_other_versions_of_the_library_are_refused(monkeypatch):
-    monkeypatch.setattr(attach, "version", lambda package: "1.4.0")
+    monkeypatch.setattr(attachment, "version", lambda package: "1.4.0")
     with pytest.raises(ImportError, match=r"extends adapters 1\.3\.x, found 1\.4\.0"):
-        attach.install()
+        attachment.install()
 
 
 def test_stock_configurations_still_resolve():

@@ -303,7 +303,7 @@ def test_features_and_what_z_is_made_of_have_to_agree():
         create(None, z_from="features")
     with pytest.raises(ValueError, match="z_from is 'table' and task_features are given"):
         create(some_features())
-    with pytest.raises(ValueError, match="dim_features is 4, and task_features have 6"):
+    with pytest.raises(ValueError, match="dim_features is 4, but task_features have 6"):
         create(some_features(), z_from="both", dim_features=4)
     with pytest.raises(ValueError, match="conditioning 'full' has none"):
         create(None, conditioning="full", embeddings_per_task=3)

@@ -14,7 +14,8 @@ import torch
 from transformers import BertTokenizerFast, pipeline
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
-from metaeval_hub.encoders.encoder import load_tokenizer, word_tokenizer
+from metaeval_hub.encoders.tiny import word_tokenizer
+from metaeval_hub.encoders.tokenizer import load_tokenizer
 from metaeval_hub.encoders.tokens import TextEncoder, as_texts
 from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 

@@ -16,9 +16,12 @@ from metaeval_datasets.record import SplitRecord, TaskRecord
 from metaeval_datasets.report import OfficialReport, Report, SplitReport
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.encoders.encoder import BaseEncoder
-from metaeval_hub.hub.cards import code_span, dataset_card, embeddings_card, model_card
-from metaeval_hub.model.storage import ModelRecord
+from metaeval_hub.encoders.base import BaseEncoder
+from metaeval_hub.hub.card_templates import code_span
+from metaeval_hub.hub.dataset_card import dataset_card
+from metaeval_hub.model.card import model_card
+from metaeval_hub.model.record import ModelRecord
+from metaeval_hub.task_data.embeddings_card import embeddings_card
 from metaeval_hub.task_data.origins import TaskOrigin
 
 STORED = Path(__file__).parents[2] / "data"
@@ -201,7 +204,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_stay_strings_in_the_code_of_cards(name):
-    made = model_record(labels={name: ("a`b", "c"), "y": ("a", "b")}, fields={}, origins={}, label_rows={})
+    made = model_record(labels={name: ("a`b", "c"), "y": ("a", "b")}, fields={}, origins={}, label_vectors={})
     table = TaskEmbeddings((name, "y"), np.eye(2))
     for card in (model_card(made), embeddings_card(table, name, "t.parquet", ("a", "b"), None)):
         [*codes] = re.findall(r"```python\n(.*?)\n```", card, re.S)

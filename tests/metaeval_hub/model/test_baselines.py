@@ -125,7 +125,7 @@ def test_every_encoder_trains_all_that_is_trained_and_is_loaded_to_the_last_bit(
     fields = {"z_from": "both", "embeddings_per_task": 2} if method == "both" else {"conditioning": method}
     model = ConditionalAdapterModel.create(
         tmp_path / "encoder", LABELS, ConditionalConfig(adapter_size=5, dim_z=4, max_length=16, **fields),
-        label_rows={"x/two": ("no", "yes")}, task_features=np.eye(2) if method == "both" else None,
+        label_vectors={"x/two": ("no", "yes")}, task_features=np.eye(2) if method == "both" else None,
     )  # fmt: skip
     batch = model.tokenizer(TEXTS[:2], padding=True, return_tensors="pt")
     model.train()

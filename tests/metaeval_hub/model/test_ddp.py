@@ -57,7 +57,7 @@ def work(rank, folder):
             model = train(method, schedule, rank)
             both = [torch.empty_like(flat(model)) for _ in range(2)]
             dist.all_gather(both, flat(model))
-            rows = model.heads.rows[3, :2]  # of the task that no step has
+            rows = model.heads.table[3, :2]  # of the task that no step has
             if rank == 0:
                 print(json.dumps({
                     "case": f"{method}, {schedule}",

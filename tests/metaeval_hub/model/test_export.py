@@ -91,7 +91,7 @@ def test_what_no_stock_classifier_can_answer_is_not_exported(tmp_path):
         make("layernorm", 4, pooling="mean").export_adapter("x/one", tmp_path / "out")
     spoiled = make("layernorm", 4)
     spoiled.heads.bias.data[0] = float("nan")
-    with pytest.raises(ValueError, match=r"heads\.bias holds values that are not finite"):
+    with pytest.raises(ValueError, match=r"heads\.bias contains values that are not finite"):
         spoiled.export_adapter("x/one", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

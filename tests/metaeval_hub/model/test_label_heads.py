@@ -94,11 +94,11 @@ def test_shared_rows_stay_while_a_task_uses_them():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"one": ("yes", "yes")}, "one: label_rows gives 'a' and 'b' the same row 'yes'"),
-        ({"one": ("yes",)}, r"one: label_rows is \('yes',\); expected a name for each of \['a', 'b'\]"),
-        ({"one": "no"}, "one: label_rows is 'no'"),
-        ({"one": ("yes", 1)}, "one: label_rows is"),
-        ({"zero": ("yes", "no")}, "'zero' has label_rows and no labels"),
+        ({"one": ("yes", "yes")}, "one: label_vectors gives 'a' and 'b' the same vector 'yes'"),
+        ({"one": ("yes",)}, r"one: label_vectors is \('yes',\); expected a name for each of \['a', 'b'\]"),
+        ({"one": "no"}, "one: label_vectors is 'no'"),
+        ({"one": ("yes", 1)}, "one: label_vectors is"),
+        ({"zero": ("yes", "no")}, "'zero' has label_vectors but no labels"),
     ],
 )
 def test_row_names_that_do_not_fit_are_refused(rows, message):

@@ -37,7 +37,7 @@ def test_ten_thousand_tasks_come_go_and_are_stored(tmp_path):
 def test_ten_thousand_tasks_that_share_their_rows():
     started = time.process_time()
     rows = dict.fromkeys(MANY, ("no", "yes"))
-    model = ConditionalAdapterModel.create("tiny", MANY, CONFIG, vocabulary=TEXTS, label_rows=rows)
+    model = ConditionalAdapterModel.create("tiny", MANY, CONFIG, vocabulary=TEXTS, label_vectors=rows)
     assert model.heads.weight.shape[0] == 2
-    assert len(model.shared_rows["yes"]) == 10_000
+    assert len(model.shared_labels["yes"]) == 10_000
     assert time.process_time() - started < LIMIT

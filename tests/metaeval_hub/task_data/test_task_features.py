@@ -11,7 +11,7 @@ from metaeval_datasets.aspects import Aspects
 from metaeval_datasets.spec import TaskType
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError
 from metaeval_hub.task_data.domains import fit_domains, mean_word_vector
-from metaeval_hub.task_data.task_features import ASPECTS, TABLE_FILE, TENSOR_FILE, TaskFeatures, measure
+from metaeval_hub.task_data.task_features import ASPECTS, TABLE_FILE, TENSOR_FILE, TaskFeatures, compute_task_features
 
 KINDS = list(TaskType)
 
@@ -68,7 +68,7 @@ def test_few_tasks_get_few_clusters():
 
 def test_classes_are_the_aspects_of_table_4():
     aspects, words, groups = planted()
-    features = measure(aspects, words)
+    features = compute_task_features(aspects, words)
     assert features.classes("train_rows").tolist() == [i // 6 for i in range(24)]
     assert features.classes("median_words").tolist() == [i // 6 for i in range(24)]
     assert features.classes("text_fields").tolist() == [i % 2 for i in range(24)]
@@ -80,7 +80,7 @@ def test_classes_are_the_aspects_of_table_4():
 
 def test_an_unseen_task_is_coded_in_terms_of_the_known_ones():
     aspects, words, _ = planted()
-    features = measure(aspects, words)
+    features = compute_task_features(aspects, words)
     assert features.code().shape == (24, len(features.columns))
     unseen = Aspects("new", 10**9, 2, 5.5, TaskType.NLI)
     [code] = features.code([unseen], words[4:5])
@@ -95,16 +95,16 @@ def test_an_unseen_task_is_coded_in_terms_of_the_known_ones():
 def test_a_stored_table_is_read_back(tmp_path):
     aspects, words, _ = planted()
     texts = np.random.default_rng(0).normal(size=(24, 6))
-    features = measure(aspects, words, texts)
+    features = compute_task_features(aspects, words, texts)
     features = TaskFeatures(features.aspects, features.words, features.domains, features.texts, np.full(24, 0.25))
     loaded = TaskFeatures.load(features.save(tmp_path))
     assert loaded.aspects == features.aspects
     assert np.array_equal(loaded.code(), features.code())
     assert np.array_equal(loaded.texts, features.texts)
-    assert loaded.moved.tolist() == [0.25] * 24
-    bare = TaskFeatures.load(measure(aspects, words).save(tmp_path))
+    assert loaded.cosine_with_start.tolist() == [0.25] * 24
+    bare = TaskFeatures.load(compute_task_features(aspects, words).save(tmp_path))
     assert bare.texts is None
-    assert bare.moved is None
+    assert bare.cosine_with_start is None
     part = loaded.select(["g/3", "g/1"])
     assert part.names == ("g/3", "g/1")
     assert np.array_equal(part.texts, loaded.texts[[3, 1]])
@@ -138,7 +138,7 @@ def test_tables_that_do_not_hold_together_are_refused():
 )
 def test_stored_tables_of_another_form_are_refused(tmp_path, change, message):
     aspects, words, _ = planted()
-    measure(aspects, words).save(tmp_path)
+    compute_task_features(aspects, words).save(tmp_path)
     table = json.loads((tmp_path / TABLE_FILE).read_text())
     change(table)
     (tmp_path / TABLE_FILE).write_text(json.dumps(table))
@@ -154,13 +154,13 @@ def test_stored_tables_of_another_form_are_refused(tmp_path, change, message):
         (lambda tensors: tensors.update(words=np.ones((), np.float32)), "expected float32 tensors"),
         (lambda tensors: tensors.update(domain_means=np.zeros((2, 2, 2), np.float32)), "expected float32 tensors"),
         (lambda tensors: tensors.update(words=tensors["words"].astype(np.float64)), "expected float32 tensors"),
-        (lambda tensors: tensors["words"].fill(np.nan), "words holds values that are not finite"),
+        (lambda tensors: tensors["words"].fill(np.nan), "words contains values that are not finite"),
         (lambda tensors: tensors["domain_variances"].fill(0), "domain_variances holds values that are not above 0"),
     ],
 )
 def test_stored_tensors_of_another_form_are_refused(tmp_path, change, message):
     aspects, words, _ = planted()
-    measure(aspects, words).save(tmp_path)
+    compute_task_features(aspects, words).save(tmp_path)
     tensors = {name: np.array(value) for name, value in load_file(tmp_path / TENSOR_FILE).items()}
     change(tensors)
     save_file({name: np.asarray(value) for name, value in tensors.items()}, tmp_path / TENSOR_FILE)

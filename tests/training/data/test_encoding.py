@@ -8,7 +8,7 @@ from metaeval_training.data.encoding import collate, encode_rows, encode_task, e
 from metaeval_training.data.rows import TaskRows, rows_digest
 from metaeval_training.data.sampling import Batch
 
-from metaeval_hub.encoders.encoder import word_tokenizer
+from metaeval_hub.encoders.tiny import word_tokenizer
 from tests.training.rows import TEXTS, dataset
 
 

@@ -5,13 +5,13 @@ import resource
 import subprocess
 
 import pytest
+from metaeval_training.engine.checkpoint import checkpoints
+from metaeval_training.runs.folder import RunFolder
 from safetensors import SafetensorError
 
 from metaeval_hub import ConditionalAdapterModel
-from tests.training.conftest import SMALL, script
 from tests.training.commands.test_multitask import outcome
-from metaeval_training.engine.checkpoint import checkpoints
-from metaeval_training.runs.folder import RunFolder
+from tests.training.conftest import SMALL, script
 
 
 @pytest.fixture

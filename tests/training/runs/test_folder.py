@@ -6,11 +6,10 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-
+from metaeval_training.atomic_files import DamagedFileError
 from metaeval_training.commands.multitask_job import go_on
 from metaeval_training.config import TrainConfig
 from metaeval_training.engine.checkpoint import save_checkpoint
-from metaeval_training.atomic_files import DamagedFileError
 from metaeval_training.runs.folder import (
     RunError,
     RunFolder,

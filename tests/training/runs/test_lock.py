@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import pytest
-
 from metaeval_training.runs import lock
-from metaeval_training.runs.lock import LOCK, locked, owner
 from metaeval_training.runs.folder import RunError
+from metaeval_training.runs.lock import LOCK, locked, owner
 
 
 def test_a_second_lock_is_refused_and_names_the_owner(tmp_path):

@@ -4,9 +4,15 @@ import signal
 import subprocess
 
 import pytest
-
 from metaeval_training.runs import process
-from metaeval_training.runs.process import SteadyOutput, Stopped, asked_threads, handle_signals, launcher_gone, stop_at_once
+from metaeval_training.runs.process import (
+    SteadyOutput,
+    Stopped,
+    asked_threads,
+    handle_signals,
+    launcher_gone,
+    stop_at_once,
+)
 
 
 class Failing(io.StringIO):

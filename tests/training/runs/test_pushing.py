@@ -5,10 +5,10 @@ import time
 import numpy as np
 import pytest
 import torch
+from metaeval_training.runs.pushing import CheckpointPusher
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
 from metaeval_hub.hub import client
-from metaeval_training.runs.pushing import CheckpointPusher
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 import io
 
-from rich.console import Console
-
 from metaeval_training.runs.reporter import Reporter, remaining, validation_line, worst
+from rich.console import Console
 
 OVER = {"glue/cola": -0.012, "glue/rte": 0.0, "glue/sst2": 0.31, "glue/mrpc": 0.02, "a/a": 0.2, "a/b": 0.2, "a/c": 0.2}
 

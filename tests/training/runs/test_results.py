@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from scipy import stats
-
 from metaeval_training.runs.results import labels_digest, majority_accuracy, means, task_row
+from scipy import stats
 
 ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
 

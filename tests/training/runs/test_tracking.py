@@ -1,7 +1,6 @@
 import json
 
 import pytest
-
 from metaeval_training.engine import loop
 
 CURVES = ("--tracker", "tensorboard")

@@ -34,7 +34,7 @@ def test_a_run_stores_what_is_known_of_its_tasks(train, tmp_path):
     features = TaskFeatures.load(folder / "model")
     results = json.loads((folder / "results.json").read_text())
     assert features.names == NAMES
-    assert features.moved == pytest.approx([results["tasks"][name]["cos_z_z0"] for name in NAMES])
+    assert features.cosine_with_start == pytest.approx([results["tasks"][name]["cos_z_z0"] for name in NAMES])
     model = ConditionalAdapterModel.from_pretrained(folder / "model")
     vectors = model.encoder.get_input_embeddings().weight.detach().numpy()
     counts = np.zeros(len(vectors), int)
@@ -99,7 +99,7 @@ def test_classes_of_one_name_share_a_row(train, tmp_path):
     assert train("--tasks", *names, "--steps", "4", "--share-labels") == 0
     model = ConditionalAdapterModel.from_pretrained(tmp_path / "runs" / "multitask-1" / "model")
     expected = {name for task in names for name in get_task(task).canonical}
-    assert set(model.shared_rows) == expected
+    assert set(model.shared_labels) == expected
     assert model.heads.weight.shape[0] == len(expected) < sum(len(get_task(task).names) for task in names)
 
 

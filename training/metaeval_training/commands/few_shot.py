@@ -366,7 +366,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
         )
     for folder in dict.fromkeys(model.folder for model in models.values()):
         features = ConditionalAdapterModel.from_pretrained(folder).features
-        warning = check_moved(None if features is None else features.moved, str(folder), force=True)
+        warning = check_moved(None if features is None else features.cosine_with_start, str(folder), force=True)
         notes += [warning] if warning else []
     return notes
 
@@ -433,7 +433,7 @@ def check(options: Mapping[str, Any]) -> None:
                 f"--model {model.folder} is a baseline without task embeddings "
                 f"({model.record.conditional.conditioning}); expected a model with z"
             )
-        if "zero_shot" in options["methods"] and not model.record.label_rows:
+        if "zero_shot" in options["methods"] and not model.record.label_vectors:
             raise ConfigError(
                 f"--model {model.folder}: its tasks share no label rows, which is what answers an unseen task; train "
                 "with --share-labels, or leave zero_shot out of --methods"

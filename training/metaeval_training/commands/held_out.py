@@ -10,8 +10,9 @@ from typing import Any
 
 from metaeval_datasets import UnknownTaskError, get_task
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.encoders.encoder import MINILM
-from metaeval_hub.model import storage as store
+from metaeval_hub.encoders.find import MINILM
+from metaeval_hub.model.record import ModelRecord, read_record
+from metaeval_hub.model.storage import ENCODER_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FILE
 from metaeval_hub.model.zero_shot import Description
 from metaeval_training.atomic_files import expand
 from metaeval_training.commands.multitask_job import canonical_labels
@@ -90,7 +91,7 @@ class HeldOutModel:
     """
 
     folder: Path
-    record: store.ModelRecord
+    record: ModelRecord
     run: TrainConfig | None
     held_out: tuple[str, ...]
 
@@ -106,9 +107,9 @@ def find_models(place: str) -> list[HeldOutModel]:
         ConfigError: there is no model, or it is not of the expected form.
     """
     folder = Path(expand(place))
-    if (folder / store.WEIGHTS_FILE).is_file():
+    if (folder / WEIGHTS_FILE).is_file():
         found = [folder]
-    elif (folder / "model" / store.WEIGHTS_FILE).is_file():
+    elif (folder / "model" / WEIGHTS_FILE).is_file():
         found = [folder / "model"]
     else:
         found = [file.parent / "model" for file in sorted(folder.glob("train/*/table-*/results.json"))]
@@ -122,7 +123,7 @@ def find_models(place: str) -> list[HeldOutModel]:
 
 def _read(folder: Path, place: str) -> HeldOutModel:
     try:
-        record = store.read_record(folder)
+        record = read_record(folder)
     except (OSError, ValueError) as error:
         raise ConfigError(f"--model {place}: {error}") from error
     run = RunFolder(folder.absolute().parent)
@@ -173,7 +174,7 @@ def encoder_settings(model: HeldOutModel, run: RunFolder) -> dict[str, str]:
     copy = run.path / "encoder"
     if not copy.is_dir():
         part = run.path / "encoder.part"
-        for place in (store.TOKENIZER_FOLDER, store.ENCODER_FOLDER):
+        for place in (TOKENIZER_FOLDER, ENCODER_FOLDER):
             shutil.copytree(model.folder / place, part, dirs_exist_ok=True)
         part.rename(copy)
     return {"encoder": str(copy), "encoder_revision": ""}

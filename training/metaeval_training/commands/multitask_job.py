@@ -25,7 +25,7 @@ from metaeval_datasets import UnknownTaskError, get_task
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings
 from metaeval_hub.analysis.plots import draw_map
 from metaeval_hub.analysis.projection import project
-from metaeval_hub.model.model import Role
+from metaeval_hub.model.core import Role
 from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.atomic_files import DamagedFileError, member, read_object, sync_tree
@@ -400,7 +400,7 @@ def report(
         "git": git_state(),
     }  # fmt: skip
     if material.features is not None:  # set on the model, so that they are pushed with it
-        model.features = replace(material.features, moved=cosines)
+        model.features = replace(material.features, cosine_with_start=cosines)
     model.save_pretrained(run.model, results=card_results(results))
     drawn = False
     if start is not None:
@@ -520,7 +520,7 @@ def make_model(
             fields={task.name: len(task.text_columns) for task in rows},
             origins={task.name: TaskOrigin.of_report(task.origin) for task in rows},
             task_features=vectors,
-            label_rows={task.name: canonical_labels(task) for task in rows} if config.share_labels else None,
+            label_vectors={task.name: canonical_labels(task) for task in rows} if config.share_labels else None,
             seed=config.seed,
             **options,
         )

@@ -223,7 +223,7 @@ def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dic
         if by is not None:
             return model.zero_shot(name, task.description, task.labels, by=by).guess
         rows, mean = tuple(task.labels.values()), model.task_embeddings.centroids().values.mean(axis=0)
-        model.add_task(name, task.rows.labels, mean, label_rows=rows, fields=task.description.fields)
+        model.add_task(name, task.rows.labels, mean, label_vectors=rows, fields=task.description.fields)
         return None
 
     return answer_all(job, model, tasks, add)
@@ -247,7 +247,7 @@ def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 
         def add(name: str, task: HeldOut, model: ConditionalAdapterModel = model) -> None:
             rows = tuple(task.labels.values())
-            model.add_task(name, task.rows.labels, label_rows=rows, fields=task.description.fields)
+            model.add_task(name, task.rows.labels, label_vectors=rows, fields=task.description.fields)
 
         answers |= answer_all(job, model, chosen, add)
     return answers

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.model.model import Role
+from metaeval_hub.model.core import Role
 from metaeval_training.atomic_files import sync
 from metaeval_training.config import TrainConfig, changed_settings
 from metaeval_training.data.encoding import TaskData, collate

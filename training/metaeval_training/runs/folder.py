@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from metaeval_training.config import TrainConfig, flag, read_config
 from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, seal, shown, write_text
+from metaeval_training.config import TrainConfig, flag, read_config
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("metaeval", "torch", "transformers", "adapters", "accelerate", "datasets", "huggingface-hub", "numpy")

@@ -22,12 +22,10 @@ import torch
 from accelerate import Accelerator
 
 from metaeval_datasets import NoSourceError, UnknownTaskError
-from metaeval_hub.results.terminal import show_table
 from metaeval_hub.results.comparison import compare
 from metaeval_hub.results.comparison_tables import summary_table, task_table
 from metaeval_hub.results.run_results import read_runs
-from metaeval_training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
-from metaeval_training.data.contamination import Positions
+from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, read_object
 from metaeval_training.commands.multitask_job import (
     DONE,
@@ -39,11 +37,10 @@ from metaeval_training.commands.multitask_job import (
     shorten,
     start_accelerator,
 )
-from metaeval_training.runs.lock import locked, owner
-from metaeval_training.engine.loop import Interrupted, TrainingError
-from metaeval_training.runs.process import exit_code, handle_signals, launcher_gone, steady_output, stop_at_once
-from metaeval_training.runs.reporter import Reporter, duration, remaining
+from metaeval_training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
+from metaeval_training.data.contamination import Positions
 from metaeval_training.data.rows import DataError, TaskRows, expand_tasks, find_contaminated, load_task, texts
+from metaeval_training.engine.loop import Interrupted, TrainingError
 from metaeval_training.runs.folder import (
     RunError,
     RunFolder,
@@ -55,6 +52,9 @@ from metaeval_training.runs.folder import (
     unfinished_run,
     versions,
 )
+from metaeval_training.runs.lock import locked, owner
+from metaeval_training.runs.process import exit_code, handle_signals, launcher_gone, steady_output, stop_at_once
+from metaeval_training.runs.reporter import Reporter, duration, remaining
 
 # The settings of TrainConfig that every such script takes.
 SETTINGS = (

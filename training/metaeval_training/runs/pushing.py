@@ -19,9 +19,9 @@ from metaeval_hub.hub.client import push_files, push_folder
 from metaeval_hub.model.storage import OWN_FILES
 from metaeval_hub.task_data.task_features import FEATURE_FILES
 from metaeval_training.config import TrainConfig
+from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.reporter import Reporter
 from metaeval_training.runs.results import card_results
-from metaeval_training.runs.folder import RunFolder
 
 EMBEDDINGS_ENDING = "-task-embeddings"  # of the name of the dataset, beside the model
 LAST_WAIT = 60.0  # seconds that the end of a run waits for a checkpoint that is still being sent

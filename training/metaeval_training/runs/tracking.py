@@ -10,8 +10,8 @@ from accelerate.tracking import filter_trackers
 from accelerate.utils import is_tensorboard_available, is_wandb_available
 
 from metaeval_training.config import ConfigError, TrainConfig
-from metaeval_training.runs.reporter import Reporter
 from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.reporter import Reporter
 
 AVAILABLE = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
 PROJECT = "metaeval"  # that runs are in on wandb

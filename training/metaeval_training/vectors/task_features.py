@@ -20,7 +20,7 @@ from metaeval_datasets.fingerprint import ASPECTS_VERSION
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.encoders.text_vectors import text_embedding
 from metaeval_hub.task_data.domains import mean_word_vector
-from metaeval_hub.task_data.task_features import TaskFeatures, measure
+from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 from metaeval_training.atomic_files import expand
 from metaeval_training.config import ConfigError
 from metaeval_training.data.cache import DataCache, digest
@@ -60,7 +60,7 @@ def measure_tasks(
             vectors.append(mean_word_vector(counts, words))
         except ValueError as error:
             raise DataError(f"{task.name}: its training texts have no word that the encoder knows ({error})") from error
-    return measure([aspects(task, cache) for task in rows], np.stack(vectors))
+    return compute_task_features([aspects(task, cache) for task in rows], np.stack(vectors))
 
 
 def aspects(task: TaskRows, cache: DataCache | None = None) -> Aspects:

