@@ -11,7 +11,7 @@ from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import keep_rows
 from metaeval_training.engine import loop
 from metaeval_training.engine.loop import TrainingError
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
 from safetensors.torch import load_file
 
 from metaeval_datasets import load_dataset
@@ -268,6 +268,6 @@ def test_models_of_earlier_tasks_are_let_go(tmp_path, monkeypatch):
 def test_settings_of_a_preset_that_are_not_of_this_script_do_not_reach_it(tmp_path):
     preset = tmp_path / "some.yaml"
     preset.write_text("epochs: 2\nstep: mixed\nloss_cap: 0.5\nadapter_lr: 7\nmax_length: 32\nweight_decay: 0.25\n")
-    config = baselines.parse(single_task.SCRIPT, ["--preset", str(preset)]).config
+    config = per_task.parse(single_task.SCRIPT, ["--preset", str(preset)]).config
     assert (config.epochs, config.steps, config.max_length, config.weight_decay) == (3.0, 0, 32, 0.25)
     assert (config.step, config.loss_cap, config.adapter_lr) == ("one-task", 1.0, 1e-3)

@@ -100,7 +100,7 @@ def test_a_stopped_run_goes_on_where_it_was(experiment, tmp_path, monkeypatch, c
     monkeypatch.setattr(Trainer, "_save", original)
     table = (run / "train" / "held_out" / "table-1" / "results.json").stat().st_mtime_ns
     assert zero_shot.main(["--resume", str(run)]) == 0
-    assert "going on after step" in capsys.readouterr().out
+    assert "resuming after step" in capsys.readouterr().out
     assert (run / "train" / "held_out" / "table-1" / "results.json").stat().st_mtime_ns == table
     assert len(list(run.glob("train/held_out/aware-aspects-*"))) == 1
     assert results(run, "aware_aspects")["tasks"]

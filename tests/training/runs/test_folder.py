@@ -7,7 +7,7 @@ import pytest
 
 from metaeval_training.config import TrainConfig
 from metaeval_training.atomic_files import DamagedFileError
-from metaeval_training.runs.folder import RunError, RunFolder, check_output_dir, command_line, find_run, new_run, unfinished_run
+from metaeval_training.runs.folder import RunError, RunFolder, check_output_dir, command_line, find_folder, new_run, unfinished_run
 
 
 def start(folder, name="demo"):
@@ -28,9 +28,8 @@ def test_the_newest_unfinished_run_is_found(tmp_path):
     runs = [start(tmp_path) for _ in range(11)]
     runs[10].write_json(runs[10].results, {})
     assert unfinished_run(tmp_path, "demo").path.name == "demo-10"
-    run, config = find_run("", tmp_path, "demo")
-    assert (run.path.name, config.name) == ("demo-10", "demo")
-    assert find_run(str(runs[2].path), tmp_path, "demo")[0].path.name == "demo-3"
+    assert find_folder("", tmp_path, "demo").path.name == "demo-10"
+    assert find_folder(str(runs[2].path), tmp_path, "demo").path.name == "demo-3"
 
 
 def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
@@ -46,9 +45,9 @@ def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
 
 def test_nothing_to_resume_is_told(tmp_path):
     with pytest.raises(RunError, match="no unfinished run named 'demo'"):
-        find_run("", tmp_path, "demo")
+        find_folder("", tmp_path, "demo")
     with pytest.raises(RunError, match="there is no such folder"):
-        find_run(str(tmp_path / "gone"), tmp_path, "demo")
+        find_folder(str(tmp_path / "gone"), tmp_path, "demo")
 
 
 def test_metrics_are_cut_to_what_a_checkpoint_stands_for(tmp_path):
@@ -115,9 +114,9 @@ def test_what_is_torn_at_the_end_of_metrics_is_dropped(tail, tmp_path):
 def test_names_with_characters_that_shells_and_globs_read(name, tmp_path, monkeypatch):
     assert start(tmp_path, name).path.name == f"{name}-1"
     assert start(tmp_path, name).path.name == f"{name}-2"
-    assert find_run("", tmp_path, name)[0].path.name == f"{name}-2"
+    assert find_folder("", tmp_path, name).path.name == f"{name}-2"
     monkeypatch.chdir(tmp_path)  # where the path of a run may begin with a dash or a tilde
-    run, _ = find_run("", Path(), name)
+    run = find_folder("", Path(), name)
     words = shlex.split(command_line("python", "train.py", "--resume", run.path))
     assert words[:3] == ["python", "train.py", "--resume"]
     assert words[3][0] not in "-~"

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from metaeval_training.runs import process
-from metaeval_training.runs.process import SteadyOutput, Stopped, asked_threads, handle_signals, launcher_gone, stop_at_once
+from metaeval_training.runs.process import SteadyOutput, Stopped, requested_threads, handle_signals, launcher_gone, stop_at_once
 
 
 class Failing(io.StringIO):
@@ -76,7 +76,7 @@ def test_threads_of_the_environment(value, threads, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if value is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert asked_threads() == threads
+    assert requested_threads() == threads
 
 
 @pytest.mark.parametrize(("launcher", "ours", "threads"), [("5", "5", 5), (None, "1", 0)])
@@ -91,7 +91,7 @@ def test_threads_that_a_launcher_has_chosen_are_not_the_users(launcher, ours, th
         monkeypatch.setattr(process, "LAUNCHED", True)
         monkeypatch.setattr(process, "PARENT", parent.pid)
         monkeypatch.setenv("OMP_NUM_THREADS", ours)
-        assert asked_threads() == threads
+        assert requested_threads() == threads
         parent.communicate(b"\n")
 
 
@@ -100,4 +100,4 @@ def test_without_proc_one_thread_may_be_the_launchers_choice(value, threads, mon
     monkeypatch.setattr(process, "LAUNCHED", True)
     monkeypatch.setattr(process, "PARENT", -1)
     monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert asked_threads() == threads
+    assert requested_threads() == threads

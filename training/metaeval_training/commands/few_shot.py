@@ -57,17 +57,18 @@ from metaeval_training.commands.held_out import (
     find_models,
     score,
 )
-from metaeval_training.commands.probes import FEATURE_GRID, fit_probe, predict_majority, scaled
+from metaeval_training.commands.probes import FEATURE_GRID, fit_probe, scaled
 from metaeval_training.config import ConfigError
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import DataError, TaskRows
 from metaeval_training.data.sampling import generator
 from metaeval_training.engine.evaluation import scores
 from metaeval_training.engine.loop import TrainingError
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.reporter import percent
-from metaeval_training.runs.results import task_row
+from metaeval_training.runs.results import predict_majority, task_result
 from metaeval_training.vectors.encoder_features import open_encoder, text_features
 
 Method = Literal["zero_shot", "fit", "probe", "full", "majority"]
@@ -78,7 +79,7 @@ FULL_STEPS = 100  # as many as fit_task makes
 HEAD_RATIO = 10.0  # of the classifier's learning rate, as training/single_task.py has it
 # The encoder and the length of its texts are those of the model; tasks are what it held out.
 SETTINGS = tuple(
-    name for name in baselines.SETTINGS if name not in ("tasks", "encoder", "encoder_revision", "max_length")
+    name for name in per_task.SETTINGS if name not in ("tasks", "encoder", "encoder_revision", "max_length")
 )
 FITTED = "few_shot/fitted"  # names in the model, while they are there
 DESCRIBED = "few_shot/described"
@@ -302,7 +303,7 @@ def make_methods(job: Job, models: Mapping[str, HeldOutModel]) -> dict[str, Task
         labels = {split: bench(task).labels(split) for split in task.splits}
         means = {"test": {name: float(np.mean([line[name] for line in found])) for name in names}}
         row = {
-            **task_row(labels, task.available, task.origin, len(task.labels), means), "draws": accuracies,
+            **task_result(labels, task.available, task.origin, len(task.labels), means), "draws": accuracies,
             "spread": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
         }  # fmt: skip
         return row, percent(means["test"]["accuracy"])
@@ -326,7 +327,7 @@ def work(job: Job) -> int:
     job = replace(job, config=config)
     methods = make_methods(job, models)
     job.reporter.line("test accuracies in %, mean over draws, by method and number of examples:")
-    outcome = baselines.run_tasks(job, methods)
+    outcome = per_task.run_tasks(job, methods)
     notes = notes_of(job, models)
     for name, answers in outcome.found.items():
         method, _, shots = name.rpartition("-")
@@ -337,13 +338,13 @@ def work(job: Job) -> int:
             "notes": notes, "encoder": first.record.base.to_dict(),
         }  # fmt: skip
         (job.run.path / name).mkdir(exist_ok=True)
-        baselines.write_results(job, name, rows, outcome.failed, facts)
+        per_task.write_results(job, name, rows, outcome.failed, facts)
     runs = read_runs(job.run.path, "")
     job.reporter.line()
     for table in (task_table(runs), means_table(runs)):
         show_table(job.reporter.console, table)
     job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; as a figure: metaeval report")
-    return baselines.DONE
+    return DONE
 
 
 def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
@@ -455,4 +456,4 @@ SCRIPT = Script(
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, answer, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

@@ -14,12 +14,12 @@ from metaeval_hub.encoders.encoder import MINILM
 from metaeval_hub.model import storage as store
 from metaeval_hub.model.zero_shot import Description
 from metaeval_training.atomic_files import expand
-from metaeval_training.commands.multitask_job import canonical_labels
 from metaeval_training.config import ConfigError, TrainConfig, read_config
 from metaeval_training.data.encoding import TaskData
 from metaeval_training.data.rows import CHUNK, TaskRows, expand_tasks
 from metaeval_training.engine.evaluation import count_predictions, scores
 from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.new_model import canonical_labels
 from metaeval_training.runs.per_task import Job
 
 MOST_TEXTS = 1000  # unlabelled texts that describe a task, the first training rows

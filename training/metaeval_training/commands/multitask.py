@@ -26,8 +26,7 @@ from metaeval_training.config import parse
 def main(argv: list[str] | None = None) -> int:
     """Parse, train, report; returns the exit code."""
     command = parse(argv, description=__doc__)
-    from metaeval_training.commands.multitask_job import (
-        run_job,  # after the parsing: --help and a mistyped flag need no torch
-    )
+    # Imported after parsing, so that --help and a mistyped flag do not wait for torch.
+    from metaeval_training.commands.multitask_run import run_multitask
 
-    return run_job(command)
+    return run_multitask(command)

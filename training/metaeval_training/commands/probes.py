@@ -34,10 +34,11 @@ from sklearn.preprocessing import StandardScaler
 
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.engine.evaluation import scores
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.reporter import percent
-from metaeval_training.runs.results import means, task_row
+from metaeval_training.runs.results import means, predict_majority, task_result
 from metaeval_training.vectors.encoder_features import Features, open_encoder, text_features
 
 METHODS = ("majority", "tfidf", "cls", "mean")
@@ -46,11 +47,6 @@ TFIDF_GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 FEATURE_GRID = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 MAX_WORDS = 100_000  # columns of a text field, the most frequent ones; only tasks with many rows have more
 WORD = r"(?u)\b\w+\b|[^\w\s]"  # a mark is a word: it tells irony and questions
-
-
-def predict_majority(train_labels: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-    """The most frequent class of the training rows (the first one, where two tie), for every row, (rows,)."""
-    return np.full(rows, np.bincount(train_labels).argmax())
 
 
 def tfidf_features(task: TaskRows) -> dict[str, sparse.csr_matrix]:
@@ -127,7 +123,7 @@ def answer(
     found = {
         split: scores(confusion_matrix(labels[split], rows, labels=range(classes))) for split, rows in predicted.items()
     }
-    row = {**task_row(labels, task.available, task.origin, classes, found), **chosen}
+    row = {**task_result(labels, task.available, task.origin, classes, found), **chosen}
     accuracy = found.get("validation", found.get("test", {})).get("accuracy")
     return row, percent(accuracy)
 
@@ -140,7 +136,7 @@ def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, A
     """
     config, asked = job.config, job.options["methods"]
     # opened before any task, because its absence would fail them all
-    encoder = open_encoder(config, baselines.all_texts(config)) if {"cls", "mean"} & set(asked) else None
+    encoder = open_encoder(config, per_task.all_texts(config)) if {"cls", "mean"} & set(asked) else None
     newest: dict[str, dict[str, Features]] = {}  # of one task: cls and mean come from one pass
 
     def encoded(task: TaskRows) -> dict[str, Features]:
@@ -189,11 +185,11 @@ def work(job: Job) -> int:
     """Probe all tasks, write and show the results; returns the exit code."""
     methods, facts = make_methods(job)
     job.reporter.line("validation accuracies in %:")
-    outcome = baselines.run_tasks(job, methods)
+    outcome = per_task.run_tasks(job, methods)
     for method, rows in outcome.found.items():
-        baselines.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})
-    baselines.show_results(job, list(methods))
-    return baselines.DONE
+        per_task.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})
+    per_task.show_results(job, list(methods))
+    return DONE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -203,9 +199,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-SCRIPT = Script(__doc__, baselines.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
+SCRIPT = Script(__doc__, per_task.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, probe, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

@@ -1,4 +1,4 @@
-"""Fine-tune one model a task, over any list of tasks: the paper's single-task baselines.
+"""Fine-tune one model a task, over any list of tasks: the paper's single-task per_task.
 
     python training/single_task.py                                         # demo tasks, small encoder: minutes
     python training/single_task.py --preset small --tasks pragmeval glue/cola --methods full adapter
@@ -32,15 +32,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings
-from metaeval_training.commands.multitask_job import make_model, make_plan
 from metaeval_training.config import ConfigError
 from metaeval_training.data.encoding import encode_task
+from metaeval_training.data.plan import make_plan
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.engine.loop import StopRequest, Trainer, TrainingError
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.engine.loop import Trainer, TrainingError
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
+from metaeval_training.runs.new_model import make_model
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
+from metaeval_training.runs.process import Interrupted, Stopped, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, percent
-from metaeval_training.runs.results import mean, means, task_row
+from metaeval_training.runs.results import mean, means, task_result
 from metaeval_training.vectors.fisher import fisher_information
 
 Method = Literal["full", "adapter"]
@@ -48,7 +51,7 @@ METHODS = get_args(Method)
 BATCH_SIZE = 16  # of one task; the batches of presets are for many at once
 RATES: dict[Method, float] = {"full": 5e-5, "adapter": 1e-3}  # of the encoder, of the adapter
 SETTINGS = (
-    *baselines.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
+    *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
     "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision",
 )  # fmt: skip
 
@@ -123,7 +126,7 @@ def train_one(
         say: told how far the training is.
 
     Returns:
-        "row" (of ``metaeval_training.runs.results.task_row``, and the trained "parameters" of this model by role),
+        "row" (of ``metaeval_training.runs.results.task_result``, and the trained "parameters" of this model by role),
         "steps" and "seconds" of training, "encoder", and "fisher" (H,) where it was asked for;
         or, where training failed, only "failed", the reason.
     """
@@ -142,10 +145,12 @@ def train_one(
         found = trainer.evaluate(("validation", "test"))[task.name]
     except TrainingError as error:
         return {"failed": str(error)}
+    except Interrupted as stopped:  # the launcher has ended; this task has no checkpoint to resume from
+        raise Stopped(stopped.signal) from stopped
     finally:
         job.accelerator.free_memory()  # else it holds every model of the run
     labels = {split: rows.labels for split, rows in data.splits.items()}
-    row = task_row(labels, data.available, data.origin, len(data.labels), found)
+    row = task_result(labels, data.available, data.origin, len(data.labels), found)
     result: dict[str, Any] = {
         "row": {**row, "parameters": model.trained_numbers()},
         "steps": len(plan),
@@ -162,7 +167,7 @@ def train_one(
 
 def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str, TaskMethod]:
     """For every method what trains a task at each of its rates."""
-    vocabulary = list(baselines.all_texts(job.config)) if job.config.encoder == "tiny" else None
+    vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
 
     def train(method: Method, task: TaskRows, say: Callable[[str], None]) -> Answer:
         tried = {}
@@ -251,7 +256,7 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
         for rate in answer["tried"]:
             if rate != picked[name]:
                 shutil.rmtree(model_folder(job, method, name, float(rate)), ignore_errors=True)
-    baselines.write_results(job, method, rows, failed, facts)
+    per_task.write_results(job, method, rows, failed, facts)
     if len(by_rate) > 1:
         shown = ", ".join(f"{rate}: {percent(value)}" for rate, value in by_rate.items())
         taken = (
@@ -264,11 +269,11 @@ def work(job: Job) -> int:
     """Train on all tasks, write and show the results; returns the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
     job.reporter.line("validation accuracies in %, by learning rate:")
-    outcome = baselines.run_tasks(job, make_methods(job, rates))
+    outcome = per_task.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():
         finish(job, method, answers, outcome.failed)
-    baselines.show_results(job, list(rates))
-    return baselines.DONE
+    per_task.show_results(job, list(rates))
+    return DONE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -325,4 +330,4 @@ SCRIPT = Script(
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, train, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

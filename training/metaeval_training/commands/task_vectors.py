@@ -28,7 +28,8 @@ import numpy as np
 from metaeval_hub import TaskEmbeddings
 from metaeval_training.commands import single_task
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script
 from metaeval_training.vectors.encoder_features import open_encoder, text_features
 
@@ -39,7 +40,7 @@ FISHER = ("--methods", "full", "--fisher", "--name", "fisher")
 def work(job: Job) -> int:
     """Average the texts of all tasks and write the table; returns the exit code."""
     config = job.config
-    encoder = open_encoder(config, baselines.all_texts(config))
+    encoder = open_encoder(config, per_task.all_texts(config))
 
     def average(task: TaskRows, say: Callable[[str], None]) -> Answer:
         train = task.splits["train"]
@@ -50,19 +51,19 @@ def work(job: Job) -> int:
         vector = features.mean.astype(np.float64).mean(axis=0)
         return {"vector": vector.tolist(), "rows": len(train)}, f"{len(train)} rows"
 
-    outcome = baselines.run_tasks(job, {TEXTEMB: average})
+    outcome = per_task.run_tasks(job, {TEXTEMB: average})
     answers = outcome.found[TEXTEMB]
     vectors = TaskEmbeddings(tuple(answers), np.array([answer["vector"] for answer in answers.values()]))
     folder = vectors.save(job.run.path / TEXTEMB)
     rows = {name: {"rows": answer["rows"], "seconds": answer["seconds"]} for name, answer in answers.items()}
-    baselines.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
+    per_task.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
     job.reporter.line(f"{len(vectors)} vectors of {vectors.values.shape[1]} numbers: {folder}")
-    return baselines.DONE
+    return DONE
 
 
 SCRIPT = Script(
     __doc__,
-    tuple(name for name in baselines.SETTINGS if name != "max_eval_rows"),
+    tuple(name for name in per_task.SETTINGS if name != "max_eval_rows"),
     {"name": TEXTEMB},
     {},
     lambda parser: None,
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if kind == "fisher":
         return single_task.main([*FISHER, *others])
     if kind == TEXTEMB:
-        return baselines.launch(baselines.parse(SCRIPT, others), work)
+        return per_task.launch(per_task.parse(SCRIPT, others), work)
     wanted_help = kind in ("-h", "--help")
     print(__doc__ if wanted_help else f"expected textemb or fisher, got {kind!r}; see --help")
     return 0 if wanted_help else 2

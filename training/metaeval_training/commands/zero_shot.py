@@ -47,15 +47,17 @@ from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import read_object
 from metaeval_training.commands import single_task
 from metaeval_training.commands.held_out import HeldOut, describe, score
-from metaeval_training.commands.multitask_job import data_cache, row_choice, run_job
+from metaeval_training.commands.multitask_run import run_multitask
 from metaeval_training.config import CommandLine, ConfigError, TrainConfig
+from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
-from metaeval_training.data.rows import expand_tasks, load_tasks
+from metaeval_training.data.rows import expand_tasks, load_tasks, row_choice
 from metaeval_training.engine.evaluation import scores
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.lifecycle import DONE, FAILED
 from metaeval_training.runs.per_task import Job, Script
-from metaeval_training.runs.results import task_row
+from metaeval_training.runs.results import predict_majority, task_result
 
 Method = Literal[
     "majority", "supervised", "same_type_full", "mean", "same_type_mean", "ridge_aspects", "ridge_textemb",
@@ -160,10 +162,10 @@ def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
         **changes,
     }  # fmt: skip
     job.reporter.line(f"fold {fold.name}: training {kind} on {len(settings['tasks'])} tasks")
-    code = run_job(CommandLine(replace(job.config, **settings), {}, None if run is None else str(run.path)))
+    code = run_multitask(CommandLine(replace(job.config, **settings), {}, None if run is None else str(run.path)))
     finished = sorted(folder.glob(f"{kind}-*/results.json"))
     if code or not finished:
-        raise StoppedError(code or baselines.FAILED)
+        raise StoppedError(code or FAILED)
     return finished[-1].parent
 
 
@@ -184,7 +186,7 @@ def score_task(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: st
 def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """The row of results.json of one task."""
     labels = {split: rows.labels for split, rows in data.splits.items()}
-    return task_row(labels, data.available, data.origin, len(data.labels), found)
+    return task_result(labels, data.available, data.origin, len(data.labels), found)
 
 
 def answer_all(
@@ -262,9 +264,11 @@ def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
         splits = {split: np.asarray(task.rows.splits[split]["label"][:]) for split in task.rows.splits}
         for split in ("validation", "test"):
             if split in splits:
-                guess = np.full(len(splits[split]), np.bincount(train_labels).argmax())
-                found[split] = scores(confusion_matrix(splits[split], guess, labels=range(len(task.rows.labels))))
-        answers[task.rows.name] = task_row(splits, task.rows.available, task.rows.origin, len(task.rows.labels), found)
+                predicted = predict_majority(train_labels, len(splits[split]))
+                found[split] = scores(confusion_matrix(splits[split], predicted, labels=range(len(task.rows.labels))))
+        answers[task.rows.name] = task_result(
+            splits, task.rows.available, task.rows.origin, len(task.rows.labels), found
+        )
     return answers
 
 
@@ -272,7 +276,7 @@ def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
     """Answers of one fine-tuned model a task, as training/single_task.py trains them."""
     options = {**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO}
     config = replace(job.config, epochs=3.0, steps=0, batch_size=single_task.BATCH_SIZE, embeddings_per_task=1)
-    vocabulary = list(baselines.all_texts(job.config)) if job.config.encoder == "tiny" else None
+    vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
     answers: dict[str, Any] = {}
     for task in tasks:
         name = task.rows.name
@@ -323,7 +327,7 @@ def train_on_texts(job: Job, fold: Fold, table: Path) -> Path:
 
 def work(job: Job) -> int:
     """Answer all held-out tasks by all methods, write and show the results; returns the exit code."""
-    names = baselines.task_names(job.config)
+    names = per_task.task_names(job.config)
     folds = make_folds(names, job.options["held_out"], job.options["folds"])
     methods: list[Method] = job.options["methods"]
     found: dict[str, dict[str, Any]] = {method: {} for method in methods}
@@ -338,14 +342,14 @@ def work(job: Job) -> int:
                 try:
                     stored = answer(job, fold, method, tasks)
                 except StoppedError as stopped:
-                    job.reporter.line(f"go on with: {baselines.resume_command(job.run)}")
+                    job.reporter.line(f"resume with: {job.session.resume_command()}")
                     return stopped.code
                 file.parent.mkdir(parents=True, exist_ok=True)
                 job.run.write_sealed(file, stored)
                 job.reporter.line(f"fold {fold.name}: {method} answered {_told(stored)}")
             found[method] |= stored
     write(job, folds, found, skipped)
-    return baselines.DONE
+    return DONE
 
 
 def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
@@ -377,7 +381,7 @@ def write(job: Job, folds: Sequence[Fold], found: Mapping[str, Mapping[str, Any]
             "folds": {fold.name: list(fold.held_out) for fold in folds},
         }  # fmt: skip
         (job.run.path / method).mkdir(exist_ok=True)
-        baselines.write_results(job, method, rows, skipped, facts)
+        per_task.write_results(job, method, rows, skipped, facts)
     runs = {run.label: run for run in read_runs(job.run.path, "") if run.tasks}
     methods = {str(run.facts.method): run for run in runs.values()}
     job.reporter.line()
@@ -444,4 +448,4 @@ SCRIPT = Script(
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, train, answer, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

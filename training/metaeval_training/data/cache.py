@@ -19,6 +19,7 @@ import pyarrow as pa
 from huggingface_hub import constants
 
 from metaeval_training.atomic_files import sync
+from metaeval_training.config import TrainConfig
 
 HEAD = 128  # bytes ahead of the content: its SHA-256, padded so that the numbers in Arrow files stay aligned
 
@@ -94,6 +95,11 @@ class DataCache:
             self.problem = self.problem or f"{type(error).__name__}: {error}"
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def data_cache(config: TrainConfig) -> DataCache:
+    """Return the cache of prepared data that the settings name."""
+    return DataCache(Path(config.cache_dir) if config.cache_dir else default_folder())
 
 
 def _checksum(content: bytes | memoryview) -> bytes:

@@ -20,7 +20,7 @@ from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.hashing import text_hashes
 from metaeval_datasets.metaeval import VERSION, MetaEvalConfig
 from metaeval_datasets.overlap import OnSplit
-from metaeval_training.config import Decontaminate, Edition
+from metaeval_training.config import Decontaminate, Edition, TrainConfig
 from metaeval_training.data.cache import DataCache, digest
 from metaeval_training.data.contamination import Positions, contaminated_rows
 from metaeval_training.data.sampling import generator
@@ -50,6 +50,11 @@ class RowChoice:
     max_train_rows: int = 0
     max_eval_rows: int = 0
     seed: int = 0
+
+
+def row_choice(config: TrainConfig) -> RowChoice:
+    """Return which rows the settings ask for."""
+    return RowChoice(config.edition, config.max_train_rows, config.max_eval_rows, config.rows_seed)
 
 
 @dataclass(frozen=True)

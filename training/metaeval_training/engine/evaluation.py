@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from torch import Tensor, nn
 
-from metaeval_hub import TaskEmbeddings
 from metaeval_training.data.encoding import EncodedRows, TaskData, collate
 from metaeval_training.data.sampling import Batch
-from metaeval_training.runs.results import mean, means, task_row
 
 
 def scores(confusion: NDArray[np.int64]) -> dict[str, float]:
@@ -123,41 +121,3 @@ def evaluate_tasks(
         }  # fmt: skip
     model.train()
     return found
-
-
-def row_cosines(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine of every row of two tables (n, ..., Z), (n, ...); how far each z turned from its random start z0."""
-    a, b = before.astype(np.float64), after.astype(np.float64)
-    return (a * b).sum(axis=-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-
-
-def start_cosines(start: TaskEmbeddings, end: TaskEmbeddings) -> NDArray[np.float64]:
-    """Cosine of each task's z with its start, (n,); the mean over its embeddings where it has several."""
-    if start.copies is None or end.copies is None:
-        return row_cosines(start.values, end.values)
-    return row_cosines(start.copies, end.copies).mean(axis=1)
-
-
-def summarise(
-    tasks: Sequence[TaskData],
-    found: dict[str, dict[str, dict[str, float]]],
-    cosines: NDArray[np.float64] | None,
-) -> dict[str, Any]:
-    """The parts "tasks" and "mean" of results.json; see ``metaeval_training.runs.results``.
-
-    Args:
-        tasks: in the order of their numbers in the model.
-        found: of ``evaluate_tasks``.
-        cosines: of each z with its start, (n,), of ``start_cosines``; None where the method has no z.
-    """
-    rows: dict[str, dict[str, Any]] = {}
-    for number, task in enumerate(tasks):
-        labels = {split: encoded.labels for split, encoded in task.splits.items()}
-        row = task_row(labels, task.available, task.origin, len(task.labels), found[task.name])
-        for split, facts in row["rows"].items():
-            facts["digest"] = task.splits[split].digest()
-        rows[task.name] = {**row, "cos_z_z0": None if cosines is None else float(cosines[number])}
-    return {
-        "tasks": rows,
-        "mean": {**means(rows.values()), "cos_z_z0": mean(row["cos_z_z0"] for row in rows.values())},
-    }

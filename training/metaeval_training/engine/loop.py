@@ -8,12 +8,9 @@ is killed and resumed ends, on the same kind of machine, with the same bits as o
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import torch
@@ -36,64 +33,16 @@ from metaeval_training.engine.checkpoint import (
 )
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.optimizer import RowLazyAdamW, cap_factors, rate_factor
-from metaeval_training.runs.folder import RunFolder, command_line
-from metaeval_training.runs.process import Stopped, handle_signals, launcher_gone
+from metaeval_training.runs.folder import RunError, RunFolder, command_line
+from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
 from metaeval_training.runs.results import majority_accuracy, mean
 
 LOG_STEPS = 10  # losses are fetched from the device, checked and written this many at a time
 
 
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where it stopped and what to do."""
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """The run was asked to stop, and has stopped after a whole step with a checkpoint.
-
-    Attributes:
-        signal: number of the signal that asked.
-        step: steps done.
-    """
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(number, step)
-        self.signal, self.step = number, step
-
-
-class StopRequest:
-    """Within ``with``, notes signals for the loop to look at after a step; a second SIGINT stops at once.
-
-    A second one within a second of the first is not from a person: a launcher hands on what the terminal has sent to
-    all processes already. The end of the launcher counts as SIGTERM: its workers must not train on. SIGHUP is sent when
-    a terminal is closed.
-    """
-
-    def __init__(self) -> None:
-        self._signal = 0
-        self._since = 0.0
-        self._handled = ExitStack()
-
-    @property
-    def signal(self) -> int:
-        """Number of the signal that asked to stop; 0: none."""
-        if not self._signal and launcher_gone():
-            self._signal = signal.SIGTERM
-        return self._signal
-
-    def __enter__(self) -> StopRequest:
-        self._handled.enter_context(handle_signals(self._note))
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._handled.close()
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
-            raise Stopped(number)
-        if not self._signal:
-            self._since = time.monotonic()
-        self._signal = number
+class TrainingError(RunError):
+    """Training cannot continue; the message says at which step it stopped and what to do."""
 
 
 @dataclass

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from metaeval_training.config import TrainConfig, flag, read_config
+from metaeval_training.config import flag
 from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, seal, shown, write_text
-
-ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("metaeval", "torch", "transformers", "adapters", "accelerate", "datasets", "huggingface-hub", "numpy")
 
 
 class RunError(RuntimeError):
@@ -181,24 +175,17 @@ def unfinished_run(output_dir: Path, name: str) -> RunFolder | None:
     return None
 
 
-def find_run(resume: str, output_dir: Path, name: str) -> tuple[RunFolder, TrainConfig]:
-    """The run to go on with, and its settings.
+def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
+    """Find the run to resume.
 
     Args:
-        resume: folder of the run; "": the newest unfinished one of this name.
-        output_dir: folder that holds the run folders.
+        resume: folder of the run; "": the newest unfinished run of this name.
+        output_dir: folder that contains the run folders.
         name: of the run.
 
     Raises:
         RunError: there is no such run.
-        ConfigError: its settings cannot be read.
     """
-    run = find_folder(resume, output_dir, name)
-    return run, read_config(run.config)
-
-
-def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
-    """Find the run to resume; arguments and errors as for ``find_run``."""
     if resume:
         if not Path(resume).is_dir():
             fault = "that is not a folder" if Path(resume).exists() else "there is no such folder"
@@ -241,36 +228,3 @@ def _is_step(record: Mapping[str, Any]) -> bool:
     if type(numbers[0]) is not int or not all(type(number) in (int, float) for number in numbers):
         return False
     return "loss" in record if record.get("kind") == "train" else record.get("kind") == "evaluation"
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def git_state() -> dict[str, Any]:
-    """Commit of this checkout and whether files differ from it; the commit is None outside a checkout."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    return {"commit": commit, "changed_files": bool(git("status", "--porcelain")) if commit else None}
-
-
-def available_cores() -> int:
-    """CPU cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1

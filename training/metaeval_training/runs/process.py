@@ -6,8 +6,9 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -30,6 +31,19 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.signal = number
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The run was asked to stop, and has stopped after a whole step with a checkpoint.
+
+    Attributes:
+        signal: number of the signal that asked.
+        step: steps done.
+    """
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(number, step)
+        self.signal, self.step = number, step
 
 
 def start_script() -> None:
@@ -83,7 +97,42 @@ def launcher_gone() -> bool:
     return LAUNCHED and os.getppid() != PARENT
 
 
-def asked_threads() -> int:
+class StopRequest:
+    """Within ``with``, notes signals for the loop to look at after a step; a second SIGINT stops at once.
+
+    A second one within a second of the first is not from a person: a launcher hands on what the terminal has sent to
+    all processes already. The end of the launcher counts as SIGTERM: its workers must not train on. SIGHUP is sent when
+    a terminal is closed.
+    """
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._since = 0.0
+        self._handled = ExitStack()
+
+    @property
+    def signal(self) -> int:
+        """Number of the signal that asked to stop; 0: none."""
+        if not self._signal and launcher_gone():
+            self._signal = signal.SIGTERM
+        return self._signal
+
+    def __enter__(self) -> StopRequest:
+        self._handled.enter_context(handle_signals(self._note))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._handled.close()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
+            raise Stopped(number)
+        if not self._signal:
+            self._since = time.monotonic()
+        self._signal = number
+
+
+def requested_threads() -> int:
     """Return the OMP_NUM_THREADS that the user has set, 0 where there is none.
 
     Launchers set it to 1 where the user has not; what the user has set is in the launcher's own environment.

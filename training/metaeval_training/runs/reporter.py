@@ -174,6 +174,12 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
+def shorten(text: str, most: int = 150) -> str:
+    """Return the text as one line of at most ``most`` characters; data.json and results.json keep the whole text."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
 def percent(share: float | None) -> str:
     """0.612 -> "61.2"; None -> "-"."""
     return "-" if share is None else f"{100 * share:.1f}"

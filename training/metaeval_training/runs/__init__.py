@@ -1,0 +1,1 @@
+"""Manage run folders: open, create, resume, lock, report, push."""
