@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,13 +41,34 @@ def sync_tree(folder: Path) -> None:
         sync(path)
 
 
+def write_file(path: Path, *pieces: bytes | memoryview) -> None:
+    """Write a file whole or not at all, and wait until it is on the disk.
+
+    Processes that write the same file at once do not disturb each other: the file of the last one stays.
+
+    Args:
+        path: of the file; its folder exists.
+        pieces: the content, in order.
+
+    Raises:
+        OSError: the file cannot be written; what was there before is unchanged.
+    """
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(pieces)
+        sync(part)
+        part.replace(path)
+        sync(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and wait until it is on the disk."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    sync(part)
-    part.replace(path)
-    sync(path.parent)
+    """Write a text file as UTF-8; see ``write_file``."""
+    write_file(path, text.encode())
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:

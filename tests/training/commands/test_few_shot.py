@@ -7,7 +7,8 @@ import pytest
 import torch
 from adapters import AdapterSetup
 from metaeval_training.commands import few_shot, multitask
-from metaeval_training.commands.few_shot import METHODS, draw_examples, main
+from metaeval_training.commands.few_shot import METHODS, main
+from metaeval_training.commands.few_shot_methods import draw_examples
 from metaeval_training.commands.held_out import assign, find_models
 from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import RowChoice, load_task
@@ -186,7 +187,7 @@ def test_draws_differ_and_larger_ones_hold_smaller():
 
 
 def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, monkeypatch, capsys):
-    made, probe = [], few_shot.Bench.probe
+    made, probe = [], few_shot.FewShotTask.probe
 
     def stop(self, draw, shots, say):
         made.append((self.task.name, shots, draw))
@@ -194,7 +195,7 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
             raise KeyboardInterrupt
         return probe(self, draw, shots, say)
 
-    monkeypatch.setattr(few_shot.Bench, "probe", stop)
+    monkeypatch.setattr(few_shot.FewShotTask, "probe", stop)
     assert main(["--model", str(trained), *FLAGS, "--output-dir", str(tmp_path)]) == 130
     run = tmp_path / "few_shot-1"
     assert f"--resume {run}" in capsys.readouterr().out
@@ -207,7 +208,7 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
     (run / "metrics.jsonl").write_text("\n".join(lines) + '\n{"kind": "draw", "meth')
     made.clear()
     monkeypatch.setattr(
-        few_shot.Bench, "probe", lambda self, *a: made.append((self.task.name, *a[1::-1])) or probe(self, *a)
+        few_shot.FewShotTask, "probe", lambda self, *a: made.append((self.task.name, *a[1::-1])) or probe(self, *a)
     )
     assert main(["--resume", str(run)]) == 0
     assert made == [("demo/office_nli", 16, 1), *(("demo/feelings", k, draw) for k in (4, 16) for draw in (0, 1))]

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from metaeval_training.commands.zero_shot import main, make_folds
+from metaeval_training.commands.folds import make_folds
+from metaeval_training.commands.zero_shot import main
 from metaeval_training.config import ConfigError
 
 from metaeval_datasets import list_tasks

@@ -104,7 +104,7 @@ def test_classes_of_one_name_share_a_row(train, tmp_path):
 
 
 def test_missing_vectors_are_named(vectors, tmp_path):
-    with pytest.raises(ConfigError, match=r"--x .*vectors has no vector of 1 of 2 tasks: demo/topics; compute them"):
+    with pytest.raises(ConfigError, match=r"--x .*vectors has no vector for 1 of 2 tasks: demo/topics\. Compute"):
         read_vectors(str(vectors), ["demo/spam", "demo/topics"], "--x")
     with pytest.raises(ConfigError, match=r"--x .*none"):
         read_vectors(str(tmp_path / "none"), ["demo/spam"], "--x")

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -46,12 +46,13 @@ from metaeval_hub.results.run_results import read_runs
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import read_object
 from metaeval_training.commands import single_task
+from metaeval_training.commands.folds import GROUPS, Fold, make_folds
 from metaeval_training.commands.held_out import HeldOut, describe, score
 from metaeval_training.commands.multitask_run import run_multitask
 from metaeval_training.config import CommandLine, ConfigError, TrainConfig
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
-from metaeval_training.data.rows import expand_tasks, load_tasks, row_choice
+from metaeval_training.data.rows import load_tasks, row_choice
 from metaeval_training.engine.evaluation import scores
 from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
@@ -64,7 +65,6 @@ Method = Literal[
     "aware_aspects", "aware_textemb",
 ]  # fmt: skip
 METHODS: tuple[Method, ...] = get_args(Method)
-GROUPS = "groups"  # the value of --held-out that holds every group out once
 EXPERIMENT = "zero_shot"
 FULL_LR = single_task.RATES["full"]
 HEAD_RATIO = 10.0  # of the classifier's learning rate, as training/single_task.py has it
@@ -83,58 +83,6 @@ class StoppedError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
-
-
-@dataclass(frozen=True)
-class Fold:
-    """What is held out at a time.
-
-    Attributes:
-        name: of its folder.
-        held_out: task names.
-        trained: task names.
-    """
-
-    name: str
-    held_out: tuple[str, ...]
-    trained: tuple[str, ...]
-
-
-def make_folds(names: Sequence[str], held_out: Sequence[str], folds: int) -> list[Fold]:
-    """The folds of an experiment.
-
-    Args:
-        names: all tasks.
-        held_out: tasks and groups that make one fold; or "groups", for every group once.
-        folds: how many the groups are dealt into, the largest first, each to the fold that has the fewest tasks; 0: a
-            fold for each group.
-
-    Raises:
-        ConfigError: nothing would be held out, or nothing be left to train on.
-    """
-    if list(held_out) != [GROUPS]:
-        chosen = expand_tasks(held_out)
-        dealt = {"held_out": [name for name in names if name in chosen]}
-        if not dealt["held_out"]:
-            raise ConfigError(f"--held-out {' '.join(held_out)}: none of these is among the tasks")
-    else:
-        groups: dict[str, list[str]] = {}
-        for name in names:
-            groups.setdefault(name.split("/", 1)[0], []).append(name)
-        if len(groups) < 2:
-            raise ConfigError(f"--held-out groups: all tasks are of one group, {', '.join(groups)}; name tasks instead")
-        dealt = groups
-        if folds:
-            dealt = {f"fold{number + 1}": [] for number in range(min(folds, len(groups)))}
-            for tasks in sorted(groups.values(), key=lambda tasks: (-len(tasks), tasks)):
-                min(dealt.values(), key=len).extend(tasks)
-    made = []
-    for fold, tasks in dealt.items():
-        held = tuple(name for name in names if name in tasks)
-        made.append(Fold(fold, held, tuple(name for name in names if name not in held)))
-    if any(not fold.trained for fold in made):
-        raise ConfigError("--held-out leaves no task to train on")
-    return made
 
 
 # --- Trainings ---

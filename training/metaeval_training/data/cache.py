@@ -7,18 +7,15 @@ file that a disk has damaged counts as missing, and is written again. Nothing he
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from huggingface_hub import constants
 
-from metaeval_training.atomic_files import sync
+from metaeval_training.atomic_files import write_file
 from metaeval_training.config import TrainConfig
 
 HEAD = 128  # bytes ahead of the content: its SHA-256, padded so that the numbers in Arrow files stay aligned
@@ -83,18 +80,11 @@ class DataCache:
         return table if kept is None else kept
 
     def _write(self, target: Path, content: bytes | memoryview) -> None:
-        part = target.with_name(f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                file.write(_checksum(content))
-                file.write(content)
-            sync(part)
-            part.replace(target)
+            write_file(target, _checksum(content), content)
         except OSError as error:
             self.problem = self.problem or f"{type(error).__name__}: {error}"
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
 
 
 def data_cache(config: TrainConfig) -> DataCache:

@@ -9,6 +9,7 @@ import datasets
 import torch
 import transformers
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.runs.folder import RunError
@@ -78,6 +79,12 @@ def set_arithmetic(config: TrainConfig, device_type: str) -> None:
     torch.set_float32_matmul_precision(config.matmul_precision)
     exact = config.matmul_precision == "highest" and config.mixed_precision == "no"
     torch.backends.cuda.enable_flash_sdp(device_type != "cpu" or exact)  # despite its name, it also acts on CPUs
+
+
+def from_main(number: int, accelerator: Accelerator) -> int:
+    """Return the number that the main process has passed, on every process."""
+    value = torch.tensor([number], device=accelerator.device)
+    return int(broadcast(value) if accelerator.num_processes > 1 else value)
 
 
 def describe_machine(config: TrainConfig, accelerator: Accelerator) -> str:

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 
 from metaeval_datasets import UnknownTaskError
 from metaeval_hub import ConditionalAdapterModel
+from metaeval_hub.model.model import Role
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import ConfigError, TrainConfig, flag
 from metaeval_training.data.cache import DataCache, data_cache
@@ -149,3 +150,22 @@ def _report_left_out_rows(tasks: Sequence[TaskRows], config: TrainConfig, report
             f"left out {sum(counts.values()):,} training rows of {len(counts)} tasks whose {unit} are in evaluation "
             f"splits (see data.json): {shorten(', '.join(f'{name} {counts[name]:,}' for name in most_first))}"
         )
+
+
+def describe_run(config: TrainConfig, prepared: Prepared, steps: int) -> str:
+    """Return one line with the numbers of tasks, rows, steps and trained parameters."""
+    tasks, skipped = prepared.tasks, prepared.skipped
+    kept = sum(len(task.train) for task in tasks)
+    available = sum(task.available["train"] for task in tasks)
+    left_out = f" ({len(skipped)} left out)" if skipped else ""
+    of_all = "" if kept == available else f" of {available:,}"
+    names: dict[Role, str] = {
+        "adapter": "the encoder" if config.conditioning == "full" else "adapters", "map": "maps of z",
+        "projection": "the projection", "task_embedding": "z", "head": "heads",
+    }  # fmt: skip
+    sizes = prepared.model.trained_numbers()
+    return (
+        f"{len(tasks)} tasks{left_out}, {kept:,}{of_all} training rows, {steps:,} steps of {config.batch_size}; "
+        f"encoder {config.encoder}, trained parameters: "
+        + ", ".join(f"{size:,} in {names[role]}" for role, size in sizes.items() if size)
+    )

@@ -19,6 +19,7 @@ from metaeval_datasets.catalog import get_task
 from metaeval_datasets.fingerprint import ASPECTS_VERSION
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.encoders.text_vectors import text_embedding
+from metaeval_hub.safe_files.names import few
 from metaeval_hub.task_data.domains import mean_word_vector
 from metaeval_hub.task_data.task_features import TaskFeatures, measure
 from metaeval_training.atomic_files import expand
@@ -113,7 +114,7 @@ def read_vectors(folder: str, names: Sequence[str], flag: str) -> Mapping[str, N
     missing = [name for name in names if name not in table.names]
     if missing:
         raise ConfigError(
-            f"{flag} {folder} has no vector of {len(missing)} of {len(names)} tasks: {', '.join(missing[:5])}"
-            f"{', ...' * (len(missing) > 5)}; compute them for all (training/task_vectors.py)"
+            f"{flag} {folder} has no vector for {len(missing)} of {len(names)} tasks: {few(missing)}. Compute vectors "
+            "for all tasks with training/task_vectors.py"
         )
     return {name: table[name] for name in names}
