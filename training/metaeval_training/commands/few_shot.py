@@ -1,27 +1,27 @@
-"""Accuracy against the number of labelled examples, on tasks that a model was not trained on.
+"""Measure accuracy against the number of labelled examples, on tasks that a model was not trained on.
 
     python training/few_shot.py --model runs/zero_shot-1                      # all tasks that the run held out
     python training/few_shot.py --model runs/zero_shot-1 --preset small --tasks glue/sst2 glue/rte --shots 0 8 32 128
     python training/few_shot.py --model runs/multitask-1/model --tasks demo/office_nli --draws 2 --full-steps 30
     python training/few_shot.py --resume runs/few_shot-1
 
-The model is one of training/multitask.py --share-labels --held-out ..., or the one with a table of z of a run of
-training/zero_shot.py. Each method gets the same k labelled examples of a task: k in all, not a class, drawn at random
-from its training rows, so that rare classes may be missing, as they are where somebody labels k texts. A draw of more
-examples holds those of fewer. Test rows report.
+The model comes from training/multitask.py --share-labels --held-out ..., or from a run of training/zero_shot.py (its
+model with a learned z per task). Each method gets the same k labelled examples of a task and is scored on its test rows.
+k counts all examples of a task, not the examples per class. They are drawn at random from the training rows, so rare
+classes may be missing. Within a draw, a larger set of examples contains the smaller ones.
 
-zero_shot   z predicted from a description without labels, classes answered by other tasks' label rows (k = 0); from
-            there z and the classifier are fitted to the examples
-fit         z and the classifier are fitted, from the z expected of any task and a classifier of zeros
-probe       logistic regression on the mean over tokens of the frozen encoder, without adapters, C = 1
-full        full fine-tuning of the encoder, by training/single_task.py, for --full-steps steps of 16 examples
+zero_shot   k = 0: z predicted from a description without labels, and the label vectors of other tasks;
+            k > 0: z and the classifier are fitted to the examples, starting from that prediction
+fit         z and the classifier are fitted to the examples, starting from the z expected of any task and a classifier
+            of zeros
+probe       logistic regression (C = 1) on the mean over tokens of the frozen encoder, without adapters
+full        full fine-tuning of the encoder with training/single_task.py, for --full-steps steps of 16 examples
 majority    the most frequent class of the examples
 
-One table over tasks, one of means. Each method and k has its results.json in the form of training/multitask.py, so that
-`metaeval compare` takes them; every draw has a line in metrics.jsonl, and is not made again when the run goes on.
+The run ends with a table of tasks and a table of means. Each method and k writes a results.json that `metaeval compare`
+reads. Each draw adds a line to metrics.jsonl; a resumed run does not repeat finished draws.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations

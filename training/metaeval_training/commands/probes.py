@@ -1,18 +1,20 @@
-"""Probes: what needs no training of the encoder, to hold any trained model against.
+"""Score baselines that need no training of the encoder, to compare trained models with.
 
     python training/probes.py                                  # demo tasks, small encoder: a minute
-    python training/probes.py --preset small --tasks all       # 600 rows a task, frozen MiniLM
+    python training/probes.py --preset small --tasks all       # 600 rows per task, frozen MiniLM
     python training/probes.py --preset small --tasks pragmeval glue/cola --methods majority tfidf
     python training/probes.py --resume runs/probes-1
 
-majority answers the most frequent class of the training rows; tfidf is a logistic regression on words and pairs of
-words, of whole texts, each text of a pair in columns of its own; cls and mean are logistic regressions on what the
-frozen encoder makes of a text or a pair. How strongly they are regularised (C) is chosen by accuracy on validation, for
-every task; test reports. One table at the end; each method has its results.json in the form of training/multitask.py,
-so that `metaeval compare` takes them. Tasks that are done stay done when the run is stopped.
+majority  the most frequent class of the training rows
+tfidf     logistic regression on words and pairs of neighbouring words; the two texts of a pair have separate columns
+cls       logistic regression on the frozen encoder's output at [CLS]
+mean      logistic regression on the mean of the frozen encoder's output over the tokens
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+For each task, the strength of regularization (C) with the best validation accuracy is chosen; the test split is used
+for the final scores only. The run ends with one table, and each method writes a results.json that `metaeval compare`
+reads. A stopped run keeps its finished tasks.
+
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations

@@ -1,22 +1,24 @@
-"""Fine-tune one model a task, over any list of tasks: the paper's single-task per_task.
+"""Fine-tune one model per task: the paper's single-task baselines.
 
     python training/single_task.py                                         # demo tasks, small encoder: minutes
     python training/single_task.py --preset small --tasks pragmeval glue/cola --methods full adapter
     python training/single_task.py --preset small --methods full --rates 2e-5 5e-5 1e-4      # best on validation
-    python training/single_task.py --preset small --rates full=5e-5 adapter=5e-4,1e-3        # the same for two methods
+    python training/single_task.py --preset small --rates full=5e-5 adapter=5e-4,1e-3        # rates for each method
     python training/single_task.py --preset small --methods full --fisher                    # Fisher vectors as well
     python training/single_task.py --resume runs/single_task-1
 
-full trains all weights of the encoder, adapter a stock bottleneck (Sileo & Moens 2022, section 3; 3 epochs, section
-5.1), both with the loop of training/multitask.py. Of several learning rates that with the best mean accuracy on
-validation over the tasks is taken, one for all tasks of a method (--pick task: one for every task); test reports. One
-table at the end; each method has its results.json in the form of training/multitask.py, so that `metaeval compare`
-takes them. Tasks that are done stay done when the run is stopped. Models are kept only where --keep-models asks for it.
+full      trains all weights of the encoder (Sileo & Moens 2022, section 3)
+adapter   trains a standard bottleneck adapter
 
-The paper's literal values: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
+Both train for 3 epochs by default (section 5.1), with the loop of training/multitask.py. With several learning rates,
+the rate with the best validation accuracy is chosen: the best mean over all tasks of a method, or the best for each
+task with --pick task. The test split is used for the final scores only. The run ends with one table, and each method
+writes a results.json that `metaeval compare` reads. A stopped run keeps its finished tasks. Trained models are deleted
+unless --keep-models is given.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+The values of the paper: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
+
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations

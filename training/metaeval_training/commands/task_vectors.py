@@ -1,21 +1,19 @@
-"""Vectors of tasks that are computed, not learned: TextEmb and Fisher (Sileo & Moens 2022, section 3).
+"""Compute task vectors that are not learned: TextEmb and Fisher (Sileo & Moens 2022, section 3).
 
     python training/task_vectors.py textemb --preset small --tasks all
     python training/task_vectors.py fisher --preset small --tasks all --rates 5e-5
     python training/task_vectors.py textemb --resume runs/textemb-1
 
-textemb: the average, over the training examples of a task, of the mean of the encoder's output tokens (special ones
-included, padding not); no label is used. It is in <run>/textemb.
+textemb   the mean of the frozen encoder's outputs over the tokens of a text (with special tokens, without padding),
+          averaged over the training rows of the task; uses no labels; written to <run>/textemb
+fisher    the diagonal of the empirical Fisher information of [CLS] over the training rows (appendix A, eq. 4), after
+          the encoder was fine-tuned on the task; written to <run>/full/fisher, with accuracies in <run>/full.
+          The same as training/single_task.py --methods full --fisher, and accepts its other flags
 
-fisher: the encoder is fine-tuned on the task; then the diagonal of the empirical Fisher information of [CLS] over the
-training examples (appendix A, eq. 4). This is training/single_task.py --methods full --fisher, whose other flags it
-takes; it is in <run>/full/fisher, beside the accuracies of the fine-tuned models.
+Both write task embeddings (n, H) in the format of learned ones; metaeval_hub.TaskEmbeddings.load reads them without
+torch. A stopped run keeps its finished tasks.
 
-Both are task embeddings of (n, H), in the form of those that are learned: metaeval_hub.TaskEmbeddings.load reads them
-without torch. Tasks that are done stay done when the run is stopped.
-
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations

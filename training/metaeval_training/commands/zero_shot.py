@@ -1,29 +1,28 @@
-"""Zero-shot classifiers on tasks that nothing was trained on (Sileo & Moens 2022, section 5.6, table 5).
+"""Classify tasks that no model was trained on (Sileo & Moens 2022, section 5.6, table 5).
 
     python training/zero_shot.py --held-out demo/office_nli demo/shop_reviews     # demo tasks: about ten minutes
     python training/zero_shot.py --preset small --tasks all --held-out glue       # table 5
     python training/zero_shot.py --preset small --tasks all --held-out groups --folds 5 --methods mean ridge_aspects
     python training/zero_shot.py --resume runs/zero_shot-1
 
-Tasks are held out of training, and with them the training rows of others that hold a text or sentence of their
-evaluation splits. Labels are shared by canonical name. A held-out task is described by its type, number of fields, size
-and unlabelled training texts; its classes are answered by the label rows of the tasks that were trained.
+The held-out tasks are not trained on, nor are training rows of other tasks that contain a text or sentence of their
+evaluation splits. Classes with the same canonical name share one label vector. A held-out task is described by its type,
+number of text fields, size and unlabelled training texts, and classified with the label vectors of the trained tasks.
 
-majority          the most frequent class of its training rows, which only labels tell
-supervised        full fine-tuning on its training rows, 3 epochs: what labels would give
-same_type_full    full fine-tuning on all tasks of its type
-mean              z is the mean of all tasks' z
-same_type_mean    z is the mean of the z of the tasks of its type
-ridge_aspects     z by ridge regression from aspects (eq. 3)
-ridge_textemb     z by ridge regression from TextEmb
-aware_aspects     z_i + W phi_i in training, phi the aspects; a training of its own
-aware_textemb     the same with TextEmb; a training of its own
+majority          the most frequent class of its training rows (uses their labels)
+supervised        full fine-tuning on its training rows for 3 epochs (uses their labels): an upper reference
+same_type_full    full fine-tuning on all trained tasks of its type
+mean              z is the mean of all trained tasks' z
+same_type_mean    z is the mean over the trained tasks of its type
+ridge_aspects     z predicted from aspects by ridge regression (eq. 3)
+ridge_textemb     z predicted from TextEmb by ridge regression
+aware_aspects     trained with z_i + W phi_i, where phi are the aspects; needs a training of its own
+aware_textemb     the same with TextEmb; needs a training of its own
 
-With --held-out groups every group of tasks is held out once, in --folds folds of whole groups. A task of which a class
-has no trained row cannot be answered, and is named. What is done stays done when the run is stopped.
+--held-out groups holds out each group of tasks once, in --folds folds of whole groups. A task cannot be answered if one
+of its classes has no trained label vector; such tasks are listed. A stopped run keeps its finished answers.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations
