@@ -50,12 +50,13 @@ if __name__ == "__main__":  # in the folder of this script `training` is this fi
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
-from metaeval_training.config import MatmulPrecision, TrainConfig, parse
+from metaeval_training.config import MatmulPrecision, TrainConfig
 from metaeval_training.data.cache import DataCache
 from metaeval_training.data.encoding import EncodedRows, TaskData, collate, encode_rows, encode_tasks
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.data.sampling import Batch, BatchPlan, generator
 from metaeval_training.engine.evaluation import count_predictions
+from metaeval_training.flags import parse
 from metaeval_training.runs.machine import set_arithmetic
 from numpy.typing import NDArray
 

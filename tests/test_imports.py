@@ -19,7 +19,7 @@ DATASETS_ORDER = [
 ]
 
 # The rooms of the training engine: each imports only from itself and from those before it.
-TRAINING_ORDER = ["atomic_files", "config", "data", "vectors", "runs", "engine", "commands"]
+TRAINING_ORDER = ["atomic_files", "config", "flags", "data", "vectors", "runs", "engine", "commands"]
 
 
 def imported(path: Path, everywhere: bool = False) -> set[str]:

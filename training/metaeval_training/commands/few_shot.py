@@ -6,7 +6,7 @@
     python training/few_shot.py --resume runs/few_shot-1
 
 The model comes from training/multitask.py --share-labels --held-out ..., or from a run of training/zero_shot.py (its
-model with a learned z per task). Each method gets the same k labelled examples of a task and is scored on its test rows.
+model with a learned z per task). Each method gets the same k labelled examples of a task, scored on its test rows.
 k counts all examples of a task, not the examples per class. They are drawn at random from the training rows, so rare
 classes may be missing. Within a draw, a larger set of examples contains the smaller ones.
 

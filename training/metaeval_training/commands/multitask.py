@@ -18,7 +18,7 @@ checkpoint to resume from. Launchers turn every code except 0 into 1.
 
 from __future__ import annotations
 
-from metaeval_training.config import parse
+from metaeval_training.flags import parse
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from metaeval_training.config import CommandLine, TrainConfig, check_resume, read_config
+from metaeval_training.config import TrainConfig, check_resume, read_config
 from metaeval_training.data.plan import make_plan
 from metaeval_training.engine.train_run import Training
+from metaeval_training.flags import CommandLine
 from metaeval_training.runs.finish import Trained, finish, push
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command

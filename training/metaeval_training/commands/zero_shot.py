@@ -6,7 +6,7 @@
     python training/zero_shot.py --resume runs/zero_shot-1
 
 The held-out tasks are not trained on, nor are training rows of other tasks that contain a text or sentence of their
-evaluation splits. Classes with the same canonical name share one label vector. A held-out task is described by its type,
+evaluation splits. Classes with the same canonical name share a label vector. A held-out task is described by its type,
 number of text fields, size and unlabelled training texts, and classified with the label vectors of the trained tasks.
 
 majority          the most frequent class of its training rows (uses their labels)
@@ -48,11 +48,12 @@ from metaeval_training.commands import single_task
 from metaeval_training.commands.folds import GROUPS, Fold, make_folds
 from metaeval_training.commands.held_out import HeldOut, describe, score
 from metaeval_training.commands.multitask_run import run_multitask
-from metaeval_training.config import CommandLine, ConfigError, TrainConfig
+from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import load_tasks, row_choice
 from metaeval_training.engine.evaluation import scores
+from metaeval_training.flags import CommandLine
 from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.lifecycle import DONE, FAILED

@@ -26,7 +26,7 @@ from metaeval_hub.results.comparison_tables import summary_table, task_table
 from metaeval_hub.results.run_results import read_runs
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import check_seal, parse_object, read_object
-from metaeval_training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
+from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag, resolve
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.contamination import Positions
 from metaeval_training.data.rows import (
@@ -38,6 +38,7 @@ from metaeval_training.data.rows import (
     row_choice,
     texts,
 )
+from metaeval_training.flags import add_flags
 from metaeval_training.runs.folder import RunError, RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
 from metaeval_training.runs.machine import describe_machine, device_name, start_accelerator
