@@ -46,28 +46,28 @@ from metaeval_training.runs.process import Stopped, launcher_gone
 from metaeval_training.runs.provenance import git_state, versions
 from metaeval_training.runs.reporter import Reporter, duration, remaining, shorten
 
-# The settings of TrainConfig that every such script takes.
+# The settings of TrainConfig that every such script accepts.
 SETTINGS = (
     "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "skip_unavailable",
     "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder",
     "encoder_revision", "eval_batch_size",
 )  # fmt: skip
 
-Answer = tuple[dict[str, Any], str]  # what is stored of a task, as JSON values; what is said of it, a few words
-TaskMethod = Callable[[TaskRows, Callable[[str], None]], Answer]  # rows of a task, what to tell progress to
+Answer = tuple[dict[str, Any], str]  # what is stored for a task, as JSON values; a few words to show
+TaskMethod = Callable[[TaskRows, Callable[[str], None]], Answer]  # rows of a task, function that shows progress
 
 
 @dataclass(frozen=True)
 class Script:
-    """What tells one script from another.
+    """The properties of one script.
 
     Attributes:
-        description: its docstring.
-        settings: those of TrainConfig that are flags.
-        own: settings whose default differs from that of TrainConfig.
-        options: options that are no settings, with their defaults, JSON values.
+        description: the docstring, shown by --help.
+        settings: settings of TrainConfig that are flags of the script.
+        own: settings whose default differs from TrainConfig.
+        options: further options with their defaults, as JSON values.
         add_options: adds their flags, all with ``default=argparse.SUPPRESS``.
-        check: raises ConfigError where the options do not fit.
+        check: raises ConfigError for options that are out of range.
     """
 
     description: str
@@ -80,12 +80,12 @@ class Script:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line: the resolved settings and options, and what of them was given.
+    """A parsed command line.
 
     Attributes:
-        config, options: defaults, preset and flags together.
-        flags, given: only the settings and options given on the command line.
-        resume: None: a new run; "": the newest unfinished one of this name; else the folder of the run to go on with.
+        config, options: settings and options, merged from defaults, preset and flags.
+        flags, given: only the settings and only the options that were given on the command line.
+        resume: folder of the run to resume; "": the newest unfinished run of this name; None: a new run.
     """
 
     script: Script
@@ -122,7 +122,7 @@ class Job:
 
 
 def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
-    """Read the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
+    """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
     parser = argparse.ArgumentParser(
         description=script.description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -136,10 +136,10 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
     own = {name: value for name, value in given.items() if name not in script.settings}
     options = {**script.options, **own}
     try:
-        if resume is None:  # a run that goes on has its own options, checked when it was started
+        if resume is None:  # a resumed run uses its stored options, checked when it was started
             script.check(options)
         config = resolve(flags, script.own)
-        # what a preset says of other settings is not meant for this script, and is not stored with the run
+        # a preset may set settings that this script does not have; they are not stored with the run
         config = TrainConfig(**{name: getattr(config, name) for name in script.settings})
         return Command(script, config, options, flags, own, resume)
     except ConfigError as error:
@@ -223,7 +223,7 @@ def create_run(session: Session, command: Command) -> RunFolder:
 
 
 def task_names(config: TrainConfig) -> list[str]:
-    """The tasks that the settings ask for.
+    """Return the tasks that the settings name.
 
     Raises:
         ConfigError: a name is neither a task nor a group.
@@ -235,33 +235,33 @@ def task_names(config: TrainConfig) -> list[str]:
 
 
 def all_texts(config: TrainConfig) -> Iterator[str]:
-    """The training texts of all tasks that can be loaded, for the vocabulary of the encoder "tiny"."""
+    """Yield the training texts of all tasks that can be loaded, for the vocabulary of the encoder "tiny"."""
     for name in task_names(config):
         try:
             rows = load(config, name)
-        except Exception:  # noqa: S112 - it is told when the task's turn comes
+        except Exception:  # noqa: S112 - reported when the task itself is run
             continue
         yield from texts([rows])
 
 
 def load(config: TrainConfig, name: str) -> TaskRows:
-    """Load one task as the settings ask for; see ``metaeval_training.data.rows.load_task``."""
+    """Load one task with the rows that the settings choose; see ``metaeval_training.data.rows.load_task``."""
     return load_task(name, row_choice(config), left_out(config).get(name))
 
 
 @cache
 def left_out(config: TrainConfig) -> dict[str, Positions]:
-    """The training rows of each task that the settings leave out; compared with all tasks, whichever is trained."""
+    """Return the contaminated training rows of each task: their texts are in an evaluation split of any task."""
     return find_contaminated(task_names(config), config.edition, config.decontaminate, data_cache(config))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
-        found: method -> task -> what the method stored and the "seconds" it took, in the order of the settings.
-        failed: task -> why it failed; these tasks are not in ``found``.
+        found: method -> task -> stored values, with the "seconds" that the method took; in the order of the settings.
+        failed: task -> reason; these tasks are not in ``found``.
     """
 
     found: dict[str, dict[str, dict[str, Any]]]
@@ -269,24 +269,24 @@ class Outcome:
 
 
 def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
-    """Let every method answer every task that has no file yet; returns all answers, of now and of before.
+    """Run every method on every task that has no file yet; return all answers, new and stored ones.
 
-    A task that fails is told and passed over, so that the others get done; at the end it is an error, unless the
-    settings say that tasks may be missing.
+    A task that fails is reported, and the others are still run. At the end, failed tasks are an error unless
+    --skip-unavailable is given.
 
     Args:
-        job: the run; progress goes to its reporter.
-        methods: name -> what it does with the rows of a task; it may tell its progress.
+        job: the run.
+        methods: name -> function of the rows of a task.
 
     Raises:
-        DataError: tasks failed and may not be missing, or no task is left.
+        DataError: tasks failed and --skip-unavailable is not given, or all tasks failed.
         OSError: an answer could not be stored.
     """
     names = task_names(job.config)
     outcome = Outcome({method: {} for method in methods}, {})
     before = {name for name in names if all(_stored(job.run, method, name) for method in methods)}
     if before:
-        job.reporter.line(f"{len(before)} of {len(names)} tasks were done before")
+        job.reporter.line(f"{len(before)} of {len(names)} tasks were already done")
     started, done, new = time.monotonic(), 0, len(names) - len(before)
     with job.reporter.progress("tasks", len(names)) as display:
         for number, name in enumerate(names):
@@ -302,11 +302,11 @@ def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
                 job.reporter.line(f"{number + 1}/{len(names)}  {name}  {said}  ({took})")
     failed = outcome.failed
     if failed and (not job.config.skip_unavailable or len(failed) == len(names)):
-        told = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
+        listed = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
         some = len(failed) < len(names)
-        advice = "the others are done; add --skip-unavailable to leave them out" if some else "no task is left"
+        advice = "the others are done; add --skip-unavailable to skip the failed ones" if some else "no task is left"
         raise DataError(
-            f"{len(failed)} of {len(names)} tasks failed; {advice}\n{told}\ntry again with: {job.session.resume_command()}"
+            f"{len(failed)} of {len(names)} tasks failed; {advice}\n{listed}\ntry again with: {job.session.resume_command()}"
         )
     return outcome
 
@@ -319,7 +319,7 @@ def _run_task(
     say: Callable[[str], None],
     outcome: Outcome,
 ) -> str:
-    """Let every method answer one task; returns what is said of it, "" where that was done or told before."""
+    """Run every method on one task; return words to show, "" if the task was already done or has failed."""
     done = {method: _stored(job.run, method, name) for method in methods}
     said = []
     rows: TaskRows | None = None
@@ -330,7 +330,7 @@ def _run_task(
         try:
             rows = rows or load(job.config, name)
             answer, words = methods[method](rows, say)
-        except Exception as error:  # any reason counts: it is reported with the task's name
+        except Exception as error:  # whatever the reason, it is reported with the task's name
             known = isinstance(error, DataError | NoSourceError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             outcome.failed[name] = reason
@@ -355,23 +355,24 @@ def _stored(run: RunFolder, method: str, task: str) -> dict[str, Any] | None:
 
 
 def write_results(
-    job: Job, method: str, rows: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str], facts: Mapping[str, Any]
+    job: Job, method: str, task_results: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str], facts: Mapping[str, Any]
 ) -> None:
-    """Write the results of one method, in the form of those of training/multitask.py; they finish the run.
+    """Write the results.json of one method, in the format of training/multitask.py. Results finish a run.
 
     Args:
         job: the run.
-        method: its name, that of the folder.
-        rows: task -> its row, which holds "seconds", and scores as of ``metaeval_training.runs.results.task_result`` if it has any.
-        failed: task -> why it has no row.
-        facts: what else should be in the file, such as "mean".
+        method: its name, which is also the name of its folder.
+        task_results: task -> its result, with "seconds", and with scores as in ``runs.results.task_result`` if it has
+            any.
+        failed: task -> why it has no result.
+        facts: further values for the file, such as "mean".
     """
     run = job.run
     results = {
-        "tasks": dict(rows),
+        "tasks": dict(task_results),
         "method": method,
         "skipped": dict(failed),
-        "seconds": sum(row["seconds"] for row in rows.values()),
+        "seconds": sum(result["seconds"] for result in task_results.values()),
         **facts,
         "threads": torch.get_num_threads(),
         "device": device_name(job.accelerator.device),
@@ -384,7 +385,7 @@ def write_results(
 
 
 def show_results(job: Job, methods: Sequence[str]) -> None:
-    """Print one table over tasks and methods, one of their means, and where the results are."""
+    """Print a table of tasks and methods, a table of means, and the paths of the results."""
     found = compare([run for method in methods for run in read_runs(job.run.path / method, method)])
     job.reporter.line()
     for table in (task_table(found), summary_table(found)):
