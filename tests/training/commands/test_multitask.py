@@ -442,7 +442,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint_and_says_so(train, tmp_path, m
         (["--encoder", "no/such folder"], "--encoder no/such folder: "),
         (["--max-length", "500"], "max_length is 500; the encoder tiny takes at most"),
         (["--mixed-precision", "fp16"], "--mixed-precision fp16: "),
-        (["--resume", "runs/none-1"], "--resume runs/none-1: there is no such folder"),
+        (["--resume", "runs/none-1"], "--resume runs/none-1: the folder does not exist"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_1(flags, message, train, capsys):

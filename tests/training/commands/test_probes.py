@@ -250,7 +250,7 @@ def write_until(write, most):
     [
         (["--tasks", "demo/manner"], "closest"),
         (["--encoder", "no-such-thing!", "--tasks", "demo/tense"], "--encoder no-such-thing!"),
-        (["--resume", "nowhere"], "--resume nowhere: there is no such folder"),
+        (["--resume", "nowhere"], "--resume nowhere: the folder does not exist"),
         (["--resume", "."], "is not the folder of a run of this script"),
         (["--resume"], "no unfinished run named 'probes'"),
     ],

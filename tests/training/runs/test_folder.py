@@ -46,7 +46,7 @@ def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
 def test_nothing_to_resume_is_told(tmp_path):
     with pytest.raises(RunError, match="no unfinished run named 'demo'"):
         find_folder("", tmp_path, "demo")
-    with pytest.raises(RunError, match="there is no such folder"):
+    with pytest.raises(RunError, match="the folder does not exist"):
         find_folder(str(tmp_path / "gone"), tmp_path, "demo")
 
 
@@ -128,10 +128,10 @@ def test_a_folder_that_takes_no_runs_names_the_setting(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
         with pytest.raises(
-            RunError, match=rf"--output-dir {folder}: {tmp_path / 'file'} is not a folder. Give --output"
+            RunError, match=rf"--output-dir {folder}: {tmp_path / 'file'} is not a folder. Choose an --output"
         ):
             new_run(folder, "demo")
-    with pytest.raises(RunError, match=r"--name cannot be made there \(File name too long"):
+    with pytest.raises(RunError, match=r"cannot be created there \(File name too long"):
         new_run(tmp_path, "n" * 300)
     check_output_dir(tmp_path / "new" / "runs")
     assert not (tmp_path / "new").exists()

@@ -1,11 +1,11 @@
-"""Scores of a task, from one matrix of counts a split, by scikit-learn.
+"""Score tasks from one confusion matrix per split, with scikit-learn.
 
-A confusion matrix holds all that accuracy, macro-F1 and Matthews' coefficient need, and matrices of several processes
-add up exactly: no row is gathered twice, however the rows were dealt out.
+Accuracy, macro-F1 and Matthews' coefficient need only the confusion matrix, and the matrices of several processes add
+up exactly, however the rows were distributed.
 
-The library `evaluate` is not used: its ``evaluate.load("accuracy")`` fetches a script from the Hub and executes it,
-which needs the network at the end of a run and is the kind of loading that this package does nowhere (SECURITY.md);
-for these metrics the script would call the same functions of scikit-learn.
+The library `evaluate` is not used: ``evaluate.load("accuracy")`` downloads a script from the Hub and executes it. That
+needs the network at the end of a run, and this package executes no downloaded code (SECURITY.md). For these metrics,
+the script calls the same functions of scikit-learn.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from metaeval_training.data.sampling import Batch
 
 
 def scores(confusion: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy, macro-F1 and Matthews' correlation.
+    """Return accuracy, macro-F1 and Matthews' correlation.
 
     Args:
-        confusion: rows counted by true class (first axis) and predicted class (second), (C, C), not all zero.
+        confusion: counts by true class (first axis) and predicted class (second axis), (C, C), not all zero.
 
     Returns:
-        "accuracy" in 0..1; "macro_f1" in 0..1, over the classes that occur as truth or prediction (a class that
-        occurs as neither has no F1); "matthews" in -1..1 (Gorodkin 2004), 0 where truth or prediction is constant.
+        "accuracy" in 0..1; "macro_f1" in 0..1, over the classes that occur as truth or prediction (any other class
+        has no F1); "matthews" in -1..1 (Gorodkin 2004), 0 if truth or prediction is constant.
     """
     true, predicted = np.nonzero(confusion)
     weighted: Any = {"y_true": true, "y_pred": predicted, "sample_weight": confusion[true, predicted]}
     return {
         "accuracy": float(accuracy_score(**weighted)),
         "macro_f1": float(f1_score(**weighted, average="macro")),
-        "matthews": float(matthews_corrcoef(**weighted)) if len(true) > 1 else 0.0,  # one cell: it would warn
+        "matthews": float(matthews_corrcoef(**weighted))
+        if len(true) > 1
+        else 0.0,  # scikit-learn would warn for a single cell
     }
 
 
@@ -54,15 +56,15 @@ def count_predictions(
     pad: int,
     accelerator: Accelerator,
 ) -> NDArray[np.int64]:
-    """Predict all rows of a split, shared out over the processes.
+    """Predict all rows of a split, distributed over the processes.
 
     Args:
         model: the prepared model, without its wrapper for several processes; set to evaluation mode by the caller.
         rows: the split.
-        task_id: number of the task in the model.
-        classes: C, classes of the task.
-        batch_size: examples of a batch of one process.
-        pad: token id that fills up short texts.
+        task_id: id of the task in the model.
+        classes: number of classes of the task, C.
+        batch_size: examples per batch and process.
+        pad: token id for padding.
         accelerator: of the run.
 
     Returns:
@@ -95,15 +97,15 @@ def evaluate_tasks(
 
     Args:
         model: the prepared model, without its wrapper for several processes; left in training mode.
-        tasks: in the order of their numbers in the model.
+        tasks: in the order of their ids in the model.
         splits: among "validation" and "test".
-        batch_size: examples of a batch of one process.
-        pad: token id that fills up short texts.
+        batch_size: examples per batch and process.
+        pad: token id for padding.
         accelerator: of the run.
-        on_task: called with the number of tasks done, before each task.
+        on_task: called before each task, with the number of tasks done.
 
     Returns:
-        Task -> split -> scores; splits a task lacks are left out.
+        Task -> split -> scores, for the splits that the task has.
     """
     model.eval()
     found: dict[str, dict[str, dict[str, float]]] = {}

@@ -1,4 +1,4 @@
-"""What results.json says of tasks, the same for every method: a row a task, and means with their intervals.
+"""Compute the task results and means of results.json, in the same form for every method.
 
 The task results are plain JSON values; ``metaeval_hub.results.comparison`` compares those of several runs.
 """
