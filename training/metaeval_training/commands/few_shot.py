@@ -67,8 +67,8 @@ Method = Literal["zero_shot", "fit", "probe", "full", "majority"]
 METHODS: tuple[Method, ...] = get_args(Method)
 EXPERIMENT = "few_shot"
 SHOTS = (0, 8, 32, 128)
-FULL_STEPS = 100  # as many as fit_task makes
-# The encoder and the length of its texts are those of the model; tasks are what it held out.
+FULL_STEPS = 100  # the default of fit_task
+# The encoder and the maximum length are those of the model; the tasks are those that it held out.
 SETTINGS = tuple(
     name for name in per_task.SETTINGS if name not in ("tasks", "encoder", "encoder_revision", "max_length")
 )
@@ -181,7 +181,7 @@ def _mean_over_draws(
 
 
 def work(job: Job) -> int:
-    """Ask every method, write and show the results; returns the exit code."""
+    """Run every method, write and show the results; return the exit code."""
     models = assign(find_models(job.options["model"]), job.options["tasks"])
     first = next(iter(models.values()))
     config = replace(
@@ -212,12 +212,12 @@ def work(job: Job) -> int:
 
 
 def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
-    """What a reader has to know of the examples, the settings and the model."""
+    """Return notes for readers of the results: about the examples, the settings and the model."""
     options = job.options
     fitted = {name: entry.default for name, entry in inspect.signature(fit_task).parameters.items()}
     notes = [
         "k labelled examples of a task in all, drawn at random from its training rows, the same for every method; "
-        f"{options['draws']} draws, of which a larger one holds the smaller.",
+        f"{options['draws']} draws. Within a draw, a larger set of examples contains the smaller ones.",
         f"z and classifier: {fitted['steps']} steps of {fitted['batch_size']}, rates {fitted['z_lr']:g} and "
         f"{fitted['head_lr']:g}; full fine-tuning: {options['full_steps']} steps of {single_task.BATCH_SIZE}, rate "
         f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; the same for every task and k.",
@@ -226,7 +226,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
     kept = [t for t, model in models.items() if t not in loose and model.run and model.run.decontaminate == "no"]
     if loose or kept:
         notes.append(
-            "It is not known whether the model was trained on rows that hold evaluation texts of "
+            "It is not known whether the model was trained on rows that contain evaluation texts of "
             f"{', '.join([*loose, *kept])}."
         )
     for folder in dict.fromkeys(model.folder for model in models.values()):
@@ -237,7 +237,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that are no settings."""
+    """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
         "--model", metavar="DIR", default=argparse.SUPPRESS,
         help="folder of a model, of the run that trained it, or of a run of training/zero_shot.py",
@@ -248,27 +248,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--shots", nargs="+", type=int, metavar="K", default=argparse.SUPPRESS,
-        help=f"labelled examples of a task, in all (default: {' '.join(map(str, SHOTS))})",
+        help=f"numbers of labelled examples per task (default: {' '.join(map(str, SHOTS))})",
     )  # fmt: skip
     parser.add_argument(
         "--draws", type=int, metavar="N", default=argparse.SUPPRESS,
-        help="how often examples are drawn anew, for each task and K (default: 5)",
+        help="number of random draws of examples per task and K (default: 5)",
     )  # fmt: skip
     parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="what answers (default: all)"
+        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="methods to compare (default: all)"
     )
     parser.add_argument(
         "--by", choices=get_args(By), default=argparse.SUPPRESS,
-        help="what zero_shot predicts z from, where the model has a table of z (default: aspects)",
+        help="features from which zero_shot predicts z, if the model has a learned z per task (default: aspects)",
     )  # fmt: skip
     parser.add_argument(
         "--full-steps", type=int, metavar="STEPS", default=argparse.SUPPRESS,
-        help=f"optimiser steps of full fine-tuning (default: {FULL_STEPS})",
+        help=f"optimizer steps of full fine-tuning (default: {FULL_STEPS})",
     )  # fmt: skip
     parser.add_argument(
         "--full-lr", type=float, metavar="RATE", default=argparse.SUPPRESS,
-        help=f"learning rate of full fine-tuning (default: {single_task.RATES['full']:g}; docs/recipe.md has the best "
-        "one for MiniLM)",
+        help=f"learning rate of full fine-tuning (default: {single_task.RATES['full']:g}; see docs/recipe.md for "
+        "MiniLM)",
     )  # fmt: skip
 
 
@@ -276,7 +276,7 @@ def check(options: Mapping[str, Any]) -> None:
     """Check what argparse cannot.
 
     Raises:
-        ConfigError: an option is out of range, or the model cannot be asked for the tasks.
+        ConfigError: an option is out of range, or the model does not fit the tasks.
     """
     if not options["model"]:
         raise ConfigError("--model is missing; name the folder of a trained model or of its run")
@@ -285,11 +285,11 @@ def check(options: Mapping[str, Any]) -> None:
         if bad := [value for value in values if value < least]:
             raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, got {bad[0]}")
     if len(set(options["shots"])) < len(options["shots"]):
-        raise ConfigError(f"--shots {' '.join(map(str, options['shots']))}: a number comes twice")
+        raise ConfigError(f"--shots {' '.join(map(str, options['shots']))}: expected each number once")
     if not 0 < options["full_lr"] < float("inf"):
         raise ConfigError(f"--full-lr must be above 0, got {options['full_lr']}")
     if set(options["methods"]) != {"zero_shot"} and not any(options["shots"]):
-        raise ConfigError("--shots 0: without examples only --methods zero_shot answers")
+        raise ConfigError("--shots 0: only --methods zero_shot works without examples; add a larger number")
     models = find_models(options["model"])
     assign(models, options["tasks"])
     for model in models:
@@ -300,8 +300,8 @@ def check(options: Mapping[str, Any]) -> None:
             )
         if "zero_shot" in options["methods"] and not model.record.label_rows:
             raise ConfigError(
-                f"--model {model.folder}: its tasks share no label rows, which is what answers an unseen task; train "
-                "with --share-labels, or leave zero_shot out of --methods"
+                f"--model {model.folder}: its tasks share no label vectors, which zero_shot needs. Train with "
+                "--share-labels, or leave zero_shot out of --methods"
             )
 
 
@@ -319,5 +319,5 @@ SCRIPT = Script(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, answer, report; returns the exit code."""
+    """Parse the command line, run the methods and report; return the exit code."""
     return per_task.launch(per_task.parse(SCRIPT, argv), work)

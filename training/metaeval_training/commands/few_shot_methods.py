@@ -33,16 +33,16 @@ Scores = dict[str, float]
 
 
 class UnansweredError(Exception):
-    """A method has no answer for a task; the message says why."""
+    """A method cannot answer a task; the message says why."""
 
 
 def draw_examples(seed: int, task: str, draw: int, rows: int) -> NDArray[np.int64]:
-    """The training rows of a task in the order in which a draw takes them, (rows,): the first k are its k examples."""
+    """Return the training rows of a task in the order of a draw, (rows,); the first k are its k examples."""
     return generator("few-shot examples", seed, task, draw).permutation(rows)
 
 
 class FewShotTask:
-    """One task and the model that was not trained on it: what all draws and methods share is made once.
+    """One task and a model that was not trained on it; values that draws and methods share are computed once.
 
     Args:
         job: the run; its settings name the model's encoder.
@@ -55,7 +55,7 @@ class FewShotTask:
 
     def __init__(self, job: Job, model: ConditionalAdapterModel, task: TaskRows) -> None:
         if "test" not in task.splits:
-            raise DataError(f"no test rows; there is {', '.join(task.splits)}")
+            raise DataError(f"the task has no test split, only {', '.join(task.splits)}")
         self.job, self.model, self.task = job, model, task
         self.train = task.splits["train"]
         self.held_out: HeldOut = describe(task)
@@ -64,23 +64,23 @@ class FewShotTask:
         self._described = False
 
     def examples(self, draw: int, shots: int) -> NDArray[np.int64]:
-        """Positions of the examples of a draw among the training rows, (k,)."""
+        """Return the positions of a draw's examples among the training rows, (k,)."""
         return draw_examples(self.job.config.seed, self.task.name, draw, len(self.train))[:shots]
 
     def zero_shot(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
-        """Scores of the described task, and from it fitted to the examples."""
+        """Score z predicted from the description, fitted to the examples if there are any."""
         self._describe()
         return self._fit(draw, shots, start=DESCRIBED) if shots else self._score(DESCRIBED)
 
     def fit(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
-        """Scores of z and a classifier that were fitted to the examples alone."""
+        """Score z and a classifier that were fitted to the examples only."""
         features = None
         if self.model.config.z_from != "table":
             _, features, _, _ = predict_z(self.model, FITTED, self.held_out.description, self.job.options["by"])
         return self._fit(draw, shots, task_features=features)
 
     def probe(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
-        """Scores of a logistic regression on what the frozen encoder makes of the examples."""
+        """Score a logistic regression on the frozen encoder's output for the examples."""
         features, chosen = self._encoder_features(), self.examples(draw, shots)
         labels = {"train": self.labels("train")[chosen], "test": self.labels("test")}
         found = scaled({"train": features["train"][chosen], "test": features["test"]})
@@ -88,7 +88,7 @@ class FewShotTask:
         return self._compare(predicted["test"])
 
     def full(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
-        """Scores of an encoder of which all weights were trained on the examples."""
+        """Score an encoder whose weights were all trained on the examples."""
         splits = {"train": self.train.select(self.examples(draw, shots)), "test": self.task.splits["test"]}
         few = replace(
             self.task, splits=splits, available={split: len(rows) for split, rows in splits.items()}, digests={}
@@ -106,25 +106,25 @@ class FewShotTask:
         return {name: test[name] for name in ("accuracy", "macro_f1", "matthews")}
 
     def majority(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
-        """Scores of the most frequent class of the examples."""
+        """Score the most frequent class of the examples."""
         test = self.labels("test")
         return self._compare(predict_majority(self.labels("train")[self.examples(draw, shots)], len(test)))
 
     def labels(self, split: str) -> NDArray[np.int64]:
-        """Labels of a split, (rows,)."""
+        """Return the labels of a split, (rows,)."""
         return np.asarray(self.task.splits[split]["label"][:], dtype=np.int64)
 
     def close(self) -> None:
-        """Take the described task out of the model again."""
+        """Remove the described task from the model."""
         if self._described:
             self.model.remove_task(DESCRIBED)
             self._described = False
 
     def _describe(self) -> None:
-        """Add the task to the model as a description makes it, where that is not done.
+        """Add the task to the model from its description, unless this is already done.
 
         Raises:
-            UnansweredError: it cannot be made.
+            UnansweredError: the description does not suffice.
         """
         if self._described:
             return
@@ -153,7 +153,7 @@ class FewShotTask:
         return scores(confusion_matrix(self.labels("test"), predicted, labels=range(len(self.task.labels))))
 
     def _encoder_features(self) -> dict[str, NDArray[np.float32]]:
-        """Mean over tokens of the test rows, and of those training rows that any draw holds; others are 0."""
+        """Return the mean over tokens of the test rows and of the training rows in any draw; other rows are 0."""
         if self._features is None:
             config, options = self.job.config, self.job.options
             drawn = [self.examples(draw, max(options["shots"])) for draw in range(options["draws"])]

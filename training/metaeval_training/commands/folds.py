@@ -13,12 +13,12 @@ GROUPS = "groups"  # the value of --held-out that holds out every group once
 
 @dataclass(frozen=True)
 class Fold:
-    """What is held out at a time.
+    """Tasks that are held out together.
 
     Attributes:
-        name: of its folder.
-        held_out: task names.
-        trained: task names.
+        name: of the fold and its folder.
+        held_out: names of the held-out tasks.
+        trained: names of the other tasks.
     """
 
     name: str
@@ -27,16 +27,16 @@ class Fold:
 
 
 def make_folds(names: Sequence[str], held_out: Sequence[str], folds: int) -> list[Fold]:
-    """The folds of an experiment.
+    """Return the folds of an experiment.
 
     Args:
         names: all tasks.
-        held_out: tasks and groups that make one fold; or "groups", for every group once.
-        folds: how many the groups are dealt into, the largest first, each to the fold that has the fewest tasks; 0: a
-            fold for each group.
+        held_out: tasks and groups that form one fold; or "groups", to hold out each group once.
+        folds: number of folds. Groups are assigned by size, the largest first, each to the fold with the fewest tasks.
+            0: one fold per group.
 
     Raises:
-        ConfigError: nothing would be held out, or nothing be left to train on.
+        ConfigError: no task would be held out, or none would be trained on.
     """
     if list(held_out) != [GROUPS]:
         chosen = expand_tasks(held_out)

@@ -36,7 +36,7 @@ FISHER = ("--methods", "full", "--fisher", "--name", "fisher")
 
 
 def work(job: Job) -> int:
-    """Average the texts of all tasks and write the table; returns the exit code."""
+    """Average the encoded texts of each task and write the vectors; return the exit code."""
     config = job.config
     encoder = open_encoder(config, per_task.all_texts(config))
 
@@ -55,7 +55,7 @@ def work(job: Job) -> int:
     folder = vectors.save(job.run.path / TEXTEMB)
     rows = {name: {"rows": answer["rows"], "seconds": answer["seconds"]} for name, answer in answers.items()}
     per_task.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
-    job.reporter.line(f"{len(vectors)} vectors of {vectors.values.shape[1]} numbers: {folder}")
+    job.reporter.line(f"{len(vectors)} vectors of dimension {vectors.values.shape[1]}: {folder}")
     return DONE
 
 
@@ -69,7 +69,7 @@ SCRIPT = Script(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, compute, report; returns the exit code."""
+    """Parse the command line, compute and report; return the exit code."""
     kind, *others = (sys.argv[1:] if argv is None else list(argv)) or [""]
     if kind == "fisher":
         return single_task.main([*FISHER, *others])

@@ -67,8 +67,8 @@ Method = Literal[
 METHODS: tuple[Method, ...] = get_args(Method)
 EXPERIMENT = "zero_shot"
 FULL_LR = single_task.RATES["full"]
-HEAD_RATIO = 10.0  # of the classifier's learning rate, as training/single_task.py has it
-# Settings that say what is trained are this script's own business.
+HEAD_RATIO = 10.0  # learning rate of the classifier relative to the encoder's, as in training/single_task.py
+# This script chooses the settings that are excluded here itself.
 SETTINGS = tuple(
     entry.name
     for entry in fields(TrainConfig)
@@ -78,7 +78,11 @@ SETTINGS = tuple(
 
 
 class StoppedError(Exception):
-    """A training under this run did not finish; holds its exit code."""
+    """A training of this run did not finish.
+
+    Attributes:
+        code: its exit code.
+    """
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -89,16 +93,16 @@ class StoppedError(Exception):
 
 
 def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
-    """A finished training of a fold: of before, gone on with, or new; returns its folder.
+    """Return the folder of a finished training of a fold; start or resume the training if necessary.
 
     Args:
         job: the run.
-        fold: its tasks are trained on, unless ``changes`` say otherwise.
-        kind: names the training.
+        fold: whose tasks are trained on, unless ``changes`` contains others.
+        kind: name of the training.
         changes: settings that differ from those of the run.
 
     Raises:
-        StoppedError: it did not finish; what went wrong was told.
+        StoppedError: it did not finish; the reason was reported.
     """
     folder = job.run.path / "train" / fold.name
     before = sorted(folder.glob(f"{kind}-*/config.json"))
@@ -118,7 +122,7 @@ def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
 
 
 def open_model(job: Job, folder: Path) -> ConditionalAdapterModel:
-    """The model of a training, on the run's device."""
+    """Load the model of a training onto the run's device."""
     return ConditionalAdapterModel.from_pretrained(folder / "model").to(job.accelerator.device)
 
 
@@ -126,13 +130,13 @@ def open_model(job: Job, folder: Path) -> ConditionalAdapterModel:
 
 
 def score_task(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: str) -> dict[str, Any]:
-    """The row of results.json of a task that was added to a model under ``name``."""
+    """Return the task result of a task that was added to a model under ``name``."""
     data = encode_task(task.rows, model.tokenizer, job.config.max_length)
     return make_row(data, score(job, model, data, name, ("validation", "test")))
 
 
 def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """The row of results.json of one task."""
+    """Return the task result for scores by split."""
     labels = {split: rows.labels for split, rows in data.splits.items()}
     return task_result(labels, data.available, data.origin, len(data.labels), found)
 
@@ -140,20 +144,20 @@ def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[s
 def answer_all(
     job: Job, model: ConditionalAdapterModel, tasks: Sequence[HeldOut], add: Callable[[str, HeldOut], Any]
 ) -> dict[str, Any]:
-    """Add each task to a model, score it and take it away again; a task with untrained classes gets the reason.
+    """Add each task to a model, score it and remove it; a task with untrained classes gets the reason instead.
 
     Args:
         job: the run.
         model: trained without these tasks.
         tasks: held out.
-        add: adds a task to the model under a name; may return what the prediction stands on.
+        add: adds a task to the model under a name; may return the prediction of its z.
     """
     shared = set(model.heads.shared)
     answers: dict[str, Any] = {}
     for task in tasks:
         untrained = sorted(set(task.labels.values()) - shared)
         if untrained:
-            answers[task.rows.name] = {"unanswered": f"no trained label row for {', '.join(untrained)}"}
+            answers[task.rows.name] = {"unanswered": f"no trained label vector for {', '.join(untrained)}"}
             continue
         name = f"held_out/{task.rows.name}"
         guess = add(name, task)
@@ -166,7 +170,7 @@ def answer_all(
 
 
 def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dict[str, Any]:
-    """Answers of a model with z: by a prediction of z, or (None) by the mean of all tasks' z."""
+    """Answer with a model with z: with a predicted z, or for None with the mean of all tasks' z."""
     model = open_model(job, folder)
 
     def add(name: str, task: HeldOut) -> Any:
@@ -180,7 +184,7 @@ def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dic
 
 
 def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of models that were fine-tuned on the tasks of one type."""
+    """Answer with models that were fine-tuned on the tasks of one type."""
     answers: dict[str, Any] = {}
     for kind in sorted({task.description.type for task in tasks}):
         chosen = [task for task in tasks if task.description.type == kind]
@@ -204,7 +208,7 @@ def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 
 
 def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of the most frequent class of the training rows."""
+    """Answer with the most frequent class of the training rows."""
     answers = {}
     for task in tasks:
         found: dict[str, dict[str, float]] = {}
@@ -221,7 +225,7 @@ def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 
 
 def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of one fine-tuned model a task, as training/single_task.py trains them."""
+    """Answer with one fine-tuned model per task, as training/single_task.py trains them."""
     options = {**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO}
     config = replace(job.config, epochs=3.0, steps=0, batch_size=single_task.BATCH_SIZE, embeddings_per_task=1)
     vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
@@ -238,7 +242,7 @@ def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 
 
 def answer(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of one method on the held-out tasks of a fold: task -> row, or why there is none.
+    """Answer the held-out tasks of a fold with one method: task -> task result, or the reason why there is none.
 
     Raises:
         StoppedError: a training did not finish.
@@ -262,9 +266,9 @@ def answer(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> di
 
 
 def train_on_texts(job: Job, fold: Fold, table: Path) -> Path:
-    """A finished training with TextEmb beside the learned z; the vectors are those that the first training measured."""
+    """Return a finished training with TextEmb added to the learned z; the first training computed the vectors."""
     features = open_model(job, table).features
-    assert features is not None  # noqa: S101 - the first training was asked for both
+    assert features is not None  # noqa: S101 - the first training computes both
     assert features.texts is not None  # noqa: S101
     vectors = TaskEmbeddings(features.names, features.texts).save(job.run.path / "train" / fold.name / "textemb")
     return train(job, fold, "aware-textemb", task_features=str(vectors), text_emb=True)
@@ -274,7 +278,7 @@ def train_on_texts(job: Job, fold: Fold, table: Path) -> Path:
 
 
 def work(job: Job) -> int:
-    """Answer all held-out tasks by all methods, write and show the results; returns the exit code."""
+    """Answer all held-out tasks with all methods, write and show the results; return the exit code."""
     names = per_task.task_names(job.config)
     folds = make_folds(names, job.options["held_out"], job.options["folds"])
     methods: list[Method] = job.options["methods"]
@@ -294,14 +298,14 @@ def work(job: Job) -> int:
                     return stopped.code
                 file.parent.mkdir(parents=True, exist_ok=True)
                 job.run.write_sealed(file, stored)
-                job.reporter.line(f"fold {fold.name}: {method} answered {_told(stored)}")
+                job.reporter.line(f"fold {fold.name}: {method} answered {_summary(stored)}")
             found[method] |= stored
     write(job, folds, found, skipped)
     return DONE
 
 
 def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
-    """The held-out tasks of a fold that can be loaded and scored, and why others cannot."""
+    """Return the held-out tasks of a fold that can be loaded and scored, and the reasons for the others."""
     config = job.config
     rows, failed = load_tasks(
         fold.held_out, row_choice(config), skip_unavailable=config.skip_unavailable, cache=data_cache(config)
@@ -310,7 +314,7 @@ def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
     return [describe(task) for task in rows if task.name not in unscored], {**failed, **unscored}
 
 
-def _told(answers: Mapping[str, Any]) -> str:
+def _summary(answers: Mapping[str, Any]) -> str:
     scored = [row["test"]["accuracy"] for row in answers.values() if row.get("test")]
     mean = f", mean test accuracy {100 * np.mean(scored):.1f}" if scored else ""
     return f"{len(scored)} of {len(answers)} tasks{mean}"
@@ -335,14 +339,14 @@ def write(job: Job, folds: Sequence[Fold], found: Mapping[str, Mapping[str, Any]
     job.reporter.line()
     if methods:
         show_table(job.reporter.console, (glue_table if kind == "glue" else group_table)(methods))
-    job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; beside the paper's: metaeval report")
+    job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; next to the paper's results: metaeval report")
 
 
 def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
-    """What a reader has to know of the trainings: rows left out, and z that has not moved."""
+    """Return notes for readers of the results: about removed rows, and about z that stayed near its start."""
     notes = [
-        "Training rows that hold a text of the held-out tasks' evaluation splits were "
-        + ("kept." if job.config.decontaminate == "no" else f"left out ({job.config.decontaminate}).")
+        "Training rows that contain a text of the held-out tasks' evaluation splits were "
+        + ("kept." if job.config.decontaminate == "no" else f"removed ({job.config.decontaminate}).")
     ]
     for fold in folds:
         for file in sorted((job.run.path / "train" / fold.name).glob("*/results.json")):
@@ -354,21 +358,21 @@ def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that are no settings."""
+    """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
         "--held-out", nargs="+", metavar="TASK", default=argparse.SUPPRESS,
-        help=f"tasks and groups held out together (default: glue), or {GROUPS}: every group once",
+        help=f"tasks and groups to hold out together (default: glue), or {GROUPS}: each group once",
     )  # fmt: skip
     parser.add_argument(
         "--folds", type=int, metavar="N", default=argparse.SUPPRESS,
-        help="folds that the groups are dealt into; 0: one for each (default: 0)",
+        help="number of folds for --held-out groups; 0: one per group (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="what answers (default: all)"
+        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="methods to compare (default: all)"
     )
     parser.add_argument(
         "--full-lr", type=float, metavar="RATE", default=argparse.SUPPRESS,
-        help=f"learning rate of full fine-tuning (default: {FULL_LR:g}; docs/recipe.md has the best one for MiniLM)",
+        help=f"learning rate of full fine-tuning (default: {FULL_LR:g}; see docs/recipe.md for MiniLM)",
     )  # fmt: skip
 
 
@@ -395,5 +399,5 @@ SCRIPT = Script(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, train, answer, report; returns the exit code."""
+    """Parse the command line, train, answer and report; return the exit code."""
     return per_task.launch(per_task.parse(SCRIPT, argv), work)
