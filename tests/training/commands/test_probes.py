@@ -182,7 +182,7 @@ def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, mo
     monkeypatch.setattr(per_task, "load", lambda config, name: loaded.append(name) or load(config, name))
     assert main(["--resume", "--output-dir", str(tmp_path)]) == 0
     assert loaded == [TASKS[2]]
-    assert "2 of 3 tasks were done before" in capsys.readouterr().out
+    assert "2 of 3 tasks were already done" in capsys.readouterr().out
     expected = answers(finished)
     assert answers(run) == {method: expected[method] for method in ("majority", "tfidf")}
     assert main(["--resume", str(run)]) == 0
@@ -221,7 +221,7 @@ def test_a_task_whose_file_is_damaged_is_done_again(damage, finished, tmp_path, 
     file = run / "majority" / "tasks" / f"{TASKS[1]}.json"
     file.write_text(file.read_text().replace('"accuracy": 0.', '"accuracy": 0.1') if "digit" in damage else damage)
     assert main(["--resume", str(run)]) == 0
-    assert "2 of 3 tasks were done before" in capsys.readouterr().out
+    assert "2 of 3 tasks were already done" in capsys.readouterr().out
     assert answers(run)["majority"] == answers(finished)["majority"]
 
 

@@ -45,11 +45,11 @@ def test_rates_of_the_command_line(words, methods, expected):
 @pytest.mark.parametrize(
     ("words", "methods", "message"),
     [
-        (["1e-5"], ["full", "adapter"], "of which method"),
+        (["1e-5"], ["full", "adapter"], "name the method, such as"),
         (["adapter=1e-5"], ["full"], "'adapter' is not among the --methods full"),
-        (["full=0"], ["full"], "'0' is no learning rate"),
-        (["full=1e-5;2e-5"], ["full"], "'1e-5;2e-5' is no learning rate"),
-        (["nan"], ["full"], "'nan' is no learning rate"),
+        (["full=0"], ["full"], "'0' is not a learning rate"),
+        (["full=1e-5;2e-5"], ["full"], "'1e-5;2e-5' is not a learning rate"),
+        (["nan"], ["full"], "'nan' is not a learning rate"),
     ],
 )
 def test_wrong_rates_are_named(words, methods, message):

@@ -73,8 +73,8 @@ def test_it_says_what_made_it_and_goes_on_when_stopped(tmp_path, finished, monke
     monkeypatch.setattr(per_task, "load", load)
     assert main(["textemb", "--resume", str(tmp_path / "textemb-1")]) == 0
     printed = capsys.readouterr().out
-    assert "1 of 3 tasks were done before" in printed
-    assert "3 vectors of 128 numbers" in printed
+    assert "1 of 3 tasks were already done" in printed
+    assert "3 vectors of dimension 128" in printed
     found = TaskEmbeddings.load(tmp_path / "textemb-1" / "textemb")
     assert np.array_equal(found.values, TaskEmbeddings.load(finished / "textemb").values)
     results = json.loads((finished / "textemb" / "results.json").read_text())

@@ -50,13 +50,13 @@ def test_every_method_answers_the_tasks_whose_labels_others_trained(experiment, 
         found = results(run, method)
         assert (found["experiment"], found["held_out"]) == ("zero_shot", "groups")
         assert set(found["tasks"]) == {"demo/office_nli", "demo/film_reviews"}
-        assert "no trained label row for" in found["unanswered"]["demo/feelings"]
+        assert "no trained label vector for" in found["unanswered"]["demo/feelings"]
     assert set(results(run, "majority")["tasks"]) == set(results(run, "supervised")["tasks"]) == set(HELD_OUT)
     assert set(results(run, "same_type_full")["tasks"]) == {"demo/office_nli", "demo/film_reviews"}
     rows = results(run, "ridge_aspects")["tasks"]["demo/office_nli"]
     assert len(rows["nearest"]) == 3  # of the three trained tasks
     assert rows["test"]["accuracy"] == pytest.approx(round(30 * rows["test"]["accuracy"]) / 30)
-    assert "No answer to demo/feelings, as no trained label row for " in " ".join(capsys.readouterr().out.split())
+    assert "No answer to demo/feelings, as no trained label vector for " in " ".join(capsys.readouterr().out.split())
     assert set(read_inputs([str(run)]).zero_shot["groups"]) >= {"ridge_aspects", "supervised", "majority"}
 
 
