@@ -50,13 +50,14 @@ if __name__ == "__main__":  # in the folder of this script `training` is this fi
 import numpy as np
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
-from metaeval_training.commands.multitask_job import set_arithmetic
-from metaeval_training.config import MatmulPrecision, TrainConfig, parse
+from metaeval_training.config import MatmulPrecision, TrainConfig
 from metaeval_training.data.cache import DataCache
 from metaeval_training.data.encoding import EncodedRows, TaskData, collate, encode_rows, encode_tasks
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.data.sampling import Batch, BatchPlan, generator
 from metaeval_training.engine.evaluation import count_predictions
+from metaeval_training.flags import parse
+from metaeval_training.runs.machine import set_arithmetic
 from numpy.typing import NDArray
 
 from benchmarks.casting import largest_resident_set
@@ -134,8 +135,10 @@ def minilm() -> Any:
 
 def our_trainer(tasks: list[TaskData], rows: list[TaskRows], config: TrainConfig, accelerator: Any) -> Any:
     """The loop, ready for its first step."""
-    from metaeval_training.commands.multitask_job import make_model, make_plan
-    from metaeval_training.engine.loop import StopRequest, Trainer
+    from metaeval_training.data.plan import make_plan
+    from metaeval_training.engine.loop import Trainer
+    from metaeval_training.runs.new_model import make_model
+    from metaeval_training.runs.process import StopRequest
     from metaeval_training.runs.reporter import Reporter
 
     model = make_model(config, rows).train()
@@ -425,7 +428,7 @@ def timed_train(trainer: Any, examples: int) -> int:
 
 def contenders(contest: Contest, folder: str) -> dict[str, Contender]:
     """All that take turns; tasknet where it is installed."""
-    from metaeval_training.commands.multitask_job import start_accelerator
+    from metaeval_training.runs.machine import start_accelerator
 
     others: dict[str, Contender] = {
         STOCK: Stock(contest, folder),
@@ -501,7 +504,8 @@ def spread(values: Sequence[float], form: str = ".2f") -> str:
 
 def compare(options: argparse.Namespace) -> None:
     """Print the tables of contenders: steps, evaluation and tokenisation, and what a whole run comes to."""
-    from metaeval_training.commands.multitask_job import data_cache, make_plan
+    from metaeval_training.data.cache import data_cache
+    from metaeval_training.data.plan import make_plan
 
     config = settings(options)
     cache = data_cache(config)
@@ -588,8 +592,7 @@ def show_run(
 
 def real_rows(names: Sequence[str], config: TrainConfig, cache: DataCache) -> list[TaskRows]:
     """Real tasks, as many as can be had."""
-    from metaeval_training.commands.multitask_job import row_choice
-    from metaeval_training.data.rows import expand_tasks, load_tasks
+    from metaeval_training.data.rows import expand_tasks, load_tasks, row_choice
 
     rows, skipped = load_tasks(
         expand_tasks(names), row_choice(config), decontaminate=config.decontaminate, skip_unavailable=True, cache=cache
@@ -603,7 +606,7 @@ def real_rows(names: Sequence[str], config: TrainConfig, cache: DataCache) -> li
 
 def by_number(options: argparse.Namespace) -> None:
     """Print what a step costs with 10, 100 and 1,000 tasks, and the memory of a process that trains on them."""
-    from metaeval_training.commands.multitask_job import start_accelerator
+    from metaeval_training.runs.machine import start_accelerator
 
     config = settings(options)
     accelerator = start_accelerator(config)
@@ -661,7 +664,7 @@ def resident(options: argparse.Namespace, count: int) -> float:
 
 def train_alone(options: argparse.Namespace) -> None:
     """Train one block on so many tasks and print the largest resident set in MB."""
-    from metaeval_training.commands.multitask_job import start_accelerator
+    from metaeval_training.runs.machine import start_accelerator
 
     config = settings(options)
     trainer = many_tasks(options.resident, config, start_accelerator(config))
@@ -698,16 +701,19 @@ def start(options: argparse.Namespace) -> None:
     metaeval.MetaEval.BUILDER_CONFIGS = [metaeval.MetaEvalConfig(name=name, version=metaeval.VERSION) for name in names]
 
     import datasets
-    from metaeval_training.commands import multitask_job as job
+    from metaeval_training.data.plan import make_plan
+    from metaeval_training.runs.machine import start_accelerator
+    from metaeval_training.runs.prepare import prepare
+    from metaeval_training.runs.provenance import describe_data
     from metaeval_training.runs.reporter import Reporter
 
     datasets.disable_progress_bars()
     config = dataclasses.replace(settings(options), tasks=("synthetic",))
-    accelerator = job.start_accelerator(config)
+    accelerator = start_accelerator(config)
     with CLOCK.running():
-        material = job.prepare(config, accelerator, Reporter(main=False))
-        plan = job.make_plan(config, material.tasks)
-        job.describe_data(material.tasks, material.skipped, material.model)
+        material = prepare(config, accelerator, Reporter(main=False))
+        plan = make_plan(config, material.tasks)
+        describe_data(material.tasks, material.skipped, material.model)
     print(
         f"{len(material.tasks):,} tasks: {CLOCK.cpu:.2f} CPU s ({CLOCK.wall:.1f} s) from settings to the first of "
         f"{len(plan):,} steps; the process took {time.process_time():.2f} CPU s, imports included"

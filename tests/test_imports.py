@@ -1,6 +1,7 @@
 """Imports flow one way, in the order of CONTRIBUTING.md: between packages, and from file to file within them."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ DATASETS_ORDER = [
     *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook"),
     "__init__",
 ]
+
+# The rooms of the training engine: each imports only from itself and from those before it.
+TRAINING_ORDER = ["atomic_files", "config", "flags", "data", "vectors", "runs", "engine", "commands"]
 
 
 def imported(path: Path, everywhere: bool = False) -> set[str]:
@@ -52,6 +56,34 @@ def test_files_of_metaeval_datasets_import_only_files_above_them():
             parts = name.split(".")
             if parts[0] == "metaeval_datasets" and len(parts) > 1 and (package / f"{parts[1]}.py").exists():
                 assert order.get(parts[1], 99) < order.get(own, 99), f"{path} imports {name}"
+
+
+def training_imports() -> dict[str, set[str]]:
+    """Module of ``metaeval_training`` -> the modules of it that the module imports, for type checking too."""
+    root = ROOT / "training" / "metaeval_training"
+    modules = {
+        ".".join(path.relative_to(root.parent).with_suffix("").parts): path
+        for path in files("training/metaeval_training")
+        if path.name != "__init__.py"
+    }
+    return {name: imported(path, everywhere=True) & modules.keys() for name, path in modules.items()}
+
+
+def test_rooms_of_the_training_engine_import_only_rooms_below_them():
+    for module, names in training_imports().items():
+        for name in names:
+            own, other = module.split(".")[1], name.split(".")[1]
+            assert TRAINING_ORDER.index(other) <= TRAINING_ORDER.index(own), f"{module} imports {name}"
+
+
+def test_modules_of_the_training_engine_import_each_other_without_a_circle():
+    TopologicalSorter(training_imports()).prepare()  # raises CycleError
+
+
+def test_the_training_engine_does_not_import_the_command_line():
+    for path in files("training"):
+        bad = [name for name in imported(path, everywhere=True) if name.startswith("metaeval_hub.cli")]
+        assert not bad, f"{path} imports {bad}"
 
 
 def test_importing_the_package_needs_no_torch_and_no_network(run_python):

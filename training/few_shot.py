@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Accuracy against the number of labelled examples, on tasks that a model was not trained on.
+"""Measure accuracy against the number of labelled examples, on tasks that a model was not trained on.
 
     python training/few_shot.py --model runs/zero_shot-1                      # all tasks that the run held out
     python training/few_shot.py --model runs/zero_shot-1 --preset small --tasks glue/sst2 glue/rte --shots 0 8 32 128

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train conditional adapters, one embedding z and one head a task, on many tasks at once.
+"""Train conditional adapters on many tasks at once, with one embedding z and one classifier head per task.
 
     python training/multitask.py                              # demo tasks, small encoder: about 100 s on two cores
     python training/multitask.py --tasks pragmeval glue/cola --encoder minilm --max-train-rows 600 --epochs 2

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Probes: what needs no training of the encoder, to hold any trained model against.
+"""Score baselines that need no training of the encoder, to compare trained models with.
 
     python training/probes.py                                  # demo tasks, small encoder: a minute
-    python training/probes.py --preset small --tasks all       # 600 rows a task, frozen MiniLM
+    python training/probes.py --preset small --tasks all       # 600 rows per task, frozen MiniLM
     python training/probes.py --preset small --tasks pragmeval glue/cola --methods majority tfidf
     python training/probes.py --resume runs/probes-1
 

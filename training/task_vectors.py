@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Vectors of tasks that are computed, not learned: TextEmb and Fisher (Sileo & Moens 2022, section 3).
+"""Compute task vectors that are not learned: TextEmb and Fisher (Sileo & Moens 2022, section 3).
 
     python training/task_vectors.py textemb --preset small --tasks all
     python training/task_vectors.py fisher --preset small --tasks all --rates 5e-5

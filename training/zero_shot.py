@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Zero-shot classifiers on tasks that nothing was trained on (Sileo & Moens 2022, section 5.6, table 5).
+"""Classify tasks that no model was trained on (Sileo & Moens 2022, section 5.6, table 5).
 
     python training/zero_shot.py --held-out demo/office_nli demo/shop_reviews     # demo tasks: about ten minutes
     python training/zero_shot.py --preset small --tasks all --held-out glue       # table 5

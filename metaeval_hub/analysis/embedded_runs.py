@@ -80,7 +80,7 @@ class EmbeddedRun:
         if features is not None:
             features = features.select(tasks) if set(tasks) <= set(features.names) else None
         moved = None if self.moved is None else self.moved[rows]
-        return replace(self, embeddings=self.embeddings.select(tasks), features=features, moved=moved)
+        return replace(self, embeddings=self.embeddings.select(tasks), features=features, cosine_with_start=moved)
 
 
 def task_kind(name: str) -> str | None:

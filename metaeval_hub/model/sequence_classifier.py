@@ -80,7 +80,8 @@ class TaskClassifier(PreTrainedModel):
         if self.model.labels.get(self.task, self._labels) != self._labels:
             raise ValueError(
                 f"{self.task} is another task than when this classifier was made: its classes were "
-                f"{few(self._labels)} and are {few(self.model.labels[self.task])}; call for_task({self.task!r}) again"
+                f"{first_names(self._labels)} and are {first_names(self.model.labels[self.task])}; call "
+                f"for_task({self.task!r}) again"
             )
         longest = longest_input(self.model.encoder.config)
         if input_ids.shape[1] > longest:

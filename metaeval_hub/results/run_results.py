@@ -87,7 +87,7 @@ class SplitRows:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The results of one task, as ``metaeval_training.runs.results.task_row`` writes them.
+    """The results of one task, as ``metaeval_training.runs.results.task_result`` writes them.
 
     Args:
         majority: accuracy of the majority class, 0..1; None where no split was scored.

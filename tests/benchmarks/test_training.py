@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from metaeval_training.commands.multitask_job import make_plan
 from metaeval_training.data.encoding import encode_tasks
+from metaeval_training.data.plan import make_plan
 from transformers.utils import logging as transformers_logging
 
 from benchmarks import training as benchmark

@@ -7,15 +7,14 @@ from metaeval_training.config import (
     PATHS,
     ConfigError,
     TrainConfig,
-    add_flags,
     check_resume,
     check_values,
     flag,
-    parse,
     read_config,
     read_preset,
     resolve,
 )
+from metaeval_training.flags import add_flags, parse
 
 PRESETS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
@@ -79,22 +78,22 @@ def test_a_script_may_take_some_of_the_flags(capsys):
         (["--loss-cap", "nan"], "--loss-cap must be at least 0, got nan"),
         (["--epochs", "inf"], "--epochs must be above 0, got inf"),
         (["--warmup", "1"], "--warmup is a share"),
-        (["--name", "a/b"], "--name becomes the name of a folder"),
-        (["--name", ""], "--name becomes the name of a folder"),
-        (["--push-to-hub", "model"], "takes ORG/NAME, got 'model'"),
-        (["--push-to-hub", "org/my model"], "takes ORG/NAME, got 'org/my model'"),
+        (["--name", "a/b"], "--name becomes a folder name"),
+        (["--name", ""], "--name becomes a folder name"),
+        (["--push-to-hub", "model"], "expects ORG/NAME, got 'model'"),
+        (["--push-to-hub", "org/my model"], "expects ORG/NAME, got 'org/my model'"),
         (["--sampling", "log"], "invalid choice: 'log'"),
-        (["--preset", "papper"], "no preset 'papper'; there are demo"),
+        (["--preset", "papper"], "no preset 'papper'; expected one of demo"),
         (["--stepss", "3"], "unrecognized arguments"),
         (["--step", "all"], "invalid choice: 'all'"),
         (["--sampling", "temperature", "--temperature", "0"], "--temperature must be above 0, got 0.0"),
         (
             ["--conditioning", "full", "--embeddings-per-task", "3"],
-            "--conditioning full has no task embeddings: leave out",
+            "--conditioning full has no task embeddings; leave out",
         ),
         (["--conditioning-vectors", "a", "--task-features", "b"], "leave one out"),
         (["--conditioning-vectors", "a", "--embeddings-per-task", "2"], "leave one out"),
-        (["--temperature", "3"], "--temperature 3.0 needs --sampling temperature, not sqrt"),
+        (["--temperature", "3"], "--temperature 3.0 needs --sampling temperature, got --sampling sqrt"),
         (["--max-length", "2"], "--max-length must be at least 4"),
     ],
 )
@@ -108,12 +107,12 @@ def test_wrong_usage_is_told_and_exits_2(flags, message, capsys):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"batchsize": 4}, "no setting 'batchsize'; closest: batch_size"),
+        ({"batchsize": 4}, "unknown setting 'batchsize'; closest: batch_size"),
         ({"mixed_precision": False}, "quote them"),
-        ({"batch_size": "4"}, "batch_size is a int, got '4'"),
-        ({"batch_size": True}, "batch_size is a int, got True"),
-        ({"tasks": "demo"}, "tasks is a list of texts, got 'demo'"),
-        ({"adapter_lr": "fast"}, "adapter_lr is a number, got 'fast'"),
+        ({"batch_size": "4"}, "batch_size must be of type int, got '4'"),
+        ({"batch_size": True}, "batch_size must be of type int, got True"),
+        ({"tasks": "demo"}, "tasks must be a list of strings, got 'demo'"),
+        ({"adapter_lr": "fast"}, "adapter_lr must be a number, got 'fast'"),
         (["demo"], "expected settings as `name: value`, got list"),
     ],
 )
@@ -127,14 +126,14 @@ def test_wrong_settings_in_a_file_are_named(values, message):
 def test_a_preset_that_is_not_yaml(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("a: [1")
-    with pytest.raises(ConfigError, match="is not YAML"):
+    with pytest.raises(ConfigError, match="is not valid YAML"):
         read_preset(str(path))
 
 
 def test_a_preset_cannot_run_code(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("name: !!python/object/apply:os.getcwd []")
-    with pytest.raises(ConfigError, match="is not YAML"):
+    with pytest.raises(ConfigError, match="is not valid YAML"):
         read_preset(str(path))
 
 
@@ -146,7 +145,7 @@ def test_config_round_trip(tmp_path):
 
 
 def test_unreadable_config_says_where(tmp_path):
-    with pytest.raises(ConfigError, match=r"is .* the folder of a run"):
+    with pytest.raises(ConfigError, match=r"check that .* is the folder of a run"):
         read_config(tmp_path / "config.json")
 
 
@@ -196,7 +195,7 @@ def test_names_that_break_lines_or_files_are_refused(name):
 
 def test_a_preset_that_is_not_utf_8_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_bytes(b"name: \xff")
-    with pytest.raises(ConfigError, match=r"mine.yaml is not YAML: "):
+    with pytest.raises(ConfigError, match=r"mine.yaml is not valid YAML: "):
         read_preset(str(tmp_path / "mine.yaml"))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,18 @@ SEAL = "sha256"  # key of the digest in a sealed JSON object
 
 
 class DamagedFileError(RuntimeError):
-    """A file of a run has other content than was written; the message names the file, the fault and what to do."""
+    """A file of a run is damaged; the message names the file and the fault, and says what to do."""
 
 
 def expand(text: str) -> str:
-    """Replace ``~`` and ``~user`` at the start of a path by the home directory."""
+    """Return a path with ``~`` or ``~user`` at its start replaced by the home directory."""
     return os.path.expanduser(text)
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
+    """Wait until a file, or the list of files of a folder, is on the disk."""
     if os.name == "nt" and path.is_dir():
-        return  # Windows does not open folders
+        return  # Windows cannot open folders
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -39,17 +41,38 @@ def sync_tree(folder: Path) -> None:
         sync(path)
 
 
+def write_file(path: Path, *pieces: bytes | memoryview) -> None:
+    """Write a file whole or not at all, and wait until it is on the disk.
+
+    Processes that write the same file at once do not disturb each other: the file of the last one stays.
+
+    Args:
+        path: of the file; its folder exists.
+        pieces: the content, in order.
+
+    Raises:
+        OSError: the file cannot be written; what was there before is unchanged.
+    """
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(pieces)
+        sync(part)
+        part.replace(path)
+        sync(path.parent)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and wait until it is on the disk."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    sync(part)
-    part.replace(path)
-    sync(path.parent)
+    """Write a text file as UTF-8; see ``write_file``."""
+    write_file(path, text.encode())
 
 
 def parse_object(text: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object, with finite numbers only.
+    """Parse a JSON object that contains finite numbers only.
 
     Raises:
         ValueError: the text is not UTF-8, not JSON, or not an object, or a number in it is not finite.
@@ -94,7 +117,7 @@ def member(values: Mapping[str, Any], key: str, kind: type | tuple[type, ...], p
 
 
 def seal(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a digest to a JSON object, so that ``check_seal`` notices any change of a value."""
+    """Return a JSON object with a digest added, so that ``check_seal`` detects any change."""
     plain = json.loads(json.dumps({key: value for key, value in values.items() if key != SEAL}))
     return {**plain, SEAL: _digest(plain)}
 
@@ -107,14 +130,14 @@ def check_seal(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     plain = {key: value for key, value in values.items() if key != SEAL}
     if SEAL not in values:
-        raise ValueError(f"it has no {SEAL!r} of its content")
+        raise ValueError(f"it lacks the digest {SEAL!r} of its content")
     if values[SEAL] != _digest(plain):
-        raise ValueError(f"its {SEAL!r} belongs to other content")
+        raise ValueError(f"its digest {SEAL!r} differs from that of its content")
     return plain
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """Write a value for a message, cut to ``most`` characters."""
+    """Return the representation of a value for a message, cut to ``most`` characters."""
     text = repr(value)
     return text if len(text) <= most else text[: most - 3] + "..."
 

@@ -411,7 +411,8 @@ HOSTILE = {
     "heads that do not divide": (put(ENCODER, num_attention_heads=7), "describes no bert encoder"),
     "padding beyond the vocabulary": (put(ENCODER, pad_token_id=4000), "describes no bert encoder"),
     "encoder that is not finite": (
-        tensors("encoder/model.safetensors", set_nan("embeddings.LayerNorm.weight")), "LayerNorm.weight contains values",
+        tensors("encoder/model.safetensors", set_nan("embeddings.LayerNorm.weight")),
+        "LayerNorm.weight contains values",
     ),
     "encoder without end": (
         tensors("encoder/model.safetensors", lambda t: t["embeddings.LayerNorm.bias"].fill_(-float("inf"))),

@@ -7,7 +7,8 @@ import pytest
 import torch
 from adapters import AdapterSetup
 from metaeval_training.commands import few_shot, multitask
-from metaeval_training.commands.few_shot import METHODS, draw_examples, main
+from metaeval_training.commands.few_shot import METHODS, main
+from metaeval_training.commands.few_shot_methods import draw_examples
 from metaeval_training.commands.held_out import assign, find_models
 from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import RowChoice, load_task
@@ -186,7 +187,7 @@ def test_draws_differ_and_larger_ones_hold_smaller():
 
 
 def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, monkeypatch, capsys):
-    made, probe = [], few_shot.Bench.probe
+    made, probe = [], few_shot.FewShotTask.probe
 
     def stop(self, draw, shots, say):
         made.append((self.task.name, shots, draw))
@@ -194,7 +195,7 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
             raise KeyboardInterrupt
         return probe(self, draw, shots, say)
 
-    monkeypatch.setattr(few_shot.Bench, "probe", stop)
+    monkeypatch.setattr(few_shot.FewShotTask, "probe", stop)
     assert main(["--model", str(trained), *FLAGS, "--output-dir", str(tmp_path)]) == 130
     run = tmp_path / "few_shot-1"
     assert f"--resume {run}" in capsys.readouterr().out
@@ -203,11 +204,11 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[:-1]
     (run / "metrics.jsonl").write_text("\n".join([lines[0].replace('"draw": 0', '"draw": 1'), *lines[1:]]) + "\n{")
     assert main(["--resume", str(run)]) == 1
-    assert f"{run / 'metrics.jsonl'} is damaged in line 1: its 'sha256' belongs to other" in capsys.readouterr().out
+    assert f"{run / 'metrics.jsonl'} is damaged in line 1: its digest 'sha256' differs from" in capsys.readouterr().out
     (run / "metrics.jsonl").write_text("\n".join(lines) + '\n{"kind": "draw", "meth')
     made.clear()
     monkeypatch.setattr(
-        few_shot.Bench, "probe", lambda self, *a: made.append((self.task.name, *a[1::-1])) or probe(self, *a)
+        few_shot.FewShotTask, "probe", lambda self, *a: made.append((self.task.name, *a[1::-1])) or probe(self, *a)
     )
     assert main(["--resume", str(run)]) == 0
     assert made == [("demo/office_nli", 16, 1), *(("demo/feelings", k, draw) for k in (4, 16) for draw in (0, 1))]
@@ -234,12 +235,12 @@ def test_more_examples_than_there_are_rows_are_told(trained, tmp_path, capsys):
     ("flags", "message"),
     [
         ([], "--model is missing"),
-        (["--model", "nowhere"], "--model nowhere holds no trained model"),
+        (["--model", "nowhere"], "--model nowhere contains no trained model"),
         (["--model", "{run}", "--tasks", "demo/film_reviews"], "was trained on demo/film_reviews"),
         (["--model", "{run}", "--tasks", "demo/no_such"], "--tasks: "),
         (["--model", "{run}", "--shots", "0", "-8"], "--shots must be at least 0, got -8"),
-        (["--model", "{run}", "--shots", "8", "8"], "--shots 8 8: a number comes twice"),
-        (["--model", "{run}", "--shots", "0"], "without examples only --methods zero_shot answers"),
+        (["--model", "{run}", "--shots", "8", "8"], "--shots 8 8: expected each number once"),
+        (["--model", "{run}", "--shots", "0"], "only --methods zero_shot works without examples"),
         (["--model", "{run}", "--draws", "0"], "--draws must be at least 1, got 0"),
         (["--model", "{run}", "--full-lr", "nan"], "--full-lr must be above 0"),
     ],
@@ -259,14 +260,14 @@ def test_models_that_cannot_answer_are_refused(tmp_path, capsys):
     model.save_pretrained(tmp_path / "plain")
     with pytest.raises(SystemExit):
         main(["--model", str(tmp_path / "plain"), "--tasks", "demo/claims", "--output-dir", str(tmp_path)])
-    assert "share no label rows" in capsys.readouterr().err
+    assert "share no label vectors" in capsys.readouterr().err
     ConditionalAdapterModel.create(
         "tiny", labels, ConditionalConfig(conditioning="adapter"), vocabulary=["a b c"]
     ).save_pretrained(tmp_path / "baseline")
     with pytest.raises(SystemExit):
         main(["--model", str(tmp_path / "baseline"), "--tasks", "demo/claims", "--output-dir", str(tmp_path)])
     assert "a baseline without task embeddings (adapter)" in capsys.readouterr().err
-    with pytest.raises(ConfigError, match="does not say what was held out of it; name the tasks with --tasks"):
+    with pytest.raises(ConfigError, match="does not record held-out tasks; name the tasks with --tasks"):
         assign(find_models(str(tmp_path / "plain")), [])
 
 

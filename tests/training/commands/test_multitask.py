@@ -15,12 +15,15 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from metaeval_training.atomic_files import DamagedFileError
-from metaeval_training.commands.multitask_job import check_or_write_data, draw_task_map, resume_command
+from metaeval_training.commands import multitask_run
 from metaeval_training.config import TrainConfig
 from metaeval_training.engine import loop
 from metaeval_training.engine.checkpoint import checkpoints
 from metaeval_training.runs import process
+from metaeval_training.runs.finish import draw_task_map
 from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.lifecycle import resume_command
+from metaeval_training.runs.provenance import check_or_write_data
 from safetensors.torch import load_file
 
 from metaeval_datasets import get_task, load_dataset
@@ -162,7 +165,7 @@ def test_matrices_are_multiplied_as_asked(launched, train, tmp_path, capsys):
         assert torch.get_float32_matmul_precision() == precision
         assert torch.backends.cuda.flash_sdp_enabled() == fused
         told = capsys.readouterr().out
-        assert ("products of medium precision" in told) == (precision == "medium")
+        assert ("medium matmul precision" in told) == (precision == "medium")
     losses = [
         [line["loss"] for line in map(json.loads, (run / "metrics.jsonl").open()) if line["kind"] == "train"]
         for run in (launched[0], tmp_path / "medium" / "multitask-1")
@@ -188,7 +191,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(launched, tmp_path):
     resumed = start(script("--resume", str(run), folder=tmp_path))
     output, _ = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, output
-    assert "going on after step" in output
+    assert "resuming after step" in output
     assert outcome(run) == outcome(launched[0])
 
 
@@ -262,8 +265,8 @@ def test_a_torn_checkpoint_is_named_and_the_one_before_is_used(launched, train, 
     file.write_bytes(file.read_bytes()[:1000])
     assert train("--resume", str(run), "--evaluate-every", "12") == 0
     output = capsys.readouterr().out
-    assert f"torn checkpoint passed over: {file} has 1000 bytes" in output
-    assert "going on after step 8" in output
+    assert f"skipped a damaged checkpoint: {file} has 1000 bytes" in output
+    assert "resuming after step 8" in output
     assert outcome(run)[1:] == outcome(launched[0])[1:]
 
 
@@ -273,7 +276,7 @@ def test_resume_without_a_folder_takes_the_newest_unfinished_run(train, tmp_path
     (tmp_path / "runs" / "multitask-1" / "results.json").unlink()
     assert train("--steps", "2", "--resume") == 0
     assert (tmp_path / "runs" / "multitask-1" / "results.json").exists()
-    assert "going on after step 2" in capsys.readouterr().out
+    assert "resuming after step 2" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["multitask-1", "multitask-2"]
     assert train("--resume") == 1
     assert "no unfinished run named 'multitask'" in capsys.readouterr().out
@@ -296,7 +299,7 @@ def test_other_rows_than_at_the_start_are_refused(train, tmp_path, capsys):
     facts["tasks"]["demo/feelings"]["digests"]["train"] = "0" * 16
     (run / "data.json").write_text(json.dumps(facts))
     assert train("--steps", "2", "--resume", str(run)) == 1
-    assert "1 tasks have other rows or labels than when it was started, or are missing: demo/feelings" in (
+    assert "1 tasks are missing, or have other rows or labels than when it was started: demo/feelings" in (
         capsys.readouterr().out
     )
 
@@ -310,7 +313,7 @@ def test_other_versions_than_at_the_start_are_told(train, tmp_path, capsys):
     facts["versions"]["torch"] = "1.0.0"
     (run / "data.json").write_text(json.dumps(facts))
     assert train("--steps", "2", "--resume", str(run)) == 0
-    assert f"may end with other bits: torch 1.0.0 then, {torch.__version__} now" in capsys.readouterr().out
+    assert f"may not be bit-identical: torch 1.0.0 then, {torch.__version__} now" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -395,7 +398,7 @@ def test_the_environments_number_of_threads_is_taken(train, monkeypatch, capsys)
 
 
 def test_a_place_that_takes_no_runs_is_told_before_the_data_are_read(train, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("metaeval_training.commands.multitask_job.load_rows", None)
+    monkeypatch.setattr("metaeval_training.runs.prepare.load_rows", None)
     (tmp_path / "file").touch()
     assert train(folder=tmp_path / "file") == 1
     assert f"error: --output-dir {tmp_path / 'file'}: {tmp_path / 'file'} is not a folder." in capsys.readouterr().out
@@ -439,7 +442,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint_and_says_so(train, tmp_path, m
         (["--encoder", "no/such folder"], "--encoder no/such folder: "),
         (["--max-length", "500"], "max_length is 500; the encoder tiny takes at most"),
         (["--mixed-precision", "fp16"], "--mixed-precision fp16: "),
-        (["--resume", "runs/none-1"], "--resume runs/none-1: there is no such folder"),
+        (["--resume", "runs/none-1"], "--resume runs/none-1: the folder does not exist"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_1(flags, message, train, capsys):
@@ -480,9 +483,7 @@ def test_several_processes_asked_for_and_one_started_is_refused(train, monkeypat
 
 def test_a_dollar_in_the_name_of_a_run_is_no_formula_on_the_map(tmp_path, monkeypatch):
     titles = []
-    monkeypatch.setattr(
-        "metaeval_training.commands.multitask_job.draw_map", lambda *arguments, title: titles.append(title)
-    )
+    monkeypatch.setattr("metaeval_training.runs.finish.draw_map", lambda *arguments, title: titles.append(title))
     names = ("demo/film_reviews", "demo/feelings", "demo/spam")
     embeddings = TaskEmbeddings(names, np.eye(3, dtype=np.float32))
     (tmp_path / "a$b$-1").mkdir()
@@ -501,9 +502,9 @@ def test_a_dollar_in_the_name_of_a_run_is_no_formula_on_the_map(tmp_path, monkey
 def test_the_printed_command_starts_the_run_as_it_was_started(environment, launched, words, tmp_path, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("metaeval_training.commands.multitask_job.LAUNCHED", launched)
+    monkeypatch.setattr(process, "LAUNCHED", launched)
     run = RunFolder(tmp_path / "it's [a] run-1")
-    printed = shlex.split(resume_command(run))
+    printed = shlex.split(resume_command(run, multitask_run.SCRIPT))
     assert printed[: len(words)] == words
     assert Path(printed[len(words)]).resolve() == ROOT / "training" / "multitask.py"
     assert printed[len(words) + 1 :] == ["--resume", str(run.path)]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from datasets import Dataset
 from metaeval_training.commands import probes
-from metaeval_training.commands.probes import fit_probe, main, predict_majority, scaled, tfidf_features
+from metaeval_training.commands.probes import fit_probe, main, scaled, tfidf_features
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
@@ -15,10 +15,6 @@ from metaeval_hub.results.run_results import read_runs
 
 TASKS = ("demo/manners", "demo/picnic_nli", "demo/tense")
 FLAGS = ("--tasks", *TASKS, "--max-train-rows", "60", "--max-eval-rows", "40", "--threads", "1")
-
-
-def test_the_majority_of_a_tie_is_the_first():
-    assert predict_majority(np.array([2, 1, 2, 1, 0]), 3).tolist() == [1, 1, 1]
 
 
 def pairs(**splits):
@@ -169,7 +165,7 @@ def test_results_say_what_made_them(finished):
 
 
 def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, monkeypatch, capsys):
-    load, loaded = baselines.load, []
+    load, loaded = per_task.load, []
 
     def interrupted(config, name):
         if name == TASKS[2]:
@@ -177,16 +173,16 @@ def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, mo
         return load(config, name)
 
     flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "majority", "tfidf")
-    monkeypatch.setattr(baselines, "load", interrupted)
+    monkeypatch.setattr(per_task, "load", interrupted)
     assert main([*flags]) == 130
     run = tmp_path / "probes-1"
     assert f"--resume {run}" in capsys.readouterr().out
     assert not (run / "tfidf" / "results.json").exists()
 
-    monkeypatch.setattr(baselines, "load", lambda config, name: loaded.append(name) or load(config, name))
+    monkeypatch.setattr(per_task, "load", lambda config, name: loaded.append(name) or load(config, name))
     assert main(["--resume", "--output-dir", str(tmp_path)]) == 0
     assert loaded == [TASKS[2]]
-    assert "2 of 3 tasks were done before" in capsys.readouterr().out
+    assert "2 of 3 tasks were already done" in capsys.readouterr().out
     expected = answers(finished)
     assert answers(run) == {method: expected[method] for method in ("majority", "tfidf")}
     assert main(["--resume", str(run)]) == 0
@@ -194,14 +190,14 @@ def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, mo
 
 
 def test_a_task_that_fails_costs_none_of_the_others(tmp_path, monkeypatch, capsys):
-    load = baselines.load
+    load = per_task.load
 
     def failing(config, name):
         if name == TASKS[0]:
             raise ConnectionError("no route to host")  # an OSError, as those of a full disk are
         return load(config, name)
 
-    monkeypatch.setattr(baselines, "load", failing)
+    monkeypatch.setattr(per_task, "load", failing)
     flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "majority")
     assert main([*flags]) == 1
     printed = capsys.readouterr().out
@@ -225,12 +221,12 @@ def test_a_task_whose_file_is_damaged_is_done_again(damage, finished, tmp_path, 
     file = run / "majority" / "tasks" / f"{TASKS[1]}.json"
     file.write_text(file.read_text().replace('"accuracy": 0.', '"accuracy": 0.1') if "digit" in damage else damage)
     assert main(["--resume", str(run)]) == 0
-    assert "2 of 3 tasks were done before" in capsys.readouterr().out
+    assert "2 of 3 tasks were already done" in capsys.readouterr().out
     assert answers(run)["majority"] == answers(finished)["majority"]
 
 
 def test_a_full_disk_ends_the_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(baselines.RunFolder, "write_json", write_until(baselines.RunFolder.write_json, 2))
+    monkeypatch.setattr(per_task.RunFolder, "write_json", write_until(per_task.RunFolder.write_json, 2))
     assert main([*FLAGS, "--output-dir", str(tmp_path), "--methods", "majority"]) == 1
     printed = capsys.readouterr().out
     assert "OSError: [Errno 28] No space left" in printed
@@ -254,7 +250,7 @@ def write_until(write, most):
     [
         (["--tasks", "demo/manner"], "closest"),
         (["--encoder", "no-such-thing!", "--tasks", "demo/tense"], "--encoder no-such-thing!"),
-        (["--resume", "nowhere"], "--resume nowhere: there is no such folder"),
+        (["--resume", "nowhere"], "--resume nowhere: the folder does not exist"),
         (["--resume", "."], "is not the folder of a run of this script"),
         (["--resume"], "no unfinished run named 'probes'"),
     ],
@@ -282,4 +278,4 @@ def test_a_resumed_run_keeps_its_settings(finished, tmp_path, capsys):
 def test_several_processes_are_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main([*FLAGS, "--output-dir", str(tmp_path)]) == 1
-    assert "one task after the other, in one process; 2 were started" in capsys.readouterr().out
+    assert "one task after the other in one process, but 2 processes were started" in capsys.readouterr().out

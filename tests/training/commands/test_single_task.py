@@ -11,7 +11,7 @@ from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import keep_rows
 from metaeval_training.engine import loop
 from metaeval_training.engine.loop import TrainingError
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
 from safetensors.torch import load_file
 
 from metaeval_datasets import load_dataset
@@ -45,11 +45,11 @@ def test_rates_of_the_command_line(words, methods, expected):
 @pytest.mark.parametrize(
     ("words", "methods", "message"),
     [
-        (["1e-5"], ["full", "adapter"], "of which method"),
+        (["1e-5"], ["full", "adapter"], "name the method, such as"),
         (["adapter=1e-5"], ["full"], "'adapter' is not among the --methods full"),
-        (["full=0"], ["full"], "'0' is no learning rate"),
-        (["full=1e-5;2e-5"], ["full"], "'1e-5;2e-5' is no learning rate"),
-        (["nan"], ["full"], "'nan' is no learning rate"),
+        (["full=0"], ["full"], "'0' is not a learning rate"),
+        (["full=1e-5;2e-5"], ["full"], "'1e-5;2e-5' is not a learning rate"),
+        (["nan"], ["full"], "'nan' is not a learning rate"),
     ],
 )
 def test_wrong_rates_are_named(words, methods, message):
@@ -268,6 +268,6 @@ def test_models_of_earlier_tasks_are_let_go(tmp_path, monkeypatch):
 def test_settings_of_a_preset_that_are_not_of_this_script_do_not_reach_it(tmp_path):
     preset = tmp_path / "some.yaml"
     preset.write_text("epochs: 2\nstep: mixed\nloss_cap: 0.5\nadapter_lr: 7\nmax_length: 32\nweight_decay: 0.25\n")
-    config = baselines.parse(single_task.SCRIPT, ["--preset", str(preset)]).config
+    config = per_task.parse(single_task.SCRIPT, ["--preset", str(preset)]).config
     assert (config.epochs, config.steps, config.max_length, config.weight_decay) == (3.0, 0, 32, 0.25)
     assert (config.step, config.loss_cap, config.adapter_lr) == ("one-task", 1.0, 1e-3)

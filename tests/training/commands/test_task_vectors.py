@@ -6,7 +6,7 @@ import torch
 from metaeval_training.commands.task_vectors import main
 from metaeval_training.config import TrainConfig
 from metaeval_training.data.rows import keep_rows
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
 from metaeval_training.vectors.encoder_features import open_encoder
 
 from metaeval_datasets import load_dataset
@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 def test_textemb_is_that_of_a_hand_computation(finished):
     """One text at a time by the encoder's own call: the mean of the mean over its tokens."""
     config = TrainConfig(tasks=TASKS, max_train_rows=24)
-    encoder = open_encoder(config, baselines.all_texts(config))
+    encoder = open_encoder(config, per_task.all_texts(config))
     found = TaskEmbeddings.load(finished / "textemb")
     assert found.names == TASKS
     for name in TASKS:
@@ -44,7 +44,7 @@ def test_textemb_is_that_of_a_hand_computation(finished):
 
 
 def test_labels_are_not_used(tmp_path, finished, monkeypatch):
-    load = baselines.load
+    load = per_task.load
 
     def relabelled(config, name):
         task = load(config, name)
@@ -52,14 +52,14 @@ def test_labels_are_not_used(tmp_path, finished, monkeypatch):
             task.splits["train"] = rows.remove_columns("label").add_column("label", [0] * len(rows))
         return task
 
-    monkeypatch.setattr(baselines, "load", relabelled)
+    monkeypatch.setattr(per_task, "load", relabelled)
     assert main(["textemb", *FLAGS, "--output-dir", str(tmp_path)]) == 0
     found = TaskEmbeddings.load(tmp_path / "textemb-1" / "textemb")
     assert np.array_equal(found.values, TaskEmbeddings.load(finished / "textemb").values)
 
 
 def test_it_says_what_made_it_and_goes_on_when_stopped(tmp_path, finished, monkeypatch, capsys):
-    load = baselines.load
+    load = per_task.load
 
     def interrupted(config, name):
         if name == TASKS[1] and vocabulary_is_read:
@@ -68,13 +68,13 @@ def test_it_says_what_made_it_and_goes_on_when_stopped(tmp_path, finished, monke
         return load(config, name)
 
     vocabulary_is_read = []
-    monkeypatch.setattr(baselines, "load", interrupted)
+    monkeypatch.setattr(per_task, "load", interrupted)
     assert main(["textemb", *FLAGS, "--output-dir", str(tmp_path)]) == 130
-    monkeypatch.setattr(baselines, "load", load)
+    monkeypatch.setattr(per_task, "load", load)
     assert main(["textemb", "--resume", str(tmp_path / "textemb-1")]) == 0
     printed = capsys.readouterr().out
-    assert "1 of 3 tasks were done before" in printed
-    assert "3 vectors of 128 numbers" in printed
+    assert "1 of 3 tasks were already done" in printed
+    assert "3 vectors of dimension 128" in printed
     found = TaskEmbeddings.load(tmp_path / "textemb-1" / "textemb")
     assert np.array_equal(found.values, TaskEmbeddings.load(finished / "textemb").values)
     results = json.loads((finished / "textemb" / "results.json").read_text())

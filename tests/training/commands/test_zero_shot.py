@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from metaeval_training.commands.zero_shot import main, make_folds
+from metaeval_training.commands.folds import make_folds
+from metaeval_training.commands.zero_shot import main
 from metaeval_training.config import ConfigError
 
 from metaeval_datasets import list_tasks
@@ -49,13 +50,13 @@ def test_every_method_answers_the_tasks_whose_labels_others_trained(experiment, 
         found = results(run, method)
         assert (found["experiment"], found["held_out"]) == ("zero_shot", "groups")
         assert set(found["tasks"]) == {"demo/office_nli", "demo/film_reviews"}
-        assert "no trained label row for" in found["unanswered"]["demo/feelings"]
+        assert "no trained label vector for" in found["unanswered"]["demo/feelings"]
     assert set(results(run, "majority")["tasks"]) == set(results(run, "supervised")["tasks"]) == set(HELD_OUT)
     assert set(results(run, "same_type_full")["tasks"]) == {"demo/office_nli", "demo/film_reviews"}
     rows = results(run, "ridge_aspects")["tasks"]["demo/office_nli"]
     assert len(rows["nearest"]) == 3  # of the three trained tasks
     assert rows["test"]["accuracy"] == pytest.approx(round(30 * rows["test"]["accuracy"]) / 30)
-    assert "No answer to demo/feelings, as no trained label row for " in " ".join(capsys.readouterr().out.split())
+    assert "No answer to demo/feelings, as no trained label vector for " in " ".join(capsys.readouterr().out.split())
     assert set(read_inputs([str(run)]).zero_shot["groups"]) >= {"ridge_aspects", "supervised", "majority"}
 
 
@@ -100,7 +101,7 @@ def test_a_stopped_run_goes_on_where_it_was(experiment, tmp_path, monkeypatch, c
     monkeypatch.setattr(Trainer, "_save", original)
     table = (run / "train" / "held_out" / "table-1" / "results.json").stat().st_mtime_ns
     assert zero_shot.main(["--resume", str(run)]) == 0
-    assert "going on after step" in capsys.readouterr().out
+    assert "resuming after step" in capsys.readouterr().out
     assert (run / "train" / "held_out" / "table-1" / "results.json").stat().st_mtime_ns == table
     assert len(list(run.glob("train/held_out/aware-aspects-*"))) == 1
     assert results(run, "aware_aspects")["tasks"]

@@ -68,7 +68,7 @@ def test_a_disk_that_cannot_be_written_costs_nothing(moment, tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     cache, table = DataCache(tmp_path), pa.table({"label": [1]})
-    monkeypatch.setattr("metaeval_training.data.cache.sync" if moment == "write" else "pathlib.Path.replace", full)
+    monkeypatch.setattr("metaeval_training.atomic_files.sync" if moment == "write" else "pathlib.Path.replace", full)
     assert cache.write_table("tokens", "0" * 32, table) is table
     assert "No space left on device" in cache.problem
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]

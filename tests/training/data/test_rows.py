@@ -72,7 +72,7 @@ def test_all_tasks_are_tried_before_any_is_complained_about(tasks):
         load_tasks(list(tasks), RowChoice())
     assert str(error.value).splitlines() == [
         "2 of 4 tasks cannot be trained on; add --skip-unavailable to train on the others",
-        "  x/no_train: no training rows; there is test (4 rows)",
+        "  x/no_train: the training split is missing or empty; found test (4 rows)",
         "  x/down: ConnectionError: no route",
     ]
 
@@ -209,5 +209,5 @@ def test_a_known_task_whose_rows_are_gone_is_named(tmp_path, monkeypatch):
     load_tasks(["demo/topics"], RowChoice(), cache=cache)
     monkeypatch.setattr(module, "load_dataset", None)
     (task,), _ = load_tasks(["demo/topics"], RowChoice(), cache=cache)
-    with pytest.raises(DataError, match="demo/topics could be loaded before, and now not: TypeError"):
+    with pytest.raises(DataError, match="demo/topics was loaded before, but cannot be loaded again: TypeError"):
         task.splits["train"]

@@ -5,7 +5,8 @@ from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
 from metaeval_training.data.encoding import EncodedRows, TaskData
-from metaeval_training.engine.evaluation import count_predictions, evaluate_tasks, row_cosines, scores, summarise
+from metaeval_training.engine.evaluation import count_predictions, evaluate_tasks, scores
+from metaeval_training.runs.results import summarise
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, matthews_corrcoef
 
 ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
@@ -55,12 +56,6 @@ def test_each_row_is_counted_once_at_its_own_label(batch_size):
     rows = rows_with_answers(50)
     got = count_predictions(LookUp(), rows, 0, 3, batch_size=batch_size, pad=9, accelerator=Accelerator(cpu=True))
     assert np.array_equal(got, confusion_matrix(rows.labels, rows.tokens[rows.offsets[:-1]]))
-
-
-def test_cosines_of_rows():
-    before = np.array([[1, 0], [1, 1], [0, 2]], dtype=np.float32)
-    after = np.array([[2, 0], [1, -1], [0, -1]], dtype=np.float32)
-    assert row_cosines(before, after) == pytest.approx([1, 0, -1])
 
 
 def test_missing_splits_are_left_out_of_the_means():

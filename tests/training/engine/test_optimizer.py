@@ -101,9 +101,9 @@ def test_state_survives_a_round_trip():
 
 
 def test_rows_refuse_decay_and_scalars():
-    with pytest.raises(ValueError, match=r"rows have no weight decay, got 0[.]1"):
+    with pytest.raises(ValueError, match=r"a by_row group has no weight decay, got 0[.]1"):
         RowLazyAdamW([{"params": [nn.Parameter(torch.ones(2, 2))], "by_row": True, "weight_decay": 0.1}], lr=1.0)
-    with pytest.raises(ValueError, match="a scalar has no rows"):
+    with pytest.raises(ValueError, match="contains a scalar, which has no rows"):
         RowLazyAdamW([{"params": [nn.Parameter(torch.tensor(1.0))], "by_row": True, "weight_decay": 0.0}], lr=1.0)
 
 

@@ -83,7 +83,7 @@ def test_two_processes_killed_together_go_on_to_the_same_bits(tmp_path):
     process.communicate()
     assert not (run / "results.json").exists()
     resumed, output = launch(tmp_path / "killed", "--resume", str(run))
-    assert "going on after step" in output
+    assert "resuming after step" in output
     assert outcome(resumed) == outcome(whole)
 
 

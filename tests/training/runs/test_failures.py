@@ -36,7 +36,7 @@ def test_writes_that_the_system_refuses(whole, train, tmp_path, capsys):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
     assert line.startswith("error: the checkpoint of step 4 could not be written")
     assert "File too large" in line
-    assert f"go on with --resume {run}" in line
+    assert f"resume with --resume {run}" in line
     assert "Traceback" not in done.stdout + done.stderr
     assert os.listdir(run / "checkpoints") == []
     assert train("--resume", str(run)) == 0

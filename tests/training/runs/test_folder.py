@@ -7,15 +7,15 @@ from unittest.mock import Mock
 import pytest
 import torch
 from metaeval_training.atomic_files import DamagedFileError
-from metaeval_training.commands.multitask_job import go_on
 from metaeval_training.config import TrainConfig
 from metaeval_training.engine.checkpoint import save_checkpoint
+from metaeval_training.engine.train_run import Training
 from metaeval_training.runs.folder import (
     RunError,
     RunFolder,
     check_output_dir,
     command_line,
-    find_run,
+    find_folder,
     new_run,
     unfinished_run,
 )
@@ -39,9 +39,8 @@ def test_the_newest_unfinished_run_is_found(tmp_path):
     runs = [start(tmp_path) for _ in range(11)]
     runs[10].write_json(runs[10].results, {})
     assert unfinished_run(tmp_path, "demo").path.name == "demo-10"
-    run, config = find_run("", tmp_path, "demo")
-    assert (run.path.name, config.name) == ("demo-10", "demo")
-    assert find_run(str(runs[2].path), tmp_path, "demo")[0].path.name == "demo-3"
+    assert find_folder("", tmp_path, "demo").path.name == "demo-10"
+    assert find_folder(str(runs[2].path), tmp_path, "demo").path.name == "demo-3"
 
 
 def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
@@ -57,9 +56,9 @@ def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
 
 def test_nothing_to_resume_is_told(tmp_path):
     with pytest.raises(RunError, match="no unfinished run named 'demo'"):
-        find_run("", tmp_path, "demo")
-    with pytest.raises(RunError, match="there is no such folder"):
-        find_run(str(tmp_path / "gone"), tmp_path, "demo")
+        find_folder("", tmp_path, "demo")
+    with pytest.raises(RunError, match="the folder does not exist"):
+        find_folder(str(tmp_path / "gone"), tmp_path, "demo")
 
 
 def test_metrics_are_cut_to_what_a_checkpoint_stands_for(tmp_path):
@@ -126,9 +125,9 @@ def test_what_is_torn_at_the_end_of_metrics_is_dropped(tail, tmp_path):
 def test_names_with_characters_that_shells_and_globs_read(name, tmp_path, monkeypatch):
     assert start(tmp_path, name).path.name == f"{name}-1"
     assert start(tmp_path, name).path.name == f"{name}-2"
-    assert find_run("", tmp_path, name)[0].path.name == f"{name}-2"
+    assert find_folder("", tmp_path, name).path.name == f"{name}-2"
     monkeypatch.chdir(tmp_path)  # where the path of a run may begin with a dash or a tilde
-    run, _ = find_run("", Path(), name)
+    run = find_folder("", Path(), name)
     words = shlex.split(command_line("python", "train.py", "--resume", run.path))
     assert words[:3] == ["python", "train.py", "--resume"]
     assert words[3][0] not in "-~"
@@ -140,10 +139,10 @@ def test_a_folder_that_takes_no_runs_names_the_setting(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
         with pytest.raises(
-            RunError, match=rf"--output-dir {folder}: {tmp_path / 'file'} is not a folder. Give --output"
+            RunError, match=rf"--output-dir {folder}: {tmp_path / 'file'} is not a folder. Choose an --output"
         ):
             new_run(folder, "demo")
-    with pytest.raises(RunError, match=r"--name cannot be made there \(File name too long"):
+    with pytest.raises(RunError, match=r"cannot be created there \(File name too long"):
         new_run(tmp_path, "n" * 300)
     check_output_dir(tmp_path / "new" / "runs")
     assert not (tmp_path / "new").exists()
@@ -175,9 +174,10 @@ def test_a_resume_that_is_refused_leaves_the_metrics(tmp_path):
     save_checkpoint(run.checkpoints, 1, {"model": {"weight": torch.zeros(1)}}, {}, keep=1)
     run.append_metrics({"kind": "train", "step": step, "loss": 1.0} for step in (1, 2))
     before = run.metrics.read_bytes()
-    trainer = Mock(resume=Mock(side_effect=RunError("other settings")))
+    training = Mock(run=run, accelerator=Mock(is_main_process=True))
     with pytest.raises(RunError, match="other settings"):
-        go_on(trainer, run, Mock(is_main_process=True), Mock())
+        Training._restore(training, Mock(resume=Mock(side_effect=RunError("other settings"))))
     assert run.metrics.read_bytes() == before
-    go_on(Mock(), run, Mock(is_main_process=True), Mock())
-    assert before.startswith(run.metrics.read_bytes()) and run.metrics.read_bytes().count(b"\n") == 1
+    Training._restore(training, Mock())
+    assert before.startswith(run.metrics.read_bytes())
+    assert run.metrics.read_bytes().count(b"\n") == 1

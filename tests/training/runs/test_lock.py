@@ -65,7 +65,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
     with locked(tmp_path, told.append):
         pass
     assert len(told) == 1
-    assert f"{tmp_path} has a file system without locks (Function not implemented)" in told[0]
+    assert f"{tmp_path} is on a file system without locks (Function not implemented)" in told[0]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

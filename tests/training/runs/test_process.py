@@ -8,9 +8,9 @@ from metaeval_training.runs import process
 from metaeval_training.runs.process import (
     SteadyOutput,
     Stopped,
-    asked_threads,
     handle_signals,
     launcher_gone,
+    requested_threads,
     stop_at_once,
 )
 
@@ -82,7 +82,7 @@ def test_threads_of_the_environment(value, threads, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if value is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert asked_threads() == threads
+    assert requested_threads() == threads
 
 
 @pytest.mark.parametrize(("launcher", "ours", "threads"), [("5", "5", 5), (None, "1", 0)])
@@ -97,7 +97,7 @@ def test_threads_that_a_launcher_has_chosen_are_not_the_users(launcher, ours, th
         monkeypatch.setattr(process, "LAUNCHED", True)
         monkeypatch.setattr(process, "PARENT", parent.pid)
         monkeypatch.setenv("OMP_NUM_THREADS", ours)
-        assert asked_threads() == threads
+        assert requested_threads() == threads
         parent.communicate(b"\n")
 
 
@@ -106,4 +106,4 @@ def test_without_proc_one_thread_may_be_the_launchers_choice(value, threads, mon
     monkeypatch.setattr(process, "LAUNCHED", True)
     monkeypatch.setattr(process, "PARENT", -1)
     monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert asked_threads() == threads
+    assert requested_threads() == threads

@@ -44,7 +44,7 @@ def test_a_hub_that_fails_costs_the_push_and_not_the_run(fault, hub, train, tmp_
     flags = ("--steps", "4", "--push-to-hub", repo, "--push-every-checkpoint", "--checkpoint-every", "2")
     assert train(*flags) == 3
     output = capsys.readouterr().out
-    assert "could not be pushed, the run goes on: HubError: " in output
+    assert "could not be pushed, the run continues: HubError: " in output
     assert f"error: the push to {repo} failed: HubError: " in output
     run = tmp_path / "runs" / "multitask-1"
     assert (run / "results.json").exists()
@@ -64,7 +64,7 @@ def test_checkpoints_are_pushed_while_the_run_goes_on(hub, train, tmp_path, caps
     assert steps == sorted(steps, reverse=True)
     assert steps
     assert set(steps) <= {4, 8, 12, 16, 20, 24}
-    assert f"step {steps[0]} is at " in capsys.readouterr().out
+    assert f"pushed step {steps[0]}: " in capsys.readouterr().out
 
 
 class Model:
@@ -93,7 +93,7 @@ def test_a_slow_hub_makes_nobody_wait_and_gets_the_newest(hub, tmp_path):
         assert time.monotonic() - started < 2
         while len(told) < 2 and time.monotonic() - started < 30:
             time.sleep(0.01)
-    assert [line.split(" is at")[0] for line in told] == ["step 1", "step 4"]
+    assert [line.split(":")[0] for line in told] == ["pushed step 1", "pushed step 4"]
     assert [c.title for c in hub.repo(repo).history()][:2] == ["Step 4", "Step 1"]
     assert hub.repo(repo).read("name.txt") == b"of 4"
     assert not (tmp_path / "waiting").exists()
@@ -117,7 +117,9 @@ def test_a_full_disk_costs_the_push_of_a_checkpoint_and_not_the_run(tmp_path):
     told = []
     with CheckpointPusher("org/x", False, tmp_path / "waiting", told.append) as pusher:
         pusher.push(Full("first"), 1)
-    assert told == ["the model of step 1 could not be written to be pushed: [Errno 28] No space left on device"]
+    assert told == [
+        "the model of step 1 could not be saved for its push, the run continues: [Errno 28] No space left on device"
+    ]
 
 
 def test_that_nobody_is_logged_in_is_told_before_anything_is_done(train, capsys, monkeypatch):
@@ -125,4 +127,4 @@ def test_that_nobody_is_logged_in_is_told_before_anything_is_done(train, capsys,
 
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
     train("--steps", "2", "--push-to-hub", "org/x", "--tasks", "no/such")
-    assert "nobody is logged in to the Hub: pushing to org/x will fail" in capsys.readouterr().out
+    assert "not logged in to the Hub: the push to org/x will fail" in capsys.readouterr().out

@@ -1,6 +1,13 @@
 import numpy as np
 import pytest
-from metaeval_training.runs.results import labels_digest, majority_accuracy, means, task_row
+from metaeval_training.runs.results import (
+    labels_digest,
+    majority_accuracy,
+    means,
+    predict_majority,
+    task_result,
+    vector_cosines,
+)
 from scipy import stats
 
 ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
@@ -9,12 +16,22 @@ ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missi
 def row(train=(0, 0, 1), test=(0, 1, 1, 1), accuracy=0.75, **splits):
     labels = {"train": np.array(train), "test": np.array(test), **splits}
     scores = {"accuracy": accuracy, "macro_f1": 0.5, "matthews": 0.25}
-    return task_row(labels, dict.fromkeys(labels, 9), ORIGIN, 2, {"test": scores})
+    return task_result(labels, dict.fromkeys(labels, 9), ORIGIN, 2, {"test": scores})
 
 
 def test_the_majority_is_that_of_the_training_rows():
     assert majority_accuracy(np.array([1, 1, 0]), np.array([0, 0, 0, 1])) == 0.25
     assert row()["majority"] == 0.25
+
+
+def test_the_majority_of_a_tie_is_the_first():
+    assert predict_majority(np.array([2, 1, 2, 1, 0]), 3).tolist() == [1, 1, 1]
+
+
+def test_cosines_of_vectors():
+    before = np.array([[1, 0], [1, 1], [0, 2]], dtype=np.float32)
+    after = np.array([[2, 0], [1, -1], [0, -1]], dtype=np.float32)
+    assert vector_cosines(before, after) == pytest.approx([1, 0, -1])
 
 
 def test_a_row_of_a_task():
@@ -44,7 +61,7 @@ def test_means_are_unweighted_and_have_intervals():
 
 
 def test_a_task_without_a_test_split_counts_for_validation_alone():
-    bare = task_row({"train": np.array([0, 1])}, {"train": 2}, ORIGIN, 2, {})
+    bare = task_result({"train": np.array([0, 1])}, {"train": 2}, ORIGIN, 2, {})
     assert bare["majority"] is bare["test"] is None
     got = means([bare, row()])
     assert (got["test"], got["test_interval"]) == (0.75, None)

@@ -1,4 +1,4 @@
-"""Tasks that a model was not trained on: the models that held them out, what describes them, their scores."""
+"""Describe and score tasks that a model was not trained on, and find the models that held them out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from metaeval_hub.model.record import ModelRecord, read_record
 from metaeval_hub.model.storage import ENCODER_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FILE
 from metaeval_hub.model.zero_shot import Description
 from metaeval_training.atomic_files import expand
-from metaeval_training.commands.multitask_job import canonical_labels
 from metaeval_training.config import ConfigError, TrainConfig, read_config
 from metaeval_training.data.encoding import TaskData
 from metaeval_training.data.rows import CHUNK, TaskRows, expand_tasks
 from metaeval_training.engine.evaluation import count_predictions, scores
 from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.new_model import canonical_labels
 from metaeval_training.runs.per_task import Job
 
-MOST_TEXTS = 1000  # unlabelled texts that describe a task, the first training rows
+MOST_TEXTS = 1000  # unlabelled texts that describe a task: those of its first training rows
 
 
 # --- The tasks ---
@@ -31,7 +31,7 @@ MOST_TEXTS = 1000  # unlabelled texts that describe a task, the first training r
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A held-out task: its rows, what describes it, the label row of each class."""
+    """A held-out task: its rows, its description, and class -> name of the label vector."""
 
     rows: TaskRows
     description: Description
@@ -39,7 +39,7 @@ class HeldOut:
 
 
 def describe(task: TaskRows) -> HeldOut:
-    """What may be known of a held-out task: type, fields, size and texts, never a label of a row."""
+    """Describe a held-out task by its type, text fields, size and texts, without the label of any row."""
     texts: list[Any] = []
     for chunk in task.splits["train"].select_columns(task.text_columns).iter(CHUNK):
         columns = [chunk[column] for column in task.text_columns]
@@ -54,12 +54,12 @@ def describe(task: TaskRows) -> HeldOut:
 def score(
     job: Job, model: ConditionalAdapterModel, data: TaskData, name: str, splits: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Scores, by split, of a task that was added to a model under ``name``; splits that it lacks are left out.
+    """Return split -> scores of a task that was added to a model under ``name``, for the splits that it has.
 
     Args:
         job: the run.
-        model: that answers.
-        data: the task, tokenised as the model reads it.
+        model: to score.
+        data: the task, tokenized for the model.
         name: of the task in the model.
         splits: among "validation" and "test".
     """
@@ -86,8 +86,8 @@ class HeldOutModel:
     Attributes:
         folder: of the model.
         record: its tasks, encoder and conditioning.
-        run: settings of the run that trained it; None where the model lies elsewhere than in the folder of a run.
-        held_out: names of the tasks that the run held out; none where there is no run.
+        run: settings of the run that trained it; None if the model is not in the folder of a run.
+        held_out: names of the tasks that the run held out; empty if there is no run.
     """
 
     folder: Path
@@ -97,14 +97,14 @@ class HeldOutModel:
 
 
 def find_models(place: str) -> list[HeldOutModel]:
-    """The models of a folder.
+    """Find the models of a folder.
 
     Args:
-        place: of a model; of a run of training/multitask.py; or of one of training/zero_shot.py, which has the model
-            with a table of z of each of its folds.
+        place: folder of a model, of a run of training/multitask.py, or of a run of training/zero_shot.py, which has one
+            model with a learned z per task for each fold.
 
     Raises:
-        ConfigError: there is no model, or it is not of the expected form.
+        ConfigError: the folder contains no model, or the model is damaged.
     """
     folder = Path(expand(place))
     if (folder / WEIGHTS_FILE).is_file():
@@ -115,7 +115,7 @@ def find_models(place: str) -> list[HeldOutModel]:
         found = [file.parent / "model" for file in sorted(folder.glob("train/*/table-*/results.json"))]
     if not found:
         raise ConfigError(
-            f"--model {place} holds no trained model; give the folder of a model, of a finished run of "
+            f"--model {place} contains no trained model; name the folder of a model, of a finished run of "
             "training/multitask.py, or of a run of training/zero_shot.py that has trained with --methods mean or ridge"
         )
     return [_read(each, place) for each in found]
@@ -134,21 +134,21 @@ def _read(folder: Path, place: str) -> HeldOutModel:
 
 
 def assign(models: Sequence[HeldOutModel], names: Sequence[str]) -> dict[str, HeldOutModel]:
-    """For each task the model that is asked: one that held it out, else one that just was not trained on it.
+    """Choose a model for each task: one that held it out, or else one that was not trained on it.
 
     Args:
         models: of ``find_models``.
-        names: tasks and groups; none: all that the models held out.
+        names: tasks and groups; empty: all tasks that the models held out.
 
     Raises:
-        ConfigError: there is no such task, none to ask for, or every model was trained on it.
+        ConfigError: a task is unknown, no task is named, or all models were trained on a task.
     """
     try:
         tasks = expand_tasks(names) if names else list(dict.fromkeys(task for each in models for task in each.held_out))
     except UnknownTaskError as error:
         raise ConfigError(f"--tasks: {error}") from error
     if not tasks:
-        raise ConfigError(f"{models[0].folder} does not say what was held out of it; name the tasks with --tasks")
+        raise ConfigError(f"{models[0].folder} does not record held-out tasks; name the tasks with --tasks")
     found = {}
     for task in tasks:
         fitting = [each for each in models if task in each.held_out]
@@ -162,9 +162,9 @@ def assign(models: Sequence[HeldOutModel], names: Sequence[str]) -> dict[str, He
 
 
 def encoder_settings(model: HeldOutModel, run: RunFolder) -> dict[str, str]:
-    """Settings that name the encoder that a model stands on, before anything was trained.
+    """Return the settings that name the encoder that a model is based on, before training.
 
-    An encoder that is stored with the model alone is copied into the run's folder, with its tokenizer.
+    An encoder that is stored only with the model is copied into the folder of the run, with its tokenizer.
     """
     base = model.record.base
     if base.kind == "hub":

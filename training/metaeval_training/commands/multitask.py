@@ -1,33 +1,30 @@
-"""Train conditional adapters, one embedding z and one head a task, on many tasks at once.
+"""Train conditional adapters on many tasks at once, with one embedding z and one classifier head per task.
 
     python training/multitask.py                              # demo tasks, small encoder: about 100 s on two cores
     python training/multitask.py --tasks pragmeval glue/cola --encoder minilm --max-train-rows 600 --epochs 2
     accelerate launch training/multitask.py --preset paper --push-to-hub ORG/NAME
     python training/multitask.py --resume runs/multitask-1
 
-Every run gets a folder of its own, <output-dir>/<name>-<number>, with config.json, metrics.jsonl, results.json,
-checkpoints/, model/, task_embeddings/ and task_map.png. Settings: defaults, then the preset, then flags.
+Each run writes to its own folder, <output-dir>/<name>-<number>: config.json, metrics.jsonl, results.json, checkpoints/,
+model/, task_embeddings/ and task_map.png. Flags override the preset, and the preset overrides the defaults.
 
-One process needs no launcher, and without one Ctrl-C ends the run with the script's own message alone: a launcher adds
-a traceback of its own.
+A single process needs no launcher. Without one, Ctrl-C prints only this script's message; a launcher adds a traceback.
+Several processes: torchrun --standalone --nproc_per_node 2 training/multitask.py ...
 
-Several processes and machines (README): torchrun --standalone --nproc_per_node 2 training/multitask.py ...
-
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 3 trained, but the push to the Hub failed;
-130 interrupted, 143 terminated or its launcher has ended, 129 its terminal was closed, all with a checkpoint to resume
-from. Launchers make 1 of all but 0.
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 3 trained, but the push to the Hub failed;
+130 interrupted; 143 terminated, or the launcher has ended; 129 the terminal was closed. The last three leave a
+checkpoint to resume from. Launchers turn every code except 0 into 1.
 """
 
 from __future__ import annotations
 
-from metaeval_training.config import parse
+from metaeval_training.flags import parse
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, train, report; returns the exit code."""
+    """Parse the command line, train and report; return the exit code."""
     command = parse(argv, description=__doc__)
-    from metaeval_training.commands.multitask_job import (
-        run_job,  # after the parsing: --help and a mistyped flag need no torch
-    )
+    # Imported after parsing, so that --help and a mistyped flag do not wait for torch.
+    from metaeval_training.commands.multitask_run import run_multitask
 
-    return run_job(command)
+    return run_multitask(command)

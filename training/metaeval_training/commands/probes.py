@@ -1,18 +1,20 @@
-"""Probes: what needs no training of the encoder, to hold any trained model against.
+"""Score baselines that need no training of the encoder, to compare trained models with.
 
     python training/probes.py                                  # demo tasks, small encoder: a minute
-    python training/probes.py --preset small --tasks all       # 600 rows a task, frozen MiniLM
+    python training/probes.py --preset small --tasks all       # 600 rows per task, frozen MiniLM
     python training/probes.py --preset small --tasks pragmeval glue/cola --methods majority tfidf
     python training/probes.py --resume runs/probes-1
 
-majority answers the most frequent class of the training rows; tfidf is a logistic regression on words and pairs of
-words, of whole texts, each text of a pair in columns of its own; cls and mean are logistic regressions on what the
-frozen encoder makes of a text or a pair. How strongly they are regularised (C) is chosen by accuracy on validation, for
-every task; test reports. One table at the end; each method has its results.json in the form of training/multitask.py,
-so that `metaeval compare` takes them. Tasks that are done stay done when the run is stopped.
+majority  the most frequent class of the training rows
+tfidf     logistic regression on words and pairs of neighbouring words; the two texts of a pair have separate columns
+cls       logistic regression on the frozen encoder's output at [CLS]
+mean      logistic regression on the mean of the frozen encoder's output over the tokens
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+For each task, the strength of regularization (C) with the best validation accuracy is chosen; the test split is used
+for the final scores only. The run ends with one table, and each method writes a results.json that `metaeval compare`
+reads. A stopped run keeps its finished tasks.
+
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations
@@ -34,30 +36,26 @@ from sklearn.preprocessing import StandardScaler
 
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.engine.evaluation import scores
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.reporter import percent
-from metaeval_training.runs.results import means, task_row
+from metaeval_training.runs.results import means, predict_majority, task_result
 from metaeval_training.vectors.encoder_features import Features, open_encoder, text_features
 
 METHODS = ("majority", "tfidf", "cls", "mean")
-# Inverse strengths of regularisation that are tried. Features of the encoder are scaled to variance 1, words are not.
+# Inverse strengths of regularization to try. Encoder features are scaled to variance 1; tf-idf features are not.
 TFIDF_GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 FEATURE_GRID = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
-MAX_WORDS = 100_000  # columns of a text field, the most frequent ones; only tasks with many rows have more
-WORD = r"(?u)\b\w+\b|[^\w\s]"  # a mark is a word: it tells irony and questions
-
-
-def predict_majority(train_labels: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-    """The most frequent class of the training rows (the first one, where two tie), for every row, (rows,)."""
-    return np.full(rows, np.bincount(train_labels).argmax())
+MAX_WORDS = 100_000  # columns per text field, the most frequent ones; only tasks with many rows have more
+WORD = r"(?u)\b\w+\b|[^\w\s]"  # punctuation marks count as words, because they indicate irony and questions
 
 
 def tfidf_features(task: TaskRows) -> dict[str, sparse.csr_matrix]:
-    """Words and pairs of neighbouring words of every split, weighted by tf-idf of the training rows.
+    """Return words and pairs of neighbouring words of each split, weighted by tf-idf of the training rows.
 
     Returns:
-        Split -> (rows, columns) sparse; the two texts of a pair have columns of their own, with one vocabulary.
+        Split -> (rows, columns) sparse; the two texts of a pair have separate columns, with one vocabulary.
     """
     fields = [
         column for column in ("sentence", "sentence1", "sentence2") if column in task.splits["train"].column_names
@@ -73,16 +71,16 @@ def tfidf_features(task: TaskRows) -> dict[str, sparse.csr_matrix]:
 def fit_probe(
     features: Mapping[str, Any], labels: Mapping[str, NDArray[np.int64]], grid: Sequence[float]
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, Any]]:
-    """Logistic regression on the training rows, with the C that is best on the validation rows.
+    """Fit a logistic regression on the training rows, with the C that is best on the validation rows.
 
     Args:
         features: by split, (rows, columns), dense or sparse.
         labels: by split, (rows,).
-        grid: values of C, ascending. Of equals on validation the strongest regularisation, the first, is taken.
+        grid: values of C, ascending. In a tie, the first is chosen, which is the strongest regularization.
 
     Returns:
-        Predicted classes by split, without "train", and what was chosen: "C" and "accuracies" on validation by C.
-        Without validation rows C is 1, scikit-learn's default, or the value of the grid that is nearest.
+        Predicted classes by split, without "train"; and the chosen "C" with the validation "accuracies" by C.
+        Without validation rows, C is the value of the grid nearest to 1, scikit-learn's default.
     """
     if len(np.unique(labels["train"])) == 1:
         constant = {split: predict_majority(labels["train"], len(rows)) for split, rows in labels.items()}
@@ -92,11 +90,11 @@ def fit_probe(
         grid = [min(grid, key=lambda value: abs(np.log(value)))]
     accuracies: dict[str, float] = {}
     best: tuple[float, float, dict[str, NDArray[np.int64]]] | None = None
-    model = LogisticRegression(max_iter=1000, warm_start=True)  # from one C to the next
+    model = LogisticRegression(max_iter=1000, warm_start=True)  # starts from the solution of the previous C
     for strength in grid:
         model.set_params(C=strength)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # what is reached after 1,000 steps is scored as it is
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the solution after 1,000 steps is scored
             model.fit(features["train"], labels["train"])
         predicted = {split: model.predict(features[split]) for split in evaluated}
         if "validation" not in labels:
@@ -111,7 +109,7 @@ def fit_probe(
 
 
 def scaled(features: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """Features with mean 0 and variance 1 over the training rows."""
+    """Scale features to mean 0 and variance 1 over the training rows."""
     scaler = StandardScaler().fit(features["train"])
     return {split: scaler.transform(rows) for split, rows in features.items()}
 
@@ -122,26 +120,26 @@ def answer(
     predicted: Mapping[str, NDArray[np.int64]],
     chosen: Mapping[str, Any],
 ) -> Answer:
-    """The row of a task in results.json, with what was chosen, and its validation accuracy in words."""
+    """Return the task result with the chosen values, and the validation accuracy as text."""
     classes = len(task.labels)
     found = {
         split: scores(confusion_matrix(labels[split], rows, labels=range(classes))) for split, rows in predicted.items()
     }
-    row = {**task_row(labels, task.available, task.origin, classes, found), **chosen}
+    row = {**task_result(labels, task.available, task.origin, classes, found), **chosen}
     accuracy = found.get("validation", found.get("test", {})).get("accuracy")
     return row, percent(accuracy)
 
 
 def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, Any]]]:
-    """The methods that were asked for, and for each what its results say of it. What two need is made once.
+    """Return the methods to run, and the facts for the results of each. Methods share encoded texts.
 
     Raises:
-        ConfigError: the encoder cannot be had.
+        ConfigError: the encoder cannot be loaded.
     """
     config, asked = job.config, job.options["methods"]
-    # opened before any task, because its absence would fail them all
-    encoder = open_encoder(config, baselines.all_texts(config)) if {"cls", "mean"} & set(asked) else None
-    newest: dict[str, dict[str, Features]] = {}  # of one task: cls and mean come from one pass
+    # loaded before any task, because all of them would fail without it
+    encoder = open_encoder(config, per_task.all_texts(config)) if {"cls", "mean"} & set(asked) else None
+    newest: dict[str, dict[str, Features]] = {}  # of the last task: cls and mean come from one pass
 
     def encoded(task: TaskRows) -> dict[str, Features]:
         if task.name not in newest:
@@ -181,31 +179,31 @@ def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, A
 
 
 def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
-    """Labels of every split, (rows,)."""
+    """Return the labels of each split, (rows,)."""
     return {split: np.asarray(rows["label"][:], dtype=np.int64) for split, rows in task.splits.items()}
 
 
 def work(job: Job) -> int:
-    """Probe all tasks, write and show the results; returns the exit code."""
+    """Run the probes on all tasks, write and show the results; return the exit code."""
     methods, facts = make_methods(job)
     job.reporter.line("validation accuracies in %:")
-    outcome = baselines.run_tasks(job, methods)
+    outcome = per_task.run_tasks(job, methods)
     for method, rows in outcome.found.items():
-        baselines.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})
-    baselines.show_results(job, list(methods))
-    return baselines.DONE
+        per_task.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})
+    per_task.show_results(job, list(methods))
+    return DONE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that are no settings."""
+    """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
         "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="probes to run (default: all four)"
     )
 
 
-SCRIPT = Script(__doc__, baselines.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
+SCRIPT = Script(__doc__, per_task.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, probe, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    """Parse the command line, run the probes and report; return the exit code."""
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

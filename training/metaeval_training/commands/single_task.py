@@ -1,22 +1,24 @@
-"""Fine-tune one model a task, over any list of tasks: the paper's single-task baselines.
+"""Fine-tune one model per task: the paper's single-task baselines.
 
     python training/single_task.py                                         # demo tasks, small encoder: minutes
     python training/single_task.py --preset small --tasks pragmeval glue/cola --methods full adapter
     python training/single_task.py --preset small --methods full --rates 2e-5 5e-5 1e-4      # best on validation
-    python training/single_task.py --preset small --rates full=5e-5 adapter=5e-4,1e-3        # the same for two methods
+    python training/single_task.py --preset small --rates full=5e-5 adapter=5e-4,1e-3        # rates for each method
     python training/single_task.py --preset small --methods full --fisher                    # Fisher vectors as well
     python training/single_task.py --resume runs/single_task-1
 
-full trains all weights of the encoder, adapter a stock bottleneck (Sileo & Moens 2022, section 3; 3 epochs, section
-5.1), both with the loop of training/multitask.py. Of several learning rates that with the best mean accuracy on
-validation over the tasks is taken, one for all tasks of a method (--pick task: one for every task); test reports. One
-table at the end; each method has its results.json in the form of training/multitask.py, so that `metaeval compare`
-takes them. Tasks that are done stay done when the run is stopped. Models are kept only where --keep-models asks for it.
+full      trains all weights of the encoder (Sileo & Moens 2022, section 3)
+adapter   trains a standard bottleneck adapter
 
-The paper's literal values: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
+Both train for 3 epochs by default (section 5.1), with the loop of training/multitask.py. With several learning rates,
+the rate with the best validation accuracy is chosen: the best mean over all tasks of a method, or the best for each
+task with --pick task. The test split is used for the final scores only. The run ends with one table, and each method
+writes a results.json that `metaeval compare` reads. A stopped run keeps its finished tasks. Trained models are deleted
+unless --keep-models is given.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+The values of the paper: --preset paper --batch-size 64 --rates full=2e-5 adapter=2e-5 --head-ratio 1.
+
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations
@@ -32,42 +34,47 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings
-from metaeval_training.commands.multitask_job import make_model, make_plan
 from metaeval_training.config import ConfigError
 from metaeval_training.data.encoding import encode_task
+from metaeval_training.data.plan import make_plan
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.engine.loop import StopRequest, Trainer, TrainingError
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.engine.loop import Trainer, TrainingError
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
+from metaeval_training.runs.new_model import make_model
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
+from metaeval_training.runs.process import Interrupted, Stopped, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, percent
-from metaeval_training.runs.results import mean, means, task_row
+from metaeval_training.runs.results import mean, means, task_result
 from metaeval_training.vectors.fisher import fisher_information
 
 Method = Literal["full", "adapter"]
 METHODS = get_args(Method)
-BATCH_SIZE = 16  # of one task; the batches of presets are for many at once
+BATCH_SIZE = 16  # for one task; the batch sizes of presets are for many tasks at once
 RATES: dict[Method, float] = {"full": 5e-5, "adapter": 1e-3}  # of the encoder, of the adapter
 SETTINGS = (
-    *baselines.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
+    *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
     "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision",
 )  # fmt: skip
 
 
 def parse_rates(words: Sequence[str], methods: Sequence[Method]) -> dict[Method, list[float]]:
-    """The learning rates to try, by method.
+    """Parse the learning rates to try, by method.
 
     Args:
-        words: "5e-5", for the only method; or "full=2e-5,5e-5".
-        methods: that were asked for; those without a word get the default rate.
+        words: "5e-5" if there is only one method; or "full=2e-5,5e-5".
+        methods: to train; methods without a word get the default rate.
 
     Raises:
-        ConfigError: a rate is no number above 0, or belongs to no method.
+        ConfigError: a rate is not a number above 0, or belongs to no method.
     """
     rates: dict[str, list[float]] = {}
     for word in words:
         method, sign, values = word.rpartition("=")
         if not sign and len(methods) > 1:
-            raise ConfigError(f"--rates {word}: of which method? There are several: {methods[0]}={word}")
+            raise ConfigError(
+                f"--rates {word}: several methods are trained; name the method, such as {methods[0]}={word}"
+            )
         method = method or methods[0]
         if method not in methods:
             raise ConfigError(f"--rates {word}: {method!r} is not among the --methods {' '.join(methods)}")
@@ -77,23 +84,23 @@ def parse_rates(words: Sequence[str], methods: Sequence[Method]) -> dict[Method,
             except ValueError:
                 rate = 0.0
             if not 0 < rate < float("inf"):
-                raise ConfigError(f"--rates {word}: {value!r} is no learning rate; expected a number above 0")
+                raise ConfigError(f"--rates {word}: {value!r} is not a learning rate; expected a number above 0")
             rates.setdefault(method, []).append(rate)
     return {method: rates.get(method, [RATES[method]]) for method in methods}
 
 
 def show_rate(rate: float) -> str:
-    """A rate as people write it: 5e-5."""
+    """Format a rate as 5e-5."""
     return np.format_float_scientific(rate, trim="-", exp_digits=1).replace("e+", "e")
 
 
 def model_folder(job: Job, method: str, task: str, rate: float) -> Path:
-    """Where a model is kept."""
+    """Return the folder of a kept model."""
     return job.run.path / method / "models" / task / show_rate(rate)
 
 
-class _Teller(Reporter):
-    """Gives the progress of one training to ``say``, for the bar that counts the tasks, and is silent otherwise."""
+class _ForwardingReporter(Reporter):
+    """Passes the progress of one training to ``say``, which shows it in the bar of the tasks; otherwise silent."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__(main=False)
@@ -120,12 +127,12 @@ def train_one(
         method: "full" or "adapter".
         rate: learning rate of the encoder or of the adapter.
         vocabulary: for the encoder "tiny".
-        say: told how far the training is.
+        say: shows the progress.
 
     Returns:
-        "row" (of ``metaeval_training.runs.results.task_row``, and the trained "parameters" of this model by role),
-        "steps" and "seconds" of training, "encoder", and "fisher" (H,) where it was asked for;
-        or, where training failed, only "failed", the reason.
+        "row" (of ``metaeval_training.runs.results.task_result``, with the trained "parameters" by role),
+        "steps" and "seconds" of training, "encoder", and with --fisher "fisher" (H,);
+        or, if training failed, only "failed" with the reason.
     """
     config = replace(
         job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
@@ -136,16 +143,18 @@ def train_one(
     plan = make_plan(config, [data])
     model.to(job.accelerator.device)
     try:
-        # a stop request that is never made: Ctrl-C stops at once, as there is nothing of this task to save
-        trainer = Trainer(model, [data], plan, config, None, job.accelerator, _Teller(say), StopRequest())
+        # This StopRequest records no signals: Ctrl-C stops at once, because there is nothing of this task to save.
+        trainer = Trainer(model, [data], plan, config, None, job.accelerator, _ForwardingReporter(say), StopRequest())
         trainer.fit()
         found = trainer.evaluate(("validation", "test"))[task.name]
     except TrainingError as error:
         return {"failed": str(error)}
+    except Interrupted as stopped:  # the launcher has ended; this task has no checkpoint to resume from
+        raise Stopped(stopped.signal) from stopped
     finally:
-        job.accelerator.free_memory()  # else it holds every model of the run
+        job.accelerator.free_memory()  # otherwise it keeps every model of the run in memory
     labels = {split: rows.labels for split, rows in data.splits.items()}
-    row = task_row(labels, data.available, data.origin, len(data.labels), found)
+    row = task_result(labels, data.available, data.origin, len(data.labels), found)
     result: dict[str, Any] = {
         "row": {**row, "parameters": model.trained_numbers()},
         "steps": len(plan),
@@ -161,8 +170,8 @@ def train_one(
 
 
 def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str, TaskMethod]:
-    """For every method what trains a task at each of its rates."""
-    vocabulary = list(baselines.all_texts(job.config)) if job.config.encoder == "tiny" else None
+    """Return the methods; each trains a task at each of its rates."""
+    vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
 
     def train(method: Method, task: TaskRows, say: Callable[[str], None]) -> Answer:
         tried = {}
@@ -174,12 +183,12 @@ def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str,
             )  # fmt: skip
         if all("failed" in result for result in tried.values()):
             raise TrainingError("; ".join(f"rate {rate}: {result['failed']}" for rate, result in tried.items()))
-        return {"tried": tried}, " / ".join(_told(result) for result in tried.values())
+        return {"tried": tried}, " / ".join(_shown_accuracy(result) for result in tried.values())
 
     return {method: partial(train, method) for method in rates}
 
 
-def _told(result: Mapping[str, Any]) -> str:
+def _shown_accuracy(result: Mapping[str, Any]) -> str:
     return "failed" if "failed" in result else percent(_accuracy(result))
 
 
@@ -189,18 +198,18 @@ def _accuracy(result: Mapping[str, Any]) -> float | None:
 
 
 def pick_rates(answers: Mapping[str, Mapping[str, Any]], pick: str) -> tuple[dict[str, str], dict[str, float | None]]:
-    """Choose the learning rate of every task, by accuracy on validation.
+    """Choose the learning rate of each task by validation accuracy.
 
     Args:
         answers: task -> {"tried": rate -> result}, all with the same rates; see ``train_one``.
-        pick: "method": one rate for all tasks, the one with the best mean over tasks, among those that trained every
-            task; "task": the best one of each task. Of equals, and where nothing can be compared, the first.
+        pick: "method": one rate for all tasks, with the best mean over tasks among the rates that trained every task;
+            "task": the best rate for each task. In a tie, or without validation scores, the first rate is chosen.
 
     Returns:
-        Task -> rate; and rate -> mean accuracy on validation over the tasks that it trained.
+        Task -> rate; and rate -> mean validation accuracy over the tasks that were trained with it.
 
     Raises:
-        TrainingError: no rate trained every task, and one was to be taken for all.
+        TrainingError: with "method", no rate trained every task.
     """
     rates = list(dict.fromkeys(rate for answer in answers.values() for rate in answer["tried"]))
     trained = {
@@ -216,9 +225,9 @@ def pick_rates(answers: Mapping[str, Mapping[str, Any]], pick: str) -> tuple[dic
         return {name: _highest(accuracies) for name, accuracies in by_task.items()}, by_rate
     whole = [rate for rate in rates if len(trained[rate]) == len(answers)]
     if not whole:
-        told = ", ".join(f"{rate} failed on {len(answers) - len(results)}" for rate, results in trained.items())
+        listed = ", ".join(f"{rate} failed on {len(answers) - len(results)}" for rate, results in trained.items())
         raise TrainingError(
-            f"no learning rate trained all {len(answers)} tasks ({told}); lower --rates, or --pick task"
+            f"no learning rate trained all {len(answers)} tasks ({listed}); lower --rates, or use --pick task"
         )
     return dict.fromkeys(answers, _highest({rate: by_rate[rate] for rate in whole})), by_rate
 
@@ -228,7 +237,7 @@ def _highest(accuracies: Mapping[str, float | None]) -> str:
 
 
 def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> None:
-    """Choose the rates of a method, write its results and Fisher vectors, and drop the models that were not chosen.
+    """Choose the rates of a method, write its results and Fisher vectors, and delete models of other rates.
 
     Raises:
         TrainingError: see ``pick_rates``.
@@ -251,43 +260,45 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
         for rate in answer["tried"]:
             if rate != picked[name]:
                 shutil.rmtree(model_folder(job, method, name, float(rate)), ignore_errors=True)
-    baselines.write_results(job, method, rows, failed, facts)
+    per_task.write_results(job, method, rows, failed, facts)
     if len(by_rate) > 1:
         shown = ", ".join(f"{rate}: {percent(value)}" for rate, value in by_rate.items())
         taken = (
-            f"taken: {next(iter(picked.values()))}" if job.options["pick"] == "method" else "taken: the best by task"
+            f"chosen: {next(iter(picked.values()))}"
+            if job.options["pick"] == "method"
+            else "chosen: the best for each task"
         )
-        job.reporter.line(f"{method}, mean on validation by learning rate: {shown}; {taken}")
+        job.reporter.line(f"{method}, mean validation accuracy by learning rate: {shown}; {taken}")
 
 
 def work(job: Job) -> int:
-    """Train on all tasks, write and show the results; returns the exit code."""
+    """Train on all tasks, write and show the results; return the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
     job.reporter.line("validation accuracies in %, by learning rate:")
-    outcome = baselines.run_tasks(job, make_methods(job, rates))
+    outcome = per_task.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():
         finish(job, method, answers, outcome.failed)
-    baselines.show_results(job, list(rates))
-    return baselines.DONE
+    per_task.show_results(job, list(rates))
+    return DONE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that are no settings."""
+    """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="what is trained (default: both)"
+        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="methods to train (default: both)"
     )
     defaults = ", ".join(f"{method}={show_rate(rate)}" for method, rate in RATES.items())
     parser.add_argument(
         "--rates", nargs="+", metavar="[METHOD=]RATE[,RATE]", default=argparse.SUPPRESS,
-        help=f"learning rates to try of the encoder or the adapter (default: {defaults})",
+        help=f"learning rates of the encoder or the adapter to try (default: {defaults})",
     )  # fmt: skip
     parser.add_argument(
         "--pick", choices=("method", "task"), default=argparse.SUPPRESS,
-        help="take the rate that is best on validation for all tasks of a method, or for each task (default: method)",
+        help="choose the learning rate for all tasks of a method, or for each task (default: method)",
     )  # fmt: skip
     parser.add_argument(
         "--head-ratio", type=float, metavar="RATIO", default=argparse.SUPPRESS,
-        help="learning rate of the classifier over that of the rest (default: 10)",
+        help="learning rate of the classifier, divided by that of the other weights (default: 10)",
     )  # fmt: skip
     parser.add_argument(
         "--fisher", action="store_true", default=argparse.SUPPRESS,
@@ -324,5 +335,5 @@ SCRIPT = Script(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, train, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    """Parse the command line, train and report; return the exit code."""
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

@@ -1,21 +1,19 @@
-"""Vectors of tasks that are computed, not learned: TextEmb and Fisher (Sileo & Moens 2022, section 3).
+"""Compute task vectors that are not learned: TextEmb and Fisher (Sileo & Moens 2022, section 3).
 
     python training/task_vectors.py textemb --preset small --tasks all
     python training/task_vectors.py fisher --preset small --tasks all --rates 5e-5
     python training/task_vectors.py textemb --resume runs/textemb-1
 
-textemb: the average, over the training examples of a task, of the mean of the encoder's output tokens (special ones
-included, padding not); no label is used. It is in <run>/textemb.
+textemb   the mean of the frozen encoder's outputs over the tokens of a text (with special tokens, without padding),
+          averaged over the training rows of the task; uses no labels; written to <run>/textemb
+fisher    the diagonal of the empirical Fisher information of [CLS] over the training rows (appendix A, eq. 4), after
+          the encoder was fine-tuned on the task; written to <run>/full/fisher, with accuracies in <run>/full.
+          The same as training/single_task.py --methods full --fisher, and accepts its other flags
 
-fisher: the encoder is fine-tuned on the task; then the diagonal of the empirical Fisher information of [CLS] over the
-training examples (appendix A, eq. 4). This is training/single_task.py --methods full --fisher, whose other flags it
-takes; it is in <run>/full/fisher, beside the accuracies of the fine-tuned models.
+Both write task embeddings (n, H) in the format of learned ones; metaeval_hub.TaskEmbeddings.load reads them without
+torch. A stopped run keeps its finished tasks.
 
-Both are task embeddings of (n, H), in the form of those that are learned: metaeval_hub.TaskEmbeddings.load reads them
-without torch. Tasks that are done stay done when the run is stopped.
-
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations
@@ -28,7 +26,8 @@ import numpy as np
 from metaeval_hub import TaskEmbeddings
 from metaeval_training.commands import single_task
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.runs import per_task
+from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script
 from metaeval_training.vectors.encoder_features import open_encoder, text_features
 
@@ -37,9 +36,9 @@ FISHER = ("--methods", "full", "--fisher", "--name", "fisher")
 
 
 def work(job: Job) -> int:
-    """Average the texts of all tasks and write the table; returns the exit code."""
+    """Average the encoded texts of each task and write the vectors; return the exit code."""
     config = job.config
-    encoder = open_encoder(config, baselines.all_texts(config))
+    encoder = open_encoder(config, per_task.all_texts(config))
 
     def average(task: TaskRows, say: Callable[[str], None]) -> Answer:
         train = task.splits["train"]
@@ -50,19 +49,19 @@ def work(job: Job) -> int:
         vector = features.mean.astype(np.float64).mean(axis=0)
         return {"vector": vector.tolist(), "rows": len(train)}, f"{len(train)} rows"
 
-    outcome = baselines.run_tasks(job, {TEXTEMB: average})
+    outcome = per_task.run_tasks(job, {TEXTEMB: average})
     answers = outcome.found[TEXTEMB]
     vectors = TaskEmbeddings(tuple(answers), np.array([answer["vector"] for answer in answers.values()]))
     folder = vectors.save(job.run.path / TEXTEMB)
     rows = {name: {"rows": answer["rows"], "seconds": answer["seconds"]} for name, answer in answers.items()}
-    baselines.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
-    job.reporter.line(f"{len(vectors)} vectors of {vectors.values.shape[1]} numbers: {folder}")
-    return baselines.DONE
+    per_task.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
+    job.reporter.line(f"{len(vectors)} vectors of dimension {vectors.values.shape[1]}: {folder}")
+    return DONE
 
 
 SCRIPT = Script(
     __doc__,
-    tuple(name for name in baselines.SETTINGS if name != "max_eval_rows"),
+    tuple(name for name in per_task.SETTINGS if name != "max_eval_rows"),
     {"name": TEXTEMB},
     {},
     lambda parser: None,
@@ -70,12 +69,12 @@ SCRIPT = Script(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, compute, report; returns the exit code."""
+    """Parse the command line, compute and report; return the exit code."""
     kind, *others = (sys.argv[1:] if argv is None else list(argv)) or [""]
     if kind == "fisher":
         return single_task.main([*FISHER, *others])
     if kind == TEXTEMB:
-        return baselines.launch(baselines.parse(SCRIPT, others), work)
+        return per_task.launch(per_task.parse(SCRIPT, others), work)
     wanted_help = kind in ("-h", "--help")
     print(__doc__ if wanted_help else f"expected textemb or fisher, got {kind!r}; see --help")
     return 0 if wanted_help else 2

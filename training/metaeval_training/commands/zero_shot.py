@@ -1,36 +1,35 @@
-"""Zero-shot classifiers on tasks that nothing was trained on (Sileo & Moens 2022, section 5.6, table 5).
+"""Classify tasks that no model was trained on (Sileo & Moens 2022, section 5.6, table 5).
 
     python training/zero_shot.py --held-out demo/office_nli demo/shop_reviews     # demo tasks: about ten minutes
     python training/zero_shot.py --preset small --tasks all --held-out glue       # table 5
     python training/zero_shot.py --preset small --tasks all --held-out groups --folds 5 --methods mean ridge_aspects
     python training/zero_shot.py --resume runs/zero_shot-1
 
-Tasks are held out of training, and with them the training rows of others that hold a text or sentence of their
-evaluation splits. Labels are shared by canonical name. A held-out task is described by its type, number of fields, size
-and unlabelled training texts; its classes are answered by the label rows of the tasks that were trained.
+The held-out tasks are not trained on, nor are training rows of other tasks that contain a text or sentence of their
+evaluation splits. Classes with the same canonical name share a label vector. A held-out task is described by its type,
+number of text fields, size and unlabelled training texts, and classified with the label vectors of the trained tasks.
 
-majority          the most frequent class of its training rows, which only labels tell
-supervised        full fine-tuning on its training rows, 3 epochs: what labels would give
-same_type_full    full fine-tuning on all tasks of its type
-mean              z is the mean of all tasks' z
-same_type_mean    z is the mean of the z of the tasks of its type
-ridge_aspects     z by ridge regression from aspects (eq. 3)
-ridge_textemb     z by ridge regression from TextEmb
-aware_aspects     z_i + W phi_i in training, phi the aspects; a training of its own
-aware_textemb     the same with TextEmb; a training of its own
+majority          the most frequent class of its training rows (uses their labels)
+supervised        full fine-tuning on its training rows for 3 epochs (uses their labels): an upper reference
+same_type_full    full fine-tuning on all trained tasks of its type
+mean              z is the mean of all trained tasks' z
+same_type_mean    z is the mean over the trained tasks of its type
+ridge_aspects     z predicted from aspects by ridge regression (eq. 3)
+ridge_textemb     z predicted from TextEmb by ridge regression
+aware_aspects     trained with z_i + W phi_i, where phi are the aspects; needs a training of its own
+aware_textemb     the same with TextEmb; needs a training of its own
 
-With --held-out groups every group of tasks is held out once, in --folds folds of whole groups. A task of which a class
-has no trained row cannot be answered, and is named. What is done stays done when the run is stopped.
+--held-out groups holds out each group of tasks once, in --folds folds of whole groups. A task cannot be answered if one
+of its classes has no trained label vector; such tasks are listed. A stopped run keeps its finished answers.
 
-Exit codes: 0 done; 1 an error, told in one line; 2 wrong usage; 128 + n stopped by signal n
-(130: Ctrl-C).
+Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -46,27 +45,30 @@ from metaeval_hub.results.run_results import read_runs
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import read_object
 from metaeval_training.commands import single_task
+from metaeval_training.commands.folds import GROUPS, Fold, make_folds
 from metaeval_training.commands.held_out import HeldOut, describe, score
-from metaeval_training.commands.multitask_job import data_cache, row_choice, run_job
-from metaeval_training.config import CommandLine, ConfigError, TrainConfig
+from metaeval_training.commands.multitask_run import run_multitask
+from metaeval_training.config import ConfigError, TrainConfig
+from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
-from metaeval_training.data.rows import expand_tasks, load_tasks
+from metaeval_training.data.rows import load_tasks, row_choice
 from metaeval_training.engine.evaluation import scores
-from metaeval_training.runs import per_task as baselines
+from metaeval_training.flags import CommandLine
+from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.lifecycle import DONE, FAILED
 from metaeval_training.runs.per_task import Job, Script
-from metaeval_training.runs.results import task_row
+from metaeval_training.runs.results import predict_majority, task_result
 
 Method = Literal[
     "majority", "supervised", "same_type_full", "mean", "same_type_mean", "ridge_aspects", "ridge_textemb",
     "aware_aspects", "aware_textemb",
 ]  # fmt: skip
 METHODS: tuple[Method, ...] = get_args(Method)
-GROUPS = "groups"  # the value of --held-out that holds every group out once
 EXPERIMENT = "zero_shot"
 FULL_LR = single_task.RATES["full"]
-HEAD_RATIO = 10.0  # of the classifier's learning rate, as training/single_task.py has it
-# Settings that say what is trained are this script's own business.
+HEAD_RATIO = 10.0  # learning rate of the classifier relative to the encoder's, as in training/single_task.py
+# This script chooses the settings that are excluded here itself.
 SETTINGS = tuple(
     entry.name
     for entry in fields(TrainConfig)
@@ -76,79 +78,31 @@ SETTINGS = tuple(
 
 
 class StoppedError(Exception):
-    """A training under this run did not finish; holds its exit code."""
+    """A training of this run did not finish.
+
+    Attributes:
+        code: its exit code.
+    """
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-@dataclass(frozen=True)
-class Fold:
-    """What is held out at a time.
-
-    Attributes:
-        name: of its folder.
-        held_out: task names.
-        trained: task names.
-    """
-
-    name: str
-    held_out: tuple[str, ...]
-    trained: tuple[str, ...]
-
-
-def make_folds(names: Sequence[str], held_out: Sequence[str], folds: int) -> list[Fold]:
-    """The folds of an experiment.
-
-    Args:
-        names: all tasks.
-        held_out: tasks and groups that make one fold; or "groups", for every group once.
-        folds: how many the groups are dealt into, the largest first, each to the fold that has the fewest tasks; 0: a
-            fold for each group.
-
-    Raises:
-        ConfigError: nothing would be held out, or nothing be left to train on.
-    """
-    if list(held_out) != [GROUPS]:
-        chosen = expand_tasks(held_out)
-        dealt = {"held_out": [name for name in names if name in chosen]}
-        if not dealt["held_out"]:
-            raise ConfigError(f"--held-out {' '.join(held_out)}: none of these is among the tasks")
-    else:
-        groups: dict[str, list[str]] = {}
-        for name in names:
-            groups.setdefault(name.split("/", 1)[0], []).append(name)
-        if len(groups) < 2:
-            raise ConfigError(f"--held-out groups: all tasks are of one group, {', '.join(groups)}; name tasks instead")
-        dealt = groups
-        if folds:
-            dealt = {f"fold{number + 1}": [] for number in range(min(folds, len(groups)))}
-            for tasks in sorted(groups.values(), key=lambda tasks: (-len(tasks), tasks)):
-                min(dealt.values(), key=len).extend(tasks)
-    made = []
-    for fold, tasks in dealt.items():
-        held = tuple(name for name in names if name in tasks)
-        made.append(Fold(fold, held, tuple(name for name in names if name not in held)))
-    if any(not fold.trained for fold in made):
-        raise ConfigError("--held-out leaves no task to train on")
-    return made
-
-
 # --- Trainings ---
 
 
 def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
-    """A finished training of a fold: of before, gone on with, or new; returns its folder.
+    """Return the folder of a finished training of a fold; start or resume the training if necessary.
 
     Args:
         job: the run.
-        fold: its tasks are trained on, unless ``changes`` say otherwise.
-        kind: names the training.
+        fold: whose tasks are trained on, unless ``changes`` contains others.
+        kind: name of the training.
         changes: settings that differ from those of the run.
 
     Raises:
-        StoppedError: it did not finish; what went wrong was told.
+        StoppedError: it did not finish; the reason was reported.
     """
     folder = job.run.path / "train" / fold.name
     before = sorted(folder.glob(f"{kind}-*/config.json"))
@@ -160,15 +114,15 @@ def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
         **changes,
     }  # fmt: skip
     job.reporter.line(f"fold {fold.name}: training {kind} on {len(settings['tasks'])} tasks")
-    code = run_job(CommandLine(replace(job.config, **settings), {}, None if run is None else str(run.path)))
+    code = run_multitask(CommandLine(replace(job.config, **settings), {}, None if run is None else str(run.path)))
     finished = sorted(folder.glob(f"{kind}-*/results.json"))
     if code or not finished:
-        raise StoppedError(code or baselines.FAILED)
+        raise StoppedError(code or FAILED)
     return finished[-1].parent
 
 
 def open_model(job: Job, folder: Path) -> ConditionalAdapterModel:
-    """The model of a training, on the run's device."""
+    """Load the model of a training onto the run's device."""
     return ConditionalAdapterModel.from_pretrained(folder / "model").to(job.accelerator.device)
 
 
@@ -176,34 +130,34 @@ def open_model(job: Job, folder: Path) -> ConditionalAdapterModel:
 
 
 def score_task(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: str) -> dict[str, Any]:
-    """The row of results.json of a task that was added to a model under ``name``."""
+    """Return the task result of a task that was added to a model under ``name``."""
     data = encode_task(task.rows, model.tokenizer, job.config.max_length)
     return make_row(data, score(job, model, data, name, ("validation", "test")))
 
 
 def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """The row of results.json of one task."""
+    """Return the task result for scores by split."""
     labels = {split: rows.labels for split, rows in data.splits.items()}
-    return task_row(labels, data.available, data.origin, len(data.labels), found)
+    return task_result(labels, data.available, data.origin, len(data.labels), found)
 
 
 def answer_all(
     job: Job, model: ConditionalAdapterModel, tasks: Sequence[HeldOut], add: Callable[[str, HeldOut], Any]
 ) -> dict[str, Any]:
-    """Add each task to a model, score it and take it away again; a task with untrained classes gets the reason.
+    """Add each task to a model, score it and remove it; a task with untrained classes gets the reason instead.
 
     Args:
         job: the run.
         model: trained without these tasks.
         tasks: held out.
-        add: adds a task to the model under a name; may return what the prediction stands on.
+        add: adds a task to the model under a name; may return the prediction of its z.
     """
     shared = set(model.heads.shared)
     answers: dict[str, Any] = {}
     for task in tasks:
         untrained = sorted(set(task.labels.values()) - shared)
         if untrained:
-            answers[task.rows.name] = {"unanswered": f"no trained label row for {', '.join(untrained)}"}
+            answers[task.rows.name] = {"unanswered": f"no trained label vector for {', '.join(untrained)}"}
             continue
         name = f"held_out/{task.rows.name}"
         guess = add(name, task)
@@ -216,7 +170,7 @@ def answer_all(
 
 
 def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dict[str, Any]:
-    """Answers of a model with z: by a prediction of z, or (None) by the mean of all tasks' z."""
+    """Answer with a model with z: with a predicted z, or for None with the mean of all tasks' z."""
     model = open_model(job, folder)
 
     def add(name: str, task: HeldOut) -> Any:
@@ -230,7 +184,7 @@ def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dic
 
 
 def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of models that were fine-tuned on the tasks of one type."""
+    """Answer with models that were fine-tuned on the tasks of one type."""
     answers: dict[str, Any] = {}
     for kind in sorted({task.description.type for task in tasks}):
         chosen = [task for task in tasks if task.description.type == kind]
@@ -254,7 +208,7 @@ def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 
 
 def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of the most frequent class of the training rows."""
+    """Answer with the most frequent class of the training rows."""
     answers = {}
     for task in tasks:
         found: dict[str, dict[str, float]] = {}
@@ -262,17 +216,19 @@ def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
         splits = {split: np.asarray(task.rows.splits[split]["label"][:]) for split in task.rows.splits}
         for split in ("validation", "test"):
             if split in splits:
-                guess = np.full(len(splits[split]), np.bincount(train_labels).argmax())
-                found[split] = scores(confusion_matrix(splits[split], guess, labels=range(len(task.rows.labels))))
-        answers[task.rows.name] = task_row(splits, task.rows.available, task.rows.origin, len(task.rows.labels), found)
+                predicted = predict_majority(train_labels, len(splits[split]))
+                found[split] = scores(confusion_matrix(splits[split], predicted, labels=range(len(task.rows.labels))))
+        answers[task.rows.name] = task_result(
+            splits, task.rows.available, task.rows.origin, len(task.rows.labels), found
+        )
     return answers
 
 
 def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of one fine-tuned model a task, as training/single_task.py trains them."""
+    """Answer with one fine-tuned model per task, as training/single_task.py trains them."""
     options = {**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO}
     config = replace(job.config, epochs=3.0, steps=0, batch_size=single_task.BATCH_SIZE, embeddings_per_task=1)
-    vocabulary = list(baselines.all_texts(job.config)) if job.config.encoder == "tiny" else None
+    vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
     answers: dict[str, Any] = {}
     for task in tasks:
         name = task.rows.name
@@ -286,7 +242,7 @@ def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
 
 
 def answer(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> dict[str, Any]:
-    """Answers of one method on the held-out tasks of a fold: task -> row, or why there is none.
+    """Answer the held-out tasks of a fold with one method: task -> task result, or the reason why there is none.
 
     Raises:
         StoppedError: a training did not finish.
@@ -310,9 +266,9 @@ def answer(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> di
 
 
 def train_on_texts(job: Job, fold: Fold, table: Path) -> Path:
-    """A finished training with TextEmb beside the learned z; the vectors are those that the first training measured."""
+    """Return a finished training with TextEmb added to the learned z; the first training computed the vectors."""
     features = open_model(job, table).features
-    assert features is not None  # noqa: S101 - the first training was asked for both
+    assert features is not None  # noqa: S101 - the first training computes both
     assert features.texts is not None  # noqa: S101
     vectors = TaskEmbeddings(features.names, features.texts).save(job.run.path / "train" / fold.name / "textemb")
     return train(job, fold, "aware-textemb", task_features=str(vectors), text_emb=True)
@@ -322,8 +278,8 @@ def train_on_texts(job: Job, fold: Fold, table: Path) -> Path:
 
 
 def work(job: Job) -> int:
-    """Answer all held-out tasks by all methods, write and show the results; returns the exit code."""
-    names = baselines.task_names(job.config)
+    """Answer all held-out tasks with all methods, write and show the results; return the exit code."""
+    names = per_task.task_names(job.config)
     folds = make_folds(names, job.options["held_out"], job.options["folds"])
     methods: list[Method] = job.options["methods"]
     found: dict[str, dict[str, Any]] = {method: {} for method in methods}
@@ -338,18 +294,18 @@ def work(job: Job) -> int:
                 try:
                     stored = answer(job, fold, method, tasks)
                 except StoppedError as stopped:
-                    job.reporter.line(f"go on with: {baselines.resume_command(job.run)}")
+                    job.reporter.line(f"resume with: {job.session.resume_command()}")
                     return stopped.code
                 file.parent.mkdir(parents=True, exist_ok=True)
                 job.run.write_sealed(file, stored)
-                job.reporter.line(f"fold {fold.name}: {method} answered {_told(stored)}")
+                job.reporter.line(f"fold {fold.name}: {method} answered {_summary(stored)}")
             found[method] |= stored
     write(job, folds, found, skipped)
-    return baselines.DONE
+    return DONE
 
 
 def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
-    """The held-out tasks of a fold that can be loaded and scored, and why others cannot."""
+    """Return the held-out tasks of a fold that can be loaded and scored, and the reasons for the others."""
     config = job.config
     rows, failed = load_tasks(
         fold.held_out, row_choice(config), skip_unavailable=config.skip_unavailable, cache=data_cache(config)
@@ -358,7 +314,7 @@ def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
     return [describe(task) for task in rows if task.name not in unscored], {**failed, **unscored}
 
 
-def _told(answers: Mapping[str, Any]) -> str:
+def _summary(answers: Mapping[str, Any]) -> str:
     scored = [row["test"]["accuracy"] for row in answers.values() if row.get("test")]
     mean = f", mean test accuracy {100 * np.mean(scored):.1f}" if scored else ""
     return f"{len(scored)} of {len(answers)} tasks{mean}"
@@ -377,20 +333,20 @@ def write(job: Job, folds: Sequence[Fold], found: Mapping[str, Mapping[str, Any]
             "folds": {fold.name: list(fold.held_out) for fold in folds},
         }  # fmt: skip
         (job.run.path / method).mkdir(exist_ok=True)
-        baselines.write_results(job, method, rows, skipped, facts)
+        per_task.write_results(job, method, rows, skipped, facts)
     runs = {run.label: run for run in read_runs(job.run.path, "") if run.tasks}
     methods = {str(run.facts.method): run for run in runs.values()}
     job.reporter.line()
     if methods:
         show_table(job.reporter.console, (glue_table if kind == "glue" else group_table)(methods))
-    job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; beside the paper's: metaeval report")
+    job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; next to the paper's results: metaeval report")
 
 
 def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
-    """What a reader has to know of the trainings: rows left out, and z that has not moved."""
+    """Return notes for readers of the results: about removed rows, and about z that stayed near its start."""
     notes = [
-        "Training rows that hold a text of the held-out tasks' evaluation splits were "
-        + ("kept." if job.config.decontaminate == "no" else f"left out ({job.config.decontaminate}).")
+        "Training rows that contain a text of the held-out tasks' evaluation splits were "
+        + ("kept." if job.config.decontaminate == "no" else f"removed ({job.config.decontaminate}).")
     ]
     for fold in folds:
         for file in sorted((job.run.path / "train" / fold.name).glob("*/results.json")):
@@ -402,21 +358,21 @@ def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that are no settings."""
+    """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
         "--held-out", nargs="+", metavar="TASK", default=argparse.SUPPRESS,
-        help=f"tasks and groups held out together (default: glue), or {GROUPS}: every group once",
+        help=f"tasks and groups to hold out together (default: glue), or {GROUPS}: each group once",
     )  # fmt: skip
     parser.add_argument(
         "--folds", type=int, metavar="N", default=argparse.SUPPRESS,
-        help="folds that the groups are dealt into; 0: one for each (default: 0)",
+        help="number of folds for --held-out groups; 0: one per group (default: 0)",
     )  # fmt: skip
     parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="what answers (default: all)"
+        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="methods to compare (default: all)"
     )
     parser.add_argument(
         "--full-lr", type=float, metavar="RATE", default=argparse.SUPPRESS,
-        help=f"learning rate of full fine-tuning (default: {FULL_LR:g}; docs/recipe.md has the best one for MiniLM)",
+        help=f"learning rate of full fine-tuning (default: {FULL_LR:g}; see docs/recipe.md for MiniLM)",
     )  # fmt: skip
 
 
@@ -443,5 +399,5 @@ SCRIPT = Script(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, train, answer, report; returns the exit code."""
-    return baselines.launch(baselines.parse(SCRIPT, argv), work)
+    """Parse the command line, train, answer and report; return the exit code."""
+    return per_task.launch(per_task.parse(SCRIPT, argv), work)

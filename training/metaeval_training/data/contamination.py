@@ -1,4 +1,4 @@
-"""Which training rows to leave out because evaluation splits hold their text (see metaeval_datasets/overlap.py)."""
+"""Find training rows to remove because evaluation splits contain their text (see metaeval_datasets/overlap.py)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def contaminated_rows(
     cache: DataCache | None,
     on_split: OnSplit = lambda task, split: None,
 ) -> dict[str, Positions]:
-    """Training rows whose text is in the validation or test split of any of the tasks.
+    """Find the training rows whose text is in the validation or test split of any of the tasks.
 
     Args:
-        tasks: name -> what loads its whole splits; called twice a task, for one task at a time.
-        prepared: name -> digest of its rows, for those tasks that have one; the cache is used where all have.
-        rule: "whole" compares the text of a task over sentences and the whole pair of a task over pairs, "sentences"
-            the sentences of pairs too, "no" nothing.
-        cache: where to keep what was found.
-        on_split: told of each split before it is read.
+        tasks: name -> function that loads its whole splits; called twice per task, for one task at a time.
+        prepared: name -> digest of its rows, if known; the cache is used only if it is known for all tasks.
+        rule: "whole" compares whole texts and whole pairs, "sentences" also the single sentences of pairs, "no"
+            compares nothing.
+        cache: stores the result.
+        on_split: called with a task and a split before the split is read.
 
     Returns:
-        Name -> positions, of the tasks that have any.
+        Name -> positions of the rows, for tasks with at least one.
     """
     if rule == "no":
         return {}
@@ -60,7 +60,7 @@ def contaminated_rows(
 
 
 class _Loading(Mapping[str, Splits]):
-    """Loads a task when asked for it and forgets it, so that a thousand tasks need no thousand open files."""
+    """Loads a task at each access and does not keep it, so that many tasks do not need many open files."""
 
     def __init__(self, tasks: Mapping[str, Callable[[], Splits]]) -> None:
         self.tasks = tasks

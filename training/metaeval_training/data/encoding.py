@@ -1,4 +1,4 @@
-"""From the rows of a task to batches: tokenise, keep on disk, collate."""
+"""Tokenize the rows of tasks, store the tokens in the cache, and collate batches."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from metaeval_training.data.sampling import Batch
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """The tokens of a split, row after row in one array, and the labels.
+    """The tokens and labels of a split; the tokens of all rows are in one array.
 
     Attributes:
         tokens: (all tokens,) int32.
-        segments: (all tokens,) int8 token types, or None where the encoder has none.
+        segments: (all tokens,) int8 token types, or None if the encoder has none.
         offsets: (rows + 1,) int64; row i has the tokens offsets[i]:offsets[i + 1].
         labels: (rows,) int64.
-        known_digest: what ``digest`` returns, where it was stored with the rows.
+        known_digest: value of ``digest`` that was stored with the rows; "" if unknown.
     """
 
     tokens: NDArray[np.int32]
@@ -46,11 +46,11 @@ class EncodedRows:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of every row, (rows,)."""
+        """Number of tokens per row, (rows,)."""
         return np.diff(self.offsets)
 
     def digest(self) -> str:
-        """16 hex digits that change with any token or label."""
+        """Return 16 hex digits that change with any token or label."""
         if self.known_digest:
             return self.known_digest
         total = hashlib.sha256()
@@ -61,7 +61,7 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class TaskData:
-    """One task, ready for training: its rows by split, encoded, beside what it was made of."""
+    """One task that is ready for training: its encoded rows by split, and where they come from; see ``TaskRows``."""
 
     name: str
     labels: tuple[str, ...]
@@ -83,14 +83,14 @@ def encode_tasks(
     cache: DataCache | None = None,
     on_task: Callable[[str], None] = lambda name: None,
 ) -> list[TaskData]:
-    """Tokenise all splits of tasks.
+    """Tokenize all splits of tasks.
 
     Args:
         tasks: their texts.
         tokenizer: of the encoder.
-        max_length: tokens kept of an example; the longer text of a pair is cut first.
-        cache: where tokens of the same texts are taken from, mapped into memory, and put.
-        on_task: called with a task's name before it is tokenised.
+        max_length: maximum number of tokens per example; the longer text of a pair is truncated first.
+        cache: stores tokens; those of known texts are mapped into memory.
+        on_task: called with a task's name before it is tokenized.
     """
     made_by = tokenizer_digest(tokenizer) if cache is not None else ""
 
@@ -108,26 +108,26 @@ def encode_tasks(
         on_task(task.name)
         splits = {split: encode(task, split) for split in task.splits}
         encoded.append(TaskData(task.name, task.labels, splits, task.available, task.origin, task.left_out))
-    # The tokenizer is stored with the model: the same one, whether tokens came from the cache or not.
+    # The tokenizer is stored with the model; it must be the same whether or not tokens came from the cache.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     return encoded
 
 
 def encode_task(task: TaskRows, tokenizer: PreTrainedTokenizerFast, max_length: int) -> TaskData:
-    """Tokenise one task; see ``encode_tasks``."""
+    """Tokenize one task; see ``encode_tasks``."""
     return encode_tasks([task], tokenizer, max_length)[0]
 
 
 def tokenizer_digest(tokenizer: PreTrainedTokenizerFast) -> str:
-    """A digest of all that the tokens of a text depend on, but the length they are cut to."""
+    """Return a digest of everything that the tokens of a text depend on, except the maximum length."""
     backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    backend.pop("truncation"), backend.pop("padding")  # set anew in each call
+    backend.pop("truncation"), backend.pop("padding")  # set in each call
     return digest(backend, tokenizer.model_input_names, tokenizer.truncation_side, version("tokenizers"))
 
 
 def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerFast, max_length: int) -> EncodedRows:
-    """Tokenise one split; the same arguments as ``encode_tasks``."""
+    """Tokenize one split; the same arguments as ``encode_tasks``."""
     columns = text_columns(rows)
     with_segments = "token_type_ids" in tokenizer.model_input_names
     tokens, segments, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int8)], [np.zeros(1, np.int64)]
@@ -150,7 +150,7 @@ def encode_rows(rows: Dataset, tokenizer: PreTrainedTokenizerFast, max_length: i
 
 
 def to_table(rows: EncodedRows) -> pa.Table:
-    """Encoded rows as one Arrow table: input_ids, token_type_ids where there are segments, label."""
+    """Convert encoded rows to an Arrow table: input_ids, token_type_ids if there are segments, label."""
     offsets = pa.array(rows.offsets, pa.int64())
     columns: dict[str, pa.Array] = {"input_ids": pa.LargeListArray.from_arrays(offsets, pa.array(rows.tokens))}
     if rows.segments is not None:
@@ -160,7 +160,7 @@ def to_table(rows: EncodedRows) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> EncodedRows:
-    """What ``to_table`` was made from, without a copy."""
+    """Return the encoded rows of a table of ``to_table``, without copying them."""
 
     def only(name: str) -> Any:
         column = table[name]
@@ -182,18 +182,17 @@ def collate(
     pad: int,
     device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
-    """The tensors of a batch, padded to its longest row.
+    """Return the tensors of a batch, padded to its longest row.
 
     Args:
-        splits: the rows of each task, by the number of the task in the model.
-        batch: which of them, of one task or of several.
-        pad: token id that fills up.
-        device: where the tensors go.
+        splits: the rows of each task, by the id of the task in the model.
+        batch: the chosen rows, of one task or of several.
+        pad: token id for padding.
+        device: of the tensors.
 
     Returns:
-        input_ids, attention_mask and (where the encoder has them) token_type_ids, (B, T) int64; labels (B,) int64;
-        task_ids int64, (1,) where all rows are of one task, else (B,); draws of the same shape, where the batch has
-        them.
+        input_ids, attention_mask and (if the encoder has them) token_type_ids, (B, T) int64; labels (B,) int64;
+        task_ids int64, (1,) if all rows are of one task, else (B,); draws of the same shape, if the batch has them.
     """
     tasks = [splits[task] for task in np.broadcast_to(batch.tasks, batch.rows.shape).tolist()]
     numbers = batch.rows.tolist()

@@ -1,4 +1,4 @@
-"""The rows of a task: loaded, without those that evaluation splits hold, cut to as many as are wanted."""
+"""Load the rows of tasks, without contaminated training rows and limited to the number that the settings ask for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.hashing import text_hashes
 from metaeval_datasets.metaeval import VERSION, MetaEvalConfig
 from metaeval_datasets.overlap import OnSplit
-from metaeval_training.config import Decontaminate, Edition
+from metaeval_training.config import Decontaminate, Edition, TrainConfig
 from metaeval_training.data.cache import DataCache, digest
 from metaeval_training.data.contamination import Positions, contaminated_rows
 from metaeval_training.data.sampling import generator
@@ -28,11 +28,11 @@ from metaeval_training.data.sampling import generator
 SPLITS = ("train", "validation", "test")
 TEXT_COLUMNS = ("sentence", "sentence1", "sentence2")
 CHUNK = 1000  # rows read at a time
-KEPT_VERSION = 1  # raise it when other rows are kept of a task: what caches hold of them is then ignored
+KEPT_VERSION = 1  # raise it when other rows are kept of a task, so that older cache entries are ignored
 
 
 class DataError(RuntimeError):
-    """Tasks cannot be trained on; the message names each with its reason."""
+    """Tasks cannot be trained on; the message names each of them with the reason."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class RowChoice:
     """Which rows a run keeps of each task.
 
     Attributes:
-        edition: rows as corrected ("careful"), or as the paper used them.
-        max_train_rows: training rows kept of a task; 0: all.
-        max_eval_rows: rows of validation and of test kept of a task; 0: all.
-        seed: chooses the rows that are kept.
+        edition: corrected rows ("careful"), or those that the paper used ("paper").
+        max_train_rows: maximum number of training rows per task; 0: all.
+        max_eval_rows: maximum number of validation rows and of test rows per task; 0: all.
+        seed: of the random choice of rows.
     """
 
     edition: Edition = "careful"
@@ -52,21 +52,26 @@ class RowChoice:
     seed: int = 0
 
 
+def row_choice(config: TrainConfig) -> RowChoice:
+    """Return the choice of rows of the settings."""
+    return RowChoice(config.edition, config.max_train_rows, config.max_eval_rows, config.rows_seed)
+
+
 @dataclass(frozen=True)
 class TaskRows:
-    """The texts of one task, before tokenisation.
+    """The rows of one task, before tokenization.
 
     Attributes:
         name: "group/task".
         labels: class names, in the order of the label numbers.
-        splits: the splits there are, among "train", "validation" and "test", cut to the rows that are kept. They may
-            be loaded anew each time they are asked for.
-        available: rows of each split before the cut.
-        origin: where the rows come from: the report of the task (``metaeval_datasets.Report``) as JSON values.
-        left_out: training rows left out because evaluation splits hold their text.
-        columns: names of the columns that hold the texts; looked up where not given.
-        digests: split -> digest of its texts and labels, where known.
-        prepared: digest of all its rows as they are prepared on this machine, where known.
+        splits: the rows that are kept, for the existing splits among "train", "validation" and "test". A split may be
+            loaded again at each access.
+        available: split -> number of rows before the limits were applied.
+        origin: the report of the task's source (``metaeval_datasets.Report``) as JSON values.
+        left_out: number of training rows removed because evaluation splits contain their text.
+        columns: names of the text columns; looked up if empty.
+        digests: split -> digest of its texts and labels, if known.
+        prepared: digest of all its rows as prepared on this machine, if known.
         edition: of its rows.
     """
 
@@ -83,33 +88,31 @@ class TaskRows:
 
     @property
     def text_columns(self) -> list[str]:
-        """Names of the one or two columns that hold the texts."""
+        """Names of the one or two text columns."""
         return list(self.columns or text_columns(self.splits["train"]))
 
 
 def expand_tasks(names: Sequence[str]) -> list[str]:
-    """Task names from task and group names; "all" is the whole collection, without the demo tasks.
+    """Return the task names for task and group names; "all" is the whole collection without the demo tasks.
 
     Raises:
-        UnknownTaskError: a name is neither a task nor a group; names the nearest.
+        UnknownTaskError: a name is neither a task nor a group; the message names the closest ones.
     """
     expanded = [task for name in names for task in (list_tasks() if name == "all" else select_tasks([name]))]
     return list(dict.fromkeys(expanded))
 
 
 def load_task(name: str, choice: RowChoice, left_out: Positions | None = None) -> TaskRows:
-    """Load one task and keep the rows that are chosen of each split.
-
-    A split whose labels are hidden is left out.
+    """Load one task and keep the chosen rows of each split. Splits with hidden labels are left out.
 
     Args:
         name: of the task.
-        choice: which rows; they are drawn by a permutation of its seed.
-        left_out: positions of training rows that are not to be kept.
+        choice: of the rows.
+        left_out: positions of training rows to remove.
 
     Raises:
         DataError: the task has no training rows.
-        Exception: whatever loading raises: no access, another layout of the source, an unknown name.
+        Exception: any error of loading, such as no access, a changed source or an unknown name.
     """
     facts, loaded = _read_task(name, choice.edition)
     splits = choose_rows(name, {split: loaded[split] for split in facts.available}, choice, left_out)
@@ -131,20 +134,20 @@ def load_tasks(
     on_task: Callable[[str], None] = lambda name: None,
     on_split: OnSplit = lambda task, split: None,
 ) -> tuple[list[TaskRows], dict[str, str]]:
-    """Load all tasks, and try every one before complaining about any.
+    """Load all tasks; try each one before raising an error about those that failed.
 
     Args:
         names: of the tasks.
-        choice: which rows.
-        decontaminate: which training rows are left out; see ``contaminated_rows``.
-        held_out: further tasks whose evaluation splits count for that; those that cannot be loaded do not.
-        skip_unavailable: leave out the tasks that fail.
-        cache: what earlier runs found out; tasks that are known there are not read. Their splits load when asked for.
+        choice: of the rows.
+        decontaminate: rule for the training rows to remove; see ``contaminated_rows``.
+        held_out: further tasks whose evaluation splits are compared, if they can be loaded.
+        skip_unavailable: skip tasks that fail.
+        cache: of earlier runs; a task that is known there is not read before its splits are accessed.
         on_task: called with a task's name before it is loaded.
         on_split: called with a task's name and a split before it is compared with the others.
 
     Returns:
-        The tasks, in the order of ``names``, and the reason of every task that was left out.
+        The tasks, in the order of ``names``; and task -> reason, for the skipped ones.
 
     Raises:
         DataError: tasks failed and ``skip_unavailable`` is off, or no task is left.
@@ -155,11 +158,11 @@ def load_tasks(
         on_task(name)
         try:
             found[name] = _find_task(name, choice.edition, cache)
-        except Exception as error:  # any reason counts: it is reported with the task's name
+        except Exception as error:  # whatever the reason, it is reported with the task's name
             failed[name] = _reason(error)
     others: dict[str, _Facts] = {}
     for name in held_out if decontaminate != "no" else ():
-        with contextlib.suppress(Exception):  # nothing is trained or scored on it here
+        with contextlib.suppress(Exception):  # it is neither trained on nor scored here
             others[name] = _find_task(name, choice.edition, cache)
     left_out = _contaminated({**found, **others}, choice.edition, decontaminate, cache, on_split)
     tasks = []
@@ -169,26 +172,26 @@ def load_tasks(
         except Exception as error:
             failed[name] = _reason(error)
     if failed and (not skip_unavailable or not tasks):
-        told = "\n".join(f"  {name}: {failed[name]}".replace("\n", "\n    ") for name in names if name in failed)
+        listed = "\n".join(f"  {name}: {failed[name]}".replace("\n", "\n    ") for name in names if name in failed)
         advice = "no task is left" if not tasks else "add --skip-unavailable to train on the others"
-        raise DataError(f"{len(failed)} of {len(names)} tasks cannot be trained on; {advice}\n{told}")
+        raise DataError(f"{len(failed)} of {len(names)} tasks cannot be trained on; {advice}\n{listed}")
     return tasks, failed
 
 
 def find_contaminated(
     names: Sequence[str], edition: Edition, decontaminate: Decontaminate, cache: DataCache | None = None
 ) -> dict[str, Positions]:
-    """The training rows of tasks that ``load_tasks`` would leave out, for ``load_task``; tasks that fail have none."""
+    """Return the training rows that ``load_tasks`` would remove, by task; tasks that cannot be loaded have none."""
     found = {}
     for name in names:
-        with contextlib.suppress(Exception):  # told by who loads it
+        with contextlib.suppress(Exception):  # reported when the task is loaded
             found[name] = _find_task(name, edition, cache)
     return _contaminated(found, edition, decontaminate, cache)
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What there is to know of a task whatever rows are kept; ``prepared`` says of which rows, "" where unknown."""
+    """Facts of a task that do not depend on the choice of rows; ``prepared`` is a digest of all rows, "" if unknown."""
 
     labels: tuple[str, ...]
     columns: tuple[str, ...]
@@ -216,15 +219,15 @@ def _reason(error: Exception) -> str:
 def _load_whole(name: str, edition: Edition) -> DatasetDict:
     loaded = load_dataset("metaeval", name, edition=edition)
     if not isinstance(loaded, DatasetDict):
-        raise DataError(f"expected the splits of a task, got a {type(loaded).__name__}")
+        raise DataError(f"{name}: expected a DatasetDict with splits, got a {type(loaded).__name__}")
     return loaded
 
 
 def _read_task(name: str, edition: Edition) -> tuple[_Facts, DatasetDict]:
     loaded = _load_whole(name, edition)
     if "train" not in loaded or not len(loaded["train"]):
-        there = ", ".join(f"{split} ({len(rows)} rows)" for split, rows in loaded.items()) or "nothing"
-        raise DataError(f"no training rows; there is {there}")
+        found = ", ".join(f"{split} ({len(rows)} rows)" for split, rows in loaded.items()) or "no splits"
+        raise DataError(f"the training split is missing or empty; found {found}")
     available = {
         split: len(loaded[split])
         for split in SPLITS
@@ -236,7 +239,7 @@ def _read_task(name: str, edition: Edition) -> tuple[_Facts, DatasetDict]:
 
 
 def _find_task(name: str, edition: Edition, cache: DataCache | None) -> _Facts:
-    """The facts of a task, from the cache if its rows are prepared on this machine and known there."""
+    """Return the facts of a task, from the cache if its rows are prepared on this machine and known there."""
     prepared = prepared_digest(name, edition)
     if cache is not None and prepared:
         known = cache.read_json("tasks", _key(prepared))
@@ -277,7 +280,7 @@ def _key(*parts: Any) -> str:
 
 
 class _LoadedOnDemand(Mapping[str, Dataset]):
-    """The splits of a task; nothing is kept, so that a thousand tasks need no thousand open files."""
+    """The splits of a task, loaded at each access, so that many tasks do not need many open files."""
 
     def __init__(self, task: str, names: tuple[str, ...], load: Callable[[], dict[str, Dataset]]) -> None:
         self.task, self.names, self.load = task, names, load
@@ -288,7 +291,7 @@ class _LoadedOnDemand(Mapping[str, Dataset]):
         try:
             return self.load()[split]
         except Exception as error:
-            raise DataError(f"{self.task} could be loaded before, and now not: {_reason(error)}") from error
+            raise DataError(f"{self.task} was loaded before, but cannot be loaded again: {_reason(error)}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -298,10 +301,10 @@ class _LoadedOnDemand(Mapping[str, Dataset]):
 
 
 def prepared_digest(name: str, edition: Edition) -> str:
-    """A digest of the rows of a task that `datasets` has prepared on this machine, "" if it has not.
+    """Return a digest of the rows of a task that `datasets` has prepared on this machine, "" if it has not.
 
-    What a task is prepared from, its source's commit and its counts are in the description beside the rows; the name
-    of their folder holds digests of the declaration and of the code that made them.
+    The description next to the rows contains the source, its commit and the counts; the folder's name contains digests
+    of the task's declaration and the version of the row semantics.
     """
     try:
         config = MetaEvalConfig(name=name, edition=edition)
@@ -316,31 +319,33 @@ def prepared_digest(name: str, edition: Edition) -> str:
 def choose_rows(
     name: str, splits: Mapping[str, Dataset], choice: RowChoice, left_out: Positions | None = None
 ) -> dict[str, Dataset]:
-    """The rows that are kept of the whole splits of a task; arguments as of ``load_task``.
+    """Return the rows to keep of the whole splits of a task; arguments as in ``load_task``.
 
     Raises:
-        DataError: all training rows are left out.
+        DataError: all training rows would be removed.
     """
     limits = {"train": choice.max_train_rows, "validation": choice.max_eval_rows, "test": choice.max_eval_rows}
     kept = {}
     for split, rows in splits.items():
         if split == "train" and left_out is not None and len(left_out):
             if len(left_out) == len(rows):
-                raise DataError(f"all {len(rows)} training rows are also in evaluation splits (--decontaminate)")
+                raise DataError(
+                    f"all {len(rows)} training rows are also in evaluation splits; pass --decontaminate no to keep them"
+                )
             rows = rows.select(np.delete(np.arange(len(rows)), left_out))
         kept[split] = keep_rows(rows, limits[split], choice.seed, name, split) if limits[split] else rows
     return kept
 
 
 def keep_rows(rows: Dataset, limit: int, *seed_parts: object) -> Dataset:
-    """At most ``limit`` rows, drawn without the order being changed."""
+    """Return at most ``limit`` randomly chosen rows, in their original order."""
     if len(rows) <= limit:
         return rows
     return rows.select(np.sort(generator("rows kept", *seed_parts).permutation(len(rows))[:limit]))
 
 
 def rows_digest(rows: Dataset) -> str:
-    """32 hex digits that change with any text or label of a split."""
+    """Return 32 hex digits that change with any text or label of a split."""
     columns = text_columns(rows)
     total = hashlib.blake2b(json.dumps([columns, len(rows)]).encode(), digest_size=16)
     for table in rows.select_columns([*columns, "label"]).with_format("arrow").iter(CHUNK):
@@ -351,17 +356,17 @@ def rows_digest(rows: Dataset) -> str:
 
 
 def whole_split(task: TaskRows, split: str = "train") -> Dataset:
-    """A split of a task with all its rows, whichever are kept."""
+    """Return all rows of a split of a task."""
     return _load_whole(task.name, task.edition)[split]
 
 
 def text_columns(rows: Dataset) -> list[str]:
-    """Names of the one or two columns of a split that hold the texts."""
+    """Return the names of the one or two text columns of a split."""
     return [column for column in TEXT_COLUMNS if column in rows.column_names]
 
 
 def texts(tasks: Iterable[TaskRows]) -> Iterator[str]:
-    """All training texts, from which the vocabulary of the encoder "tiny" is made."""
+    """Yield all training texts, from which the vocabulary of the encoder "tiny" is built."""
     for task in tasks:
         for column in task.text_columns:
             for chunk in task.splits["train"].select_columns(column).iter(CHUNK):

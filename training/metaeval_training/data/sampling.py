@@ -1,7 +1,7 @@
-"""Which tasks a step takes, and which of their rows: pure functions of the seed and the step.
+"""Choose the tasks and rows of each step, as pure functions of the seed and the step.
 
-Nothing here has a state to save. A run that goes on from step s draws what it would have drawn, on any number of
-processes, and the shuffles of a task depend neither on the other tasks nor on their order.
+No state has to be saved: a run resumed at step s draws the same rows as an uninterrupted one, on any number of
+processes. The shuffles of a task depend neither on the other tasks nor on their order.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from metaeval_training.config import Sampling
 
 
 def task_probabilities(rows: Sequence[int], sampling: Sampling, temperature: float = 1.0) -> NDArray[np.float64]:
-    """How likely a draw takes each task.
+    """Return the probability of drawing each task.
 
     Source: Sileo & Moens 2022, section 5.1 (square root of the size, after Stickland & Murray 2019); the temperature
     is that of Arivazhagan et al. 2019.
 
     Args:
-        rows: training rows of every task, (n,), each at least 1.
+        rows: number of training rows per task, (n,), each at least 1.
         sampling: "sqrt", "proportional" or "uniform" in the rows, or "temperature".
         temperature: T of "temperature", which draws in proportion to rows^(1/T): 1 is "proportional", 2 is "sqrt",
             infinity would be "uniform".
@@ -38,23 +38,23 @@ def task_probabilities(rows: Sequence[int], sampling: Sampling, temperature: flo
 
 
 def key(*parts: object) -> int:
-    """A 128-bit key from any texts and numbers: the same on every machine, unlike ``hash``."""
+    """Return a 128-bit key for any texts and numbers; unlike ``hash``, it is the same on every machine."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "little")
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """A random generator of its own for the given parts."""
+    """Return a random generator that depends only on the given parts."""
     return np.random.Generator(np.random.Philox(key=key(*parts)))
 
 
 def draw_tasks(probabilities: NDArray[np.float64], seed: int, draws: int) -> NDArray[np.int64]:
-    """The task of every draw: entry i depends on the seed, i and the probabilities alone.
+    """Return the task of each draw; entry i depends only on the seed, i and the probabilities.
 
     Args:
         probabilities: (n,), sums to 1.
         seed: of the run.
-        draws: how many entries; more of them continue the sequence and change no earlier entry.
+        draws: number of entries; a larger number continues the sequence.
 
     Returns:
         (draws,) int64, each in 0..n-1.
@@ -65,7 +65,7 @@ def draw_tasks(probabilities: NDArray[np.float64], seed: int, draws: int) -> NDA
 
 
 def count_draws(tasks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For every draw, how often its task was drawn before: (draws,) -> (draws,)."""
+    """Return how often the task of each draw was drawn before: (draws,) -> (draws,)."""
     order = np.argsort(tasks, kind="stable")
     ranks = np.arange(len(tasks)) - np.searchsorted(tasks[order], tasks[order], side="left")
     draws = np.empty(len(tasks), dtype=np.int64)
@@ -74,26 +74,26 @@ def count_draws(tasks: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def count_batches(rows: int, batch_size: int) -> int:
-    """Batches of one pass over ``rows`` rows, none larger than ``batch_size``."""
+    """Return the number of batches of at most ``batch_size`` in one pass over ``rows`` rows."""
     return -(-rows // batch_size)
 
 
 def epoch_batches(
     lengths: NDArray[np.int64], batch_size: int, bucket_batches: int, *seed_parts: object
 ) -> list[NDArray[np.int64]]:
-    """One pass over a task's rows, in batches of similar length and nearly equal size.
+    """Return one pass over a task's rows, in batches of rows of similar length and of nearly equal size.
 
     The rows are shuffled, cut into pools of ``bucket_batches`` batches, sorted by length within a pool and cut into
     batches, whose order is shuffled again.
 
     Args:
-        lengths: tokens of every row, (rows,).
-        batch_size: most rows of a batch; batches differ by at most one row, so that none is a small remainder.
+        lengths: number of tokens per row, (rows,).
+        batch_size: maximum number of rows per batch; sizes differ by at most one, so there is no small remainder.
         bucket_batches: batches in a pool; 1 leaves the rows in their shuffled order.
-        seed_parts: what the shuffles depend on, such as the seed, the task's name and the number of the pass.
+        seed_parts: values that the shuffles depend on, such as the seed, the task's name and the number of the pass.
 
     Returns:
-        Row numbers of every batch; together they hold each row once.
+        Row numbers of each batch; together they contain each row once.
     """
     random = generator("rows of a pass", *seed_parts)
     rows = random.permutation(len(lengths))
@@ -110,9 +110,9 @@ class Batch:
     """The examples of one step, over all processes.
 
     Attributes:
-        tasks: numbers of the tasks: (B,), one an example, or (1,) where all examples are of one task.
+        tasks: ids of the tasks, one per example (B,), or (1,) if all examples are of one task.
         rows: row numbers within the training rows of their tasks, (B,).
-        draws: which of the embeddings of its task each uses, of the shape of ``tasks``; None where tasks have one.
+        draws: index of the task embedding to use, in the shape of ``tasks``; None if tasks have one embedding each.
     """
 
     tasks: NDArray[np.int64]
@@ -120,14 +120,14 @@ class Batch:
     draws: NDArray[np.int64] | None = None
 
     def share(self, process: int, processes: int) -> Batch:
-        """The examples that one of several processes takes, every ``processes``-th of them; perhaps none."""
+        """Return the examples of one of several processes: every ``processes``-th one, possibly none."""
         dealt = slice(process, None, processes)
         if len(self.tasks) == 1:
             return Batch(self.tasks, self.rows[dealt], self.draws)
         return Batch(self.tasks[dealt], self.rows[dealt], None if self.draws is None else self.draws[dealt])
 
     def draw(self, seed: int, step: int, embeddings_per_task: int) -> Batch:
-        """The same batch with an embedding drawn for each of its tasks (Sileo & Moens 2022, section 5.4)."""
+        """Return the batch with a randomly drawn embedding for each of its tasks (Sileo & Moens 2022, section 5.4)."""
         if embeddings_per_task == 1:
             return self
         return replace(
@@ -148,15 +148,15 @@ class BatchPlan(Protocol):
 
 
 class OneTaskPlan:
-    """Each step takes one task and one of its batches (Sileo & Moens 2022, section 5.1).
+    """Each step uses one task and one of its batches (Sileo & Moens 2022, section 5.1).
 
     Args:
         names: task names, (n,); they seed the shuffles.
-        lengths: for every task the tokens of its training rows.
+        lengths: number of tokens per training row, for each task.
         probabilities: of drawing each task, (n,).
         steps: steps of the run.
         seed: of the run.
-        batch_size: most rows of a batch.
+        batch_size: maximum number of rows per batch.
         bucket_batches: see ``epoch_batches``.
     """
 
@@ -175,7 +175,7 @@ class OneTaskPlan:
         self.seed, self.batch_size, self.bucket_batches = seed, batch_size, bucket_batches
         self.tasks = draw_tasks(probabilities, seed, steps)
         self.draws = count_draws(self.tasks)
-        self._passes: dict[int, tuple[int, list[NDArray[np.int64]]]] = {}  # only saves work: the pass a task is in
+        self._passes: dict[int, tuple[int, list[NDArray[np.int64]]]] = {}  # caches the current pass of each task
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -191,11 +191,11 @@ class OneTaskPlan:
 
 
 class MixedPlan:
-    """Each example of a step is of a task of its own, drawn with the same probabilities.
+    """The task of each example of a step is drawn separately, with the same probabilities.
 
-    The examples of ``bucket_batches`` steps are drawn together, sorted by length, cut into batches, and the batches
-    shuffled: a batch holds texts of similar length, and so more of the tasks that have texts of that length.
-    A task's rows come in the order of its shuffled passes: each once before any twice. Arguments: see ``OneTaskPlan``.
+    The examples of ``bucket_batches`` steps are drawn together, sorted by length and cut into batches, which are
+    shuffled. A batch therefore contains texts of similar length, from the tasks that have such texts. The rows of a
+    task follow its shuffled passes: each row is used once before any is used twice. Arguments: see ``OneTaskPlan``.
     """
 
     def __init__(
@@ -211,11 +211,11 @@ class MixedPlan:
     ) -> None:
         self.names, self.lengths = tuple(names), tuple(lengths)
         self.steps, self.seed, self.batch_size, self.bucket_batches = steps, seed, batch_size, bucket_batches
-        # whole pools are drawn, so that a longer run begins with the batches of a shorter one
+        # whole pools are drawn, so that a longer run starts with the batches of a shorter one
         pools = -(-steps // bucket_batches)
         self.tasks = draw_tasks(probabilities, seed, pools * bucket_batches * batch_size)
         self.draws = count_draws(self.tasks)
-        self._passes: dict[tuple[int, int], NDArray[np.int64]] = {}  # these two only save work
+        self._passes: dict[tuple[int, int], NDArray[np.int64]] = {}  # caches, like _pool
         self._pool: tuple[int, list[Batch]] = (-1, [])
 
     def __len__(self) -> int:
@@ -246,7 +246,7 @@ class MixedPlan:
                 needed[task, turn] = order
                 rows[places[passes == turn]] = order[within[passes == turn]]
             lengths[places] = self.lengths[task][rows[places]]
-        # the newest pass of a task is the one that goes on; tasks not drawn here keep theirs
+        # a task continues with its newest pass; tasks that were not drawn here keep theirs
         self._passes = {**{at: order for at, order in self._passes.items() if at[0] not in tasks}, **needed}
         order = np.argsort(lengths, kind="stable")
         batches = order.reshape(self.bucket_batches, self.batch_size)

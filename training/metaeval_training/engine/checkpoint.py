@@ -1,9 +1,9 @@
-"""Checkpoints: what is trained, the optimiser and the step, as safetensors and JSON in one folder.
+"""Write and read checkpoints: trained weights, optimizer and step, as safetensors and JSON in one folder.
 
-A checkpoint is written into a hidden folder and renamed when all of it is on the disk, so that a folder named
-``step-*`` is whole unless the disk damaged it. Before use, its files are checked against their sizes and SHA-256, and
-the list of these facts, with the step and the state, against a SHA-256 of its own and the name of the folder.
-Random states need no place here: every draw is a function of the seed and the step (see sampling.py and loop.py).
+A checkpoint is written into a hidden folder, which is renamed when all of it is on the disk; a folder named ``step-*``
+is therefore whole unless the disk damaged it. Before use, its files are checked against their sizes and SHA-256. The
+list of these, with the step and the state, is checked against a SHA-256 of its own and the name of the folder.
+Checkpoints contain no random states: every draw is a function of the seed and the step (see sampling.py, loop.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STATE = "state.json"
 
 
 class TornCheckpointError(RuntimeError):
-    """A checkpoint lacks a file or holds damaged ones; the message names it and says what is wrong."""
+    """A file of a checkpoint is missing or damaged; the message names it and says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """The folder of the checkpoint after ``step`` steps."""
+    """Return the folder of the checkpoint after ``step`` steps."""
     return folder / f"step-{step:08d}"
 
 
@@ -57,17 +57,17 @@ def save_checkpoint(
     """Write a checkpoint whole or not at all, then delete all but the newest ``keep``.
 
     Args:
-        folder: of all checkpoints of a run; made when missing.
+        folder: of all checkpoints of a run; created if it is missing.
         step: steps done.
         tensors: file stem -> tensor name -> tensor, on any device.
         state: further JSON values.
-        keep: newest checkpoints that stay, at least 1.
+        keep: number of newest checkpoints to keep, at least 1.
 
     Returns:
         The checkpoint's folder.
 
     Raises:
-        OSError: the disk is full or not writable; earlier checkpoints are untouched.
+        OSError: the disk is full or not writable; earlier checkpoints are unchanged.
     """
     target, part = checkpoint_path(folder, step), folder / f".step-{step:08d}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -95,17 +95,16 @@ def save_checkpoint(
 
 
 def checkpoints(folder: Path) -> Iterator[Path]:
-    """Folders of the checkpoints of a run, the newest first; whether they are whole is not looked at."""
+    """Yield the folders of the checkpoints of a run, the newest first, without checking that they are whole."""
     found = [path for path in folder.glob("step-*") if _step(path) is not None and path.is_dir()]
     yield from sorted(found, key=lambda path: _step(path) or 0, reverse=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint and check every file.
+    """Load a checkpoint and check every file.
 
     Raises:
-        TornCheckpointError: a file is missing or has other content than when it was written, or the folder has the
-            name of another step.
+        TornCheckpointError: a file is missing or damaged, or the folder is named after another step.
     """
     try:
         stored = _read_state(path)
@@ -115,7 +114,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             if file.stat().st_size != facts["bytes"]:
                 raise TornCheckpointError(f"{file} has {file.stat().st_size} bytes, {facts['bytes']} were written")
             if _sha256(file) != facts["sha256"]:
-                raise TornCheckpointError(f"{file} is damaged: its SHA-256 is not that of what was written")
+                raise TornCheckpointError(f"{file} is damaged: its SHA-256 differs from that of the written file")
             tensors[file.stem] = load_file(file)
         return Checkpoint(stored["step"], tensors, stored["state"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -139,13 +138,13 @@ def _step(path: Path) -> int | None:
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest whole checkpoint of a run, and what was wrong with the newer ones.
+    """Load the newest whole checkpoint of a run.
 
     Args:
         folder: of all checkpoints of a run.
 
     Returns:
-        The checkpoint, None where there is no whole one, and one message for every torn one that was passed over.
+        The checkpoint, or None if there is no whole one; and one message for each newer, damaged checkpoint.
     """
     torn: list[str] = []
     for path in checkpoints(folder):
@@ -157,7 +156,7 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 
 def remove_parts(folder: Path) -> list[Path]:
-    """Delete the folders of checkpoints that were being written when a run was killed; returns them."""
+    """Delete and return the folders of checkpoints that were being written when a run was killed."""
     parts = sorted(folder.glob(".step-*.part"))
     for part in parts:
         shutil.rmtree(part, ignore_errors=True)
@@ -165,16 +164,16 @@ def remove_parts(folder: Path) -> list[Path]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of an optimiser as named tensors: ``<parameter number>.<name>``."""
+    """Return the state of an optimizer as named tensors: ``<parameter number>.<name>``."""
     state = optimizer.state_dict()["state"]
     return {f"{number}.{name}": tensor for number, named in state.items() for name, tensor in named.items()}
 
 
 def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimizer_tensors`` gave; the groups' options stay those of ``optimizer``.
+    """Restore the state of ``optimizer_tensors``; the options of the groups are unchanged.
 
     Raises:
-        ValueError: the tensors are of another set of parameters.
+        ValueError: the tensors belong to other parameters.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -183,7 +182,7 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[st
     current = optimizer.state_dict()
     known = {number for group in current["param_groups"] for number in group["params"]}
     if not state.keys() <= known:
-        raise ValueError(f"the checkpoint has optimiser state for parameters {sorted(state.keys() - known)}")
+        raise ValueError(f"the checkpoint has optimizer state for unknown parameters {sorted(state.keys() - known)}")
     optimizer.load_state_dict({"state": state, "param_groups": current["param_groups"]})
 
 

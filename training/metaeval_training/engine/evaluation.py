@@ -1,11 +1,11 @@
-"""Scores of a task, from one matrix of counts a split, by scikit-learn.
+"""Score tasks from one confusion matrix per split, with scikit-learn.
 
-A confusion matrix holds all that accuracy, macro-F1 and Matthews' coefficient need, and matrices of several processes
-add up exactly: no row is gathered twice, however the rows were dealt out.
+Accuracy, macro-F1 and Matthews' coefficient need only the confusion matrix, and the matrices of several processes add
+up exactly, however the rows were distributed.
 
-The library `evaluate` is not used: its ``evaluate.load("accuracy")`` fetches a script from the Hub and executes it,
-which needs the network at the end of a run and is the kind of loading that this package does nowhere (SECURITY.md);
-for these metrics the script would call the same functions of scikit-learn.
+The library `evaluate` is not used: ``evaluate.load("accuracy")`` downloads a script from the Hub and executes it. That
+needs the network at the end of a run, and this package executes no downloaded code (SECURITY.md). For these metrics,
+the script calls the same functions of scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from torch import Tensor, nn
 
-from metaeval_hub import TaskEmbeddings
 from metaeval_training.data.encoding import EncodedRows, TaskData, collate
 from metaeval_training.data.sampling import Batch
-from metaeval_training.runs.results import mean, means, task_row
 
 
 def scores(confusion: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy, macro-F1 and Matthews' correlation.
+    """Return accuracy, macro-F1 and Matthews' correlation.
 
     Args:
-        confusion: rows counted by true class (first axis) and predicted class (second), (C, C), not all zero.
+        confusion: counts by true class (first axis) and predicted class (second axis), (C, C), not all zero.
 
     Returns:
-        "accuracy" in 0..1; "macro_f1" in 0..1, over the classes that occur as truth or prediction (a class that
-        occurs as neither has no F1); "matthews" in -1..1 (Gorodkin 2004), 0 where truth or prediction is constant.
+        "accuracy" in 0..1; "macro_f1" in 0..1, over the classes that occur as truth or prediction (any other class
+        has no F1); "matthews" in -1..1 (Gorodkin 2004), 0 if truth or prediction is constant.
     """
     true, predicted = np.nonzero(confusion)
     weighted: Any = {"y_true": true, "y_pred": predicted, "sample_weight": confusion[true, predicted]}
     return {
         "accuracy": float(accuracy_score(**weighted)),
         "macro_f1": float(f1_score(**weighted, average="macro")),
-        "matthews": float(matthews_corrcoef(**weighted)) if len(true) > 1 else 0.0,  # one cell: it would warn
+        "matthews": float(matthews_corrcoef(**weighted))
+        if len(true) > 1
+        else 0.0,  # scikit-learn would warn for a single cell
     }
 
 
@@ -56,15 +56,15 @@ def count_predictions(
     pad: int,
     accelerator: Accelerator,
 ) -> NDArray[np.int64]:
-    """Predict all rows of a split, shared out over the processes.
+    """Predict all rows of a split, distributed over the processes.
 
     Args:
         model: the prepared model, without its wrapper for several processes; set to evaluation mode by the caller.
         rows: the split.
-        task_id: number of the task in the model.
-        classes: C, classes of the task.
-        batch_size: examples of a batch of one process.
-        pad: token id that fills up short texts.
+        task_id: id of the task in the model.
+        classes: number of classes of the task, C.
+        batch_size: examples per batch and process.
+        pad: token id for padding.
         accelerator: of the run.
 
     Returns:
@@ -97,15 +97,15 @@ def evaluate_tasks(
 
     Args:
         model: the prepared model, without its wrapper for several processes; left in training mode.
-        tasks: in the order of their numbers in the model.
+        tasks: in the order of their ids in the model.
         splits: among "validation" and "test".
-        batch_size: examples of a batch of one process.
-        pad: token id that fills up short texts.
+        batch_size: examples per batch and process.
+        pad: token id for padding.
         accelerator: of the run.
-        on_task: called with the number of tasks done, before each task.
+        on_task: called before each task, with the number of tasks done.
 
     Returns:
-        Task -> split -> scores; splits a task lacks are left out.
+        Task -> split -> scores, for the splits that the task has.
     """
     model.eval()
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -123,41 +123,3 @@ def evaluate_tasks(
         }  # fmt: skip
     model.train()
     return found
-
-
-def row_cosines(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine of every row of two tables (n, ..., Z), (n, ...); how far each z turned from its random start z0."""
-    a, b = before.astype(np.float64), after.astype(np.float64)
-    return (a * b).sum(axis=-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-
-
-def start_cosines(start: TaskEmbeddings, end: TaskEmbeddings) -> NDArray[np.float64]:
-    """Cosine of each task's z with its start, (n,); the mean over its embeddings where it has several."""
-    if start.copies is None or end.copies is None:
-        return row_cosines(start.values, end.values)
-    return row_cosines(start.copies, end.copies).mean(axis=1)
-
-
-def summarise(
-    tasks: Sequence[TaskData],
-    found: dict[str, dict[str, dict[str, float]]],
-    cosines: NDArray[np.float64] | None,
-) -> dict[str, Any]:
-    """The parts "tasks" and "mean" of results.json; see ``metaeval_training.runs.results``.
-
-    Args:
-        tasks: in the order of their numbers in the model.
-        found: of ``evaluate_tasks``.
-        cosines: of each z with its start, (n,), of ``start_cosines``; None where the method has no z.
-    """
-    rows: dict[str, dict[str, Any]] = {}
-    for number, task in enumerate(tasks):
-        labels = {split: encoded.labels for split, encoded in task.splits.items()}
-        row = task_row(labels, task.available, task.origin, len(task.labels), found[task.name])
-        for split, facts in row["rows"].items():
-            facts["digest"] = task.splits[split].digest()
-        rows[task.name] = {**row, "cos_z_z0": None if cosines is None else float(cosines[number])}
-    return {
-        "tasks": rows,
-        "mean": {**means(rows.values()), "cos_z_z0": mean(row["cos_z_z0"] for row in rows.values())},
-    }

@@ -1,19 +1,16 @@
-"""The training loop, over any number of processes, interruptible after every step.
+"""Run the training loop over any number of processes; it can be interrupted after every step.
 
-What a step does follows from the seed, its number and the state of a checkpoint, and from nothing else: the batch
-(sampling.py), the learning rates (optim.rate_factor) and the random numbers of dropout (``seed_step``). So a run that
-is killed and resumed ends, on the same kind of machine, with the same bits as one that was not.
+A step depends only on the seed, its number and the state of a checkpoint: these determine the batch (sampling.py), the
+learning rates (optimizer.rate_factor) and the random numbers of dropout (``seed_step``). A run that is killed and
+resumed on the same kind of machine is therefore bit-identical to an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import torch
@@ -36,74 +33,26 @@ from metaeval_training.engine.checkpoint import (
 )
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.optimizer import RowLazyAdamW, cap_factors, rate_factor
-from metaeval_training.runs.folder import RunFolder, command_line
-from metaeval_training.runs.process import Stopped, handle_signals, launcher_gone
+from metaeval_training.runs.folder import RunError, RunFolder, command_line
+from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
 from metaeval_training.runs.results import majority_accuracy, mean
 
-LOG_STEPS = 10  # losses are fetched from the device, checked and written this many at a time
+LOG_STEPS = 10  # steps whose losses are fetched from the device, checked and written together
 
 
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where it stopped and what to do."""
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """The run was asked to stop, and has stopped after a whole step with a checkpoint.
-
-    Attributes:
-        signal: number of the signal that asked.
-        step: steps done.
-    """
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(number, step)
-        self.signal, self.step = number, step
-
-
-class StopRequest:
-    """Within ``with``, notes signals for the loop to look at after a step; a second SIGINT stops at once.
-
-    A second one within a second of the first is not from a person: a launcher hands on what the terminal has sent to
-    all processes already. The end of the launcher counts as SIGTERM: its workers must not train on. SIGHUP is sent when
-    a terminal is closed.
-    """
-
-    def __init__(self) -> None:
-        self._signal = 0
-        self._since = 0.0
-        self._handled = ExitStack()
-
-    @property
-    def signal(self) -> int:
-        """Number of the signal that asked to stop; 0: none."""
-        if not self._signal and launcher_gone():
-            self._signal = signal.SIGTERM
-        return self._signal
-
-    def __enter__(self) -> StopRequest:
-        self._handled.enter_context(handle_signals(self._note))
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._handled.close()
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
-            raise Stopped(number)
-        if not self._signal:
-            self._since = time.monotonic()
-        self._signal = number
+class TrainingError(RunError):
+    """Training cannot continue; the message says at which step it stopped and what to do."""
 
 
 @dataclass
 class Progress:
-    """How far a run is, beside the weights.
+    """How far a run has come.
 
     Attributes:
         step: steps done.
-        seconds: spent training, over all parts of a resumed run.
-        examples: trained on, over all processes.
+        seconds: of training, over all parts of a resumed run.
+        examples: that were trained on, over all processes.
     """
 
     step: int = 0
@@ -113,18 +62,18 @@ class Progress:
 
 @dataclass
 class Trainer:
-    """All that a step touches. ``fit`` runs the loop.
+    """Trains a model; ``fit`` runs the loop.
 
     Args:
         model: the model, on its device.
-        tasks: in the order of their numbers in the model.
+        tasks: in the order of their ids in the model.
         plan: the batches; its length is the number of steps.
         config: the settings.
-        run: folder of the run; None: neither metrics nor checkpoints are written.
+        run: folder of the run; None: write neither metrics nor checkpoints.
         accelerator: of the run.
-        reporter: what people see.
-        stop: says whether to stop after a step.
-        track: given values to draw as curves, and the step.
+        reporter: shows progress and scores.
+        stop: records a signal that asks to stop.
+        track: called with values for curves, by name, and the step.
         on_checkpoint: called on the main process with the step of a checkpoint that was written.
     """
 
@@ -161,14 +110,14 @@ class Trainer:
             for task in self.tasks
             if "validation" in task.splits
         }
-        # step, task, and the loss and the norm of the gradient, still on the device
+        # step, task, and the loss and gradient norm, still on the device
         self._unread: list[tuple[int, str | None, Tensor]] = []
 
     def fit(self) -> None:
-        """Train from where ``progress`` stands to the end of the plan, with checkpoints and evaluations on the way.
+        """Train from ``progress`` to the end of the plan, with checkpoints and evaluations.
 
         Raises:
-            Interrupted: a signal asked to stop; a checkpoint of the last step was written.
+            Interrupted: a signal asked the run to stop; a checkpoint of the last step was written.
             TrainingError: the loss is not finite, or a checkpoint could not be written.
         """
         steps, config = len(self.plan), self.config
@@ -183,7 +132,7 @@ class Trainer:
                 self._unread.append((self.progress.step, task, self._step(batch)))
                 self.progress.step += 1
                 self.progress.examples += len(batch.rows)
-                stop = self._asked_to_stop()
+                stop = self._stop_signal()
                 done = self.progress.step
                 due = config.checkpoint_every and done % config.checkpoint_every == 0
                 if stop or due or done == steps or done % LOG_STEPS == 0:
@@ -197,10 +146,10 @@ class Trainer:
                     self._evaluate_if_due(display)
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Put weights, optimiser and progress back to those of a checkpoint.
+        """Restore weights, optimizer and progress from a checkpoint.
 
         Raises:
-            TrainingError: the checkpoint is of another model, or was made with other settings.
+            TrainingError: the checkpoint belongs to another model, or was written with other settings.
         """
         changed = changed_settings(checkpoint.state["config"], self.config)
         if changed:
@@ -212,15 +161,17 @@ class Trainer:
             self.model.load_trained_state(checkpoint.tensors["model"])
             load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         except (KeyError, ValueError, RuntimeError) as error:
-            raise TrainingError(f"the checkpoint of step {checkpoint.step} is of another model: {error}") from error
+            raise TrainingError(
+                f"the checkpoint of step {checkpoint.step} belongs to another model: {error}. Start a new run"
+            ) from error
         if self.accelerator.scaler is not None and checkpoint.state["scaler"]:
             self.accelerator.scaler.load_state_dict(checkpoint.state["scaler"])
         self.progress = Progress(checkpoint.step, checkpoint.state["seconds"], checkpoint.state["examples"])
 
     def _step(self, batch: Batch) -> Tensor:
-        """One update; returns the loss over all processes, uncapped, and the gradient's norm before a cut, (2,).
+        """Do one update; return the uncapped loss over all processes and the norm of the unclipped gradient, (2,).
 
-        The norm is NaN where none is cut.
+        The norm is NaN if gradients are not clipped.
         """
         config, accelerator = self.config, self.accelerator
         world = accelerator.num_processes
@@ -228,13 +179,13 @@ class Trainer:
             self.optimizer, self.rates, rate_factor(self.progress.step, len(self.plan), config.warmup, config.schedule)
         )
         seed_step(config.seed, self.progress.step, accelerator.process_index)
-        # A process without a row of this batch computes one all the same, with weight 0: all take part in the sum.
+        # A process without a row of this batch computes one with weight 0, because all processes take part in the sum.
         mine = batch.share(accelerator.process_index, world)
         weight = 1.0 if len(mine.rows) else 0.0
         inputs = collate(self.rows, mine if weight else batch.share(0, len(batch.rows)), self.pad, accelerator.device)
         labels, task_ids = inputs.pop("labels"), inputs["task_ids"]
         losses = F.cross_entropy(self.wrapped(**inputs).float(), labels, reduction="none") * weight
-        # Sums of losses and numbers of examples by task, over all processes; a step of one task needs one row for it.
+        # Sums of losses and numbers of examples per task, over all processes; one entry for a step of one task.
         groups = task_ids if len(batch.tasks) > 1 else torch.zeros_like(labels)
         entries = torch.stack([losses.detach(), torch.full_like(losses, weight)], dim=1)
         sums: Any = entries.new_zeros(len(self.tasks) if len(batch.tasks) > 1 else 1, 2).index_add_(0, groups, entries)
@@ -249,10 +200,10 @@ class Trainer:
         self.optimizer.step()
         return torch.stack([sums[:, 0].sum() / len(batch.rows), norm])
 
-    def _asked_to_stop(self) -> int:
-        """The signal that asks to stop after this step (0: none), the same on every process.
+    def _stop_signal(self) -> int:
+        """Return the signal that asks to stop after this step (0: none), the same on every process.
 
-        Several processes look only every so many steps: agreeing costs them a wait.
+        Several processes check only every ``LOG_STEPS`` steps, because they have to wait for each other to agree.
         """
         if self.accelerator.num_processes == 1:
             return self.stop.signal
@@ -262,7 +213,7 @@ class Trainer:
         return int(signals.max())
 
     def _write_losses(self, display: ProgressDisplay) -> None:
-        """Fetch the losses since the last time, check that they are finite, write and show them."""
+        """Fetch the losses since the last call, check that they are finite, write and show them."""
         if not self._unread:
             return
         values, norms = torch.stack([pair for _, _, pair in self._unread], dim=1).tolist()
@@ -274,10 +225,10 @@ class Trainer:
         self._unread = []
         bad = next((line for line in lines if not math.isfinite(line["loss"])), None)
         if bad:
-            what = f"task {bad['task']}" if bad["task"] else "mixed tasks"
+            source = f"task {bad['task']}" if bad["task"] else "mixed tasks"
             raise TrainingError(
-                f"the loss is {bad['loss']} at step {bad['step']} ({what}); training stopped"
-                + (f", checkpoints up to then are kept in {self.run.checkpoints}" if self.run else "")
+                f"the loss is {bad['loss']} at step {bad['step']} ({source}); training stopped"
+                + (f", earlier checkpoints are kept in {self.run.checkpoints}" if self.run else "")
                 + "; lower the learning rates (--adapter-lr, --head-lr, --z-lr, or --rates)"
                 + ("" if self.config.mixed_precision == "no" else ", or leave out --mixed-precision")
             )
@@ -304,12 +255,13 @@ class Trainer:
             tensors = {"model": self.model.trained_state(), "optimizer": optimizer_tensors(self.optimizer)}
             try:
                 if self.run.metrics.exists():
-                    sync(self.run.metrics)  # a power cut must not leave a checkpoint without the metrics before it
+                    sync(self.run.metrics)  # a power cut must not leave a checkpoint without its earlier metrics
                 save_checkpoint(folder, step, tensors, state, self.config.keep_checkpoints)
             except OSError as error:
                 raise TrainingError(
                     f"the checkpoint of step {step} could not be written to {checkpoint_path(folder, step)}: {error}. "
-                    f"Earlier checkpoints are whole; make room and go on with {command_line('--resume', self.run.path)}"
+                    "Earlier checkpoints are whole; free some space and resume with "
+                    f"{command_line('--resume', self.run.path)}"
                 ) from error
             self.on_checkpoint(step)
 
@@ -332,7 +284,7 @@ class Trainer:
     def evaluate(
         self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None
     ) -> dict[str, dict[str, dict[str, float]]]:
-        """Score the model as it stands; see ``evaluate_tasks``."""
+        """Score the current model; see ``evaluate_tasks``."""
         return evaluate_tasks(
             self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,
             batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
@@ -340,11 +292,11 @@ class Trainer:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:
-    """Set the learning rate of every parameter group to its own rate times ``factor``."""
+    """Set the learning rate of each parameter group to its rate in ``rates`` times ``factor``."""
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
 
 
 def seed_step(seed: int, step: int, process: int) -> None:
-    """Seed torch for one step of one process, so that no random state has to be saved."""
+    """Seed torch for one step of one process, so that checkpoints need no random state."""
     torch.manual_seed(key(seed, "step", step, process) % 2**63)

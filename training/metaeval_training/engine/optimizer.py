@@ -1,8 +1,8 @@
-"""AdamW whose tables move only in the rows that a step touched, and the learning rate of a step.
+"""Update only the vectors that a step used (AdamW), and compute learning rates and loss caps.
 
-The table of task embeddings and the matrix of label rows are dense tensors with one row for every task or label. In a
-plain AdamW the rows of tasks that are absent from a step keep moving by their momentum: measured, a z trained for 20
-steps drifted by half its way again in 100 steps of another task.
+Task embeddings and label vectors are dense matrices with one vector per task or label. In plain AdamW, the vectors of
+tasks that are absent from a step keep moving by their momentum: in a measurement, a z that was trained for 20 steps
+drifted by half of that distance again during 100 steps of another task.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from metaeval_training.config import Schedule
 
 
 class RowLazyAdamW(torch.optim.AdamW):
-    """AdamW (Loshchilov & Hutter 2019) in which parameter groups may be updated row by row.
+    """AdamW (Loshchilov & Hutter 2019) that can update the vectors of a matrix independently.
 
-    A group with ``by_row=True`` treats every row (every entry of a vector) as a parameter of its own: a row whose
-    gradient is all zero stays where it is, its moments and its step count too, as if its gradient were None. Such
-    groups have no weight decay. The other groups are torch's AdamW.
+    A group with ``by_row=True`` treats each row of a matrix (each entry of a vector) as a separate parameter: a row
+    whose gradient is all zero is unchanged, including its moments and step count, as if its gradient were None. Such
+    groups have no weight decay. The other groups use torch's AdamW.
 
     Args:
-        params: parameter groups; ``by_row`` (default False) beside the options of torch.optim.AdamW.
-        options: defaults of the groups, as of torch.optim.AdamW (``lr``, ``betas``, ``eps``, ``weight_decay``).
+        params: parameter groups, with ``by_row`` (default False) and the options of torch.optim.AdamW.
+        options: defaults of the groups, as in torch.optim.AdamW (``lr``, ``betas``, ``eps``, ``weight_decay``).
 
     Raises:
-        ValueError: a ``by_row`` group asks for weight decay, or holds a scalar.
+        ValueError: a ``by_row`` group has weight decay or contains a scalar.
     """
 
     def __init__(self, params: Iterable[dict[str, Any]], **options: Any) -> None:
         super().__init__([{"by_row": False, **group} for group in params], fused=True, **options)
-        # A fused AdamW asks a gradient scaler to leave gradients scaled and infinite ones in; rows want neither.
+        # A fused AdamW makes the gradient scaler pass on scaled and infinite gradients; _update_rows supports neither.
         self._step_supports_amp_scaling = False
         for group in self.param_groups:
             if group["by_row"] and group["weight_decay"]:
-                raise ValueError(f"rows have no weight decay, got {group['weight_decay']}; set it to 0 for their group")
+                raise ValueError(f"a by_row group has no weight decay, got {group['weight_decay']}; set it to 0")
             if group["by_row"] and any(parameter.dim() == 0 for parameter in group["params"]):
-                raise ValueError("a scalar has no rows; put it into a group without by_row")
+                raise ValueError("a by_row group contains a scalar, which has no rows; put it into another group")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of all groups; returns what ``closure`` returns."""
+        """Update all groups; return the value of ``closure``."""
         groups = self.param_groups
         try:
             self.param_groups = [group for group in groups if not group["by_row"]]
@@ -64,8 +64,8 @@ class RowLazyAdamW(torch.optim.AdamW):
             state["step"] = torch.zeros(len(parameter), 1, dtype=torch.float32, device=parameter.device)
             state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
             state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.contiguous_format)
-        state["step"] = count = state["step"].to(parameter.device)  # torch leaves a loaded "step" where it is
-        # Views of shape (rows, what a row holds); a vector has one number a row.
+        state["step"] = count = state["step"].to(parameter.device)  # torch does not move a loaded "step" to the device
+        # Views of shape (rows, numbers per row); a vector has one number per row.
         tables = [tensor.reshape(len(parameter), -1) for tensor in (parameter, state["exp_avg"], state["exp_avg_sq"])]
         grad = grad.reshape(len(parameter), -1)
         touched = (grad != 0).any(dim=1, keepdim=True)  # (rows, 1)
@@ -81,29 +81,29 @@ class RowLazyAdamW(torch.optim.AdamW):
 
 
 def _picks_rows(device: torch.device) -> bool:
-    """Whether to compute on the touched rows alone: elsewhere than on a CPU the host would wait for their numbers."""
+    """Return whether to select the touched rows: only on a CPU, because the host would wait for a GPU to list them."""
     return device.type == "cpu"
 
 
 def _adam(
     group: dict[str, Any], rows: Tensor, mean: Tensor, square: Tensor, count: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Adam's update without decay: the new values of the first four, (rows, ...) each, count (rows, 1)."""
+    """Return Adam's update without decay: new values of the four tensors, (rows, ...) each, count (rows, 1)."""
     beta1, beta2 = group["betas"]
     mean, square, count = mean.lerp(grad, 1 - beta1), (square * beta2).addcmul_(grad, grad, value=1 - beta2), count + 1
-    # 1 - beta^t without the loss of digits that float32 has near 1
+    # 1 - beta^t, without the loss of precision of float32 near 1
     bias1, bias2 = (-torch.expm1(count * math.log(beta)) for beta in (beta1, beta2))
     return rows - group["lr"] * (mean / bias1) / ((square / bias2).sqrt() + group["eps"]), mean, square, count
 
 
 def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> float:
-    """What the learning rates are multiplied with at a step: a pure function, so that nothing has to be restored.
+    """Return the factor of the learning rates at a step; a pure function, so checkpoints need no scheduler state.
 
     Args:
         step: 0 for the first step.
         steps: steps of the run.
-        warmup: share of the steps in which the factor rises in equal parts to 1.
-        schedule: "linear" falls to 0 after the warm-up, "constant" stays at 1.
+        warmup: share of the steps in which the factor increases linearly to 1.
+        schedule: after the warm-up, "linear" decreases to 0 and "constant" stays at 1.
 
     Returns:
         A factor above 0, at most 1.
@@ -115,15 +115,15 @@ def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> flo
 
 
 def cap_factors(loss_sums: Tensor, examples: Tensor, cap: float) -> Tensor:
-    """What the losses of each task are multiplied with, so that their mean is at most ``cap``.
+    """Return the factor of each task's losses that makes their mean at most ``cap``.
 
     Source: Sileo & Moens 2022, section 5.1 ("the loss of a task is capped at 1.0"). A clamp would have no gradient
-    above the cap, where every task with three or more classes starts: measured, 15 points of accuracy lost. A factor
-    keeps the direction of the gradient.
+    above the cap, where every task with three or more classes starts, and lost 15 points of accuracy in a
+    measurement. A factor keeps the direction of the gradient.
 
     Args:
-        loss_sums: losses of a step, added up by task over all processes, (n,), without gradient.
-        examples: how many examples each sum is of, (n,); 0 where a task is absent.
+        loss_sums: sum of each task's losses over all processes, (n,), without gradient.
+        examples: number of examples in each sum, (n,); 0 for an absent task.
         cap: largest mean loss of a task, in nats; 0: no cap.
 
     Returns:

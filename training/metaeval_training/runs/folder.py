@@ -1,31 +1,25 @@
-"""The folder of a run: its files, its number, and the facts that say what made it."""
+"""Manage the folder of a run: its number, its files and its metrics."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, seal, shown, write_text
-from metaeval_training.config import TrainConfig, flag, read_config
-
-ROOT = Path(__file__).resolve().parents[3]
-PACKAGES = ("metaeval", "torch", "transformers", "adapters", "accelerate", "datasets", "huggingface-hub", "numpy")
+from metaeval_training.config import flag
 
 
 class RunError(RuntimeError):
-    """A run cannot be found or gone on with; the message says which and what to do."""
+    """A run cannot be found, created or resumed; the message names it and says what to do."""
 
 
 class RunFolder:
-    """Where a run keeps its files.
+    """The files of a run.
 
     Args:
         path: the folder; it exists.
@@ -42,16 +36,16 @@ class RunFolder:
         self.task_embeddings = path / "task_embeddings"
         self.start_embeddings = path / "task_embeddings_start"
         self.task_map = path / "task_map.png"
-        self.waiting = path / ".waiting"  # models of checkpoints that are to be pushed
+        self.waiting = path / ".waiting"  # models of checkpoints that wait to be pushed
 
     @property
     def finished(self) -> bool:
-        """Whether there are results: of the run, or of each method it tried, in sub-folders."""
+        """Whether the run has results: its own, or those of its methods in subfolders."""
         return self.has_results or any(map(_is_whole, self.path.glob(f"*/{self.results.name}")))
 
     @property
     def has_results(self) -> bool:
-        """Whether there are results of the run itself. A file that a power cut left empty or torn does not count."""
+        """Whether the run has results of its own. A file that a power cut left empty or torn does not count."""
         return _is_whole(self.results)
 
     def write_json(self, path: Path, values: dict[str, Any]) -> None:
@@ -66,7 +60,7 @@ class RunFolder:
         """Read what ``write_sealed`` has written.
 
         Returns:
-            None where there is no such file, or where it has other content than was written: compute it again.
+            The values; None if the file is missing or damaged, so that the caller computes them again.
         """
         try:
             return check_seal(parse_object(path.read_bytes()))
@@ -79,12 +73,12 @@ class RunFolder:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def cut_metrics(self, step: int) -> None:
-        """Drop the lines that a run going on after ``step`` steps writes again, and half a line at the end.
+        """Remove the records that a run resumed after ``step`` steps writes again, and a torn line at the end.
 
-        A checkpoint is written before the evaluation of the same step, so that the evaluation comes again.
+        A checkpoint is written before the evaluation of the same step, so that the evaluation is repeated.
 
         Raises:
-            DamagedFileError: a line that stays is damaged, missing or doubled.
+            DamagedFileError: a record of an earlier step is damaged, missing or doubled.
         """
         kept, steps = [], []
         for text, line in self.read_metrics(_is_step):
@@ -101,16 +95,16 @@ class RunFolder:
         write_text(self.metrics, "".join(kept))
 
     def read_metrics(self, is_right: Callable[[dict[str, Any]], bool]) -> list[tuple[str, dict[str, Any]]]:
-        """Read metrics.jsonl; what a kill or a power cut has left torn at its end is left out.
+        """Read metrics.jsonl, without what a kill or a power cut has torn at its end.
 
         Args:
             is_right: whether a record has the expected form.
 
         Returns:
-            Each line and its record; none where there is no such file.
+            Each line and its record; empty if the file does not exist.
 
         Raises:
-            DamagedFileError: a line is damaged and whole ones follow it.
+            DamagedFileError: a line is damaged, and whole lines follow it.
         """
         found: list[tuple[str, dict[str, Any]]] = []
         damaged = ""
@@ -130,10 +124,10 @@ class RunFolder:
 
 
 def new_run(output_dir: Path, name: str) -> RunFolder:
-    """Make the folder ``<name>-<number>`` with the first number that no run has; never one that exists.
+    """Create the folder ``<name>-<number>`` with the first number above those of all existing runs.
 
     Raises:
-        RunError: no folder can be made there.
+        RunError: the folder cannot be created.
     """
     check_output_dir(output_dir)
     try:
@@ -147,16 +141,16 @@ def new_run(output_dir: Path, name: str) -> RunFolder:
                 number += 1
     except OSError as error:
         raise RunError(
-            f"{flag('output_dir')} {output_dir}: the folder {name}-1 of a run named by {flag('name')} cannot be made "
-            f"there ({error.strerror}). Give {flag('output_dir')} a folder in which you can write, and a short name"
+            f"{flag('output_dir')} {output_dir}: the folder of a run named {name} cannot be created there "
+            f"({error.strerror}). Choose an {flag('output_dir')} in which you can write, and a short {flag('name')}"
         ) from error
 
 
 def check_output_dir(output_dir: Path) -> None:
-    """Check that a folder can take runs, without making it.
+    """Check that run folders can be created in a folder, without creating it.
 
     Raises:
-        RunError: it cannot.
+        RunError: they cannot.
     """
     place = output_dir.absolute()
     while not os.path.lexists(place):
@@ -167,13 +161,11 @@ def check_output_dir(output_dir: Path) -> None:
         fault = f"{place} is not writable"
     else:
         return
-    raise RunError(
-        f"{flag('output_dir')} {output_dir}: {fault}. Give {flag('output_dir')} a folder in which you can write"
-    )
+    raise RunError(f"{flag('output_dir')} {output_dir}: {fault}. Choose an {flag('output_dir')} in which you can write")
 
 
 def unfinished_run(output_dir: Path, name: str) -> RunFolder | None:
-    """The newest run of this name that has settings and no results, or None."""
+    """Return the newest run of this name that has settings but no results, or None."""
     for _, path in sorted(_numbered(output_dir, name), reverse=True):
         run = RunFolder(path)
         if run.config.exists() and not run.finished:
@@ -181,41 +173,35 @@ def unfinished_run(output_dir: Path, name: str) -> RunFolder | None:
     return None
 
 
-def find_run(resume: str, output_dir: Path, name: str) -> tuple[RunFolder, TrainConfig]:
-    """The run to go on with, and its settings.
+def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
+    """Find the run to resume.
 
     Args:
-        resume: folder of the run; "": the newest unfinished one of this name.
-        output_dir: folder that holds the run folders.
+        resume: folder of the run; "": the newest unfinished run of this name.
+        output_dir: folder that contains the run folders.
         name: of the run.
 
     Raises:
         RunError: there is no such run.
-        ConfigError: its settings cannot be read.
     """
-    run = find_folder(resume, output_dir, name)
-    return run, read_config(run.config)
-
-
-def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
-    """Find the run to resume; arguments and errors as for ``find_run``."""
     if resume:
         if not Path(resume).is_dir():
-            fault = "that is not a folder" if Path(resume).exists() else "there is no such folder"
+            fault = "this is not a folder" if Path(resume).exists() else "the folder does not exist"
             raise RunError(f"--resume {resume}: {fault}; expected the folder of a run")
         return RunFolder(Path(resume))
     run = unfinished_run(output_dir, name)
     if run is None:
         raise RunError(
-            f"--resume: no unfinished run named {name!r} in {output_dir}; give its folder, or leave --resume out"
+            f"--resume: no unfinished run named {name!r} in {output_dir}; name the folder of a run, or leave "
+            "--resume out"
         )
     return run
 
 
 def command_line(*words: str | Path) -> str:
-    """Write a command so that a shell reads these words.
+    """Return a command that a shell splits into these words.
 
-    A path that looks like a flag or like somebody's home directory begins with ``./``.
+    A path that starts like a flag or a home directory is prefixed with ``./``.
     """
     texts = [f"./{word}" if isinstance(word, Path) and str(word)[:1] in "-~" else str(word) for word in words]
     return shlex.join(texts)
@@ -236,41 +222,8 @@ def _is_whole(path: Path) -> bool:
 
 
 def _is_step(record: Mapping[str, Any]) -> bool:
-    """Whether a record is one of the two kinds that a training run writes."""
+    """Return whether a record has one of the two forms that a training run writes."""
     numbers = [record.get("step"), *(record[name] for name in ("loss", "gradient_norm") if name in record)]
     if type(numbers[0]) is not int or not all(type(number) in (int, float) for number in numbers):
         return False
     return "loss" in record if record.get("kind") == "train" else record.get("kind") == "evaluation"
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def git_state() -> dict[str, Any]:
-    """Commit of this checkout and whether files differ from it; the commit is None outside a checkout."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    return {"commit": commit, "changed_files": bool(git("status", "--porcelain")) if commit else None}
-
-
-def available_cores() -> int:
-    """CPU cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1

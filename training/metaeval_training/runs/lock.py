@@ -1,11 +1,11 @@
-"""A lock on a run folder: at most one process trains in it, and others can say which one.
+"""Lock a run folder, so that at most one process trains in it and other processes can name it.
 
-The lock is ``flock`` on ``<run>/.lock``. The system releases it when its owner ends, in whatever way, so that a killed
-run never has to be unlocked by hand. The text in the file only names the owner for messages.
+The lock is ``flock`` on ``<run>/.lock``. The system releases it however its owner ends, so a killed run never has to
+be unlocked by hand. The text in the file names the owner in messages.
 
-On NFS, Linux translates ``flock`` into a lock on the server, which other machines see. Some Lustre and FUSE mounts have
-no locks: there the run warns and continues without one. Mounts whose locks are local to a machine (``localflock``,
-``local_lock``) stop a second process on the same machine only. Windows has no ``flock``, so that there is no lock.
+On NFS, Linux translates ``flock`` into a lock on the server, which other machines see. Some Lustre and FUSE mounts
+support no locks: the run then warns and continues without one. Mounts with locks local to a machine (``localflock``,
+``local_lock``) stop a second process on the same machine only. Windows has no ``flock``, so runs are not locked there.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 @contextmanager
 def locked(folder: Path, warn: Callable[[str], None] = lambda text: None) -> Iterator[None]:
-    """Hold the lock of a run folder.
+    """Lock a run folder within ``with``.
 
     Args:
         folder: of the run.
-        warn: called with a message where the file system has no locks.
+        warn: called with a message if the file system supports no locks.
 
     Raises:
-        RunError: another process holds the lock, or the folder cannot be written.
+        RunError: another process has the lock, or the folder cannot be written.
     """
     if fcntl is None:
         yield
@@ -57,7 +57,7 @@ def locked(folder: Path, warn: Callable[[str], None] = lambda text: None) -> Ite
 
 
 def owner(folder: Path) -> str:
-    """Read who holds the lock of a run folder: "process 12 on host, since ..."; "" where nobody does."""
+    """Return who has locked a run folder, such as "process 12 on host, since ..."; "" if nobody has."""
     if fcntl is None:
         return ""
     try:
@@ -74,13 +74,13 @@ def owner(folder: Path) -> str:
 
 
 def describe_owner() -> str:
-    """Name this process for others."""
+    """Return the name of this process for messages of other processes."""
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     return f"process {os.getpid()} on {socket.gethostname()}, since {now}"
 
 
 def _take(folder: Path, warn: Callable[[str], None]) -> int:
-    """Open the lock's file and lock it; returns its number."""
+    """Open the lock file and lock it; return its file descriptor."""
     for tries in itertools.count():
         try:
             number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
@@ -97,7 +97,9 @@ def _take(folder: Path, warn: Callable[[str], None]) -> int:
             pass
         except OSError as error:
             if error.errno not in TAKEN:
-                warn(f"{folder} has a file system without locks ({error.strerror}): start no second process there")
+                warn(
+                    f"{folder} is on a file system without locks ({error.strerror}); start no second process there"
+                )
                 return number
             name = _named(number)
             os.close(number)
@@ -105,7 +107,7 @@ def _take(folder: Path, warn: Callable[[str], None]) -> int:
                 time.sleep(0.1)
                 continue
             raise RunError(f"{folder} is in use by {name}. Wait until that process has ended, or stop it") from error
-        os.close(number)  # the owner before has deleted the file between the two calls
+        os.close(number)  # the previous owner deleted the file between the two calls
     raise AssertionError  # for the type checker
 
 

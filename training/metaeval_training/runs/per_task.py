@@ -1,7 +1,7 @@
-"""What the scripts share that take tasks one by one: settings, a folder, a file a task, and results at the end.
+"""Run a script that takes one task after the other: its settings, its run folder, one file per task, and results.
 
-A task that is done has a file, ``<run>/<method>/tasks/<group>/<task>.json``, written whole or not at all. A run that
-was stopped, in whatever way, goes on with the tasks that have none.
+A finished task has a file, ``<run>/<method>/tasks/<group>/<task>.json``, written whole or not at all. A stopped run
+resumes with the tasks that have no file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -26,58 +25,49 @@ from metaeval_hub.results.comparison import compare
 from metaeval_hub.results.comparison_tables import summary_table, task_table
 from metaeval_hub.results.run_results import read_runs
 from metaeval_hub.results.terminal import show_table
-from metaeval_training.atomic_files import DamagedFileError, check_seal, parse_object, read_object
-from metaeval_training.commands.multitask_job import (
-    DONE,
-    FAILED,
-    data_cache,
-    describe_machine,
-    device_name,
-    row_choice,
-    shorten,
-    start_accelerator,
-)
-from metaeval_training.config import ConfigError, TrainConfig, add_flags, check_resume, flag, resolve
+from metaeval_training.atomic_files import check_seal, parse_object, read_object
+from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag, resolve
+from metaeval_training.data.cache import data_cache
 from metaeval_training.data.contamination import Positions
-from metaeval_training.data.rows import DataError, TaskRows, expand_tasks, find_contaminated, load_task, texts
-from metaeval_training.engine.loop import Interrupted, TrainingError
-from metaeval_training.runs.folder import (
-    RunError,
-    RunFolder,
-    check_output_dir,
-    command_line,
-    find_folder,
-    git_state,
-    new_run,
-    unfinished_run,
-    versions,
+from metaeval_training.data.rows import (
+    DataError,
+    TaskRows,
+    expand_tasks,
+    find_contaminated,
+    load_task,
+    row_choice,
+    texts,
 )
-from metaeval_training.runs.lock import locked, owner
-from metaeval_training.runs.process import exit_code, handle_signals, launcher_gone, steady_output, stop_at_once
-from metaeval_training.runs.reporter import Reporter, duration, remaining
+from metaeval_training.flags import add_flags
+from metaeval_training.runs.folder import RunError, RunFolder
+from metaeval_training.runs.lifecycle import DONE, Session, run_command
+from metaeval_training.runs.machine import describe_machine, device_name, start_accelerator
+from metaeval_training.runs.process import Stopped, launcher_gone
+from metaeval_training.runs.provenance import git_state, versions
+from metaeval_training.runs.reporter import Reporter, duration, remaining, shorten
 
-# The settings of TrainConfig that every such script takes.
+# The settings of TrainConfig that every such script accepts.
 SETTINGS = (
     "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "skip_unavailable",
     "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder",
     "encoder_revision", "eval_batch_size",
 )  # fmt: skip
 
-Answer = tuple[dict[str, Any], str]  # what is stored of a task, as JSON values; what is said of it, a few words
-TaskMethod = Callable[[TaskRows, Callable[[str], None]], Answer]  # rows of a task, what to tell progress to
+Answer = tuple[dict[str, Any], str]  # what is stored for a task, as JSON values; a few words to show
+TaskMethod = Callable[[TaskRows, Callable[[str], None]], Answer]  # rows of a task, function that shows progress
 
 
 @dataclass(frozen=True)
 class Script:
-    """What tells one script from another.
+    """The properties of one script.
 
     Attributes:
-        description: its docstring.
-        settings: those of TrainConfig that are flags.
-        own: settings whose default differs from that of TrainConfig.
-        options: options that are no settings, with their defaults, JSON values.
+        description: the docstring, shown by --help.
+        settings: settings of TrainConfig that are flags of the script.
+        own: settings whose default differs from TrainConfig.
+        options: further options with their defaults, as JSON values.
         add_options: adds their flags, all with ``default=argparse.SUPPRESS``.
-        check: raises ConfigError where the options do not fit.
+        check: raises ConfigError for options that are out of range.
     """
 
     description: str
@@ -90,12 +80,12 @@ class Script:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line: the resolved settings and options, and what of them was given.
+    """A parsed command line.
 
     Attributes:
-        config, options: defaults, preset and flags together.
-        flags, given: only the settings and options given on the command line.
-        resume: None: a new run; "": the newest unfinished one of this name; else the folder of the run to go on with.
+        config, options: settings and options, merged from defaults, preset and flags.
+        flags, given: only the settings and only the options that were given on the command line.
+        resume: folder of the run to resume; "": the newest unfinished run of this name; None: a new run.
     """
 
     script: Script
@@ -108,18 +98,31 @@ class Command:
 
 @dataclass(frozen=True)
 class Job:
-    """A run that is under way."""
+    """The work of a script on its run.
+
+    Attributes:
+        script: that works.
+        config, options: its settings and options.
+        run: the folder.
+        accelerator: of the run.
+        session: of the command.
+    """
 
     script: Script
     config: TrainConfig
     options: dict[str, Any]
     run: RunFolder
     accelerator: Accelerator
-    reporter: Reporter
+    session: Session
+
+    @property
+    def reporter(self) -> Reporter:
+        """Show messages and progress."""
+        return self.session.reporter
 
 
 def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
-    """Read the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
+    """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
     parser = argparse.ArgumentParser(
         description=script.description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -133,10 +136,10 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
     own = {name: value for name, value in given.items() if name not in script.settings}
     options = {**script.options, **own}
     try:
-        if resume is None:  # a run that goes on has its own options, checked when it was started
+        if resume is None:  # a resumed run uses its stored options, checked when it was started
             script.check(options)
         config = resolve(flags, script.own)
-        # what a preset says of other settings is not meant for this script, and is not stored with the run
+        # a preset may set settings that this script does not have; they are not stored with the run
         config = TrainConfig(**{name: getattr(config, name) for name in script.settings})
         return Command(script, config, options, flags, own, resume)
     except ConfigError as error:
@@ -144,66 +147,57 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
 
 
 def launch(command: Command, work: Callable[[Job], int]) -> int:
-    """Open the run and do the work; returns the exit code. What goes wrong is told in a line, not in a trace."""
-    with steady_output(), handle_signals(stop_at_once), ExitStack() as held:
-        try:
-            return _launch(command, work, Reporter(main=True), held)
-        except KeyboardInterrupt as stopped:  # once more, while the first one was being told
-            return exit_code(stopped)
+    """Open or create the run, do the work and return the exit code; see ``run_command``."""
+    subcommand = [word for word in sys.argv[1:2] if not word.startswith("-")]
+    return run_command(
+        lambda session: _work(session, command, work), Reporter(main=True), Path(sys.argv[0]), subcommand,
+        kept="finished tasks are kept",
+    )  # fmt: skip
 
 
-def _launch(command: Command, work: Callable[[Job], int], reporter: Reporter, held: ExitStack) -> int:
-    run: RunFolder | None = None
-    try:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise RunError(
-                "this script takes one task after the other, in one process; "
-                f"{os.environ['WORLD_SIZE']} were started. Start it with python instead of a launcher"
-            )
-        config, options, run = open_run(command)
-        if run is None:
-            check_output_dir(Path(config.output_dir))
-        elif not run.finished:
-            held.enter_context(locked(run.path, reporter.warn))
-        if run and run.finished:
-            reporter.line(f"{run.path} is finished")
-            return DONE
-        accelerator = start_accelerator(config)
-        run = run or make_run(command, reporter, held)
-        encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
-        reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}{encoder}")
-        return work(Job(command.script, config, options, run, accelerator, reporter))
-    except (KeyboardInterrupt, Interrupted) as stopped:
-        reporter.warn("interrupted; tasks that are done stay done")
-        if run:
-            reporter.line(f"go on with: {resume_command(run)}")
-        return exit_code(stopped)
-    except (ConfigError, RunError, DataError, TrainingError, DamagedFileError) as error:
-        reporter.error(str(error))
-        return FAILED
-    except OSError as error:
-        reporter.error(f"{type(error).__name__}: {error}")
-        if run:
-            reporter.line(f"tasks that are done stay done; go on with: {resume_command(run)}")
-        return FAILED
+def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int:
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if int(processes) > 1:
+        raise RunError(
+            f"this script takes one task after the other in one process, but {processes} processes were started. Start "
+            "it with python instead of a launcher"
+        )
+    config, options, run = open_run(session, command)
+    finished = run is not None and run.finished
+    session.lock(config.output_dir, finished)
+    if run is not None and finished:
+        session.reporter.line(f"{run.path} is finished")
+        return DONE
+    accelerator = start_accelerator(config)
+    run = run or create_run(session, command)
+    encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
+    session.reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}{encoder}")
+    return work(Job(command.script, config, options, run, accelerator, session))
 
 
-def resume_command(run: RunFolder) -> str:
-    """The command that goes on with a run, for a shell."""
-    words = [word for word in sys.argv[1:2] if not word.startswith("-")]  # a script may have a sub-command
-    return command_line("python", Path(os.path.relpath(sys.argv[0])), *words, "--resume", run.path)
-
-
-def open_run(command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder | None]:
-    """Settings, options, and the folder of the run where it exists already.
+def open_run(session: Session, command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder | None]:
+    """Return the settings and the options of a run, and its folder if it is resumed.
 
     Raises:
-        RunError: there is no such run, or its options differ from those given now.
+        RunError: the run does not exist, belongs to another script, or has other options than those given now.
         ConfigError: its settings cannot be read, or differ from the flags given now.
     """
-    if command.resume is None:
+    run = session.open(command.resume, command.config.output_dir, command.config.name)
+    if run is None:
         return command.config, command.options, None
-    run = find_folder(command.resume, Path(command.config.output_dir), command.config.name)
+    settings, options = _read_settings(run, command.script)
+    # --skip-unavailable may be added when it is known which tasks cannot be loaded
+    changeable = {"skip_unavailable": command.flags.get("skip_unavailable", settings["skip_unavailable"])}
+    fixed = {name: value for name, value in command.flags.items() if name not in changeable}
+    config = replace(check_resume(TrainConfig.from_dict(settings, str(run.config)), fixed), **changeable)
+    changed = [name for name, value in command.given.items() if options[name] != value]
+    if changed:
+        listed = "; ".join(f"{flag(name)} {command.given[name]} (the run has {options[name]})" for name in changed)
+        raise RunError(f"a resumed run keeps its settings: {listed}. Leave these flags out, or start a new run")
+    return config, options, run
+
+
+def _read_settings(run: RunFolder, script: Script) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         stored = check_seal(parse_object(run.config.read_bytes()))
         settings, options = stored["settings"], stored["options"]
@@ -212,35 +206,24 @@ def open_run(command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder |
             f"--resume {run.path} is not the folder of a run of this script, or its {run.config.name} is damaged: "
             f"{error}. Give the folder of another run, or start a new one"
         ) from None
-    if settings.keys() != set(command.script.settings) or options.keys() != command.script.options.keys():
-        raise RunError(f"--resume {run.path}: that is a run of another script")
-    # whether tasks may be missing can be decided when it is known which are
-    later = {"skip_unavailable": command.flags.get("skip_unavailable", settings["skip_unavailable"])}
-    kept = {name: value for name, value in command.flags.items() if name != "skip_unavailable"}
-    config = replace(check_resume(TrainConfig.from_dict(settings, str(run.config)), kept), **later)
-    other = [name for name, value in command.given.items() if options[name] != value]
-    if other:
-        told = "; ".join(f"{flag(name)} {command.given[name]} (the run has {options[name]})" for name in other)
-        raise RunError(f"a resumed run keeps its settings: {told}. Leave these flags out, or start a new run")
-    return config, options, run
+    if settings.keys() != set(script.settings) or options.keys() != script.options.keys():
+        raise RunError(f"--resume {run.path}: that run belongs to another script. Resume it with that script")
+    return settings, options
 
 
-def make_run(command: Command, reporter: Reporter, held: ExitStack) -> RunFolder:
-    """Make the folder of a new run, with its settings in config.json; ``held`` gets its lock."""
-    output_dir, name = Path(command.config.output_dir), command.config.name
-    before = unfinished_run(output_dir, name)
-    if before and not owner(before.path):
-        reporter.line(f"{before.path} is unfinished; to go on with it: {resume_command(before)}")
-    run = new_run(output_dir, name)
-    held.enter_context(locked(run.path, reporter.warn))
+def create_run(session: Session, command: Command) -> RunFolder:
+    """Create the folder of a new run, with its settings in config.json."""
     values = command.config.to_dict()
     settings = {name: values[name] for name in command.script.settings}
-    run.write_sealed(run.config, {"settings": settings, "options": command.options})
-    return run
+
+    def write_settings(run: RunFolder) -> None:
+        run.write_sealed(run.config, {"settings": settings, "options": command.options})
+
+    return session.create(command.config.output_dir, command.config.name, write_settings)
 
 
 def task_names(config: TrainConfig) -> list[str]:
-    """The tasks that the settings ask for.
+    """Return the tasks that the settings name.
 
     Raises:
         ConfigError: a name is neither a task nor a group.
@@ -252,33 +235,33 @@ def task_names(config: TrainConfig) -> list[str]:
 
 
 def all_texts(config: TrainConfig) -> Iterator[str]:
-    """The training texts of all tasks that can be loaded, for the vocabulary of the encoder "tiny"."""
+    """Yield the training texts of all tasks that can be loaded, for the vocabulary of the encoder "tiny"."""
     for name in task_names(config):
         try:
             rows = load(config, name)
-        except Exception:  # noqa: S112 - it is told when the task's turn comes
+        except Exception:  # noqa: S112 - reported when the task itself is run
             continue
         yield from texts([rows])
 
 
 def load(config: TrainConfig, name: str) -> TaskRows:
-    """Load one task as the settings ask for; see ``metaeval_training.data.rows.load_task``."""
+    """Load one task with the rows that the settings choose; see ``metaeval_training.data.rows.load_task``."""
     return load_task(name, row_choice(config), left_out(config).get(name))
 
 
 @cache
 def left_out(config: TrainConfig) -> dict[str, Positions]:
-    """The training rows of each task that the settings leave out; compared with all tasks, whichever is trained."""
+    """Return the contaminated training rows of each task: their texts are in an evaluation split of any task."""
     return find_contaminated(task_names(config), config.edition, config.decontaminate, data_cache(config))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
-        found: method -> task -> what the method stored and the "seconds" it took, in the order of the settings.
-        failed: task -> why it failed; these tasks are not in ``found``.
+        found: method -> task -> stored values, with the "seconds" that the method took; in the order of the settings.
+        failed: task -> reason; these tasks are not in ``found``.
     """
 
     found: dict[str, dict[str, dict[str, Any]]]
@@ -286,29 +269,29 @@ class Outcome:
 
 
 def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
-    """Let every method answer every task that has no file yet; returns all answers, of now and of before.
+    """Run every method on every task that has no file yet; return all answers, new and stored ones.
 
-    A task that fails is told and passed over, so that the others get done; at the end it is an error, unless the
-    settings say that tasks may be missing.
+    A task that fails is reported, and the others are still run. At the end, failed tasks are an error unless
+    --skip-unavailable is given.
 
     Args:
-        job: the run; progress goes to its reporter.
-        methods: name -> what it does with the rows of a task; it may tell its progress.
+        job: the run.
+        methods: name -> function of the rows of a task.
 
     Raises:
-        DataError: tasks failed and may not be missing, or no task is left.
+        DataError: tasks failed and --skip-unavailable is not given, or all tasks failed.
         OSError: an answer could not be stored.
     """
     names = task_names(job.config)
     outcome = Outcome({method: {} for method in methods}, {})
     before = {name for name in names if all(_stored(job.run, method, name) for method in methods)}
     if before:
-        job.reporter.line(f"{len(before)} of {len(names)} tasks were done before")
+        job.reporter.line(f"{len(before)} of {len(names)} tasks were already done")
     started, done, new = time.monotonic(), 0, len(names) - len(before)
     with job.reporter.progress("tasks", len(names)) as display:
         for number, name in enumerate(names):
             if launcher_gone():
-                raise Interrupted(signal.SIGTERM, number)
+                raise Stopped(signal.SIGTERM)
             say, begun = partial(display.update, number), time.monotonic()
             say(name)
             said = _run_task(job, methods, name, f"{number + 1}/{len(names)}", say, outcome)
@@ -319,11 +302,12 @@ def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
                 job.reporter.line(f"{number + 1}/{len(names)}  {name}  {said}  ({took})")
     failed = outcome.failed
     if failed and (not job.config.skip_unavailable or len(failed) == len(names)):
-        told = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
+        listed = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
         some = len(failed) < len(names)
-        advice = "the others are done; add --skip-unavailable to leave them out" if some else "no task is left"
+        advice = "the others are done; add --skip-unavailable to skip the failed ones" if some else "no task is left"
         raise DataError(
-            f"{len(failed)} of {len(names)} tasks failed; {advice}\n{told}\ntry again with: {resume_command(job.run)}"
+            f"{len(failed)} of {len(names)} tasks failed; {advice}\n{listed}\n"
+            f"try again with: {job.session.resume_command()}"
         )
     return outcome
 
@@ -336,7 +320,7 @@ def _run_task(
     say: Callable[[str], None],
     outcome: Outcome,
 ) -> str:
-    """Let every method answer one task; returns what is said of it, "" where that was done or told before."""
+    """Run every method on one task; return words to show, "" if the task was already done or has failed."""
     done = {method: _stored(job.run, method, name) for method in methods}
     said = []
     rows: TaskRows | None = None
@@ -347,9 +331,7 @@ def _run_task(
         try:
             rows = rows or load(job.config, name)
             answer, words = methods[method](rows, say)
-        except Interrupted:
-            raise
-        except Exception as error:  # any reason counts: it is reported with the task's name
+        except Exception as error:  # whatever the reason, it is reported with the task's name
             known = isinstance(error, DataError | NoSourceError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             outcome.failed[name] = reason
@@ -374,23 +356,28 @@ def _stored(run: RunFolder, method: str, task: str) -> dict[str, Any] | None:
 
 
 def write_results(
-    job: Job, method: str, rows: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str], facts: Mapping[str, Any]
+    job: Job,
+    method: str,
+    task_results: Mapping[str, Mapping[str, Any]],
+    failed: Mapping[str, str],
+    facts: Mapping[str, Any],
 ) -> None:
-    """Write the results of one method, in the form of those of training/multitask.py; they finish the run.
+    """Write the results.json of one method, in the format of training/multitask.py. Results finish a run.
 
     Args:
         job: the run.
-        method: its name, that of the folder.
-        rows: task -> its row, which holds "seconds", and scores as of ``metaeval_training.runs.results.task_row`` if it has any.
-        failed: task -> why it has no row.
-        facts: what else should be in the file, such as "mean".
+        method: its name, which is also the name of its folder.
+        task_results: task -> its result, with "seconds", and with scores as in ``runs.results.task_result`` if it has
+            any.
+        failed: task -> why it has no result.
+        facts: further values for the file, such as "mean".
     """
     run = job.run
     results = {
-        "tasks": dict(rows),
+        "tasks": dict(task_results),
         "method": method,
         "skipped": dict(failed),
-        "seconds": sum(row["seconds"] for row in rows.values()),
+        "seconds": sum(result["seconds"] for result in task_results.values()),
         **facts,
         "threads": torch.get_num_threads(),
         "device": device_name(job.accelerator.device),
@@ -403,7 +390,7 @@ def write_results(
 
 
 def show_results(job: Job, methods: Sequence[str]) -> None:
-    """Print one table over tasks and methods, one of their means, and where the results are."""
+    """Print a table of tasks and methods, a table of means, and the paths of the results."""
     found = compare([run for method in methods for run in read_runs(job.run.path / method, method)])
     job.reporter.line()
     for table in (task_table(found), summary_table(found)):

@@ -1,4 +1,4 @@
-"""What a script needs of its process: signals, standard output, its launcher, and the number of threads."""
+"""Handle signals, standard output, the launcher and the number of threads of a script's process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -21,7 +22,7 @@ Handler = Callable[[int, "FrameType | None"], Any]
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked to stop at once.
+    """A signal asked the process to stop at once.
 
     Attributes:
         signal: its number.
@@ -32,11 +33,24 @@ class Stopped(KeyboardInterrupt):
         self.signal = number
 
 
-def start_script() -> None:
-    """Prepare the process of a script, ahead of imports that take seconds.
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """A signal asked the run to stop; it stopped after a whole step and wrote a checkpoint.
 
-    An interrupt ends the script without a traceback until ``handle_signals`` takes over. Standard streams that are
-    closed become /dev/null: otherwise a file of the run could be opened under their number and be printed into.
+    Attributes:
+        signal: number of the signal.
+        step: steps done.
+    """
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(number, step)
+        self.signal, self.step = number, step
+
+
+def start_script() -> None:
+    """Prepare the process of a script, before imports that take seconds.
+
+    Until ``handle_signals`` takes over, an interrupt ends the script without a traceback. Closed standard streams are
+    replaced by /dev/null: otherwise a file of the run could get their number, and output would be written into it.
     """
     for number in range(3):
         try:
@@ -49,17 +63,17 @@ def start_script() -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     with contextlib.suppress(OSError):
         os.write(1, b"interrupted\n")
-    os._exit(128 + number)  # an exception could be caught, or shown, by the module that is being imported
+    os._exit(128 + number)  # a module that is being imported could catch or show an exception
 
 
 def stop_at_once(number: int, frame: FrameType | None) -> None:
-    """Signal handler: end what is going on by an exception."""
+    """Raise ``Stopped``, as a signal handler."""
     raise Stopped(number)
 
 
 @contextmanager
 def handle_signals(handler: Handler) -> Iterator[None]:
-    """Handle SIGINT, SIGTERM and SIGHUP by ``handler``; signals that ``nohup`` has switched off stay off."""
+    """Handle SIGINT, SIGTERM and SIGHUP with ``handler``; signals that ``nohup`` ignores stay ignored."""
     before: dict[int, Any] = {}
     for number in SIGNALS:
         current = signal.getsignal(number)
@@ -74,19 +88,54 @@ def handle_signals(handler: Handler) -> Iterator[None]:
 
 
 def exit_code(stopped: BaseException) -> int:
-    """Return the exit code of a script that a signal has stopped: 128 + its number, that of Ctrl-C by default."""
+    """Return the exit code of a script that a signal stopped: 128 + the signal's number (default: Ctrl-C)."""
     return 128 + int(getattr(stopped, "signal", signal.SIGINT))
 
 
 def launcher_gone() -> bool:
-    """Return whether the launcher that started this process has ended: nobody could stop the process any more."""
+    """Return whether the launcher of this process has ended, so that nobody can stop the process any more."""
     return LAUNCHED and os.getppid() != PARENT
 
 
-def asked_threads() -> int:
-    """Return the OMP_NUM_THREADS that the user has set, 0 where there is none.
+class StopRequest:
+    """Record signals within ``with``, so that the training loop can stop after a step; a second SIGINT stops at once.
 
-    Launchers set it to 1 where the user has not; what the user has set is in the launcher's own environment.
+    A second SIGINT within one second is ignored: a launcher forwards the signal that the terminal has already sent to
+    all processes. The end of the launcher counts as SIGTERM, because its workers must stop. SIGHUP is sent when a
+    terminal is closed.
+    """
+
+    def __init__(self) -> None:
+        self._signal = 0
+        self._since = 0.0
+        self._handled = ExitStack()
+
+    @property
+    def signal(self) -> int:
+        """Number of the signal that asked the run to stop; 0: none."""
+        if not self._signal and launcher_gone():
+            self._signal = signal.SIGTERM
+        return self._signal
+
+    def __enter__(self) -> StopRequest:
+        self._handled.enter_context(handle_signals(self._note))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._handled.close()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._signal == signal.SIGINT and number == signal.SIGINT and time.monotonic() - self._since > 1:
+            raise Stopped(number)
+        if not self._signal:
+            self._since = time.monotonic()
+        self._signal = number
+
+
+def requested_threads() -> int:
+    """Return the OMP_NUM_THREADS that the user has set, or 0.
+
+    Launchers set it to 1 if the user has not; the user's value is in the launcher's own environment.
     """
     value = os.environ.get("OMP_NUM_THREADS", "")
     if LAUNCHED:
@@ -97,15 +146,15 @@ def asked_threads() -> int:
         else:
             found = dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
             value = found.get(b"OMP_NUM_THREADS", b"").decode("ascii", "replace")
-    first = value.split(",")[0].strip()  # a list has one number for each level of nesting
+    first = value.split(",")[0].strip()  # a list has one number per level of nesting
     return int(first) if first.isascii() and first.isdigit() else 0
 
 
 class SteadyOutput:
-    r"""A text stream that never fails: output that nobody can read any more is dropped.
+    r"""A text stream that never fails: it drops output that nobody can read any more.
 
-    Characters that the stream's encoding lacks are written as ``\xe9``. After the first failed write the file number
-    leads to /dev/null, so that the interpreter's last flush does not fail either.
+    Characters that the stream's encoding lacks are written as ``\xe9``. After the first failed write, the file
+    descriptor points to /dev/null, so that the interpreter's last flush does not fail either.
 
     Args:
         stream: standard output or standard error.
@@ -118,7 +167,7 @@ class SteadyOutput:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write text as far as that is possible."""
+        """Write the text if possible; return its length."""
         try:
             self._stream.write(text)
         except UnicodeEncodeError:
@@ -129,7 +178,7 @@ class SteadyOutput:
         return len(text)
 
     def flush(self) -> None:
-        """Flush as far as that is possible."""
+        """Flush if possible."""
         try:
             self._stream.flush()
         except (OSError, ValueError):
@@ -144,7 +193,7 @@ class SteadyOutput:
 
 @contextmanager
 def steady_output() -> Iterator[None]:
-    """Make standard output and standard error steady; see ``SteadyOutput``."""
+    """Replace standard output and standard error by a ``SteadyOutput`` within ``with``."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (  # type: ignore[assignment]
         None if stream is None else SteadyOutput(stream) for stream in before

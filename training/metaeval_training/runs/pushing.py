@@ -1,6 +1,6 @@
-"""What a run sends to the Hub: checkpoints while it goes on, and all that it found at the end.
+"""Push checkpoints to the Hub during a run, and the model, embeddings and results at its end.
 
-The Hub may be slow, down or refuse: that costs a push, never the run. The client tries again what may pass.
+If the Hub is slow, down or refuses, a push may fail, but the run does not. The client retries transient failures.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.reporter import Reporter
 from metaeval_training.runs.results import card_results
 
-EMBEDDINGS_ENDING = "-task-embeddings"  # of the name of the dataset, beside the model
-LAST_WAIT = 60.0  # seconds that the end of a run waits for a checkpoint that is still being sent
+EMBEDDINGS_ENDING = "-task-embeddings"  # appended to the model's name to name the dataset
+LAST_WAIT = 60.0  # seconds that the end of a run waits for a checkpoint that is being pushed
 
 
 class CheckpointPusher:
-    """Sends the model of a checkpoint from a thread of its own; training never waits for the Hub.
+    """Pushes models of checkpoints in a background thread, so that training never waits for the Hub.
 
-    While one is being sent, only the newest of those that came since is kept for the next turn.
+    While one model is being pushed, only the newest later one waits; older waiting models are dropped.
 
     Args:
-        repo_id: where to.
-        private: whether a repository made for it is private.
-        folder: where models wait to be sent.
-        tell: told what was sent, and what could not be.
+        repo_id: repository to push to.
+        private: whether a new repository is private.
+        folder: for models that wait.
+        show: called with a message about each push.
     """
 
-    def __init__(self, repo_id: str, private: bool, folder: Path, tell: Callable[[str], None]) -> None:
-        self.repo_id, self.private, self.folder, self.tell = repo_id, private, folder, tell
+    def __init__(self, repo_id: str, private: bool, folder: Path, show: Callable[[str], None]) -> None:
+        self.repo_id, self.private, self.folder, self.show = repo_id, private, folder, show
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         self._waiting: tuple[Path, int] | None = None
         self._closed = False
@@ -52,15 +52,15 @@ class CheckpointPusher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self.close(LAST_WAIT if kind is None else 0)  # who stops a run does not want to wait
+        self.close(LAST_WAIT if kind is None else 0)  # a stopped run does not wait
 
     def push(self, model: ConditionalAdapterModel, step: int) -> None:
-        """Send the model as it is now, soon."""
+        """Save the model as it is now, and push it in the background."""
         target = self.folder / f"step-{step}"
         try:
             model.save_pretrained(target)
         except OSError as error:
-            self.tell(f"the model of step {step} could not be written to be pushed: {error}")
+            self.show(f"the model of step {step} could not be saved for its push, the run continues: {error}")
             return
         with self._changed:
             before, self._waiting = self._waiting, (target, step)
@@ -69,7 +69,7 @@ class CheckpointPusher:
             shutil.rmtree(before[0], ignore_errors=True)
 
     def close(self, wait: float = LAST_WAIT) -> None:
-        """Send no more; wait at most so many seconds for what is on its way."""
+        """Push no more models; wait at most ``wait`` seconds for the one that is being pushed."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -90,33 +90,33 @@ class CheckpointPusher:
                     folder, self.repo_id, private=self.private or None, message=f"Step {step}",
                     remove=(*OWN_FILES, *FEATURE_FILES),
                 )  # fmt: skip
-                self.tell(f"step {step} is at {commit.commit_url}")
-            except Exception as error:  # whatever it is, the next checkpoint is another try
-                self.tell(f"step {step} could not be pushed, the run goes on: {type(error).__name__}: {error}")
+                self.show(f"pushed step {step}: {commit.commit_url}")
+            except Exception as error:  # whatever the reason, the next checkpoint is pushed again
+                self.show(f"step {step} could not be pushed, the run continues: {type(error).__name__}: {error}")
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare_pushing(config: TrainConfig, reporter: Reporter) -> None:
-    """Say at the start what would make the push at the end fail, as far as that is known without asking the Hub."""
+    """Warn at the start if the push at the end will fail, as far as that is known without a request to the Hub."""
     disable_progress_bars()
     if not huggingface_hub.get_token():
         reporter.warn(
-            f"nobody is logged in to the Hub: pushing to {config.push_to_hub} will fail. Log in (hf auth login) or set "
-            "HF_TOKEN; the run itself needs neither"
+            f"not logged in to the Hub: the push to {config.push_to_hub} will fail. Log in (hf auth login) or set "
+            "HF_TOKEN; training itself needs neither"
         )
 
 
 def push_run(run: RunFolder, config: TrainConfig, reporter: Reporter) -> bool:
-    """Send what a finished run wrote: the model with its card, the task embeddings, results and map.
+    """Push the model of a finished run with its card, task embeddings, results and map.
 
     Args:
         run: the folder.
-        config: with where to push.
-        reporter: told what was sent, and what could not be.
+        config: names the repository.
+        reporter: shows what was pushed, or why it failed.
 
     Returns:
-        Whether all of it arrived.
+        Whether everything was pushed.
     """
     repo_id, private = config.push_to_hub, config.private or None
     try:

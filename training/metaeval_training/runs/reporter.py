@@ -1,4 +1,4 @@
-"""What a run shows: lines, one progress bar, one table. Plain text where the output is no terminal."""
+"""Show messages, progress and the table of results; plain text if the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-# Their classes are so skewed, or their rows so adversarial, that GLUE and SuperGLUE report Matthews' coefficient.
+# GLUE and SuperGLUE report Matthews' coefficient for these tasks, because their classes are skewed or their rows
+# adversarial.
 MATTHEWS_TASKS = frozenset({"glue/cola", "glue/ax", "super_glue/axb"})
-PLAIN_LINES = 20  # progress lines of a run whose output is no terminal
-PLAIN_WIDTH = 100_000  # where the output is no terminal: no table is cut
+PLAIN_LINES = 20  # progress lines of a run whose output is not a terminal
+PLAIN_WIDTH = 100_000  # if the output is not a terminal, so that no table is cut
 
 
 class Reporter:
-    """Writes for people, from the main process only.
+    """Shows messages and progress, on the main process only.
 
     Args:
         main: whether this is the main process; the others are silent.
@@ -32,19 +33,19 @@ class Reporter:
             self.console = Console(quiet=not main, highlight=False, width=PLAIN_WIDTH)
 
     def line(self, text: str = "") -> None:
-        """Print one line as it is: no wrapping, no markup."""
+        """Print one line without wrapping and markup."""
         self.console.print(text, soft_wrap=True, markup=False)
 
     def warn(self, text: str) -> None:
-        """Print one line that stands out."""
+        """Print one line as a warning."""
         self.console.print(text, soft_wrap=True, markup=False, style="yellow")
 
     def error(self, text: str) -> None:
-        """Print what ended the run."""
+        """Print the error that ended the run."""
         self.console.print(f"error: {text}", soft_wrap=True, markup=False, style="bold red")
 
     def progress(self, text: str, total: int, done: int = 0, unit: str = "") -> ProgressDisplay:
-        """A bar to count ``total`` things with, as a context manager."""
+        """Return a progress bar for ``total`` things, as a context manager."""
         return ProgressDisplay(self, text, total, done, unit)
 
 
@@ -60,7 +61,7 @@ class _Bar(Progress):
 
 
 class ProgressDisplay:
-    """One bar in a terminal, a line every now and then elsewhere; see ``Reporter.progress``."""
+    """A progress bar in a terminal, and occasional lines elsewhere; see ``Reporter.progress``."""
 
     def __init__(self, reporter: Reporter, text: str, total: int, done: int, unit: str) -> None:
         self.reporter, self.text, self.total, self.done, self.unit = reporter, text, total, done, unit
@@ -84,13 +85,13 @@ class ProgressDisplay:
         self.bar.stop()
 
     def show_worst(self, over: Mapping[str, float]) -> None:
-        """Keep the tasks that do worst below the bar: name -> accuracy less that of the majority class."""
+        """Show the tasks with the lowest gains below the bar: name -> accuracy minus that of the majority class."""
         if self.live:
             self.bar.below = f"least over the majority class: {worst(over, 4)}"
             self.bar.refresh()
 
     def update(self, done: int, note: str = "") -> None:
-        """Set how many things are done, with a note beside the bar."""
+        """Set how many things are done, with a note next to the bar."""
         before, self.done = self.done, done
         self.bar.update(self.task, completed=done, note=note)
         if not self.live and self.unit and before * PLAIN_LINES // self.total != done * PLAIN_LINES // self.total:
@@ -100,24 +101,24 @@ class ProgressDisplay:
 
 
 def remaining(elapsed: float, done: int, left: int) -> str:
-    """Say how long the rest takes at the pace so far: ", 1:02 left"; "" at the end and where the pace is unknown."""
+    """Return the time left at the pace so far, such as ", 1:02 left"; "" at the end or if the pace is unknown."""
     return f", {duration(elapsed / done * left)} left" if done > 0 and left else ""
 
 
 def duration(seconds: float) -> str:
-    """Seconds as 0:32, 12:05 or 1:02:03."""
+    """Format seconds as 0:32, 12:05 or 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def validation_line(accuracies: Mapping[str, float], over: Mapping[str, float], most: int = 6) -> str:
-    """Validation accuracies in one line: all of few tasks, else the mean and the tasks that do worst.
+    """Return validation accuracies in one line: those of all tasks, or for many tasks the mean and the worst ones.
 
     Args:
         accuracies: task -> accuracy in 0..1; at least one.
-        over: task -> the same less the accuracy of the majority class.
-        most: tasks that are all named.
+        over: task -> accuracy minus that of the majority class.
+        most: largest number of tasks that are all named.
     """
     mean = f"mean of {len(accuracies)}: {sum(accuracies.values()) / len(accuracies):.3f}"
     if len(accuracies) <= most:
@@ -128,15 +129,16 @@ def validation_line(accuracies: Mapping[str, float], over: Mapping[str, float], 
 
 
 def worst(over: Mapping[str, float], count: int) -> str:
-    """The tasks that are least above the majority class, in points: "glue/cola -1.2, glue/rte +0.0"."""
+    """Return the tasks with the lowest gains over the majority class, in points: "glue/cola -1.2, glue/rte +0.0"."""
     low = sorted(over.items(), key=lambda item: item[1])[:count]
     return ", ".join(f"{name} {100 * value:+.1f}" for name, value in low)
 
 
 def results_table(results: dict[str, Any]) -> Table:
-    """The table at the end of a run; accuracies in %, "-" where a task lacks the split.
+    """Return the table at the end of a run: accuracies in %, "-" if a task lacks the split.
 
-    Cosines are shown where there is a z, Matthews' coefficient for the tasks whose benchmark reports it.
+    It shows the cosines of z with its start if the model has z, and Matthews' coefficient for tasks whose benchmark
+    reports it.
 
     Args:
         results: the content of results.json.
@@ -174,6 +176,12 @@ def results_table(results: dict[str, Any]) -> Table:
     return table
 
 
+def shorten(text: str, most: int = 150) -> str:
+    """Return the text as one line of at most ``most`` characters; data.json and results.json keep the whole text."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
 def percent(share: float | None) -> str:
-    """0.612 -> "61.2"; None -> "-"."""
+    """Format a share in percent: 0.612 -> "61.2"; None -> "-"."""
     return "-" if share is None else f"{100 * share:.1f}"

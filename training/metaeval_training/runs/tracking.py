@@ -1,4 +1,4 @@
-"""Curves of a run in TensorBoard or Weights & Biases, through Accelerate's trackers; metrics.jsonl has them as well."""
+"""Send curves of a run to TensorBoard or Weights & Biases through Accelerate's trackers, besides metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.reporter import Reporter
 
 AVAILABLE = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
-PROJECT = "metaeval"  # that runs are in on wandb
+PROJECT = "metaeval"  # of the runs on wandb
 
 
 def check_tracker(config: TrainConfig) -> None:
-    """See that the tracker asked for is installed.
+    """Check that the tracker of the settings is installed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not installed.
     """
     if config.tracker != "none" and not AVAILABLE[config.tracker]():
-        raise ConfigError(f"--tracker {config.tracker} needs a package: pip install {config.tracker}")
+        raise ConfigError(f"--tracker {config.tracker} needs a package; install it with: pip install {config.tracker}")
 
 
 class Tracking:
-    """Where curves go; nowhere with ``--tracker none``. What goes wrong with it is told once, and costs no run.
+    """Sends curves to the tracker, or nowhere with ``--tracker none``. A failing tracker is reported once.
 
     Args:
         accelerator: of the run.
-        reporter: what people see.
+        reporter: shows a failure.
     """
 
     def __init__(self, accelerator: Accelerator, reporter: Reporter) -> None:
@@ -45,7 +45,7 @@ class Tracking:
         self.finish()
 
     def start(self, config: TrainConfig, run: RunFolder, step: int) -> None:
-        """Begin, or go on after ``step`` steps: what was drawn beyond them is drawn again."""
+        """Start, or resume after ``step`` steps: later points of the curves are drawn again."""
         if config.tracker == "none":
             return
         name = run.path.name
@@ -57,7 +57,7 @@ class Tracking:
                     for key, value in config.to_dict().items()}  # fmt: skip
         self.accelerator.project_configuration.set_directories(str(run.path))
         self.accelerator.log_with = filter_trackers(config.tracker, str(run.path))
-        project = PROJECT if config.tracker == "wandb" else config.tracker  # tensorboard: a folder in the run's
+        project = PROJECT if config.tracker == "wandb" else config.tracker  # tensorboard: a subfolder of the run
         self._try(
             lambda: self.accelerator.init_trackers(
                 project, None if step else settings, {config.tracker: options[config.tracker]}
@@ -65,12 +65,12 @@ class Tracking:
         )
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Draw values, named by curve, at a step."""
+        """Add a value to each named curve, at a step."""
         if self.accelerator.trackers:
             self._try(lambda: self.accelerator.log(dict(values), step=step))
 
     def finish(self) -> None:
-        """Write what is still in memory."""
+        """Write the values that are still in memory."""
         for tracker in self.accelerator.trackers:
             self._try(tracker.finish)
         self.accelerator.trackers = []
@@ -78,6 +78,8 @@ class Tracking:
     def _try(self, act: Any) -> None:
         try:
             act()
-        except Exception as error:  # a tracker is a comfort: whatever is wrong with it, the run goes on
+        except Exception as error:  # whatever is wrong with the tracker, training continues
             self.accelerator.trackers = []
-            self.reporter.warn(f"no more curves, the run goes on: {type(error).__name__}: {error}")
+            self.reporter.warn(
+                f"the tracker failed and gets no more curves, the run continues: {type(error).__name__}: {error}"
+            )

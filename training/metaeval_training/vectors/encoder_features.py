@@ -1,4 +1,4 @@
-"""What a frozen encoder makes of texts, without any adapter: the state of [CLS], and the mean over tokens."""
+"""Encode texts with a frozen encoder without adapters: the state of [CLS], and the mean over tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metaeval_training.data.sampling import Batch
 
 @dataclass(frozen=True)
 class Features:
-    """Two vectors a text, of the encoder's last layer.
+    """Two vectors per text, from the encoder's last layer.
 
     Attributes:
         cls: state of the first token, (rows, H) float32.
@@ -31,14 +31,14 @@ class Features:
 
 
 def open_encoder(config: TrainConfig, vocabulary: Iterable[str]) -> LoadedEncoder:
-    """The encoder that the settings name, frozen.
+    """Load the encoder that the settings name, frozen.
 
     Args:
         config: of the run.
-        vocabulary: texts whose words the tokenizer of "tiny" is to know; not read for other encoders.
+        vocabulary: texts whose words the tokenizer of "tiny" knows; not read for other encoders.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: it cannot be loaded.
     """
     options = {"revision": config.encoder_revision} if config.encoder_revision else {}
     try:
@@ -58,9 +58,9 @@ def text_features(
     Args:
         encoder: in evaluation mode.
         rows: of one split.
-        max_length: tokens kept of an example.
-        batch_size: examples at once, of similar length.
-        device: where to compute.
+        max_length: maximum number of tokens per example.
+        batch_size: examples per batch; the examples of a batch have similar lengths.
+        device: to compute on.
     """
     encoder.module.to(device).eval()
     encoded = encode_rows(rows, encoder.tokenizer, max_length)

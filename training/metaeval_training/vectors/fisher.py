@@ -1,4 +1,4 @@
-"""The Fisher embedding of a task: how sensitive a fine-tuned model's answers are to each unit of the pooled text."""
+"""Compute the Fisher embedding of a task: how sensitive a fine-tuned model is to each unit of the pooled text."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from metaeval_training.data.sampling import Batch
 def fisher_information(
     model: ConditionalAdapterModel, rows: EncodedRows, task_id: int, batch_size: int
 ) -> NDArray[np.float64]:
-    """Diagonal of the empirical Fisher information of the pooled text.
+    """Return the diagonal of the empirical Fisher information of the pooled text.
 
     Source: Sileo & Moens 2022, appendix A, eq. 4 (after Vu et al. 2020): (1/n) * sum over the training examples of the
-    squared gradient of log P(y_k | x_k) with respect to h_[CLS]. Empirical: y_k are the examples' own labels. With
-    ``pooling="mean"`` h is the mean over the tokens instead of [CLS]: in both cases what the classifier reads.
+    squared gradient of log P(y_k | x_k) with respect to h_[CLS]. "Empirical": y_k are the examples' labels.
+    With ``pooling="mean"``, h is the mean over the tokens instead of [CLS]; in both cases it is the classifier's input.
 
     Args:
-        model: fine-tuned on the task; put into evaluation mode, so that dropout adds nothing.
+        model: fine-tuned on the task; set to evaluation mode, which switches dropout off.
         rows: the training rows.
-        task_id: number of the task in the model.
-        batch_size: examples at once, of similar length; the result does not depend on it.
+        task_id: id of the task in the model.
+        batch_size: examples per batch; the result does not depend on it.
 
     Returns:
-        (H,), none below 0.
+        (H,), not negative.
     """
     model.eval()
     total = np.zeros(model.heads.weight.shape[1])
@@ -41,9 +41,9 @@ def fisher_information(
         labels, task_ids = batch.pop("labels"), batch.pop("task_ids")
         with torch.no_grad():
             pooled = model.encode(batch, model.embed_tasks(task_ids))
-        pooled.requires_grad_()  # (B, H); all that is before it stays out of the gradient
+        pooled.requires_grad_()  # (B, H); the gradient stops here
         logits = model.heads(pooled, task_ids).float()  # (B, C)
-        # the examples' terms are apart, so that the gradient of their sum holds that of each one in its row
+        # each example depends only on its own row of pooled, so the gradient of the sum contains one gradient per row
         (gradient,) = torch.autograd.grad(-F.cross_entropy(logits, labels, reduction="sum"), pooled)
         total += gradient.double().square().sum(dim=0).cpu().numpy()
     return total / len(order)

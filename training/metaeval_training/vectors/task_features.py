@@ -1,7 +1,7 @@
-"""What a run knows of its tasks without their labels, and the vectors that z can be made of.
+"""Compute features of tasks that use no labels, and read task vectors from which z can be computed.
 
-Aspects and domains (Sileo & Moens 2022, section 5.5) are stored with the model of every run, so that its embeddings can
-be probed and an unseen task described in the same terms; with --task-features aspects they are part of z (5.6).
+Aspects and domains (Sileo & Moens 2022, section 5.5) are stored with the model of each run, so that its embeddings can
+be probed and unseen tasks described in the same way. With --task-features aspects, they are part of z (section 5.6).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from metaeval_datasets.catalog import get_task
 from metaeval_datasets.fingerprint import ASPECTS_VERSION
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.encoders.text_vectors import text_embedding
+from metaeval_hub.safe_files.names import first_names
 from metaeval_hub.task_data.domains import mean_word_vector
 from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 from metaeval_training.atomic_files import expand
@@ -27,7 +28,7 @@ from metaeval_training.data.cache import DataCache, digest
 from metaeval_training.data.encoding import EncodedRows, TaskData
 from metaeval_training.data.rows import DataError, TaskRows, whole_split
 
-TEXT_EMB_ROWS = 1000  # training rows of a task of which --text-emb is the average
+TEXT_EMB_ROWS = 1000  # maximum number of training rows per task that --text-emb averages over
 
 
 def measure_tasks(
@@ -37,17 +38,17 @@ def measure_tasks(
     tokenizer: PreTrainedTokenizerFast,
     cache: DataCache | None = None,
 ) -> TaskFeatures | None:
-    """Aspects and domains of the tasks of a run; None for a single task, of which nothing can be compared.
+    """Compute aspects and domains of the tasks of a run; return None for a single task, which cannot be compared.
 
     Args:
-        rows: the tasks; lengths are measured on their whole training splits, whatever rows are kept.
-        tasks: the same, tokenised; domains are those of the training rows that are kept.
+        rows: the tasks; text lengths are measured on their whole training splits.
+        tasks: the same tasks, tokenized; domains are computed from the training rows that are kept.
         words: (V, H) input embeddings of the encoder.
         tokenizer: of the encoder.
-        cache: where lengths are kept.
+        cache: stores the lengths.
 
     Raises:
-        DataError: the texts of a task hold no known word.
+        DataError: the texts of a task contain no known word.
     """
     if len(tasks) < 2:
         return None
@@ -59,12 +60,14 @@ def measure_tasks(
         try:
             vectors.append(mean_word_vector(counts, words))
         except ValueError as error:
-            raise DataError(f"{task.name}: its training texts have no word that the encoder knows ({error})") from error
+            raise DataError(
+                f"{task.name}: its training texts contain no word that the encoder knows ({error})"
+            ) from error
     return compute_task_features([aspects(task, cache) for task in rows], np.stack(vectors))
 
 
 def aspects(task: TaskRows, cache: DataCache | None = None) -> Aspects:
-    """The aspects of one task, the length of its texts from the cache where it is known."""
+    """Return the aspects of one task; the cache stores the length of its texts."""
     key = digest("words", task.prepared, ASPECTS_VERSION)
     median = cache.read_json("aspects", key) if cache is not None and task.prepared else None
     if median is None:
@@ -77,15 +80,15 @@ def aspects(task: TaskRows, cache: DataCache | None = None) -> Aspects:
 def text_embeddings(
     tasks: Sequence[TaskData], encoder: nn.Module, tokenizer: PreTrainedTokenizerFast
 ) -> NDArray[np.float32]:
-    """TextEmb of tasks, (n, H), of at most the first 1,000 training rows that are kept; adapters are off.
+    """Return TextEmb of tasks, (n, H), from at most the first 1,000 training rows that are kept, without adapters.
 
-    Whole splits, as the paper has it, are the matter of training/task_vectors.py.
+    training/task_vectors.py uses all training rows that are kept, as the paper does.
     """
     return np.stack([text_embedding(encoder, tokenizer, _first_rows(task.train)) for task in tasks])
 
 
 def _first_rows(rows: EncodedRows) -> dict[str, list[list[int]]]:
-    """The tokens of the first rows, as a tokenizer returns them."""
+    """Return the tokens of the first rows, in the format of a tokenizer."""
     count = min(len(rows), TEXT_EMB_ROWS)
     parts = [slice(*rows.offsets[i : i + 2].tolist()) for i in range(count)]
     found = {"input_ids": [rows.tokens[part].tolist() for part in parts]}
@@ -96,15 +99,15 @@ def _first_rows(rows: EncodedRows) -> dict[str, list[list[int]]]:
 
 
 def read_vectors(folder: str, names: Sequence[str], flag: str) -> Mapping[str, NDArray[np.float32]]:
-    """Fixed vectors of tasks, as TextEmb and Fisher are stored.
+    """Read fixed task vectors, such as stored TextEmb or Fisher vectors.
 
     Args:
         folder: of a ``TaskEmbeddings``.
-        names: the tasks that need one.
-        flag: what asked for them, for the messages.
+        names: the tasks that need a vector.
+        flag: that names the folder, for messages.
 
     Raises:
-        ConfigError: the folder holds no such table, or tasks are missing in it.
+        ConfigError: the folder contains no task vectors, or tasks are missing.
     """
     try:
         table = TaskEmbeddings.load(Path(expand(folder)))
@@ -113,7 +116,7 @@ def read_vectors(folder: str, names: Sequence[str], flag: str) -> Mapping[str, N
     missing = [name for name in names if name not in table.names]
     if missing:
         raise ConfigError(
-            f"{flag} {folder} has no vector of {len(missing)} of {len(names)} tasks: {', '.join(missing[:5])}"
-            f"{', ...' * (len(missing) > 5)}; compute them for all (training/task_vectors.py)"
+            f"{flag} {folder} has no vector for {len(missing)} of {len(names)} tasks: {first_names(missing)}. Compute "
+            "vectors for all tasks with training/task_vectors.py"
         )
     return {name: table[name] for name in names}

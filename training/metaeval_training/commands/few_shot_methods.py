@@ -1,0 +1,170 @@
+"""Answer one held-out task from k labelled examples, by each of the methods of training/few_shot.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from metaeval_hub import ConditionalAdapterModel
+from metaeval_hub.model.zero_shot import predict_z
+from metaeval_training.commands import single_task
+from metaeval_training.commands.held_out import HeldOut, describe, score
+from metaeval_training.commands.probes import FEATURE_GRID, fit_probe, scaled
+from metaeval_training.data.encoding import TaskData, encode_task
+from metaeval_training.data.rows import DataError, TaskRows
+from metaeval_training.data.sampling import generator
+from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.loop import TrainingError
+from metaeval_training.runs.per_task import Job
+from metaeval_training.runs.results import predict_majority
+from metaeval_training.vectors.encoder_features import open_encoder, text_features
+
+HEAD_RATIO = 10.0  # learning rate of the classifier relative to the encoder's, as in training/single_task.py
+FITTED = "few_shot/fitted"  # names of the task in the model, while it is added
+DESCRIBED = "few_shot/described"
+
+Scores = dict[str, float]
+
+
+class UnansweredError(Exception):
+    """A method cannot answer a task; the message says why."""
+
+
+def draw_examples(seed: int, task: str, draw: int, rows: int) -> NDArray[np.int64]:
+    """Return the training rows of a task in the order of a draw, (rows,); the first k are its k examples."""
+    return generator("few-shot examples", seed, task, draw).permutation(rows)
+
+
+class FewShotTask:
+    """One task and a model that was not trained on it; values that draws and methods share are computed once.
+
+    Args:
+        job: the run; its settings name the model's encoder.
+        model: that held the task out.
+        task: its rows.
+
+    Raises:
+        DataError: the task has no test rows.
+    """
+
+    def __init__(self, job: Job, model: ConditionalAdapterModel, task: TaskRows) -> None:
+        if "test" not in task.splits:
+            raise DataError(f"the task has no test split, only {', '.join(task.splits)}")
+        self.job, self.model, self.task = job, model, task
+        self.train = task.splits["train"]
+        self.held_out: HeldOut = describe(task)
+        self._encoded: TaskData | None = None
+        self._features: dict[str, NDArray[np.float32]] | None = None
+        self._described = False
+
+    def examples(self, draw: int, shots: int) -> NDArray[np.int64]:
+        """Return the positions of a draw's examples among the training rows, (k,)."""
+        return draw_examples(self.job.config.seed, self.task.name, draw, len(self.train))[:shots]
+
+    def zero_shot(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+        """Score z predicted from the description, fitted to the examples if there are any."""
+        self._describe()
+        return self._fit(draw, shots, start=DESCRIBED) if shots else self._score(DESCRIBED)
+
+    def fit(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+        """Score z and a classifier that were fitted to the examples only."""
+        features = None
+        if self.model.config.z_from != "table":
+            _, features, _, _ = predict_z(self.model, FITTED, self.held_out.description, self.job.options["by"])
+        return self._fit(draw, shots, task_features=features)
+
+    def probe(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+        """Score a logistic regression on the frozen encoder's output for the examples."""
+        features, chosen = self._encoder_features(), self.examples(draw, shots)
+        labels = {"train": self.labels("train")[chosen], "test": self.labels("test")}
+        found = scaled({"train": features["train"][chosen], "test": features["test"]})
+        predicted, _ = fit_probe(found, labels, FEATURE_GRID)
+        return self._compare(predicted["test"])
+
+    def full(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+        """Score an encoder whose weights were all trained on the examples."""
+        splits = {"train": self.train.select(self.examples(draw, shots)), "test": self.task.splits["test"]}
+        few = replace(
+            self.task, splits=splits, available={split: len(rows) for split, rows in splits.items()}, digests={}
+        )
+        config, options = self.job.config, self.job.options
+        config = replace(
+            config, steps=options["full_steps"], batch_size=single_task.BATCH_SIZE, seed=config.seed + draw,
+            pooling=self.model.config.pooling,
+        )  # fmt: skip
+        job = replace(self.job, config=config, options={**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO})
+        result = single_task.train_one(job, few, "full", options["full_lr"], None, say)
+        if "failed" in result:
+            raise TrainingError(result["failed"])
+        test: Scores = result["row"]["test"]
+        return {name: test[name] for name in ("accuracy", "macro_f1", "matthews")}
+
+    def majority(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+        """Score the most frequent class of the examples."""
+        test = self.labels("test")
+        return self._compare(predict_majority(self.labels("train")[self.examples(draw, shots)], len(test)))
+
+    def labels(self, split: str) -> NDArray[np.int64]:
+        """Return the labels of a split, (rows,)."""
+        return np.asarray(self.task.splits[split]["label"][:], dtype=np.int64)
+
+    def close(self) -> None:
+        """Remove the described task from the model."""
+        if self._described:
+            self.model.remove_task(DESCRIBED)
+            self._described = False
+
+    def _describe(self) -> None:
+        """Add the task to the model from its description, unless this is already done.
+
+        Raises:
+            UnansweredError: the description does not suffice.
+        """
+        if self._described:
+            return
+        try:
+            self.model.zero_shot(DESCRIBED, self.held_out.description, self.held_out.labels, by=self.job.options["by"])
+        except ValueError as error:
+            raise UnansweredError(str(error)) from error
+        self._described = True
+
+    def _fit(self, draw: int, shots: int, **options: Any) -> Scores:
+        rows = self.train.select(self.examples(draw, shots))
+        seed = self.job.config.seed + draw
+        self.model.fit_task(FITTED, rows, self.task.labels, seed=seed, **options)
+        try:
+            return self._score(FITTED)
+        finally:
+            self.model.remove_task(FITTED)
+
+    def _score(self, name: str) -> Scores:
+        if self._encoded is None:
+            test = replace(self.task, splits={"test": self.task.splits["test"]}, digests={})
+            self._encoded = encode_task(test, self.model.tokenizer, self.model.config.max_length)
+        return score(self.job, self.model, self._encoded, name, ("test",))["test"]
+
+    def _compare(self, predicted: NDArray[np.int64]) -> Scores:
+        return scores(confusion_matrix(self.labels("test"), predicted, labels=range(len(self.task.labels))))
+
+    def _encoder_features(self) -> dict[str, NDArray[np.float32]]:
+        """Return the mean over tokens of the test rows and of the training rows in any draw; other rows are 0."""
+        if self._features is None:
+            config, options = self.job.config, self.job.options
+            drawn = [self.examples(draw, max(options["shots"])) for draw in range(options["draws"])]
+            chosen = np.unique(np.concatenate(drawn))
+            encoder = open_encoder(config, ())
+            of_rows = partial(
+                text_features, encoder, max_length=config.max_length, batch_size=config.eval_batch_size,
+                device=self.job.accelerator.device,
+            )  # fmt: skip
+            test = of_rows(self.task.splits["test"]).mean
+            train = np.zeros((len(self.train), test.shape[1]), dtype=np.float32)
+            train[chosen] = of_rows(self.train.select(chosen)).mean
+            self._features = {"train": train, "test": test}
+        return self._features

@@ -1,0 +1,124 @@
+"""Train and score the model of a multitask run, from its start or from its newest checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from accelerate import Accelerator
+
+from metaeval_training.config import TrainConfig
+from metaeval_training.data.sampling import BatchPlan
+from metaeval_training.engine.checkpoint import newest_checkpoint, remove_parts
+from metaeval_training.engine.loop import Progress, Trainer
+from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.prepare import Prepared
+from metaeval_training.runs.process import Interrupted, StopRequest
+from metaeval_training.runs.pushing import CheckpointPusher
+from metaeval_training.runs.reporter import Reporter
+from metaeval_training.runs.results import Scores, mean
+from metaeval_training.runs.tracking import Tracking
+
+TaskScores = Mapping[str, Mapping[str, Scores]]  # task -> split -> scores
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run that is ready to train.
+
+    Attributes:
+        config: the settings.
+        run: the folder.
+        prepared: tasks and model.
+        plan: the batches.
+        accelerator: of the run.
+        reporter: shows messages and progress.
+        resumed: whether the run was started before.
+    """
+
+    config: TrainConfig
+    run: RunFolder
+    prepared: Prepared
+    plan: BatchPlan
+    accelerator: Accelerator
+    reporter: Reporter
+    resumed: bool
+
+    def pusher(self) -> AbstractContextManager[CheckpointPusher | None]:
+        """Return what pushes each checkpoint, on the main process and if the settings ask for it."""
+        if not (self.config.push_every_checkpoint and self.accelerator.is_main_process):
+            return nullcontext()
+        return CheckpointPusher(self.config.push_to_hub, self.config.private, self.run.waiting, self.reporter.line)
+
+    def train_and_score(self, pusher: CheckpointPusher | None) -> tuple[Progress, TaskScores, float]:
+        """Train from the start or from the newest checkpoint, and score the model on validation and test.
+
+        Args:
+            pusher: of ``self.pusher()``, entered.
+
+        Returns:
+            Progress; task -> split -> scores; seconds spent on scoring.
+
+        Raises:
+            Interrupted, TrainingError: see ``Trainer.fit`` and ``Trainer.resume``.
+        """
+        model = self.prepared.model
+        model.to(self.accelerator.device)
+
+        def on_checkpoint(step: int) -> None:
+            if pusher is not None:
+                pusher.push(model, step)
+
+        with StopRequest() as stop, Tracking(self.accelerator, self.reporter) as tracking:
+            trainer = Trainer(
+                model, self.prepared.tasks, self.plan, self.config, self.run, self.accelerator, self.reporter, stop,
+                tracking.log, on_checkpoint,
+            )  # fmt: skip
+            if self.resumed:
+                self._restore(trainer)
+            tracking.start(self.config, self.run, trainer.progress.step)
+            trainer.fit()
+            started = time.monotonic()
+            scores = self._evaluate(trainer, stop)
+            for split, accuracy in _mean_accuracies(scores).items():
+                tracking.log({f"{split}/accuracy": accuracy}, trainer.progress.step)
+        return trainer.progress, scores, time.monotonic() - started
+
+    def _evaluate(self, trainer: Trainer, stop: StopRequest) -> TaskScores:
+        with self.reporter.progress("evaluating", len(self.prepared.tasks)) as display:
+
+            def on_task(done: int) -> None:
+                if stop.signal:
+                    raise Interrupted(stop.signal, trainer.progress.step)
+                display.update(done)
+
+            return trainer.evaluate(("validation", "test"), on_task)
+
+    def _restore(self, trainer: Trainer) -> None:
+        """Restore the newest whole checkpoint of a stopped run; without one, start again from step 0."""
+        run, accelerator = self.run, self.accelerator
+        checkpoint, damaged = newest_checkpoint(run.checkpoints)
+        for message in damaged:
+            self.reporter.warn(f"skipped a damaged checkpoint: {message}")
+        if checkpoint:
+            trainer.resume(checkpoint)  # before anything of the run is changed: it may refuse
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            for part in remove_parts(run.checkpoints):
+                self.reporter.warn(f"removed {part}: the run was killed while it wrote this checkpoint")
+            run.cut_metrics(checkpoint.step if checkpoint else 0)
+        if checkpoint:
+            self.reporter.line(f"resuming after step {checkpoint.step}")
+        else:
+            self.reporter.line("no whole checkpoint: starting again from step 0")
+
+
+def _mean_accuracies(scores: TaskScores) -> dict[str, float]:
+    """Return split -> mean accuracy over the tasks that have the split."""
+    found = {
+        split: mean(splits[split]["accuracy"] for splits in scores.values() if split in splits)
+        for split in ("validation", "test")
+    }
+    return {split: accuracy for split, accuracy in found.items() if accuracy is not None}

@@ -1,0 +1,156 @@
+"""Open, create, lock and resume the run of a command; turn whatever ends it into a message and an exit code.
+
+Multitask runs and runs that take one task at a time both go through ``run_command``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from metaeval_training.atomic_files import DamagedFileError
+from metaeval_training.config import ConfigError
+from metaeval_training.data.rows import DataError
+from metaeval_training.runs import process
+from metaeval_training.runs.folder import (
+    RunError,
+    RunFolder,
+    check_output_dir,
+    command_line,
+    find_folder,
+    new_run,
+    unfinished_run,
+)
+from metaeval_training.runs.lock import locked, owner
+from metaeval_training.runs.process import Interrupted, exit_code, handle_signals, steady_output, stop_at_once
+from metaeval_training.runs.reporter import Reporter
+
+DONE, FAILED, NOT_PUSHED = 0, 1, 3  # exit codes; 2 is wrong usage, 128 + n a stop by signal n
+
+
+class Session:
+    """The run that a command works on, from its command line to its exit code.
+
+    Args:
+        reporter: shows messages.
+        script: path of the script that resumes the run.
+        subcommand: words that follow the script's path, if it has subcommands.
+        locks: keeps the lock of the run until the command ends.
+
+    Attributes:
+        run: the folder; None until the run is opened or created.
+    """
+
+    def __init__(self, reporter: Reporter, script: Path, subcommand: Sequence[str], locks: ExitStack) -> None:
+        self.reporter = reporter
+        self._script, self._subcommand, self._locks = script, tuple(subcommand), locks
+        self.run: RunFolder | None = None
+
+    def open(self, resume: str | None, output_dir: str, name: str) -> RunFolder | None:
+        """Find the run to resume.
+
+        Args:
+            resume: folder of the run; "": the newest unfinished run of this name; None: a new run is asked for.
+            output_dir: folder that contains the run folders.
+            name: of the run.
+
+        Returns:
+            The folder; None for a new run.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        self.run = None if resume is None else find_folder(resume, Path(output_dir), name)
+        return self.run
+
+    def lock(self, output_dir: str, finished: bool) -> None:
+        """Lock the run unless it is finished; for a new run, check that its folder can be created.
+
+        Raises:
+            RunError: another process works on the run, or the folder cannot be written.
+        """
+        if self.run is None:
+            check_output_dir(Path(output_dir))
+        elif not finished:
+            self._locks.enter_context(locked(self.run.path, self.reporter.warn))
+
+    def create(self, output_dir: str, name: str, write_settings: Callable[[RunFolder], None]) -> RunFolder:
+        """Create the folder of a new run, lock it and write its settings.
+
+        Raises:
+            RunError: the folder cannot be created.
+        """
+        before = unfinished_run(Path(output_dir), name)
+        if before and not owner(before.path):
+            self.reporter.line(f"{before.path} is unfinished; to go on with it: {self.resume_command(before)}")
+        run = new_run(Path(output_dir), name)
+        self._locks.enter_context(locked(run.path, self.reporter.warn))
+        write_settings(run)
+        self.run = run
+        return run
+
+    def resume_command(self, run: RunFolder | None = None) -> str:
+        """Return the shell command that resumes a run (default: this one); see ``resume_command``."""
+        return resume_command(run or self.run, self._script, self._subcommand)
+
+
+def resume_command(run: RunFolder | None, script: Path, subcommand: Sequence[str] = ()) -> str:
+    """Return the shell command that resumes a run, with the launcher that started this process.
+
+    Args:
+        run: the folder; None: the newest unfinished run.
+        script: path of the script.
+        subcommand: words that follow it.
+    """
+    launcher = ["accelerate", "launch"] if process.LAUNCHED else ["python"]
+    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    if local != "1" and local == os.environ.get("WORLD_SIZE"):
+        launcher = ["torchrun", "--standalone", "--nproc_per_node", local]
+    folder = [run.path] if run else []
+    return command_line(*launcher, Path(os.path.relpath(script)), *subcommand, "--resume", *folder)
+
+
+def run_command(
+    work: Callable[[Session], int], reporter: Reporter, script: Path, subcommand: Sequence[str] = (), kept: str = ""
+) -> int:
+    """Do the work of a command and return its exit code. Report expected errors in one line, without a traceback.
+
+    Args:
+        work: opens or creates the run, does its work and returns the exit code.
+        reporter: shows messages.
+        script: the script of the command; see ``resume_command``.
+        subcommand: words that follow the script; see ``resume_command``.
+        kept: says what an interrupted run keeps, such as "finished tasks are kept".
+    """
+    with steady_output(), handle_signals(stop_at_once), ExitStack() as locks:
+        try:
+            return _work(work, Session(reporter, script, subcommand, locks), kept)
+        except KeyboardInterrupt as stopped:  # a second one, while the first was being reported
+            return exit_code(stopped)
+
+
+def _work(work: Callable[[Session], int], session: Session, kept: str) -> int:
+    reporter = session.reporter
+    try:
+        return work(session)
+    except Interrupted as stopped:
+        cause = "the end of its launcher" if process.launcher_gone() else signal.Signals(stopped.signal).name
+        reporter.warn(f"stopped by {cause} after step {stopped.step}; a checkpoint was written")
+        code = exit_code(stopped)
+    except KeyboardInterrupt as stopped:
+        reporter.warn(f"interrupted; {kept}" if kept else "interrupted")
+        code = exit_code(stopped)
+    except (ConfigError, RunError, DataError, DamagedFileError) as error:
+        reporter.error(str(error))
+        return FAILED
+    except (OSError, SafetensorError) as error:
+        reporter.error(f"{type(error).__name__}: {error}")
+        code = FAILED
+    if session.run:
+        reporter.line(f"resume with: {session.resume_command()}")
+    return code
