@@ -12,17 +12,8 @@ from numpy.typing import NDArray
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.distance_from_start import check_moved
 from metaeval_hub.hub.client import local_folder, repo_state
-from metaeval_hub.results.run_results import (
-    CONFIG,
-    RESULTS,
-    RunFacts,
-    TaskResult,
-    at_home,
-    is_run,
-    read_results,
-    read_runs,
-    without_results,
-)
+from metaeval_hub.results.run_results import CONFIG, RESULTS, at_home, is_run, read_results, read_runs, without_results
+from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TABLE_FILE, TaskFeatures
 

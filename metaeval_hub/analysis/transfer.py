@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from metaeval_hub.results.run_results import TaskResult
+from metaeval_hub.results.schema import TaskResult
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 

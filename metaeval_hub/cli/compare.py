@@ -22,7 +22,7 @@ from metaeval_hub.results.terminal import labelled, make_console, make_folder, p
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metaeval_hub.results.run_results import Run
+    from metaeval_hub.results.schema import RunResult
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"written: {options.out}", soft_wrap=True)
 
 
-def read_all(arguments: Sequence[str]) -> list[Run]:
+def read_all(arguments: Sequence[str]) -> list[RunResult]:
     """Read the runs of a command line; folders of the same name are told apart by their paths.
 
     Raises:
@@ -72,14 +72,14 @@ def read_all(arguments: Sequence[str]) -> list[Run]:
 
     named = [(label, at_home(place)) for label, place in map(labelled, arguments)]
     names = Counter(path.resolve().name for label, path in named if label is None)
-    runs: list[Run] = []
+    runs: list[RunResult] = []
     for label, path in named:
         twice = label is None and names[path.resolve().name] > 1
         runs += read_runs(path, str(path) if twice else label)
     return runs
 
 
-def _select(runs: list[Run], names: list[str]) -> list[Run]:
+def _select(runs: list[RunResult], names: list[str]) -> list[RunResult]:
     """The same runs on some of their tasks."""
     from dataclasses import replace
 

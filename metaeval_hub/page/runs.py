@@ -16,7 +16,7 @@ from metaeval_datasets.spec import TaskSpec
 from metaeval_hub.analysis.embedded_runs import UNKNOWN, EmbeddedRun
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
-from metaeval_hub.results.run_results import TaskResult
+from metaeval_hub.results.schema import TaskResult
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

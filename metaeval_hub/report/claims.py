@@ -13,7 +13,7 @@ from metaeval_hub.report.paper_tables import TITLES
 from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, compare
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
 
 # (better, worse) of table 1
@@ -71,7 +71,7 @@ def _of_table_1(inputs: Inputs, compared: Comparison | Exception | None) -> list
     return rows
 
 
-def _on(runs: Sequence[Run], tasks: Sequence[str]) -> list[Run]:
+def _on(runs: Sequence[RunResult], tasks: Sequence[str]) -> list[RunResult]:
     """Runs on some of their tasks."""
     return [replace(run, tasks={task: run.tasks[task] for task in tasks}) for run in runs]
 

@@ -13,7 +13,7 @@ from metaeval_hub.analysis.plot_tables import draw_few_shot
 from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown, code
 from metaeval_hub.results.comparison_tables import show_change, show_interval
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
-from metaeval_hub.results.run_results import Run, TaskResult
+from metaeval_hub.results.schema import RunResult, TaskResult
 from metaeval_hub.results.tables import Column, Table
 
 SECTION = "Beyond the paper: accuracy against labelled examples"
@@ -30,10 +30,10 @@ COMMAND = "python training/zero_shot.py --preset small --tasks all --held-out gl
     "python training/few_shot.py --preset small --model runs/zero_shot-1 --skip-unavailable"
 )
 
-Cells = dict[tuple[str, int], Run]  # method, k -> its results
+Cells = dict[tuple[str, int], RunResult]  # method, k -> its results
 
 
-def cells_of(runs: Sequence[Run]) -> Cells:
+def cells_of(runs: Sequence[RunResult]) -> Cells:
     """The results of one run of training/few_shot.py by method and number of examples, in the order they are shown.
 
     What no task was answered by is left out, such as more examples than any task has.
@@ -48,7 +48,7 @@ def shared_tasks(cells: Cells) -> list[str]:
     return [task for task in _tasks(cells) if all(task in run.tasks for run in cells.values())]
 
 
-def task_table(runs: Sequence[Run]) -> Table:
+def task_table(runs: Sequence[RunResult]) -> Table:
     """A task and method a row, a number of examples a column; the means over tasks at the end.
 
     Its facts say how the figure is drawn: the numbers of examples and of draws.
@@ -87,7 +87,7 @@ def task_table(runs: Sequence[Run]) -> Table:
     return Table("Few-shot accuracy by task", tuple(columns), tuple(rows), (note,), facts)
 
 
-def means_table(runs: Sequence[Run]) -> Table:
+def means_table(runs: Sequence[RunResult]) -> Table:
     """A number of examples and method a row: mean over tasks, its interval, and the differences from the baselines."""
     cells = cells_of(runs)
     methods, shots = _axes(cells)
@@ -134,7 +134,7 @@ def _axes(cells: Cells) -> tuple[list[str], list[int]]:
     return list(dict.fromkeys(method for method, _ in cells)), sorted({k for _, k in cells})
 
 
-def _draws(run: Run, tasks: Sequence[str]) -> NDArray[np.float64]:
+def _draws(run: RunResult, tasks: Sequence[str]) -> NDArray[np.float64]:
     """Accuracies, (n, draws)."""
     return np.array([run.tasks[task].draws for task in tasks], dtype=np.float64)
 
@@ -156,7 +156,7 @@ def _row(method: str, shots: int | None, values: NDArray[np.float64], spread: fl
     }  # fmt: skip
 
 
-def _left_out(runs: Sequence[Run]) -> list[str]:
+def _left_out(runs: Sequence[RunResult]) -> list[str]:
     """Why tasks have no figure, a sentence for each reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for run in runs:
@@ -166,7 +166,7 @@ def _left_out(runs: Sequence[Run]) -> list[str]:
 
 
 def section(
-    found: Mapping[str, Sequence[Run]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
+    found: Mapping[str, Sequence[RunResult]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
 ) -> Section:
     """The section of the report.
 

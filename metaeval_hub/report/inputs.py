@@ -12,23 +12,20 @@ from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.embedded_runs import EMBEDDINGS, EmbeddedRun, read_embedded
 from metaeval_hub.results.intervals import FEW_TASKS
 from metaeval_hub.results.run_results import (
-    FEW_SHOT,
     RESULTS,
-    ZERO_SHOT,
     NoRunError,
-    ReadRows,
-    Run,
-    Setting,
+    SourceRows,
     UnfinishedRunError,
     at_home,
-    read_rows,
     read_runs,
+    read_source_rows,
 )
+from metaeval_hub.results.schema import FEW_SHOT, ZERO_SHOT, RunResult, Setting
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
 
-Methods = Mapping[str, Sequence[Run]]
-Each = TypeVar("Each", Run, EmbeddedRun)
+Methods = Mapping[str, Sequence[RunResult]]
+Each = TypeVar("Each", RunResult, EmbeddedRun)
 SEVERAL = ", embeddings a task: "  # in the name of a method, before their number
 OTHER = "; "  # in the name of a method, before settings that differ from those of most of its runs
 MOST_CHANGES = 4  # that are named
@@ -63,8 +60,8 @@ class Inputs:
     methods: Methods
     embedded: Sequence[EmbeddedRun]
     vectors: Mapping[str, TaskEmbeddings]
-    zero_shot: Mapping[str, Mapping[str, Run]]
-    few_shot: Mapping[str, Sequence[Run]]
+    zero_shot: Mapping[str, Mapping[str, RunResult]]
+    few_shot: Mapping[str, Sequence[RunResult]]
     partial: Mapping[str, str]
     left_out: Mapping[str, str]
     others: Sequence[Methods] = ()
@@ -76,7 +73,7 @@ class Inputs:
         return [replace(self, others=()), *(replace(self, methods=each, others=()) for each in self.others)]
 
     @property
-    def runs(self) -> list[tuple[str, Run]]:
+    def runs(self) -> list[tuple[str, RunResult]]:
         """Method and run, of all groups."""
         groups = [self.methods, *self.others]
         return [(key, run) for methods in groups for key, runs in methods.items() for run in runs]
@@ -88,9 +85,9 @@ class Inputs:
         return next((run.features for run in runs if run.features is not None), None)
 
     @property
-    def compared(self) -> dict[str, list[Run]]:
+    def compared(self) -> dict[str, list[RunResult]]:
         """The methods of table 1, key -> runs. One with several embeddings a task stands in where there is no other."""
-        found: dict[str, list[Run]] = {}
+        found: dict[str, list[RunResult]] = {}
         for several in (False, True):
             for name, runs in self.methods.items():
                 key, sign, _ = name.partition(SEVERAL)
@@ -121,11 +118,11 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         ResultsError: a folder holds nothing of the kind, or its results are of another form.
         UnsafeRepositoryError: its files are not of the expected form.
     """
-    scored: list[Run] = []
+    scored: list[RunResult] = []
     embedded: list[EmbeddedRun] = []
     vectors: dict[str, TaskEmbeddings] = {}
-    zero_shot: dict[str, dict[str, Run]] = {}
-    few_shot: dict[str, list[Run]] = {}
+    zero_shot: dict[str, dict[str, RunResult]] = {}
+    few_shot: dict[str, list[RunResult]] = {}
     partial: dict[str, str] = {}
     repeated: list[str] = []
     for place in dict.fromkeys(places):
@@ -150,7 +147,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
                 scored.append(run)
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
             embedded.append(read_embedded(place))
-        partial |= _partial(read_rows(folder))
+        partial |= _partial(read_source_rows(folder))
     few = _few_rows(scored, least_rows)
     scored = [replace(run, tasks=_without(run.tasks, few)) for run in scored]
     leading, *others = [_methods(group, repeated) for group in by_tasks(scored, lambda run: run.tasks)] or [{}]
@@ -158,9 +155,9 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     return Inputs(leading, shown, vectors, zero_shot, few_shot, _without(partial, few), few, others, repeated)
 
 
-def _methods(runs: Sequence[Run], repeated: list[str]) -> dict[str, list[Run]]:
+def _methods(runs: Sequence[RunResult], repeated: list[str]) -> dict[str, list[RunResult]]:
     """Runs on shared tasks by method and settings, one per seed; adds to ``repeated`` what was left out."""
-    methods: dict[str, list[Run]] = {}
+    methods: dict[str, list[RunResult]] = {}
     for run in runs:
         methods.setdefault(method_of(run), []).append(run)
     found = {title: group for key, each in methods.items() for title, group in by_settings(key, each).items()}
@@ -170,7 +167,7 @@ def _methods(runs: Sequence[Run], repeated: list[str]) -> dict[str, list[Run]]:
     return found
 
 
-def _repeats(run: Run, first: Run, what: str) -> str:
+def _repeats(run: RunResult, first: RunResult, what: str) -> str:
     return f"{run.path.parent} is left out: it has the same {what} as {first.path.parent}, which is shown"
 
 
@@ -214,7 +211,7 @@ def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Eac
     return kept, others
 
 
-def method_of(run: Run | EmbeddedRun) -> str:
+def method_of(run: RunResult | EmbeddedRun) -> str:
     """Key of a run's method in table 1, or a name of its own for what the paper does not have.
 
     Single-task methods say what they are; a multitask run does by its conditioning, and by what its z is made of.
@@ -232,7 +229,7 @@ def method_of(run: Run | EmbeddedRun) -> str:
     return name if copies == 1 else f"{name}{SEVERAL}{copies}"
 
 
-def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
+def by_settings(key: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     """Runs of a method by what they were trained with, so that only seeds are averaged.
 
     Args:
@@ -242,7 +239,7 @@ def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
     Returns:
         The key -> the settings with the most runs; the key with what differs from those -> the others.
     """
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[RunResult]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_learned_by(run), sort_keys=True), []).append(run)
     leading, *others = sorted(groups.values(), key=lambda group: len(one_per_seed(group)[0]), reverse=True)
@@ -259,12 +256,12 @@ def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def _learned_by(run: Run | EmbeddedRun) -> dict[str, Setting]:
+def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
     """The settings that say what is learned; tasks aside, which are told elsewhere.
 
     Of a method that trains a model a task, also the learning rate that was taken for all of them.
     """
-    rows = run.tasks if isinstance(run, Run) else run.rows
+    rows = run.tasks if isinstance(run, RunResult) else run.rows
     rates = {row.rate for row in rows.values()} - {None}
     found = {name: value for name, value in run.facts.settings.items() if name not in NOT_LEARNED}
     return {**found, "rate": rates.pop()} if len(rates) == 1 else found
@@ -294,7 +291,7 @@ def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
     return found
 
 
-def _partial(rows: Mapping[str, ReadRows]) -> dict[str, str]:
+def _partial(rows: Mapping[str, SourceRows]) -> dict[str, str]:
     """Tasks of which the source lacks a part or rows, and what."""
     told = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
     return {name: text for name, text in told.items() if text}
@@ -313,7 +310,7 @@ def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _few_rows(runs: Sequence[Run], least: int) -> dict[str, str]:
+def _few_rows(runs: Sequence[RunResult], least: int) -> dict[str, str]:
     few = {}
     for run in runs:
         for task, row in run.tasks.items():

@@ -10,7 +10,7 @@ from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.paper_tables import title_of
 from metaeval_hub.results import paper
-from metaeval_hub.results.run_results import Run, Setting
+from metaeval_hub.results.schema import RunResult, Setting
 from metaeval_hub.results.tables import Column, Table
 
 
@@ -53,7 +53,7 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     return Section("What was run, and how it differs from the paper", tuple(blocks))
 
 
-def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
+def _run_row(run: RunResult, places: Sequence[str]) -> dict[str, Any]:
     """What is said of every run: its folder, below the one that was given where it is one of several in there."""
     folder = run.path.parent
     within = any(Path(place) == folder for place in places)
@@ -65,7 +65,7 @@ def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _trained(run: Run) -> str | None:
+def _trained(run: RunResult) -> str | None:
     """What a method was trained with, a few words; None where nothing was trained by gradients."""
     config = run.facts.settings
     if not config.get("batch_size"):
@@ -80,7 +80,7 @@ def _trained(run: Run) -> str | None:
     return ", ".join(words)
 
 
-def _has_units(run: Run) -> bool:
+def _has_units(run: RunResult) -> bool:
     """Whether a run trained adapters."""
     return "full" not in (run.facts.method, run.facts.settings.get("conditioning"))
 

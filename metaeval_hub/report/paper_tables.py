@@ -19,7 +19,7 @@ from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, ComparisonError, Summary, compare
 from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import INTERVALS
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
@@ -144,7 +144,7 @@ def _interval(interval: tuple[float, float] | None) -> str | None:
     return None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
 
 
-def _parameters(runs: Sequence[Run]) -> str | None:
+def _parameters(runs: Sequence[RunResult]) -> str | None:
     """Trained numbers as the first run stores them: those of the encoder, and those of one task.
 
     A method with one model a task stores them with every task, and all of them belong to it.

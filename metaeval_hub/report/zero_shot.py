@@ -13,7 +13,7 @@ from metaeval_hub.analysis.task_titles import short_names, type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.results import paper
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
 
 TITLES: Mapping[str, str] = {
@@ -51,7 +51,7 @@ def beyond(inputs: Inputs) -> Section:
     return Section("Beyond the paper: zero-shot accuracy on every group left out", blocks)
 
 
-def glue_table(methods: Mapping[str, Run]) -> Table:
+def glue_table(methods: Mapping[str, RunResult]) -> Table:
     """A method a row, a task of GLUE a column; the paper's figures in rows of their own."""
     present = [name for name in paper.GLUE if any(name in run.tasks for run in methods.values())]
     tasks = answered(methods, paper.GLUE)
@@ -82,7 +82,7 @@ def glue_table(methods: Mapping[str, Run]) -> Table:
     return Table("Zero-shot accuracy, GLUE left out", tuple(columns), tuple(rows), tuple(notes))
 
 
-def group_table(methods: Mapping[str, Run]) -> Table:
+def group_table(methods: Mapping[str, RunResult]) -> Table:
     """A task type a row, a method a column: means over the tasks that all methods have."""
     order = _order(methods)
     tasks = answered(methods)
@@ -101,7 +101,7 @@ def group_table(methods: Mapping[str, Run]) -> Table:
     return Table("Zero-shot accuracy, every group left out once", tuple(columns), tuple(rows), notes)
 
 
-def answered(methods: Mapping[str, Run], names: Sequence[str] | None = None) -> list[str]:
+def answered(methods: Mapping[str, RunResult], names: Sequence[str] | None = None) -> list[str]:
     """The tasks that all methods answer; of ``names`` where they are given."""
     known = next(iter(methods.values())).tasks if names is None else names
     return [name for name in known if all(accuracy(run, name) is not None for run in methods.values())]
@@ -115,17 +115,17 @@ def paper_average(method: str, tasks: Sequence[str]) -> float | None:
     return found["average"] if set(tasks) == set(paper.GLUE) else _mean(found[name] for name in tasks)
 
 
-def _test_rows(methods: Mapping[str, Run], task: str) -> int:
+def _test_rows(methods: Mapping[str, RunResult], task: str) -> int:
     """Test rows of a task; 0 where it is not known."""
     rows = (run.tasks[task].rows.get("test") for run in methods.values() if task in run.tasks)
     return max((each.kept for each in rows if each is not None), default=0)
 
 
-def _order(methods: Mapping[str, Run]) -> list[str]:
+def _order(methods: Mapping[str, RunResult]) -> list[str]:
     return [*(key for key in TITLES if key in methods), *(key for key in methods if key not in TITLES)]
 
 
-def _notes(methods: Mapping[str, Run]) -> list[str]:
+def _notes(methods: Mapping[str, RunResult]) -> list[str]:
     """What the experiment says of itself, once each, and which tasks have no answer, by reason."""
     notes = list(dict.fromkeys(note for run in methods.values() for note in run.facts.notes))
     lacking: dict[tuple[str, str], list[str]] = {}  # task and reason -> methods
@@ -146,7 +146,7 @@ def _notes(methods: Mapping[str, Run]) -> list[str]:
     ]
 
 
-def accuracy(run: Run, task: str) -> float | None:
+def accuracy(run: RunResult, task: str) -> float | None:
     """Test accuracy of a task; None where it has none."""
     row = run.tasks.get(task)
     return None if row is None or row.test is None else row.test.accuracy

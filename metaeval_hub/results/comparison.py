@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.results.intervals import mean_interval
-from metaeval_hub.results.run_results import Run, Split
+from metaeval_hub.results.schema import RunResult, Split
 
 Metric = Literal["accuracy", "macro_f1", "matthews"]
 Interval = tuple[float, float]
@@ -101,7 +101,7 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[Run], *, metric: Metric = "accuracy", split: Split = "test", reference: str | None = None
+    runs: Sequence[RunResult], *, metric: Metric = "accuracy", split: Split = "test", reference: str | None = None
 ) -> Comparison:
     """Put runs side by side on the tasks that all of them have.
 
@@ -120,7 +120,7 @@ def compare(
     """
     if metric not in get_args(Metric) or split not in get_args(Split):
         raise ComparisonError(f"expected one of {get_args(Metric)} and of {get_args(Split)}; got {metric!r}, {split!r}")
-    grouped: dict[str, list[Run]] = {}
+    grouped: dict[str, list[RunResult]] = {}
     for run in runs:
         grouped.setdefault(run.label, []).append(run)
     labels = tuple(grouped)
@@ -160,26 +160,26 @@ def compare(
     )  # fmt: skip
 
 
-def _score(run: Run, task: str, split: Split, metric: Metric) -> float | None:
+def _score(run: RunResult, task: str, split: Split, metric: Metric) -> float | None:
     scores = run.tasks[task].scores(split) if task in run.tasks else None
     value: float | None = None if scores is None else getattr(scores, metric)
     return value
 
 
-def _values(runs: Sequence[Run], tasks: Sequence[str], split: Split, metric: Metric) -> NDArray[np.float64]:
+def _values(runs: Sequence[RunResult], tasks: Sequence[str], split: Split, metric: Metric) -> NDArray[np.float64]:
     return np.array([[_score(run, task, split, metric) for run in runs] for task in tasks], dtype=np.float64)
 
 
-def _majority(runs: Sequence[Run], tasks: Sequence[str]) -> NDArray[np.float64]:
+def _majority(runs: Sequence[RunResult], tasks: Sequence[str]) -> NDArray[np.float64]:
     return np.array([[run.tasks[task].majority for run in runs] for task in tasks], dtype=np.float64).mean(axis=1)
 
 
-def _repeats_a_seed(runs: Sequence[Run]) -> bool:
+def _repeats_a_seed(runs: Sequence[RunResult]) -> bool:
     seeds = [run.facts.seed for run in runs if run.facts.seed is not None]
     return len(set(seeds)) < len(seeds)
 
 
-def _rows_differ(runs: Iterable[Run], task: str, split: Split) -> bool:
+def _rows_differ(runs: Iterable[RunResult], task: str, split: Split) -> bool:
     rows = [run.tasks[task].rows.get(split) for run in runs]
     return len({each.labels for each in rows if each is not None} - {None}) > 1
 

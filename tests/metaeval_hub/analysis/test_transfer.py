@@ -13,7 +13,7 @@ from metaeval_hub.analysis.transfer import (
     rank_sources,
     transfer,
 )
-from metaeval_hub.results.run_results import Scores, TaskResult
+from metaeval_hub.results.schema import SplitScores, TaskResult
 
 RNG = np.random.default_rng(0)
 
@@ -91,7 +91,7 @@ def test_a_table_of_gains_is_read_and_its_faults_are_named():
 
 
 def row(accuracy, majority):
-    return TaskResult(test=None if accuracy is None else Scores(accuracy), majority=majority)
+    return TaskResult(test=None if accuracy is None else SplitScores(accuracy), majority=majority)
 
 
 def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named():
