@@ -19,7 +19,7 @@ REFUSE_ABOVE = 0.9  # mean cosine of z and z0
 WARN_ABOVE = 0.7
 
 
-class NotMovedError(ValueError):
+class StillAtStartError(ValueError):
     """Task embeddings are so near to their random start that an analysis would read noise."""
 
 
@@ -44,7 +44,7 @@ def start_cosines(start: NDArray[np.floating], values: NDArray[np.floating]) -> 
     return cosines.reshape(len(cosines), -1).mean(axis=1)
 
 
-def check_moved(cosines: NDArray[np.floating] | None, name: str, *, force: bool = False) -> str | None:
+def check_start_cosines(cosines: NDArray[np.floating] | None, name: str, *, force: bool = False) -> str | None:
     """Refuse embeddings that are still their random start.
 
     Args:
@@ -56,7 +56,7 @@ def check_moved(cosines: NDArray[np.floating] | None, name: str, *, force: bool 
         A sentence to show beside the results, or None where there is nothing to say.
 
     Raises:
-        NotMovedError: the mean cosine is above 0.9, and ``force`` is off.
+        StillAtStartError: the mean cosine is above 0.9, and ``force`` is off.
     """
     if cosines is None:
         return (
@@ -70,7 +70,7 @@ def check_moved(cosines: NDArray[np.floating] | None, name: str, *, force: bool 
             "neighbours and probes are those of noise"
         )
         if not force:
-            raise NotMovedError(f"{told}. Train longer or with a higher --z-lr; --force shows it all the same")
+            raise StillAtStartError(f"{told}. Train longer or with a higher --z-lr; --force shows it all the same")
         return told
     if mean > WARN_ABOVE:
         return (

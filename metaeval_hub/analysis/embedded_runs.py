@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
-from metaeval_hub.analysis.distance_from_start import check_moved
+from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.hub.client import local_folder, repo_state
 from metaeval_hub.results.run_results import CONFIG, RESULTS, at_home, is_run, read_results, read_runs, without_results
 from metaeval_hub.results.schema import RunFacts, TaskResult
@@ -41,8 +41,8 @@ class EmbeddedRun:
     place: str
     embeddings: TaskEmbeddings
     features: TaskFeatures | None = None
-    moved: NDArray[np.float64] | None = None
-    rows: Mapping[str, TaskResult] = field(default_factory=dict)
+    start_cosines: NDArray[np.float64] | None = None
+    results: Mapping[str, TaskResult] = field(default_factory=dict)
     facts: RunFacts = field(default_factory=RunFacts)
 
     @property
@@ -57,8 +57,8 @@ class EmbeddedRun:
         return tuple(task_kind(name) or stored.get(name, UNKNOWN) for name in self.tasks)
 
     def check(self, *, force: bool = False) -> str | None:
-        """Refuse a run whose z is still its random start; see ``check_moved``."""
-        return check_moved(self.moved, self.name, force=force)
+        """Refuse a run whose z is still its random start; see ``check_start_cosines``."""
+        return check_start_cosines(self.start_cosines, self.name, force=force)
 
     def select(self, tasks: Sequence[str]) -> EmbeddedRun:
         """The same run on some of its tasks, in the order given.
@@ -70,8 +70,8 @@ class EmbeddedRun:
         features = self.features
         if features is not None:
             features = features.select(tasks) if set(tasks) <= set(features.names) else None
-        moved = None if self.moved is None else self.moved[rows]
-        return replace(self, embeddings=self.embeddings.select(tasks), features=features, moved=moved)
+        start_cosines = None if self.start_cosines is None else self.start_cosines[rows]
+        return replace(self, embeddings=self.embeddings.select(tasks), features=features, start_cosines=start_cosines)
 
 
 def task_kind(name: str) -> str | None:
@@ -100,9 +100,9 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         run = read_results(folder / RESULTS, name)
         embeddings = TaskEmbeddings.load(folder / EMBEDDINGS)
         cosines = [run.tasks[task].cos_z_z0 if task in run.tasks else None for task in embeddings.names]
-        moved = None if None in cosines else np.array(cosines, np.float64)
+        start_cosines = None if None in cosines else np.array(cosines, np.float64)
         features = stored_features(folder / MODEL, embeddings.names)
-        return EmbeddedRun(name, place, embeddings, features, moved, run.tasks, run.facts)
+        return EmbeddedRun(name, place, embeddings, features, start_cosines, run.tasks, run.facts)
     if (folder / NAMES_FILE).is_file():
         embeddings = TaskEmbeddings.load(folder)
         features = stored_features(folder, embeddings.names)

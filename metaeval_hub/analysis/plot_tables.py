@@ -18,7 +18,7 @@ def draw_geometry(table: Table, folder: Path, stem: str) -> list[Path]:
         folder: to write to.
         stem: of the files, that of the table's own.
     """
-    rows = sorted(table.rows, key=lambda row: str(row["task"]))
+    rows = sorted(table.records, key=lambda row: str(row["task"]))
     count = sum(key[:1] == "x" and key[1:].isdigit() for key in rows[0])
     points = np.array([[row["x"], row["y"]] for row in rows])
     copies = np.array([[[row[f"x{k}"], row[f"y{k}"]] for k in range(1, count + 1)] for row in rows]) if count else None
@@ -45,7 +45,7 @@ def draw_few_shot(table: Table, folder: Path, stem: str, level: str) -> list[Pat
     """
     panels: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
     levels: dict[str, float] = {}
-    for row in table.rows:
+    for row in table.records:
         task = str(row["task"])
         points = [(k, row[f"k{k}"], row[f"k{k}_spread"] or 0.0) for k in table.facts["shots"] if f"k{k}" in row]
         panels.setdefault(task, {})[str(row["method"])] = points

@@ -178,7 +178,7 @@ def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
     names = [f"z of {each.name}" if len(runs) > 1 else "z" for each in runs]
     spaces = {name: each.embeddings.centroids() for name, each in zip(names, runs, strict=True)}
     spaces |= find_vectors(options.vectors, runs[0].features)
-    results = {name: each.rows for name, each in zip(names, runs, strict=True)}
+    results = {name: each.results for name, each in zip(names, runs, strict=True)}
     gains = read_gains(options.measured) if options.measured else None
     if options.target is not None:
         stem = f"transfer-{file_name(options.target)}"

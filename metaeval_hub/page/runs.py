@@ -43,15 +43,15 @@ def space_of(
         force: whether to show a run whose z has not moved from its random start.
 
     Raises:
-        NotMovedError: z has not moved, and ``force`` is off.
+        StillAtStartError: z has not moved, and ``force`` is off.
         ValueError: there are too few tasks.
     """
-    rows = [run.rows.get(task, TaskResult()) for task in run.tasks]
+    rows = [run.results.get(task, TaskResult()) for task in run.tasks]
     measures = {
         "test": [math.nan if row.test is None else row.test.accuracy for row in rows],
         "validation": [math.nan if row.validation is None else row.validation.accuracy for row in rows],
         "majority": [math.nan if row.majority is None else row.majority for row in rows],
-        "cos_z_z0": [math.nan] * len(rows) if run.moved is None else run.moved.tolist(),
+        "cos_z_z0": [math.nan] * len(rows) if run.start_cosines is None else run.start_cosines.tolist(),
         "train_rows": [row.rows["train"].kept if "train" in row.rows else math.nan for row in rows],
         "test_rows": [row.rows["test"].kept if "test" in row.rows else math.nan for row in rows],
     }
@@ -96,7 +96,7 @@ def facts_of(runs: Sequence[EmbeddedRun]) -> dict[str, TaskFacts]:
 def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskFacts:
     """Facts of one task of a run; its type, which a run may know of a task that is in no catalogue; its domain."""
     task = run.tasks[place]
-    row = run.rows.get(task, TaskResult())
+    row = run.results.get(task, TaskResult())
     spec = declared(task, row.edition or "careful")
     measured = None if run.features is None else run.features.aspects[place]
     fields = spec.num_text_fields if spec else measured.text_fields if measured else None
@@ -126,7 +126,7 @@ def editions_of(runs: Sequence[EmbeddedRun]) -> dict[str, str]:
     found: dict[str, str] = {}
     for run in runs:
         for task in run.tasks:
-            edition = run.rows.get(task, TaskResult()).edition
+            edition = run.results.get(task, TaskResult()).edition
             if declared(task):
                 found.setdefault(task, "paper" if edition == "paper" else "careful")
     return found

@@ -41,7 +41,7 @@ def claims(inputs: Inputs, compared: Comparison | Exception | None, tables: Mapp
             Column("interval", "95 % interval"),
             Column("p", "p", "p"),
             Column("count", "over"),
-            Column("reading", "reading"),
+            Column("verdict", "verdict"),
         ),
     )
     notes = (
@@ -98,13 +98,13 @@ def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
 def _row(
     claim: str, of_paper: float | None, ours: float, interval: tuple[float, float] | None, count: str
 ) -> dict[str, Any]:
-    reading = "not settled"
+    verdict = "not settled"
     if interval is not None and interval[0] > 0:
-        reading = "holds"
+        verdict = "holds"
     elif interval is not None and interval[1] < 0:
-        reading = "fails"
+        verdict = "fails"
     shown = None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
-    return {"claim": claim, "paper": of_paper, "ours": ours, "interval": shown, "count": count, "reading": reading}
+    return {"claim": claim, "paper": of_paper, "ours": ours, "interval": shown, "count": count, "verdict": verdict}
 
 
 def _of_stability(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
@@ -124,8 +124,8 @@ def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
     if "table4" not in tables:
         return []
     rows = []
-    of_ours = {row["features"]: row for row in tables["table4"].rows if row["source"] == "ours"}
-    across = {row["features"]: row for row in tables["table4_groups"].rows} if "table4_groups" in tables else {}
+    of_ours = {row["features"]: row for row in tables["table4"].records if row["source"] == "ours"}
+    across = {row["features"]: row for row in tables["table4_groups"].records} if "table4_groups" in tables else {}
     for features, aspect, text in (
         ("latent z", "task_type", "z tells the task type"),
         ("latent z", "domain_cluster", "z tells the domain"),
@@ -150,12 +150,12 @@ def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
 
 def _tested(claim: str, of_paper: float | None, ours: float, p_value: float, tasks: int) -> dict[str, Any]:
     """A line that is read by its permutation test."""
-    reading = "holds" if p_value <= 0.05 and ours > 0 else "not settled"
+    verdict = "holds" if p_value <= 0.05 and ours > 0 else "not settled"
     return {
         "claim": claim,
         "paper": of_paper,
         "ours": ours,
         "p": p_value,
         "count": f"{tasks} tasks",
-        "reading": reading,
+        "verdict": verdict,
     }

@@ -187,7 +187,7 @@ def section(
         if len(found) > 1:
             blocks.append(f"Of {code(place)}:")
         blocks.append(Shown(stem, means_table(runs)))
-        if detail.rows:
+        if detail.records:
             detail.save(folder, f"{stem}_tasks", made)
             draw_few_shot(detail, folder, f"{stem}_tasks", ALL_ROWS)
             blocks.append(Picture(f"{stem}_tasks", f"{detail.title}. {detail.notes[0]}"))

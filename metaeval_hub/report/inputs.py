@@ -261,7 +261,7 @@ def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
 
     Of a method that trains a model a task, also the learning rate that was taken for all of them.
     """
-    rows = run.tasks if isinstance(run, RunResult) else run.rows
+    rows = run.tasks if isinstance(run, RunResult) else run.results
     rates = {row.rate for row in rows.values()} - {None}
     found = {name: value for name, value in run.facts.settings.items() if name not in NOT_LEARNED}
     return {**found, "rate": rates.pop()} if len(rates) == 1 else found

@@ -173,7 +173,7 @@ def _short(count: float) -> str:
 def _beside(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance: str) -> Table:
     """A table by task type with the paper's figures as a further column."""
     rows = []
-    for row in table.rows:
+    for row in table.records:
         mean, std = paper_rows.get(chance if row["type"] == "chance" else str(row["type"]), (None, None))
         shown = row["type"] if row["type"] in ("all", "chance") else type_title(str(row["type"]))
         rows.append({**row, "type": shown, "paper": mean, "paper_std": std})
@@ -198,7 +198,7 @@ def table_2(inputs: Inputs) -> Section:
         "The paper's 1.0 for random embeddings is below what this rate has by chance, so that its rate may be counted "
         "in another way than its text says."
     )
-    shown = Table(table.title, table.columns, table.rows, (*table.notes, note), table.facts)
+    shown = Table(table.title, table.columns, table.records, (*table.notes, note), table.facts)
     return Section(title, (Shown("table2", shown),), _analyze("stability", inputs.several))
 
 
@@ -234,7 +234,7 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
     ]
     table = reading.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
     rows = []
-    for row in table.rows:
+    for row in table.records:
         rows.append({**row, "source": "ours"})
         if row["features"] in paper.TABLE_4:
             rows.append({"features": row["features"], "source": "paper", **paper.TABLE_4[str(row["features"])]})

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.geometry import geometry, silent
 from metaeval_hub.analysis.plot_tables import draw_geometry
@@ -93,7 +93,7 @@ def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
     for run in inputs.embedded:
         try:
             warning = run.check(force=force)
-        except NotMovedError as error:
+        except StillAtStartError as error:
             told.append(str(error))
             continue
         kept.append(run)
@@ -161,7 +161,7 @@ def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca
         return Section(title, (f"Not drawn: {error}.",))
     table.save(job.folder, stem, job.made)
     draw_geometry(table, job.folder, stem)
-    ends = [str(row["task"]) for row in table.rows]
+    ends = [str(row["task"]) for row in table.records]
     text = f"Farthest from the centre: {', '.join(ends[:5])}; nearest to it: {', '.join(reversed(ends[-5:]))}."
     command = shlex.join(["metaeval", "analyze", "geometry", run.place, "--method", method, "--seed", str(job.seed)])
     return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), text), f"{command} --out DIR")

@@ -93,13 +93,13 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Mapping[str, Any], ...]
+    records: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def cells(self) -> list[list[str]]:
         """What is shown, row by row."""
-        return [[column.show(row) for column in self.columns] for row in self.rows]
+        return [[column.show(row) for column in self.columns] for row in self.records]
 
     def to_markdown(self) -> str:
         """The table alone, without title and notes."""
@@ -130,18 +130,20 @@ class Table:
 
     def to_csv(self) -> str:
         """All values of all rows, in full precision; empty where there is none."""
-        keys = list(dict.fromkeys([column.key for column in self.columns] + [key for row in self.rows for key in row]))
+        keys = list(
+            dict.fromkeys([column.key for column in self.columns] + [key for row in self.records for key in row])
+        )
         out = io.StringIO()
         writer = csv.DictWriter(out, keys, restval="", lineterminator="\n")
         writer.writeheader()
-        for row in self.rows:
+        for row in self.records:
             plain = {key: _plain(value) for key, value in row.items()}
             writer.writerow({key: "" if value is None else value for key, value in plain.items()})
         return out.getvalue()
 
     def to_dict(self, made_by: Mapping[str, Any]) -> dict[str, Any]:
         """Everything as JSON values, with what made it."""
-        rows = [{key: _plain(value) for key, value in row.items()} for row in self.rows]
+        rows = [{key: _plain(value) for key, value in row.items()} for row in self.records]
         notes = list(self.notes)
         return {"title": self.title, "made_by": dict(made_by), "facts": dict(self.facts), "notes": notes, "rows": rows}
 

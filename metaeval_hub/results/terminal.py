@@ -174,8 +174,8 @@ def show_table(console: Console, table: ResultTable, most: int | None = None, hi
     if rows:
         numbers = [place for place, column in enumerate(table.columns) if column.form != "text"]
         print_columns(console, [column.title for column in table.columns], rows, numbers=numbers, hint=hint)
-    if len(table.rows) > len(rows):
-        console.print(f"... and {len(table.rows) - len(rows)} more{f' ({hint})' if hint else ''}")
+    if len(table.records) > len(rows):
+        console.print(f"... and {len(table.records) - len(rows)} more{f' ({hint})' if hint else ''}")
     for note in table.notes:
         console.print(one_line(note), soft_wrap=True, markup=False)
     console.print()

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 from metaeval_datasets import TaskType, get_task, load_dataset
 from metaeval_datasets.aspects import Aspects
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
-from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import read_embedded
 from metaeval_hub.cli import main
 from metaeval_hub.page.push import push_space
@@ -100,7 +100,7 @@ def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
 
 def test_runs_whose_z_has_not_moved_are_refused_or_marked(tmp_path):
     run = read_embedded(str(make_run(tmp_path / "run", cosine=0.95)))
-    with pytest.raises(NotMovedError, match="still its random start"):
+    with pytest.raises(StillAtStartError, match="still its random start"):
         space_of(run, methods=["pca"])
     assert "mean cos(z, z0) 0.95" in space_of(run, methods=["pca"], force=True).warning
     little = space_of(read_embedded(str(make_run(tmp_path / "two", cosine=0.8))), methods=["pca"])

@@ -145,11 +145,11 @@ def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     assert counts == {"pilault": 2, "pilault; adapter_size 64, epochs 1.0": 1, "mahabadi": 1}
     assert [each.name for each in inputs.single] == ["seed0-1", "seed1-1"]
     table = overview(inputs, places).blocks[0].table
-    shown = {row["run"]: row for row in table.rows}
+    shown = {row["run"]: row for row in table.records}
     assert shown["other-1"]["method"] == "conditional adapter (Pilault); adapter_size 64, epochs 1.0"
     assert shown["seed0-1"]["trained"] == "256 units, batches of 8, 3 passes"
     assert "are of seed0-1, seed1-1; not of other-1, mahabadi-1, whose" in table.notes[-1]
-    rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.rows[1:]}
+    rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.records[1:]}
     assert rows["conditional adapter (Pilault)"] == 2
     assert rows["conditional adapter (Pilault); adapter_size 64, epochs 1.0"] == 1
 
@@ -174,8 +174,8 @@ def test_claims_of_zero_shot_are_the_differences_of_table_5(tmp_path):
     write_zero_shot(tmp_path / "z", "same_type_full", tasks, [0.6, 0.6, 0.7, 0.7, 0.1])
     write_zero_shot(tmp_path / "z", "majority", tasks[1:], [0.5, 0.5, 0.5, 0.5])
     inputs = read_inputs([str(tmp_path / "z")])
-    averages = {(row["method"], row["source"]): row["average"] for row in glue_table(inputs.zero_shot["glue"]).rows}
-    (row,) = claims(inputs, None, {}).blocks[0].table.rows
+    averages = {(row["method"], row["source"]): row["average"] for row in glue_table(inputs.zero_shot["glue"]).records}
+    (row,) = claims(inputs, None, {}).blocks[0].table.records
     better, worse = "features-aware, aspects", "same-type full fine-tuning"
     assert row["claim"] == f"zero-shot on GLUE: {better} above {worse}"
     assert row["count"] == "3 tasks"
@@ -239,10 +239,10 @@ def test_claims_are_read_with_their_intervals(report):
     claim = rows["conditional adapter (Pilault) above full fine-tuning, one model a task"]
     assert claim["paper"] == pytest.approx(0.028)
     assert claim["ours"] == pytest.approx(0.06, abs=0.01)
-    assert claim["reading"] == "holds"
+    assert claim["verdict"] == "holds"
     claim = rows["zero-shot on GLUE: offline ridge, aspects above same-type mean embedding"]
-    assert (claim["ours"], claim["reading"]) == (pytest.approx(0.1), "holds")
-    assert rows["stability within a run above chance"]["reading"] == "holds"
+    assert (claim["ours"], claim["verdict"]) == (pytest.approx(0.1), "holds")
+    assert rows["stability within a run above chance"]["verdict"] == "holds"
 
 
 def test_what_no_run_speaks_to_is_named_with_its_command(report):
@@ -347,7 +347,7 @@ def test_table_5_has_the_paper_s_averages_over_the_tasks_shown(tmp_path):
     shown = paper.GLUE[:3]
     place = write_zero_shot(tmp_path / "z", "ridge_aspects", shown, [0.6, 0.7, 0.8])
     table = glue_table(read_inputs([str(place.parent)]).zero_shot["glue"])
-    ours, theirs = table.rows
+    ours, theirs = table.records
     assert ours["average"] == pytest.approx(0.7)
     assert theirs["average"] == pytest.approx((0.762 + 0.920 + 0.676) / 3)
     assert "No data here for glue/qqp" in table.notes[1]
@@ -359,11 +359,11 @@ def test_averages_of_table_5_are_over_the_tasks_that_every_method_answers(tmp_pa
     write_zero_shot(tmp_path / "z", "majority", shown, [0.5, 0.6, 0.7])
     write_zero_shot(tmp_path / "z", "ridge_aspects", shown[:2], [0.6, 0.7])
     table = glue_table(read_inputs([str(tmp_path / "z")]).zero_shot["glue"])
-    averages = {(row["method"], row["source"]): row["average"] for row in table.rows}
+    averages = {(row["method"], row["source"]): row["average"] for row in table.records}
     assert averages["majority class", "ours"] == pytest.approx(0.55)
     assert averages["offline ridge, aspects", "ours"] == pytest.approx(0.65)
     assert averages["offline ridge, aspects (features not stated)", "paper"] == pytest.approx((0.762 + 0.920) / 2)
-    assert table.rows[0][shown[2]] == 0.7
+    assert table.records[0][shown[2]] == 0.7
     assert f"the 2 tasks that all methods here answer: {', '.join(shown[:2])}." in table.notes[0]
 
 
@@ -371,9 +371,9 @@ def test_groups_are_averaged_by_type_over_the_tasks_of_all_methods(tmp_path):
     for method, accuracy, tasks in (("ridge_aspects", 0.8, SOME), ("majority", 0.5, SOME[:-1])):
         write_zero_shot(tmp_path / "z", method, tasks, np.full(len(tasks), accuracy), "groups")
     table = group_table(read_inputs([str(tmp_path / "z")]).zero_shot["groups"])
-    assert table.rows[-1]["tasks"] == 19
-    assert table.rows[-1]["ridge_aspects"] == pytest.approx(0.8)
-    assert table.rows[-1]["majority"] == pytest.approx(0.5)
+    assert table.records[-1]["tasks"] == 19
+    assert table.records[-1]["ridge_aspects"] == pytest.approx(0.8)
+    assert table.records[-1]["majority"] == pytest.approx(0.5)
 
 
 def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
@@ -385,7 +385,7 @@ def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
     write_few_shot(few, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
     (runs,) = read_inputs([str(few)]).few_shot.values()
     table = means_table(runs)
-    rows = {(row["method"], row["shots"]): row for row in table.rows}
+    rows = {(row["method"], row["shots"]): row for row in table.records}
     ours, probe, full = (TITLES[key] for key in ("zero_shot", "probe", "full"))
     assert set(rows) == {(ALL_ROWS, None), (ours, 0), (ours, 8), (probe, 8), (full, 8)}
     assert rows[ours, 0]["mean"] == pytest.approx(0.65)
@@ -399,7 +399,7 @@ def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
     text = " ".join(table.notes)
     assert f"{SOME[2]} has no figure of zero_shot-0, zero_shot-8: no label row." in text
     assert f"{SOME[0]} has no figure of full-99: 60 training rows are fewer than 99." in text
-    by_task = {(row["task"], row["method"]): row for row in task_table(runs).rows}
+    by_task = {(row["task"], row["method"]): row for row in task_table(runs).records}
     assert by_task[SOME[2], probe]["k8"] == pytest.approx(0.15)
     assert (SOME[2], ours) not in by_task
     assert by_task["mean of 2", full]["k8"] == pytest.approx(0.65)
