@@ -23,7 +23,7 @@ from metaeval_hub.analysis.projection import project
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
-Step = Callable[[str], None]
+OnStep = Callable[[str], None]
 RANDOM_DRAWS = 20  # random spaces from which the spread of the chance level is taken
 
 

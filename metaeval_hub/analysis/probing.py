@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
-from metaeval_hub.analysis.geometry import Step, silent
+from metaeval_hub.analysis.geometry import OnStep, silent
 from metaeval_hub.analysis.probe import DEALS, PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -26,7 +26,7 @@ ASPECT_TITLES: Mapping[Aspect, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Probed:
+class ProbeInputs:
     """What is read, and from what.
 
     Args:
@@ -60,7 +60,7 @@ class Probed:
         return notes
 
 
-def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Probed:
+def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> ProbeInputs:
     """The feature sets and aspects of the tasks that all inputs have.
 
     Args:
@@ -89,7 +89,7 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
         sets["TextEmb"] = [others["TextEmb"]]
     left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
     alike, alone = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
-    return Probed(tasks, left_out, classes, alike, alone, sets)
+    return ProbeInputs(tasks, left_out, classes, alike, alone, sets)
 
 
 def probing(
@@ -99,7 +99,7 @@ def probing(
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-    step: Step = silent,
+    step: OnStep = silent,
 ) -> Table:
     """What aspects of tasks can be read from their embeddings (table 4).
 
@@ -211,7 +211,7 @@ def common_tasks(
     return tasks
 
 
-def _facts(runs: Sequence[EmbeddedRun], inputs: Probed, vectors: Mapping[str, TaskEmbeddings]) -> dict[str, Any]:
+def _facts(runs: Sequence[EmbeddedRun], inputs: ProbeInputs, vectors: Mapping[str, TaskEmbeddings]) -> dict[str, Any]:
     return {"runs": [run.place for run in runs], "tasks": list(inputs.tasks), "vectors": list(vectors)}
 
 

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="", help="of the page (default: it counts the tasks)")
     parser.add_argument("--seed", type=int, default=0, help="of the UMAP (default 0)")
     parser.add_argument(
-        "--measure", action="store_true",
+        "--median-words", action="store_true",
         help="load every task for the length of its texts; downloads those that are not in the cache",
     )  # fmt: skip
     parser.add_argument(
@@ -104,7 +104,7 @@ def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> tuple[dict[s
         return load_dataset("metaeval", task, edition=edition)
 
     def wanted(spec: TaskSpec) -> bool:
-        return options.measure or spec.group == DEMO_GROUP or may_show(spec, options.examples)
+        return options.median_words or spec.group == DEMO_GROUP or may_show(spec, options.examples)
 
     editions = {task: edition for task, edition in editions_of(runs).items() if wanted(get_task(task))}
     with quiet(options.verbose, bars=False), progress(len(editions), "reading tasks") as step:

@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 >>> emb = TaskEmbeddings(("a/x", "a/y", "b/z"), np.eye(3, dtype=np.float32))
->>> space = make_space("run 1", emb, measures={"test": [0.8, 0.7, 0.9]})
+>>> space = make_space("run 1", emb, statistics={"test": [0.8, 0.7, 0.9]})
 >>> content([space], {"a/x": TaskFacts(aspects={"task type": "NLI"})})["names"]
 ['a/x', 'a/y', 'b/z']
 """
@@ -28,7 +28,7 @@ TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect; its value
 LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}
 
 
-class Measure(NamedTuple):
+class Statistic(NamedTuple):
     """A number that a run gives a task.
 
     Args:
@@ -43,16 +43,16 @@ class Measure(NamedTuple):
     colour: bool
 
 
-MEASURES = {
-    "test": Measure("Test accuracy", "share", True),
-    "validation": Measure("Validation accuracy", "share", False),
-    "majority": Measure("Majority class", "share", False),
-    "gain": Measure("Test accuracy over majority", "points", True),
-    "distance": Measure("Distance from the centre", "", True),
-    "cos_z_z0": Measure("Cosine with the start", "", True),
-    "kept_within": Measure("Own copies among the nearest", "share", True),
-    "train_rows": Measure("Training rows used", "rows", False),
-    "test_rows": Measure("Test rows used", "rows", False),
+STATISTICS = {
+    "test": Statistic("Test accuracy", "share", True),
+    "validation": Statistic("Validation accuracy", "share", False),
+    "majority": Statistic("Majority class", "share", False),
+    "gain": Statistic("Test accuracy over majority", "points", True),
+    "distance": Statistic("Distance from the centre", "", True),
+    "cos_z_z0": Statistic("Cosine with the start", "", True),
+    "kept_within": Statistic("Own copies among the nearest", "share", True),
+    "train_rows": Statistic("Training rows used", "rows", False),
+    "test_rows": Statistic("Test rows used", "rows", False),
 }
 
 
@@ -115,7 +115,7 @@ class Space:
         name: of the run.
         emb: n tasks.
         maps: "pca" and "umap" -> map.
-        measures: key of ``MEASURES`` -> (n,) numbers, NaN where one is missing.
+        statistics: key of ``STATISTICS`` -> (n,) numbers, NaN where one is missing.
         about: facts of the run, in order: title -> text.
         warning: what a reader should know before anything else, such as that z has hardly moved.
 
@@ -126,7 +126,7 @@ class Space:
     name: str
     emb: TaskEmbeddings
     maps: Mapping[str, Map]
-    measures: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    statistics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     warning: str = ""
 
@@ -140,11 +140,11 @@ class Space:
             if each.points.shape != (n, 2) or not np.isfinite(each.points).all():
                 shape = each.points.shape
                 raise ValueError(f"{self.name}: map {key} of shape {shape}; expected finite numbers, ({n}, 2)")
-        for key, values in self.measures.items():
-            if key not in MEASURES:
-                raise ValueError(f"{self.name}: measure {key!r}; expected some of {', '.join(MEASURES)}")
+        for key, values in self.statistics.items():
+            if key not in STATISTICS:
+                raise ValueError(f"{self.name}: statistic {key!r}; expected some of {', '.join(STATISTICS)}")
             if values.shape != (n,):
-                raise ValueError(f"{self.name}: measure {key} has shape {values.shape}; expected ({n},)")
+                raise ValueError(f"{self.name}: statistic {key} has shape {values.shape}; expected ({n},)")
 
 
 def make_space(
@@ -153,7 +153,7 @@ def make_space(
     *,
     methods: Sequence[Literal["pca", "umap"]] = ("pca",),
     seed: int = 0,
-    measures: Mapping[str, ArrayLike] | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
     about: Mapping[str, str] | None = None,
     warning: str = "",
 ) -> Space:
@@ -164,7 +164,7 @@ def make_space(
         emb: n tasks; at least 2.
         methods: of the maps; one that needs more tasks is left out.
         seed: of the UMAP.
-        measures: key of ``MEASURES`` -> n numbers; "distance" and "gain" are added, and "kept_within" where a task has
+        statistics: key of ``STATISTICS`` -> n numbers; "distance" and "gain" are added, and "kept_within" where a task has
             several embeddings (table 2 of the paper).
         about: facts of the run.
         warning: as ``Space`` has it.
@@ -173,7 +173,7 @@ def make_space(
         ValueError: there are too few tasks, or the parts do not fit.
         ImportError: UMAP is asked for and not installed.
     """
-    found = {key: np.asarray(values, np.float64) for key, values in (measures or {}).items()}
+    found = {key: np.asarray(values, np.float64) for key, values in (statistics or {}).items()}
     if {"test", "majority"} <= found.keys():
         found["gain"] = found["test"] - found["majority"]
     found["distance"] = emb.distances_from_centre()
@@ -238,7 +238,7 @@ def content(spaces: Sequence[Space], facts: Mapping[str, TaskFacts], title: str 
         "short": short_names(names),
         "facts": [_facts(each) for each in known],
         "aspects": _aspects(known),
-        "measures": {key: measure._asdict() for key, measure in MEASURES.items()},
+        "statistics": {key: statistic._asdict() for key, statistic in STATISTICS.items()},
         "runs": [_run(space, spaces[0], ids) for space in spaces],
         "common": [_common(pair, spaces, ids) for pair in combinations(range(len(spaces)), 2)],
         "neighbours": NEIGHBOURS,
@@ -289,7 +289,7 @@ def _run(space: Space, first: Space, ids: Mapping[str, int]) -> dict[str, Any]:
         "maps": maps,
         "near": _names_as_ids(near, space.emb.names, ids),
         "cosines": cosines,
-        "measures": {key: list(map(_number, space.measures[key])) for key in MEASURES if key in space.measures},
+        "statistics": {key: list(map(_number, space.statistics[key])) for key in STATISTICS if key in space.statistics},
     }
 
 

@@ -47,7 +47,7 @@ def space_of(
         ValueError: there are too few tasks.
     """
     rows = [run.results.get(task, TaskResult()) for task in run.tasks]
-    measures = {
+    statistics = {
         "test": [math.nan if row.test is None else row.test.accuracy for row in rows],
         "validation": [math.nan if row.validation is None else row.validation.accuracy for row in rows],
         "majority": [math.nan if row.majority is None else row.majority for row in rows],
@@ -55,10 +55,10 @@ def space_of(
         "train_rows": [row.rows["train"].kept if "train" in row.rows else math.nan for row in rows],
         "test_rows": [row.rows["test"].kept if "test" in row.rows else math.nan for row in rows],
     }
-    measures = {key: values for key, values in measures.items() if not all(map(math.isnan, values))}
+    statistics = {key: values for key, values in statistics.items() if not all(map(math.isnan, values))}
     warning = run.check(force=force) or ""
     return make_space(
-        run.name, run.embeddings, methods=methods, seed=seed, measures=measures, about=_about(run), warning=warning
+        run.name, run.embeddings, methods=methods, seed=seed, statistics=statistics, about=_about(run), warning=warning
     )
 
 

@@ -59,10 +59,10 @@ def data_of(path):
 def test_a_run_is_read_with_its_figures(run):
     space = space_of(read_embedded(str(run)), methods=["pca"])
     assert space.name == "demo-1"
-    np.testing.assert_allclose(space.measures["test"], [np.nan, 0.6, 0.7, 0.8])
-    np.testing.assert_allclose(space.measures["gain"], [np.nan, 0.1, 0.2, 0.3])
-    np.testing.assert_allclose(space.measures["train_rows"], 40)
-    assert "validation" not in space.measures  # no task has it
+    np.testing.assert_allclose(space.statistics["test"], [np.nan, 0.6, 0.7, 0.8])
+    np.testing.assert_allclose(space.statistics["gain"], [np.nan, 0.1, 0.2, 0.3])
+    np.testing.assert_allclose(space.statistics["train_rows"], 40)
+    assert "validation" not in space.statistics  # no task has it
     about = {
         "Encoder": "tiny",
         "Size of z": "4",
