@@ -68,7 +68,7 @@ def test_probing_reads_the_features_of_the_run_and_further_vectors(small, tmp_pa
 def test_probing_without_features_says_where_they_come_from(small, tmp_path, capsys):
     place = str(write_run(tmp_path / "a", features=False, tasks=TASKS[:16]))
     assert main(["analyze", "probing", place]) == 1
-    assert "no features of the tasks are stored with a;" in capsys.readouterr().err
+    assert "no task features are stored with a;" in capsys.readouterr().err
     assert main(["analyze", "probing", place, "--features", f"{small}/model", "--permutations", "1"]) == 0
 
 
@@ -99,9 +99,9 @@ def test_transfer_shows_the_accuracies_of_the_run(runs, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["runs/a-1"], "runs/a-1 is no kind of analysis; expected .* as in: metaeval analyze geometry runs/a-1$"),
-        (["probng", "runs/a-1"], "probng is no kind of analysis; expected .* as in: metaeval analyze probing RUN$"),
-        ([], "expected a kind of analysis, geometry, .* as in: metaeval analyze geometry RUN$"),
+        (["runs/a-1"], "unknown analysis 'runs/a-1'; expected .* as in: metaeval analyze geometry runs/a-1$"),
+        (["probng", "runs/a-1"], "unknown analysis 'probng'; expected .* as in: metaeval analyze probing RUN$"),
+        ([], "expected the kind of analysis, geometry, .* as in: metaeval analyze geometry RUN$"),
         (["geometry"], "the following arguments are required: RUN$"),
     ],
 )

@@ -53,7 +53,7 @@ def test_pca_notes_the_share_of_the_variance():
     centred = emb.values.astype(np.float64) - emb.values.astype(np.float64).mean(axis=0)
     spectrum = np.linalg.svd(centred, compute_uv=False) ** 2
     note = make_space("run", emb).maps["pca"].note
-    assert f"hold {100 * spectrum[:2].sum() / spectrum.sum():.0f}% of the variance" in note
+    assert f"explain {100 * spectrum[:2].sum() / spectrum.sum():.0f}% of the variance" in note
 
 
 def test_a_second_run_is_turned_onto_the_first_and_keeps_its_distances():
@@ -124,7 +124,7 @@ def test_several_embeddings_a_task_tell_how_stable_it_is():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"maps": {}}, "run: no map; a map needs at least 2 tasks, there are 3"),
+        ({"maps": {}}, "run: no map; a map needs at least 2 tasks, got 3"),
         ({"maps": {"tsne": Map(np.zeros((3, 2)))}}, "run: map 'tsne'; expected pca or umap"),
         ({"maps": {"pca": Map(np.zeros((2, 2)))}}, r"map pca of shape \(2, 2\); expected finite numbers, \(3, 2\)"),
         ({"maps": {"pca": Map(np.full((3, 2), np.nan))}}, "expected finite numbers"),
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_named(change, message):
 def test_runs_need_names_of_their_own():
     space = make_space("run", embeddings(3))
     for spaces in ([], [space, space]):
-        with pytest.raises(ValueError, match="expected at least one, each with a name of its own"):
+        with pytest.raises(ValueError, match="expected at least one run, each with a different name"):
             content(spaces, {})
 
 

@@ -214,7 +214,7 @@ def test_errors_are_one_line(run, tmp_path, capsys):
     assert main(["page", str(run), "--examples", "all", "--push", "org/name", "--out", str(tmp_path / "map.html")]) == 1
     printed = capsys.readouterr().err.splitlines()
     assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id")
-    assert printed[1].startswith("metaeval page: --examples all shows texts that may not be passed on")
+    assert printed[1].startswith("metaeval page: --examples all shows texts whose licence may forbid sharing")
     assert not (tmp_path / "map.html").exists()
 
 
@@ -242,12 +242,12 @@ def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
     page.write_text("page", encoding="utf-8")
     name = hub.name("space")
     hub.add_repo(name, {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"import gradio"}, repo_type="space")
-    with pytest.raises(ValueError, match=f"{name} is a Space that was not made here"):
+    with pytest.raises(ValueError, match=f"metaeval did not create the Space {name}"):
         push_space(page, name, title="Map")
     assert "index.html" not in hub.repo(name, "space").files()
     public = hub.name("space")
     push_space(page, public, title="Map")
-    with pytest.raises(ValueError, match=f"{public} is public; --private is for new Spaces"):
+    with pytest.raises(ValueError, match=f"{public} is public, and --private applies to new Spaces only"):
         push_space(page, public, title="Map", private=True)
 
 
@@ -255,9 +255,9 @@ def test_the_page_goes_beside_a_model_and_changes_nothing_else(hub, run, tmp_pat
     name = hub.name("model")
     hub.add_repo(name, {"README.md": b"a card", "config.json": b"{}"})
     out = tmp_path / "map.html"
-    assert main(["page", str(run), "--out", str(out), "--push-beside", name]) == 0
+    assert main(["page", str(run), "--out", str(out), "--push-to-model", name]) == 0
     repo = hub.repo(name)
     assert repo.read("task_map.html") == out.read_bytes()
     assert repo.read("README.md") == b"a card"
-    assert main(["page", str(run), "--out", str(out), "--push-beside", hub.name("none")]) == 1
+    assert main(["page", str(run), "--out", str(out), "--push-to-model", hub.name("none")]) == 1
     assert "push the model first" in capsys.readouterr().err

@@ -333,7 +333,7 @@ def test_a_report_goes_into_the_model_s_repository(places, tmp_path, hub, capsys
     repo = hub.name("model")
     arguments = ["report", places[1], "--out", str(tmp_path / "out"), "--permutations", "1", "--push", repo]
     assert main(arguments) == 1
-    assert f"--push {repo}: there is no such model" in capsys.readouterr().err
+    assert f"--push {repo}: this model does not exist" in capsys.readouterr().err
     HfApi().create_repo(repo)
     HfApi().upload_file(path_or_fileobj=b"{}", path_in_repo="config.json", repo_id=repo)
     HfApi().upload_file(path_or_fileobj=b"old", path_in_repo="report/old.csv", repo_id=repo)
