@@ -120,7 +120,7 @@ def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> tuple[dict[s
 
 
 def _push(page: Path, title: str, options: argparse.Namespace) -> Iterator[str]:
-    from metaeval_hub.page.push import push_to_model, push_space
+    from metaeval_hub.page.push import push_space, push_to_model
 
     if options.push:
         yield f"pushed: {push_space(page, options.push, title=title, private=options.private or None)}"
