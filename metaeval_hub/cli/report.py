@@ -51,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the report, and push it if asked."""
-    from metaeval_hub.report.write import Job, write_report
+    from metaeval_hub.report.write import ReportJob, write_report
     from metaeval_hub.results.tables import made_by
 
     console = make_console()
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     places = finished(options.runs)
     make_folder(options.out)
     with progress(STEPS, "report") as step:
-        job = Job(
+        job = ReportJob(
             options.out,
             made_by(options.typed),
             options.permutations,

@@ -1,4 +1,4 @@
-"""What a report is made from: runs sorted by the part of the paper that they serve."""
+"""Read the runs of a report and sort them by the part of the paper that they belong to."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from metaeval_hub.task_data.task_features import TaskFeatures
 
 Methods = Mapping[str, Sequence[RunResult]]
 Each = TypeVar("Each", RunResult, EmbeddedRun)
-SEVERAL = ", embeddings a task: "  # in the name of a method, before their number
-OTHER = "; "  # in the name of a method, before settings that differ from those of most of its runs
-MOST_CHANGES = 4  # that are named
-# Settings that do not change what is learned.
+SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the number
+OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
+MOST_CHANGES = 4  # differing settings that a name lists
+# Settings that do not affect what a model learns.
 NOT_LEARNED = frozenset(
     [
         "preset", "name", "output_dir", "seed", "threads", "tracker", "push_to_hub", "push_every_checkpoint", "private",
@@ -37,7 +37,7 @@ NOT_LEARNED = frozenset(
         "keep_checkpoints",
     ]
 )  # fmt: skip
-VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # of training/task_vectors.py, in a run's folder
+VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # folders that training/task_vectors.py writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +45,16 @@ class Inputs:
     """The runs of a report.
 
     Args:
-        methods: key of a method in table 1, or another name -> its runs, one per seed: those on the tasks that most
-            runs have.
-        others: the same of runs on other tasks, each with the tasks that its runs share.
-        embedded: runs with learned task embeddings, one embedding a task or several.
-        vectors: "TextEmb" and "Fisher" as far as they were given.
+        methods: key of a method in table 1, or another name -> its runs, one per seed, on the largest group of runs
+            that share tasks.
+        others: the same for the other groups of runs that share tasks.
+        embedded: runs with learned task embeddings, one or several per task.
+        vectors: the given vectors among "TextEmb" and "Fisher".
         zero_shot: experiment ("glue" or "groups") -> method -> its results.
         few_shot: folder of a run of training/few_shot.py -> the results of its methods at each number of examples.
-        partial: tasks of which the source lacks a part or has fewer rows than the catalogue declares, and what.
-        left_out: tasks not shown, and why.
-        repeated: sentences about runs that are left out, since another one has the same settings and seed.
+        partial: task -> splits or rows that its source lacks, compared with the catalogue.
+        left_out: task -> why it is not shown.
+        repeated: sentences about runs that are left out because another run has the same settings and seed.
     """
 
     methods: Methods
@@ -69,24 +69,24 @@ class Inputs:
 
     @property
     def groups(self) -> list[Inputs]:
-        """These inputs for each group of runs that share tasks, the leading one first."""
+        """The inputs of each group of runs that share tasks, the largest group first."""
         return [replace(self, others=()), *(replace(self, methods=each, others=()) for each in self.others)]
 
     @property
     def runs(self) -> list[tuple[str, RunResult]]:
-        """Method and run, of all groups."""
+        """Pairs of method and run, of all groups."""
         groups = [self.methods, *self.others]
         return [(key, run) for methods in groups for key, runs in methods.items() for run in runs]
 
     @property
     def features(self) -> TaskFeatures | None:
-        """Features of the tasks, as stored with a run that is analysed, or else with the first that has them."""
+        """Features of the tasks, from an analysed run if it stores them, else from the first run that does."""
         runs = [*(self.single or self.several), *self.embedded]
         return next((run.features for run in runs if run.features is not None), None)
 
     @property
     def compared(self) -> dict[str, list[RunResult]]:
-        """The methods of table 1, key -> runs. One with several embeddings a task stands in where there is no other."""
+        """Methods of table 1, key -> runs. Runs with several embeddings per task count only if there are no others."""
         found: dict[str, list[RunResult]] = {}
         for several in (False, True):
             for name, runs in self.methods.items():
@@ -97,12 +97,12 @@ class Inputs:
 
     @property
     def single(self) -> list[EmbeddedRun]:
-        """Runs with one embedding a task that differ in their seed alone, those of which there are most."""
+        """The largest set of runs with one embedding per task that differ only in their seed."""
         return _alike([run for run in self.embedded if run.embeddings.copies is None])
 
     @property
     def several(self) -> list[EmbeddedRun]:
-        """The same of runs with several embeddings a task."""
+        """The largest set of runs with several embeddings per task that differ only in their seed."""
         return _alike([run for run in self.embedded if run.embeddings.copies is not None])
 
 
@@ -115,8 +115,8 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         least_rows: tasks with fewer training rows are left out of everything but zero-shot and few-shot results.
 
     Raises:
-        ResultsError: a folder holds nothing of the kind, or its results are of another form.
-        UnsafeRepositoryError: its files are not of the expected form.
+        ResultsError: a folder is not a run, or its results do not have the expected form.
+        UnsafeRepositoryError: its files do not have the expected form.
     """
     scored: list[RunResult] = []
     embedded: list[EmbeddedRun] = []
@@ -128,7 +128,11 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     for place in dict.fromkeys(places):
         folder = at_home(place)
         known = _find_vectors(folder)
-        repeated += [f"{name} of {place} is left out: another folder has it" for name in known if name in vectors]
+        repeated += [
+            f"{name} of {place} is left out, because another folder also has {name}"
+            for name in known
+            if name in vectors
+        ]
         vectors = {**known, **vectors}
         try:
             runs = read_runs(folder)
@@ -156,7 +160,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
 
 
 def _methods(runs: Sequence[RunResult], repeated: list[str]) -> dict[str, list[RunResult]]:
-    """Runs on shared tasks by method and settings, one per seed; adds to ``repeated`` what was left out."""
+    """Group runs on shared tasks by method and settings, one per seed; append the left-out runs to ``repeated``."""
     methods: dict[str, list[RunResult]] = {}
     for run in runs:
         methods.setdefault(method_of(run), []).append(run)
@@ -172,10 +176,10 @@ def _repeats(run: RunResult, first: RunResult, what: str) -> str:
 
 
 def by_tasks(runs: Sequence[Each], tasks_of: Callable[[Each], Sequence[str] | Mapping[str, Any]]) -> list[list[Each]]:
-    """Runs in groups that can be compared: each shares half of the larger set of tasks with the others, or ten tasks.
+    """Split runs into comparable groups: each run shares ten tasks, or half of the larger task set, with its group.
 
     Returns:
-        The groups, that with the most runs first; of as many, that with the most tasks.
+        The groups, ordered by number of runs, then by number of tasks, largest first.
     """
     groups: list[tuple[set[str], list[Each]]] = []
     for run in sorted(runs, key=lambda run: -len(tasks_of(run))):
@@ -197,7 +201,10 @@ def by_tasks(runs: Sequence[Each], tasks_of: Callable[[Each], Sequence[str] | Ma
 
 
 def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Each]]]:
-    """The first run of each seed; and the others, each with the one that stands for it. Unknown seeds all differ."""
+    """Return the first run of each seed, and the others paired with the run kept for their seed.
+
+    Runs without a known seed are all kept.
+    """
     first: dict[int, Each] = {}
     kept, others = [], []
     for run in runs:
@@ -212,9 +219,9 @@ def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Eac
 
 
 def method_of(run: RunResult | EmbeddedRun) -> str:
-    """Key of a run's method in table 1, or a name of its own for what the paper does not have.
+    """Return the key of a run's method in table 1, or another name for methods that the paper does not have.
 
-    Single-task methods say what they are; a multitask run does by its conditioning, and by what its z is made of.
+    Single-task runs state their method. Multitask runs are named by their conditioning and by the source of z.
     """
     if run.facts.method is not None:
         return run.facts.method
@@ -230,14 +237,14 @@ def method_of(run: RunResult | EmbeddedRun) -> str:
 
 
 def by_settings(key: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-    """Runs of a method by what they were trained with, so that only seeds are averaged.
+    """Group the runs of a method by their training settings, so that only seeds are averaged.
 
     Args:
-        key: of the method.
-        runs: of it.
+        key: key of the method.
+        runs: runs of the method.
 
     Returns:
-        The key -> the settings with the most runs; the key with what differs from those -> the others.
+        Name -> runs. The settings with the most runs are named by the key; others add the settings that differ.
     """
     groups: dict[str, list[RunResult]] = {}
     for run in runs:
@@ -251,15 +258,15 @@ def by_settings(key: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult
         ]
         more = f" and {len(changed) - MOST_CHANGES} more settings" if len(changed) > MOST_CHANGES else ""
         title = f"{key}{OTHER}{', '.join(changed[:MOST_CHANGES])}{more}"
-        same = sum(each.startswith(title) for each in found)  # they differ in what is not named
+        same = sum(each.startswith(title) for each in found)  # they differ in settings that the name does not list
         found[f"{title} ({same + 1})" if same else title] = group
     return found
 
 
 def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
-    """The settings that say what is learned; tasks aside, which are told elsewhere.
+    """Return the settings that affect what is learned, except the tasks, which are compared separately.
 
-    Of a method that trains a model a task, also the learning rate that was taken for all of them.
+    For a method with one model per task, this includes the learning rate if it is the same for all tasks.
     """
     rows = run.tasks if isinstance(run, RunResult) else run.results
     rates = {row.rate for row in rows.values()} - {None}
@@ -268,7 +275,10 @@ def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
 
 
 def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:
-    """The most runs of one method and one setting on shared tasks, one per seed; of as many, the paper's first."""
+    """Return the largest set of runs with one method and setting on shared tasks, one per seed.
+
+    The paper's method wins a tie.
+    """
     groups: dict[tuple[str, str], list[EmbeddedRun]] = {}
     for run in runs:
         groups.setdefault((method_of(run), json.dumps(_learned_by(run), sort_keys=True)), []).append(run)
@@ -282,7 +292,7 @@ def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:
 
 
 def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
-    """Vectors in a run's folder, or in the folder itself."""
+    """Load the vectors in a run's folder, or in the folder itself."""
     found = {}
     for key, name in VECTOR_FOLDERS.items():
         for place in (folder / key, folder / "full" / key, folder if folder.name == key else None):
@@ -292,13 +302,13 @@ def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
 
 
 def _partial(rows: Mapping[str, SourceRows]) -> dict[str, str]:
-    """Tasks of which the source lacks a part or rows, and what."""
-    told = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
-    return {name: text for name, text in told.items() if text}
+    """Return task -> splits or rows that its source lacks."""
+    lacking = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
+    return {name: text for name, text in lacking.items() if text}
 
 
 def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
-    """Official splits of which fewer rows were read than the catalogue declares."""
+    """Describe official splits of which fewer rows were read than the catalogue declares."""
     try:
         declared = get_task(name).rows
     except UnknownTaskError:  # a task of somebody's own
