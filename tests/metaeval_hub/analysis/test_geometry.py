@@ -41,7 +41,7 @@ def test_a_folder_of_task_embeddings_is_read_alone(tmp_path):
     TaskEmbeddings(("my/a", "glue/cola"), np.eye(2)).save(tmp_path / "table")
     run = read_embedded(str(tmp_path / "table"))
     assert (run.name, run.kinds, run.features, run.start_cosines) == ("table", ("unknown", "acceptability"), None, None)
-    assert "not stored how far z moved" in run.check()
+    assert "the distance of z from its random start is not stored" in run.check()
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
@@ -51,7 +51,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
 
 def test_what_has_not_moved_is_refused(tmp_path):
     run = read_embedded(str(write_run(tmp_path, cosine=0.97)))
-    with pytest.raises(StillAtStartError, match="still its random start"):
+    with pytest.raises(StillAtStartError, match="still at its random start"):
         run.check()
 
 
@@ -74,7 +74,7 @@ def test_what_has_not_moved_is_refused(tmp_path):
         ({"config.json": '{"output_dir": "runs"}'}, "the run is not finished; resume it .* --resume "),
         ({"config.json": '{"format": "x"}'}, "format is 'x'; expected 'metaeval-conditional-adapters'"),
         ({"config.json": "{"}, "config.json"),
-        ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model: it is none of these$"),
+        ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model; expected one of these folders$"),
     ],
 )
 def test_folders_without_embeddings_say_what_they_lack(tmp_path, files, message):
@@ -89,7 +89,7 @@ def test_vectors_inside_a_run_without_z_are_named_and_read(tmp_path):
     write_results(tmp_path / "single-1" / "full", TASKS[:3], [0.5] * 3, method="full")
     place = tmp_path / "single-1" / "full" / "fisher"
     TaskEmbeddings(TASKS[:3], np.eye(3)).save(place)
-    with pytest.raises(ValueError, match=f"it is a run of full; .*; there are some in {place}$"):
+    with pytest.raises(ValueError, match=f"it is a run of full; .*; these folders have some: {place}$"):
         read_embedded(str(tmp_path / "single-1"))
     (place / "results.json").write_text('{"tasks": {}}')  # as training/task_vectors.py writes it beside TextEmb
     assert read_embedded(str(place)).tasks == TASKS[:3]
@@ -137,7 +137,7 @@ def test_planted_embeddings_are_stable_and_noise_is_at_chance():
 
 
 def test_stability_says_what_it_needs():
-    with pytest.raises(ValueError, match=r"noise0 has one embedding a task; .* --embeddings-per-task 3"):
+    with pytest.raises(ValueError, match=r"noise0 has one embedding per task, but .* --embeddings-per-task 3"):
         stability_within([noise_run(0)])
     with pytest.raises(ValueError, match="needs two or more runs"):
         stability_across([noise_run(0)])

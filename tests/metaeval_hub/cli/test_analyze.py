@@ -135,6 +135,6 @@ def test_wrong_arguments_are_told_in_a_line(runs, arguments, message, capsys):
 def test_embeddings_that_have_not_moved_are_refused_unless_forced(tmp_path, capsys):
     place = str(write_run(tmp_path / "a", cosine=0.95))
     assert main(["analyze", "geometry", place, "--method", "pca"]) == 1
-    assert "a: z is still its random start (mean cos(z, z0) 0.95" in capsys.readouterr().err
+    assert "a: z is still at its random start (mean cos(z, z0) 0.95" in capsys.readouterr().err
     assert main(["analyze", "geometry", place, "--method", "pca", "--force"]) == 0
-    assert "warning: a: z is still its random start" in capsys.readouterr().out
+    assert "warning: a: z is still at its random start" in capsys.readouterr().out

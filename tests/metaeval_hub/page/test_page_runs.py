@@ -100,16 +100,16 @@ def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
 
 def test_runs_whose_z_has_not_moved_are_refused_or_marked(tmp_path):
     run = read_embedded(str(make_run(tmp_path / "run", cosine=0.95)))
-    with pytest.raises(StillAtStartError, match="still its random start"):
+    with pytest.raises(StillAtStartError, match="still at its random start"):
         space_of(run, methods=["pca"])
     assert "mean cos(z, z0) 0.95" in space_of(run, methods=["pca"], force=True).warning
     little = space_of(read_embedded(str(make_run(tmp_path / "two", cosine=0.8))), methods=["pca"])
-    assert "z has moved little" in little.warning
+    assert "z is close to its random start" in little.warning
 
 
 def test_tables_and_models_are_read_too(run, tmp_path):
     table = read_embedded(str(run / "task_embeddings"), "mine")
-    assert "it is not stored how far z moved" in space_of(table, methods=["pca"]).warning
+    assert "the distance of z from its random start is not stored" in space_of(table, methods=["pca"]).warning
     config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=8)
     labels = {"my/one": ("no", "yes"), "my/two": ("a", "b")}
     model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=["a cat"])

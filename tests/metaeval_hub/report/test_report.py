@@ -252,7 +252,7 @@ def test_what_no_run_speaks_to_is_named_with_its_command(report):
     assert "**Missing:** Fisher vectors of the tasks" in text
     assert "training/zero_shot.py --preset small --tasks all --held-out groups" in text
     assert "The sources of 2 tasks had fewer rows than the full task" in text
-    assert "RoBERTa-base on its 101 tasks" in text
+    assert "RoBERTa-base on all of its 101 tasks" in text
 
 
 def test_the_page_needs_no_other_file(report):
@@ -266,7 +266,7 @@ def test_runs_whose_z_has_not_moved_are_named_and_not_analysed(tmp_path):
     place = str(write_run(tmp_path / "still-1", tasks=SOME, cosine=0.96))
     assert main(["report", place, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert "still-1: z is still its random start" in text
+    assert "still-1: z is still at its random start" in text
     assert "a run whose task embeddings have left their random start" in text
     assert not (tmp_path / "out" / "figure5.png").exists()
 
