@@ -75,7 +75,9 @@ def test_other_rows_are_named(tmp_path):
     runs = [RunResult(str(i), tmp_path, each) for i, each in enumerate(tasks)]
     found = compare(runs)
     assert found.other_rows == ("g/a",)
-    assert remarks(found) == ["Scored on other rows by some runs, whose noise the differences hold too: g/a (1 task)."]
+    assert remarks(found) == [
+        "Scored on different rows by some runs, which adds noise to the differences: g/a (1 task)."
+    ]
 
 
 def test_other_metrics_and_splits(tmp_path):
