@@ -1,13 +1,13 @@
-"""Whether task embeddings have moved from their random start: those that have not hold nothing to analyse.
+"""Check that training has moved task embeddings away from their random start; else an analysis would show noise.
 
-Let c be the cosine of z and its start z0. Then z has c^2 of its squared length from z0, which is noise, and at most
-1 - c^2 that training put there. Two tasks' starts have a cosine of 0 +- 1/sqrt(Z), 0.18 for Z = 32, so the cosine of
-two embeddings carries noise of about 0.18 c^2 beside what was learned, which is at most 1 - c^2.
+Let c be the cosine of z and its start z0. A share c^2 of the squared length of z then comes from z0, which is noise,
+and at most 1 - c^2 comes from training. The starts of two tasks have a cosine of 0 +- 1/sqrt(Z), 0.18 for Z = 32, so
+the cosine of two embeddings consists of noise of about 0.18 c^2 and a learned part of at most 1 - c^2.
 
-- c = 0.9: noise 0.14, learned at most 0.19. They are alike, and what is learned is seldom all the same between two
-  tasks: nearest neighbours are mostly those of the random start. Analyses refuse. (With z at 0.95 a probe read task
-  types at chance, p = 0.6; at 0.27 neighbours were sensible.)
-- c = 0.7: half of z's squared length is the start. Analyses say so.
+- c = 0.9: noise 0.14, learned part at most 0.19. The two are of similar size, and two tasks rarely share all that they
+  learned, so nearest neighbours are mostly those of the random start. Analyses refuse such embeddings. (At 0.95 a probe
+  predicted task types at chance level, p = 0.6; at 0.27 the neighbours were sensible.)
+- c = 0.7: half of the squared length of z is the start. Analyses warn.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ REFUSE_ABOVE = 0.9  # mean cosine of z and z0
 WARN_ABOVE = 0.7
 
 
-class NotMovedError(ValueError):
-    """Task embeddings are so near to their random start that an analysis would read noise."""
+class StillAtStartError(ValueError):
+    """Task embeddings are so close to their random start that an analysis would show noise."""
 
 
 def start_cosines(start: NDArray[np.floating], values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine of every embedding with its random start, averaged over a task's embeddings.
+    """Return the cosine of each task's embedding with its random start, averaged over the embeddings of a task.
 
     Args:
         start: z0, (n, Z) or (n, K, Z).
@@ -44,37 +44,39 @@ def start_cosines(start: NDArray[np.floating], values: NDArray[np.floating]) -> 
     return cosines.reshape(len(cosines), -1).mean(axis=1)
 
 
-def check_moved(cosines: NDArray[np.floating] | None, name: str, *, force: bool = False) -> str | None:
-    """Refuse embeddings that are still their random start.
+def check_start_cosines(cosines: NDArray[np.floating] | None, name: str, *, force: bool = False) -> str | None:
+    """Refuse embeddings that are close to their random start.
 
     Args:
-        cosines: (n,) cosines of z and z0; None where they are not known.
-        name: of the run, for the messages.
-        force: whether to warn where it would refuse.
+        cosines: (n,) cosines of z and z0; None if they are not known.
+        name: name of the run, for the messages.
+        force: whether to return a warning instead of raising an error.
 
     Returns:
-        A sentence to show beside the results, or None where there is nothing to say.
+        A warning to show with the results, or None.
 
     Raises:
-        NotMovedError: the mean cosine is above 0.9, and ``force`` is off.
+        StillAtStartError: the mean cosine is above 0.9, and ``force`` is False.
     """
     if cosines is None:
         return (
-            f"{name}: it is not stored how far z moved from its random start; with a mean cos(z, z0) above "
-            f"{REFUSE_ABOVE} these figures would mean nothing"
+            f"{name}: the distance of z from its random start is not stored; if the mean cos(z, z0) is above "
+            f"{REFUSE_ABOVE}, these results are noise"
         )
     mean = float(np.mean(cosines))
     if mean > REFUSE_ABOVE:
-        told = (
-            f"{name}: z is still its random start (mean cos(z, z0) {mean:.2f}, above {REFUSE_ABOVE}): its geometry, "
-            "neighbours and probes are those of noise"
+        message = (
+            f"{name}: z is still at its random start (mean cos(z, z0) {mean:.2f}, above {REFUSE_ABOVE}), so its "
+            "geometry, neighbours and probes show noise"
         )
         if not force:
-            raise NotMovedError(f"{told}. Train longer or with a higher --z-lr; --force shows it all the same")
-        return told
+            raise StillAtStartError(
+                f"{message}. Train longer or with a higher --z-lr, or pass --force to analyse it anyway"
+            )
+        return message
     if mean > WARN_ABOVE:
         return (
-            f"{name}: z has moved little (mean cos(z, z0) {mean:.2f}, above {WARN_ABOVE}): about {mean * mean:.0%} of "
-            "its squared length is its random start"
+            f"{name}: z is close to its random start (mean cos(z, z0) {mean:.2f}, above {WARN_ABOVE}): about "
+            f"{mean * mean:.0%} of its squared length is its random start"
         )
     return None

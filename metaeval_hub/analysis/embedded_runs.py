@@ -1,4 +1,4 @@
-"""Read the task embeddings of a run, and what is stored beside them: results, features, how far z moved."""
+"""Read the task embeddings of a run together with its results, task features and distances from the random start."""
 
 from __future__ import annotations
 
@@ -10,25 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
-from metaeval_hub.analysis.distance_from_start import check_moved
+from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.hub.client import local_folder, repo_state
-from metaeval_hub.results.run_results import (
-    CONFIG,
-    RESULTS,
-    RunFacts,
-    TaskResult,
-    at_home,
-    is_run,
-    read_results,
-    read_runs,
-    without_results,
-)
+from metaeval_hub.results.run_results import CONFIG, RESULTS, at_home, is_run, read_results, read_runs, without_results
+from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TABLE_FILE, TaskFeatures
 
-EMBEDDINGS, MODEL = "task_embeddings", "model"  # folders of a run
-UNKNOWN = "unknown"  # type of a task that is in no catalogue
-# Where a run without task embeddings of its own may hold vectors of tasks: TextEmb, Fisher, what zero-shot trained.
+EMBEDDINGS, MODEL = "task_embeddings", "model"  # sub-folders of a run
+UNKNOWN = "unknown"  # type of a task outside the catalogue
+# Sub-folders with task vectors in runs that have no task embeddings themselves: TextEmb, Fisher, zero-shot trainings.
 INNER = ("*", "*/*", f"train/*/*/{EMBEDDINGS}")
 
 
@@ -37,26 +28,26 @@ class EmbeddedRun:
     """A run with task embeddings.
 
     Args:
-        name: what it is called in tables.
-        place: folder or Hub id it was read from.
-        embeddings: its n tasks.
-        features: what is known of the tasks without labels; None where it is not stored.
-        moved: (n,) cosine of each task's z with its random start; None where it is not stored.
-        rows: task -> its results; empty where there are none.
-        facts: of the run as a whole.
+        name: name in tables.
+        place: folder or Hub id that the run was read from.
+        embeddings: task embeddings of n tasks.
+        features: features of the tasks; None if they are not stored.
+        start_cosines: (n,) cosine of each task's z with its random start; None if it is not stored.
+        results: task -> its result; empty if the run has none.
+        facts: facts about the run as a whole.
     """
 
     name: str
     place: str
     embeddings: TaskEmbeddings
     features: TaskFeatures | None = None
-    moved: NDArray[np.float64] | None = None
-    rows: Mapping[str, TaskResult] = field(default_factory=dict)
+    start_cosines: NDArray[np.float64] | None = None
+    results: Mapping[str, TaskResult] = field(default_factory=dict)
     facts: RunFacts = field(default_factory=RunFacts)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks, in order."""
+        """Names of the tasks, in order."""
         return self.embeddings.names
 
     @property
@@ -66,25 +57,25 @@ class EmbeddedRun:
         return tuple(task_kind(name) or stored.get(name, UNKNOWN) for name in self.tasks)
 
     def check(self, *, force: bool = False) -> str | None:
-        """Refuse a run whose z is still its random start; see ``check_moved``."""
-        return check_moved(self.moved, self.name, force=force)
+        """Refuse a run whose z is close to its random start; see ``check_start_cosines``."""
+        return check_start_cosines(self.start_cosines, self.name, force=force)
 
     def select(self, tasks: Sequence[str]) -> EmbeddedRun:
-        """The same run on some of its tasks, in the order given.
+        """Restrict the run to the given tasks, in the given order.
 
         Raises:
-            KeyError: it lacks one.
+            KeyError: the run lacks a task.
         """
         rows = [self.embeddings.index(name) for name in tasks]
         features = self.features
         if features is not None:
             features = features.select(tasks) if set(tasks) <= set(features.names) else None
-        moved = None if self.moved is None else self.moved[rows]
-        return replace(self, embeddings=self.embeddings.select(tasks), features=features, cosine_with_start=moved)
+        start_cosines = None if self.start_cosines is None else self.start_cosines[rows]
+        return replace(self, embeddings=self.embeddings.select(tasks), features=features, start_cosines=start_cosines)
 
 
 def task_kind(name: str) -> str | None:
-    """Type of a task of the catalogue, or None."""
+    """Return the type of a task, or None if the catalogue lacks the task."""
     try:
         return str(get_task(name).type.value)
     except UnknownTaskError:
@@ -97,11 +88,11 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
     Args:
         place: the folder of a run; a folder of task embeddings; the folder or Hub id of a model; or the Hub id of a
             dataset of task embeddings.
-        name: what to call it; by default the last part of ``place``.
+        name: name in tables, by default the last part of ``place``.
 
     Raises:
-        ValueError: there is nothing of the kind, the run is not finished, or its method has no task embeddings.
-        OSError: the Hub does not give it.
+        ValueError: the place has no task embeddings, or the run is not finished.
+        OSError: the files cannot be read or downloaded.
     """
     folder = at_home(place)
     name = name or (folder.resolve().name if folder.exists() else place)
@@ -109,9 +100,9 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         run = read_results(folder / RESULTS, name)
         embeddings = TaskEmbeddings.load(folder / EMBEDDINGS)
         cosines = [run.tasks[task].cos_z_z0 if task in run.tasks else None for task in embeddings.names]
-        moved = None if None in cosines else np.array(cosines, np.float64)
+        start_cosines = None if None in cosines else np.array(cosines, np.float64)
         features = stored_features(folder / MODEL, embeddings.names)
-        return EmbeddedRun(name, place, embeddings, features, moved, run.tasks, run.facts)
+        return EmbeddedRun(name, place, embeddings, features, start_cosines, run.tasks, run.facts)
     if (folder / NAMES_FILE).is_file():
         embeddings = TaskEmbeddings.load(folder)
         features = stored_features(folder, embeddings.names)
@@ -122,15 +113,15 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
 
 
 def _refuse_other_runs(place: str, folder: Path) -> None:
-    """Nothing for a model's folder.
+    """Raise an error that explains why a folder has no task embeddings, unless it is the folder of a model.
 
     Raises:
-        ValueError: it is the folder of a run without task embeddings, of an unfinished run, or of nothing of the kind.
+        ValueError: it is a run without task embeddings, an unfinished run, or another folder.
     """
     is_model = (folder / CONFIG).is_file() and not is_run(folder)
     if (folder / RESULTS).is_file() or (not is_model and any(folder.glob(f"*/{RESULTS}"))):
         found = [file.parent for pattern in INNER for file in sorted(folder.glob(f"{pattern}/{NAMES_FILE}"))]
-        others = f"; there are some in {', '.join(map(str, found))}" if found else ""
+        others = f"; these folders have some: {', '.join(map(str, found))}" if found else ""
         raise ValueError(
             f"{place} has no task embeddings of its own{_what_it_is(folder)}; expected a run of training/multitask.py "
             f"with a z, a folder of task embeddings, or a model{others}"
@@ -139,15 +130,16 @@ def _refuse_other_runs(place: str, folder: Path) -> None:
         raise without_results(folder)
     if not is_model:
         raise ValueError(
-            f"{place} has neither {RESULTS} nor {NAMES_FILE} nor the {CONFIG} of a run or a model: it is none of these"
+            f"{place} has neither a {RESULTS} nor a {NAMES_FILE} nor the {CONFIG} of a run or a model; expected one "
+            "of these folders"
         )
 
 
 def _what_it_is(folder: Path) -> str:
-    """The experiment or methods of the results in a folder, in a few words; nothing where they are no scores."""
+    """Describe the experiment or methods of the results in a folder; return "" if they contain no scores."""
     runs = read_runs(folder)
     if any(run.tasks and not any(row.test or row.validation for row in run.tasks.values()) for run in runs):
-        return ""  # of training/task_vectors.py
+        return ""  # written by training/task_vectors.py
     if experiment := next((run.facts.experiment for run in runs if run.facts.experiment), None):
         return f": it is a run of the experiment {experiment}"
     names = [run.facts.method or str(run.facts.settings.get("conditioning") or "another method") for run in runs]
@@ -157,7 +149,7 @@ def _what_it_is(folder: Path) -> str:
 def _read_model(place: str, name: str) -> EmbeddedRun:
     from metaeval_hub.model.model import ConditionalAdapterModel  # imports torch
 
-    if local_folder(place) is None and repo_state(place) is None:  # it is no model
+    if local_folder(place) is None and repo_state(place) is None:  # not a model, so a dataset of task embeddings
         return EmbeddedRun(name, place, TaskEmbeddings.from_hub(place))
     model = ConditionalAdapterModel.from_pretrained(place)
     features = model.features
@@ -169,10 +161,10 @@ def _read_model(place: str, name: str) -> EmbeddedRun:
 
 
 def stored_features(folder: Path, tasks: Sequence[str]) -> TaskFeatures | None:
-    """Features stored in a folder, of these tasks in this order; None where there are none, or not of all tasks.
+    """Return the stored features of the given tasks, in this order; None unless the folder has features of all of them.
 
     Raises:
-        UnsafeRepositoryError: the files are not of the expected form.
+        UnsafeRepositoryError: the files do not have the expected form.
     """
     if not (folder / TABLE_FILE).is_file():
         return None
@@ -181,7 +173,7 @@ def stored_features(folder: Path, tasks: Sequence[str]) -> TaskFeatures | None:
 
 
 def read_all(places: Sequence[str]) -> list[EmbeddedRun]:
-    """Read several runs; where two folders have one name, runs are called by their places.
+    """Read several runs; runs with the same name are named by their places.
 
     Raises:
         ValueError, OSError: see `read_embedded`.
@@ -192,10 +184,10 @@ def read_all(places: Sequence[str]) -> list[EmbeddedRun]:
 
 
 def same_tasks(runs: Sequence[EmbeddedRun], least: int = 1) -> list[EmbeddedRun]:
-    """The runs on the tasks that all of them have, in the order of the first.
+    """Restrict runs to the tasks that all of them have, in the order of the first run.
 
     Raises:
-        ValueError: they have fewer than ``least`` in common.
+        ValueError: fewer than ``least`` tasks are in all runs.
     """
     common = [task for task in runs[0].tasks if all(task in run.tasks for run in runs[1:])]
     if len(common) < least:

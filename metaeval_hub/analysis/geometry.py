@@ -1,4 +1,4 @@
-"""From runs to geometry and stability (Sileo & Moens 2022, sections 5.3 and 5.4): what `analyze` and `report` show."""
+"""Tables on the geometry and stability of task embeddings (Sileo & Moens 2022, sections 5.3 and 5.4)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from metaeval_hub.analysis.projection import project
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
-Step = Callable[[str], None]
-RANDOM_DRAWS = 20  # random spaces from which the spread of the chance level is taken
+OnStep = Callable[[str], None]
+RANDOM_DRAWS = 20  # random spaces that give the spread of the chance level
 
 
 def silent(_: str) -> None:
@@ -35,10 +35,10 @@ def silent(_: str) -> None:
 
 
 def geometry(run: EmbeddedRun, method: Literal["pca", "umap"], seed: int = 0) -> Table:
-    """Coordinates of each task, and its distance from the centre (figures 3 to 5).
+    """Return the coordinates of each task, and its distance from the centre (figures 3 to 5).
 
-    Where a task has K embeddings all of them are projected together; it stands at the centroid of its own, which are
-    the further keys x1, y1, x2, ... of its row.
+    If tasks have K embeddings, all of them are projected together. A task is placed at the centroid of its embeddings,
+    whose own coordinates are the further keys x1, y1, x2, ... of the record.
 
     Raises:
         ValueError, ImportError: see ``project``.
@@ -69,11 +69,11 @@ def geometry(run: EmbeddedRun, method: Literal["pca", "umap"], seed: int = 0) ->
     )
     made = "PCA" if method == "pca" else f"UMAP (cosine, {min(NEIGHBOURS, len(names) - 1)} neighbours, seed {seed})"
     notes = [
-        f"{made} of z. The distance from the centre, in the space of z, is what the paper takes for how specific a "
+        f"{made} of z. The paper uses the distance from the centre, in the space of z, as a measure of how specific a "
         "task is."
     ]
     if count > 1:
-        notes.append(f"Each task has {count} embeddings; it stands at their centroid.")
+        notes.append(f"Each task has {count} embeddings and is placed at their centroid.")
     facts: dict[str, Any] = {"run": run.place, "method": method, "seed": seed}
     if method == "pca":
         total = drawn.values.astype(np.float64).var(axis=0).sum()
@@ -86,30 +86,32 @@ def geometry(run: EmbeddedRun, method: Literal["pca", "umap"], seed: int = 0) ->
 
 
 def stability_within(runs: Sequence[EmbeddedRun], k: int = NEIGHBOURS) -> Table:
-    """How often the ``k`` nearest neighbours of an embedding hold another of its own task (table 2).
+    """Return how often the ``k`` nearest neighbours of an embedding include another one of its task (table 2).
 
     Raises:
-        ValueError: a run has one embedding a task, or they have too few tasks in common.
+        ValueError: a run has one embedding per task, or the runs have too few tasks in common.
     """
     for run in runs:
         if run.embeddings.copies is None or run.embeddings.copies.shape[1] < 2:
             raise ValueError(
-                f"{run.name} has one embedding a task; stability within a run needs several: train with "
+                f"{run.name} has one embedding per task, but stability within a run needs several; train with "
                 "--embeddings-per-task 3"
             )
     runs = same_tasks(runs, least=2)
     copies = [_copies(run) for run in runs]
     n, count, _ = copies[0].shape
     if {each.shape[1] for each in copies} != {count}:
-        raise ValueError(f"runs have {sorted({each.shape[1] for each in copies})} embeddings a task; expected the same")
+        raise ValueError(
+            f"runs have {sorted({each.shape[1] for each in copies})} embeddings per task; expected one number"
+        )
     rates = np.stack([kept_within(each, k) for each in copies])
     chance = chance_within(n, count, k)
     draws = [kept_within(_noise(seed, *copies[0].shape), k).mean() for seed in range(RANDOM_DRAWS)]
     notes = (
-        f"Rate at which the {k} nearest neighbours of an embedding, by cosine among all {n * count}, hold another of "
-        f"the same task; mean over tasks"
+        f"Rate at which the {k} nearest neighbours of an embedding, by cosine among all {n * count}, include another "
+        f"embedding of the same task; mean over tasks"
         + ("." if len(runs) == 1 else f" and {len(runs)} runs, ± standard deviation over runs."),
-        f"Chance: {100 * chance:.1f} % for {n} tasks with {count} embeddings, counted exactly; random embeddings gave "
+        f"Chance: {100 * chance:.1f} % for {n} tasks with {count} embeddings, computed exactly; random embeddings gave "
         f"{100 * np.mean(draws):.1f} ± {100 * np.std(draws, ddof=1):.1f} in {RANDOM_DRAWS} draws.",
     )
     by_task = dict(zip(runs[0].tasks, rates.mean(axis=0).tolist(), strict=True))
@@ -120,14 +122,14 @@ def stability_within(runs: Sequence[EmbeddedRun], k: int = NEIGHBOURS) -> Table:
 
 
 def stability_across(runs: Sequence[EmbeddedRun], k: int = NEIGHBOURS) -> Table:
-    """How much of a task's neighbourhood two runs share (table 3).
+    """Return the overlap of each task's neighbourhoods in two runs (table 3).
 
     Raises:
         ValueError: there are fewer than two runs, or they have too few tasks in common.
     """
     if len(runs) < 2:
-        raise ValueError("stability across runs needs two or more runs, with different seeds")
-    # of k + 1 tasks all others are neighbours, whatever the runs hold
+        raise ValueError("stability across runs needs two or more runs with different seeds; give more runs")
+    # with k + 1 tasks, all other tasks are neighbours in every run
     runs = same_tasks(runs, least=k + 2)
     centres = [run.embeddings.centroids().values for run in runs]
     pairs = list(combinations(range(len(runs)), 2))
@@ -137,7 +139,7 @@ def stability_across(runs: Sequence[EmbeddedRun], k: int = NEIGHBOURS) -> Table:
     notes = (
         f"Jaccard overlap of the {k} nearest other tasks, by cosine, between two runs; mean over tasks and "
         f"{len(pairs)} pairs of runs, ± standard deviation over tasks.",
-        f"Chance: {100 * chance:.1f} % for {n} tasks, counted exactly.",
+        f"Chance: {100 * chance:.1f} % for {n} tasks, computed exactly.",
     )
     by_task = dict(zip(runs[0].tasks, rates.mean(axis=0).tolist(), strict=True))
     facts = _facts(runs, tasks=n, neighbours=k, chance=chance, pairs=len(pairs), rates=by_task)

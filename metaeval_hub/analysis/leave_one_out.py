@@ -1,9 +1,9 @@
-"""Leave-one-out logistic regression for many labellings of the same points, as a permutation test needs it.
+"""Leave-one-out logistic regression for many labellings of the same points, as a permutation test needs.
 
-The problem is the one that scikit-learn's LogisticRegression solves by default (L2 penalty with C = 1, a free
-intercept, softmax over three or more classes and one logit for two); tests hold the predictions to it. Fitting it n
-times for each of 1,000 labellings takes hours there. Here each labelling is fitted once by Newton's method, and the n
-fits without one point start from it: they share its Hessian, of which the point left out is a change of low rank.
+The optimisation problem is that of scikit-learn's LogisticRegression with its defaults (L2 penalty with C = 1, an
+unpenalised intercept, softmax over three or more classes and one logit for two); tests compare the predictions. In
+scikit-learn, n fits for each of 1,000 labellings take hours. Here, Newton's method fits each labelling once, and the n
+fits without one point start from that solution and share its Hessian, which a left-out point changes by a low rank.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from scipy.linalg import cho_factor, cho_solve
 
 TOLERANCE = 1e-4  # largest entry of a gradient that counts as 0; scikit-learn's is n times that
 FULL_STEPS, FOLD_STEPS = 100, 25
-UNSEEN = -1  # the class of a point that is the only one of its class: no fit without it can name it
+UNSEEN = -1  # predicted for the only point of a class, since a fit without it does not know the class
 
 
 class LeaveOneOut:
-    """Predictions of each point by a fit to all others, for one labelling after the other.
+    """Predict the class of each point from a fit to all others, for any number of labellings.
 
     Args:
         values: (n, D) points.
@@ -31,8 +31,8 @@ class LeaveOneOut:
         values = np.asarray(values, np.float64)
         if len(values) < 3 or not np.isfinite(values).all():
             raise ValueError(f"expected 3 or more points with finite values, got {len(values)} points")
-        # The penalty does not change under rotations, nor the predictions under shifts, which the intercept takes up:
-        # n points span at most n - 1 dimensions, however many they come with.
+        # Rotations do not change the penalty, and the intercept absorbs shifts, so reduce the points to the dimensions
+        # that they span: at most n - 1 for n points.
         left, scale, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
         kept = scale > 1e-10 * max(scale[0], 1e-300)
         self.points = np.column_stack([(left * scale)[:, kept], np.ones(len(values))])  # (n, r), the last: intercepts
@@ -47,7 +47,7 @@ class LeaveOneOut:
             (n,) classes; -1 for a point that is the only one of its class.
 
         Raises:
-            ValueError: there are fewer than two classes, or as many labels as do not fit.
+            ValueError: there are fewer than two classes, or the number of labels is not n.
         """
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         if len(classes) < 2 or len(codes) != len(self.points):
@@ -63,13 +63,13 @@ class LeaveOneOut:
         return found
 
     def accuracy(self, labels: NDArray[np.integer]) -> float:
-        """Share of points whose class is predicted right; arguments and errors as for `predict`."""
+        """Return the share of points whose class is predicted correctly; arguments and errors as for `predict`."""
         return float(np.mean(self.predict(labels) == labels))
 
     def _without_each(
         self, targets: NDArray[np.float64], start: NDArray[np.float64], folds: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Weights (F, C, r) of the fits without each of the points ``folds``, from those of the fit to all."""
+        """Return the weights (F, C, r) of the fits without each point in ``folds``; start from the fit to all."""
         points = self.points
         n, size = points.shape
         classes = targets.shape[1]
@@ -97,7 +97,7 @@ class LeaveOneOut:
             step = cho_solve(factor, flat.T).T
             step += ((correction @ (solved @ flat[:, :, None])).transpose(0, 2, 1) @ solved)[:, 0]
             weights = weights - step.reshape(weights.shape)
-        # a point that all hung on: fitted by itself
+        # refit from scratch where the shared Hessian does not converge, for very influential points
         worst = np.abs(_gradient(points, targets, weights, present)).max(axis=(1, 2))
         for row in np.flatnonzero(~(worst < TOLERANCE)):
             others = np.arange(n) != folds[row]
@@ -108,7 +108,7 @@ class LeaveOneOut:
 def _fit(
     points: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Weights (C, r) that minimise the penalised loss, by Newton's method, steps cut until the loss falls."""
+    """Minimise the penalised loss by Newton's method with line search; return the weights (C, r)."""
     loss = _loss(points, targets, weights)
     for _ in range(FULL_STEPS):
         gradient = _gradient(points, targets, weights[None], np.ones((1, len(points), 1)))[0]
@@ -118,21 +118,21 @@ def _fit(
         step = cho_solve(cho_factor(hessian), gradient.ravel()).reshape(weights.shape)
         slope, share = float((gradient * step).sum()), 1.0
         while share > 1e-6:
-            moved = weights - share * step
-            reached = _loss(points, targets, moved)
+            candidate = weights - share * step
+            reached = _loss(points, targets, candidate)
             if reached <= loss - 1e-4 * share * slope:
                 break
             share /= 2
         else:
-            break  # as low as rounding lets it
-        weights, loss = moved, reached
+            break  # rounding prevents a further decrease
+        weights, loss = candidate, reached
     return weights
 
 
 def _penalties(size: int, classes: int) -> NDArray[np.float64]:
-    """Penalty of each entry of a class's weights, (r,); the intercept has none.
+    """Return the penalty of each entry of a class's weights, (r,); the intercept has none.
 
-    Two classes share one logit w in scikit-learn, here w / 2 and -w / 2: twice the penalty makes it the same.
+    For two classes, scikit-learn has one logit w, and here they are w / 2 and -w / 2: twice the penalty is equivalent.
     """
     return np.append(np.full(size - 1, 2.0 if classes == 2 else 1.0), 0.0)
 

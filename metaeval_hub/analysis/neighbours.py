@@ -1,7 +1,7 @@
-"""How well the neighbours of a task survive: another start within a run, another run (Sileo & Moens 2022, section 5.4).
+"""Compare the neighbours of tasks within a run and across runs (Sileo & Moens 2022, section 5.4).
 
-Rates are by task, so that callers average them as they like; `by_type` gives the rows of tables 2 and 3. Chance is
-computed for the number of tasks at hand: with few tasks ten neighbours hold much by chance alone.
+Rates are returned per task; `by_type` averages them for tables 2 and 3. The chance level depends on the number of
+tasks: with few tasks, ten neighbours overlap a lot by chance.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 10  # section 5.4
-BLOCK_ROWS = 512  # rows whose cosines with all others are held at a time: 40 MB for 10,000 tasks
+BLOCK_ROWS = 512  # vectors compared with all others at a time: 40 MB of cosines for 10,000 tasks
 
 
 def nearest_rows(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
-    """Return the ``k`` other rows nearest to each row by cosine, nearest first; of equal ones the earlier row.
+    """Return the indices of the ``k`` nearest other vectors of each vector by cosine, nearest first, ties by index.
 
     Args:
-        values: (m, Z). A row of zeros has cosine 0 with all others.
+        values: (m, Z). A zero vector has cosine 0 with all others.
         k: 1 to m - 1.
 
     Returns:
-        (m, k) row numbers.
+        (m, k) indices.
 
     Raises:
-        ValueError: there are not ``k`` other rows.
+        ValueError: there are fewer than ``k`` other vectors.
     """
     if not 1 <= k < len(values):
-        raise ValueError(f"{k} neighbours of each of {len(values)} points: there are {len(values) - 1} others")
+        raise ValueError(
+            f"cannot find {k} neighbours among {len(values)} points; expected 1 to {len(values) - 1} neighbours"
+        )
     values = np.asarray(values, np.float64)
     norms = np.linalg.norm(values, axis=1, keepdims=True)
     unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
@@ -40,36 +42,38 @@ def nearest_rows(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
         block = unit[start : start + BLOCK_ROWS] @ unit.T
         own = np.arange(len(block))
         block[own, start + own] = -np.inf
-        least = np.partition(block, len(unit) - k, axis=1)[:, len(unit) - k]  # the k-th largest of each row
+        least = np.partition(block, len(unit) - k, axis=1)[:, len(unit) - k]  # k-th largest cosine of each vector
         for row in own:
-            able = np.flatnonzero(block[row] >= least[row])  # k, or more where some are equal
+            able = np.flatnonzero(block[row] >= least[row])  # k of them, or more with ties
             near[start + row] = able[np.argsort(-block[row, able], kind="stable")[:k]]
     return near
 
 
 def kept_within(values: NDArray[np.floating], k: int = NEIGHBOURS) -> NDArray[np.float64]:
-    """Rate at which the ``k`` nearest neighbours of z_{i,k} hold another embedding of the same task (table 2).
+    """Return how often the ``k`` nearest neighbours of z_{i,k} include another embedding of the same task (table 2).
 
     Args:
         values: (n, K, Z), K embeddings of each of n tasks, K at least 2.
-        k: neighbours looked at among the n * K - 1 other embeddings.
+        k: number of neighbours among the n * K - 1 other embeddings.
 
     Returns:
-        (n,) shares of each task's K embeddings, in 0..1.
+        (n,) share of each task's K embeddings, in 0..1.
 
     Raises:
-        ValueError: there is one embedding a task, or there are too few embeddings for ``k`` neighbours.
+        ValueError: there is one embedding per task, or there are too few embeddings for ``k`` neighbours.
     """
     n, copies, size = values.shape
     if copies < 2:
-        raise ValueError("stability within a run needs two or more embeddings a task; these have one")
+        raise ValueError(
+            "stability within a run needs two or more embeddings per task, got one; train with --embeddings-per-task 3"
+        )
     near = nearest_rows(values.reshape(n * copies, size), k) // copies  # (n * K, k) task of each neighbour
     own = np.repeat(np.arange(n), copies)[:, None]
     return (near == own).any(axis=1).reshape(n, copies).mean(axis=1)
 
 
 def chance_within(n: int, copies: int, k: int = NEIGHBOURS) -> float:
-    """Expected `kept_within` of n tasks if the embeddings were dealt out to the tasks at random.
+    """Return the expected `kept_within` of n tasks if the embeddings were assigned to the tasks at random.
 
     The K - 1 others of a task are then any of the n * K - 1 other embeddings: 1 - C(m - K + 1, k) / C(m, k) with
     m = n * K - 1, whatever the embeddings are.
@@ -79,18 +83,18 @@ def chance_within(n: int, copies: int, k: int = NEIGHBOURS) -> float:
 
 
 def kept_across(one: NDArray[np.floating], other: NDArray[np.floating], k: int = NEIGHBOURS) -> NDArray[np.float64]:
-    """Jaccard overlap of each task's ``k`` nearest other tasks in two spaces (table 3).
+    """Return the Jaccard overlap of each task's ``k`` nearest other tasks in two spaces (table 3).
 
     Args:
         one: (n, Z), the tasks in the first space.
         other: (n, Z'), the same tasks, in the same order, in the second.
-        k: neighbours in each.
+        k: number of neighbours in each space.
 
     Returns:
         (n,) in 0..1: neighbours in both over neighbours in either.
 
     Raises:
-        ValueError: the two hold different numbers of tasks, or too few for ``k`` neighbours.
+        ValueError: the spaces have different numbers of tasks, or too few for ``k`` neighbours.
     """
     if len(one) != len(other):
         raise ValueError(f"{len(one)} tasks in one space and {len(other)} in the other; expected the same tasks")
@@ -99,19 +103,19 @@ def kept_across(one: NDArray[np.floating], other: NDArray[np.floating], k: int =
 
 
 def chance_across(n: int, k: int = NEIGHBOURS) -> float:
-    """Expected `kept_across` of two unrelated spaces: sets of k out of n - 1 at random."""
+    """Return the expected `kept_across` of two unrelated spaces: random sets of k out of n - 1 tasks."""
     ways = [comb(k, shared) * comb(n - 1 - k, k - shared) for shared in range(k + 1)]
     return sum(count * shared / (2 * k - shared) for shared, count in enumerate(ways)) / comb(n - 1, k)
 
 
 @dataclass(frozen=True)
 class TypeRate:
-    """A row of table 2 or 3.
+    """A line of table 2 or 3.
 
     Args:
         kind: task type, or "all".
         tasks: number of tasks of this type.
-        mean: of the rates, over tasks and then over runs, in 0..1.
+        mean: mean rate over tasks and then over runs, in 0..1.
         std_runs: sample standard deviation over runs of the mean over tasks; None for one run.
         std_tasks: sample standard deviation over tasks of the mean over runs; None for one task.
     """
@@ -124,14 +128,14 @@ class TypeRate:
 
 
 def by_type(rates: NDArray[np.float64], kinds: Sequence[str]) -> list[TypeRate]:
-    """Average rates by task type, the highest first, and over all tasks in the end.
+    """Average rates by task type, highest first, followed by the average over all tasks.
 
     Args:
-        rates: (R, n), a row for each run, or pair of runs.
+        rates: (R, n), for R runs or pairs of runs.
         kinds: n task types.
 
     Raises:
-        ValueError: ``rates`` and ``kinds`` do not fit.
+        ValueError: the shape of ``rates`` does not match ``kinds``.
     """
     if rates.ndim != 2 or rates.shape[1] != len(kinds) or not rates.size:
         raise ValueError(f"rates has shape {rates.shape}; expected (runs, {len(kinds)}), not empty")

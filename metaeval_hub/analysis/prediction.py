@@ -1,4 +1,4 @@
-"""How well z of a task is predicted without training on it (Sileo & Moens 2022, section 5.6, eq. 3)."""
+"""Table on how well z of a task is predicted without training on it (Sileo & Moens 2022, section 5.6, eq. 3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from metaeval_hub.task_data.z_prediction import cosines, mean_of_type, predict_e
 
 
 def prediction(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Table:
-    """How well z of a task is predicted from the other tasks: by ridge from its aspects or vectors, and by means.
+    """Return how well z of a task is predicted from other tasks: by ridge on aspects or vectors, and by means.
 
     Args:
         runs: each by itself; figures are averaged.
@@ -47,10 +47,10 @@ def prediction(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Map
         Column("rank", "rank of the task", "number", "rank_std"),
     )
     notes = (
-        f"Each of {len(tasks)} tasks is predicted from the others, penalty of the ridge chosen among them by "
-        "leave-one-out. Explained: 1 less the squared error over that of the mean of the others.",
-        f"Rank: place of the task itself among all, by cosine of their z with the prediction, both less the mean of z; "
-        f"{(len(tasks) + 1) / 2:.1f} by chance, 1 at best.",
+        f"Each of {len(tasks)} tasks is predicted from the others, which also give the ridge penalty by "
+        "leave-one-out. Explained: 1 minus the squared error divided by that of the mean of the others.",
+        f"Rank: position of the task among all tasks, by cosine of their z with the prediction, both minus the mean of "
+        f"z; {(len(tasks) + 1) / 2:.1f} by chance, 1 at best.",
     )
     facts = {"runs": [run.place for run in runs], "tasks": tasks}
     return Table("Task embeddings predicted for tasks left out", columns, tuple(rows), notes, facts)

@@ -1,4 +1,4 @@
-"""What can be read from embeddings of tasks: a linear probe (Sileo & Moens 2022, section 5.5, table 4)."""
+"""Predict aspects of tasks from their embeddings with a linear probe (Sileo & Moens 2022, section 5.5, table 4)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from threadpoolctl import threadpool_limits
 from metaeval_hub.analysis.leave_one_out import LeaveOneOut
 
 PERMUTATIONS = 200
-DEALS = 20  # of reading across groups
+DEALS = 20  # random assignments of features to tasks, for probes across groups
 
 
 @dataclass(frozen=True)
 class Probe:
-    """How well one aspect is read from one set of features.
+    """How well one aspect is predicted from one set of features.
 
     Args:
-        accuracy: share of tasks whose class is read right from the other tasks, in 0..1.
-        majority: share of the most frequent class; what one answer for all tasks would reach.
-        p_value: probability of such an accuracy if features and aspect had nothing to do with each other, by
+        accuracy: share of tasks whose class is predicted correctly from the other tasks, in 0..1.
+        majority: share of the most frequent class, the accuracy of one answer for all tasks.
+        p_value: probability of such an accuracy if features and aspect were independent, by
             permutation: (1 + permutations that reach it) / (1 + permutations).
         chance: mean accuracy over the permutations. It can lie well below the majority: where classes are of equal
             size, leaving a task out makes its class the rarer one.
-        permutations: how many.
+        permutations: number of permutations.
     """
 
     accuracy: float
@@ -41,7 +41,7 @@ class Probe:
 def probe(
     values: NDArray[np.floating], labels: NDArray[np.integer], *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Probe:
-    """Read an aspect of n tasks from their features, each task from the n - 1 others.
+    """Predict an aspect of n tasks from their features, each task from the n - 1 others.
 
     The accuracy is scikit-learn's LogisticRegression with its defaults, as in the paper. The permutation test, which
     the paper does not have, solves the same problem by `metaeval_hub.analysis.leave_one_out`, for the true labels
@@ -75,14 +75,14 @@ def probe(
 
 @dataclass(frozen=True)
 class AcrossGroups:
-    """How well one aspect of the tasks of a group is read from the tasks of all other groups.
+    """How well one aspect of the tasks of a group is predicted from the tasks of all other groups.
 
-    Only tasks count whose class other groups have: of others nothing could be read.
+    Only tasks whose class another group also has are counted; the others cannot be predicted.
 
     Args:
-        accuracy: share of these tasks whose class is read right, in 0..1; nan where there are none.
-        majority: share of their most frequent class, what one answer for all of them would reach.
-        tasks: how many they are.
+        accuracy: share of these tasks whose class is predicted correctly, in 0..1; nan if there are none.
+        majority: share of their most frequent class, the accuracy of one answer for all of them.
+        tasks: number of these tasks.
         chance: mean accuracy where the features are dealt out to the tasks at random. It lies below the majority where
             the groups that are left have other classes than the one left out.
         p_value: (1 + deals that reach the accuracy) / (1 + deals).
@@ -103,10 +103,10 @@ def probe_across(
     permutations: int = DEALS,
     seed: int = 0,
 ) -> AcrossGroups:
-    """Read an aspect of the tasks of each group from the tasks of the other groups.
+    """Predict an aspect of the tasks of each group from the tasks of the other groups.
 
-    Tasks of one group often share texts, form and aspects, so that a task can be told by what it has in common with its
-    group. Here the group is left out as a whole, which the paper does not do.
+    Tasks of one group often share texts, form and aspects, so a probe may only recognise the group. This probe leaves
+    out the whole group, which the paper does not do.
 
     Args:
         values: (n, D) features, used as they are.
@@ -122,7 +122,7 @@ def probe_across(
     if permutations < 1:
         raise ValueError(f"permutations must be at least 1, got {permutations}")
     if len(np.unique(groups)) < 2:
-        raise ValueError("all tasks are of one group; reading across groups needs two or more")
+        raise ValueError("all tasks are in one group; probing across groups needs two or more groups")
     known = np.array([(labels[groups != group] == label).any() for label, group in zip(labels, groups, strict=True)])
     if not known.any():
         return AcrossGroups(float("nan"), float("nan"), 0, float("nan"), 1.0)
@@ -168,5 +168,5 @@ def leave_out(
 
 
 def majority(labels: NDArray[np.integer]) -> float:
-    """Share of the most frequent class, in 0..1."""
+    """Return the share of the most frequent class, in 0..1."""
     return float(np.bincount(labels).max() / len(labels))

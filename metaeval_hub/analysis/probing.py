@@ -1,4 +1,4 @@
-"""What aspects of tasks can be read from their embeddings, as tables (Sileo & Moens 2022, section 5.5, table 4)."""
+"""Tables on how well embeddings predict aspects of tasks (Sileo & Moens 2022, section 5.5, table 4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
-from metaeval_hub.analysis.geometry import Step, silent
+from metaeval_hub.analysis.geometry import OnStep, silent
 from metaeval_hub.analysis.probe import DEALS, PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -26,16 +26,16 @@ ASPECT_TITLES: Mapping[Aspect, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Probed:
-    """What is read, and from what.
+class ProbeInputs:
+    """Inputs of the probes: features and aspects of tasks.
 
     Args:
         tasks: n tasks that all inputs have.
-        left_out: tasks of the runs that others lack.
-        classes: aspect -> (n,) classes from 0, of the aspects that can be read.
+        left_out: tasks of the runs that other inputs lack.
+        classes: aspect -> (n,) classes from 0, for the aspects that can be predicted.
         alike: aspects that are the same for all tasks.
-        alone: aspects of which each task has a class of its own.
-        sets: name -> matrices (n, D), one a run where z is among the features.
+        alone: aspects that are different for every task.
+        sets: name -> matrices (n, D), one per run if z is among the features.
     """
 
     tasks: Sequence[str]
@@ -47,29 +47,29 @@ class Probed:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader has to know of the inputs."""
+        """Sentences on aspects and tasks that are left out."""
         notes = []
         if self.alike:
             titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alike)
-            notes.append(f"The same for all tasks, so that there is nothing to read: {titles}.")
+            notes.append(f"The same for all tasks, so there is nothing to predict: {titles}.")
         if self.alone:
             titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alone)
-            notes.append(f"Different for every task, so that no task can be read from the others: {titles}.")
+            notes.append(f"Different for every task, so no task can be predicted from the others: {titles}.")
         if self.left_out:
             notes.append(f"Left out, not in all inputs: {', '.join(self.left_out)}.")
         return notes
 
 
-def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> Probed:
-    """The feature sets and aspects of the tasks that all inputs have.
+def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings]) -> ProbeInputs:
+    """Collect the feature sets and aspects of the tasks that all inputs have.
 
     Args:
-        runs: each is probed by itself.
-        features: say the aspects.
-        vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
+        runs: each run is probed separately.
+        features: features with the aspects of the tasks.
+        vectors: name -> further vectors per task, such as Fisher; "TextEmb" is also probed together with z.
 
     Raises:
-        ValueError: runs, features and vectors have fewer than 3 tasks in common, or no aspect can be read.
+        ValueError: runs, features and vectors have fewer than 3 tasks in common, or no aspect can be predicted.
     """
     tasks = common_tasks(runs, features, vectors, least=3)
     coded = {aspect: features.select(tasks).classes(aspect) for aspect in ASPECTS}
@@ -77,8 +77,8 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
     classes = {aspect: labels for aspect, labels in coded.items() if 1 < counts[aspect] < len(tasks)}
     if not classes:
         raise ValueError(
-            f"no aspect of these {len(tasks)} tasks can be read: each is the same for all tasks or different for every "
-            "task; analyse a run with more tasks"
+            f"no aspect of these {len(tasks)} tasks can be predicted: each is the same for all tasks or different for "
+            "every task; analyse a run with more tasks"
         )
     latent = [run.select(tasks).embeddings.centroids().values.astype(np.float64) for run in runs]
     others = {name: each.select(tasks).values.astype(np.float64) for name, each in vectors.items()}
@@ -89,7 +89,7 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
         sets["TextEmb"] = [others["TextEmb"]]
     left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
     alike, alone = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
-    return Probed(tasks, left_out, classes, alike, alone, sets)
+    return ProbeInputs(tasks, left_out, classes, alike, alone, sets)
 
 
 def probing(
@@ -99,17 +99,17 @@ def probing(
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-    step: Step = silent,
+    step: OnStep = silent,
 ) -> Table:
-    """What aspects of tasks can be read from their embeddings (table 4).
+    """Return how well aspects of tasks are predicted from their embeddings (table 4).
 
     Args:
-        runs: each is probed by itself; accuracies are averaged.
-        features: say the aspects.
-        vectors: name -> further vectors a task, such as Fisher; "TextEmb" is also probed together with z.
-        permutations: of each test.
-        seed: of the permutations.
-        step: called with a few words before each feature set.
+        runs: each run is probed separately; accuracies are averaged.
+        features: features with the aspects of the tasks.
+        vectors: name -> further vectors per task, such as Fisher; "TextEmb" is also probed together with z.
+        permutations: permutations of each significance test.
+        seed: random seed of the permutations.
+        step: called with a short description before each feature set.
 
     Raises:
         ValueError: runs, features and vectors have fewer than 3 tasks in common.
@@ -129,18 +129,18 @@ def probing(
         Column("average", "avg %", "percent"),
     )
     notes = (
-        f"Accuracy of scikit-learn's logistic regression, each of {len(inputs.tasks)} tasks read from the others"
+        f"Accuracy of scikit-learn's logistic regression, each of {len(inputs.tasks)} tasks predicted from the others"
         + ("." if len(runs) == 1 else f"; mean of {len(runs)} runs ± standard deviation over runs."),
-        f"Chance: the mean of {permutations} permutations of the classes. It can lie below the majority class, since "
-        "leaving a task out makes its class the rarer one. p: how often a permutation reaches the accuracy, the "
-        f"largest over runs; {1 / (1 + permutations):.3f} is the smallest it can be. Each p is of one test, and "
-        f"this table has {len(inputs.sets) * len(inputs.classes)}.",
-        "Vectors are taken as they are, as in the paper; those of small numbers, such as Fisher's, hardly move a "
-        "logistic regression with its default penalty.",
+        f"Chance: the mean of {permutations} permutations of the classes. It can be below the majority class, since "
+        "leaving a task out makes its class rarer. p: share of permutations that reach the accuracy, the largest "
+        f"over runs; the smallest possible value is {1 / (1 + permutations):.3f}. Each p is for one test; this table "
+        f"has {len(inputs.sets) * len(inputs.classes)} tests.",
+        "Vectors are not rescaled, as in the paper; vectors of small numbers, such as Fisher's, have little effect on "
+        "a logistic regression with the default penalty.",
         *inputs.notes,
     )
     facts = {**_facts(runs, inputs, vectors), "permutations": permutations, "seed": seed}
-    return Table("Aspects read from task embeddings", columns, tuple(rows), notes, facts)
+    return Table("Aspects predicted from task embeddings", columns, tuple(rows), notes, facts)
 
 
 def probing_across(
@@ -151,17 +151,17 @@ def probing_across(
     deals: int = DEALS,
     seed: int = 0,
 ) -> Table:
-    """What aspects of the tasks of a group can be read from the tasks of all other groups.
+    """Return how well aspects of each group of tasks are predicted from the tasks of all other groups.
 
     Args:
-        runs: each is probed by itself; accuracies are averaged.
-        features: say the aspects.
-        vectors: name -> further vectors a task.
-        deals: how often the features are dealt out to the tasks at random, for the level of chance.
-        seed: of these.
+        runs: each run is probed separately; accuracies are averaged.
+        features: features with the aspects of the tasks.
+        vectors: name -> further vectors per task.
+        deals: number of random assignments of features to tasks, for the chance level.
+        seed: random seed of the assignments.
 
     Raises:
-        ValueError: runs, features and vectors have fewer than 3 tasks in common, or all are of one group.
+        ValueError: runs, features and vectors have fewer than 3 tasks in common, or all tasks are in one group.
     """
     inputs = gather(runs, features, vectors)
     names = [task.rpartition("/")[0] for task in inputs.tasks]
@@ -185,24 +185,24 @@ def probing_across(
         ),
     )
     notes = (
-        f"As above, but each of the {len(np.unique(groups))} groups is read from the tasks of all other groups: tasks "
-        "of one group share texts and form, by which they can be told. Tasks whose class no other group has, and of "
-        "which nothing could be read, are not counted.",
-        "Majority: what one answer for all tasks that are counted would reach. Chance and p: the features dealt out to "
-        f"the tasks at random, {deals} times, classes and groups as they are.",
+        f"As above, but each of the {len(np.unique(groups))} groups is predicted from the tasks of all other groups, "
+        "since tasks of one group share texts and form, which reveal the group. Tasks whose class no other group has "
+        "cannot be predicted and are not counted.",
+        "Majority: accuracy of one answer for all counted tasks. Chance and p: the features are assigned to the tasks "
+        f"at random, {deals} times; classes and groups stay unchanged.",
         *inputs.notes,
     )
     facts = {**_facts(runs, inputs, vectors), "counted": counts, "deals": deals, "seed": seed}
-    return Table("Aspects read from the tasks of other groups", columns, tuple(rows), notes, facts)
+    return Table("Aspects predicted from the tasks of other groups", columns, tuple(rows), notes, facts)
 
 
 def common_tasks(
     runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping[str, TaskEmbeddings], least: int
 ) -> list[str]:
-    """Tasks that are in all runs, features and vectors, in the order of the first run.
+    """Return the tasks that are in all runs, features and vectors, in the order of the first run.
 
     Raises:
-        ValueError: there are fewer than ``least``.
+        ValueError: there are fewer than ``least`` such tasks.
     """
     inputs = [set(features.names), *(set(run.tasks) for run in runs), *(set(each.names) for each in vectors.values())]
     tasks = [name for name in runs[0].tasks if all(name in names for names in inputs)]
@@ -211,7 +211,7 @@ def common_tasks(
     return tasks
 
 
-def _facts(runs: Sequence[EmbeddedRun], inputs: Probed, vectors: Mapping[str, TaskEmbeddings]) -> dict[str, Any]:
+def _facts(runs: Sequence[EmbeddedRun], inputs: ProbeInputs, vectors: Mapping[str, TaskEmbeddings]) -> dict[str, Any]:
     return {"runs": [run.place for run in runs], "tasks": list(inputs.tasks), "vectors": list(vectors)}
 
 

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
-Method = Literal["pca", "umap"]
+ProjectionMethod = Literal["pca", "umap"]
 LEAST = {"pca": 2, "umap": 5}  # tasks that a map needs
 
 
@@ -23,7 +23,7 @@ def umap_missing() -> str | None:
     return None
 
 
-def project(emb: TaskEmbeddings, method: Method = "pca", seed: int = 0) -> NDArray[np.float64]:
+def project(emb: TaskEmbeddings, method: ProjectionMethod = "pca", seed: int = 0) -> NDArray[np.float64]:
     """Reduce task embeddings to the plane (Sileo & Moens 2022, section 5.3).
 
     Args:

@@ -1,7 +1,7 @@
-"""Which tasks to borrow from for a target task: by embeddings, and by what was measured (after Vu et al. 2020).
+"""Rank source tasks for a target task, by embeddings and by measured gains (after Vu et al. 2020).
 
-A ranking by embeddings is a guess. Where there are runs with and without a task, or a table of pairs, the gain is
-measured, and says how good the guess is.
+A ranking by embeddings is a prediction. Runs with and without a task, or a table of pairs, provide measured gains,
+which show how good the prediction is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from metaeval_hub.results.run_results import TaskResult
+from metaeval_hub.results.schema import TaskResult
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
@@ -231,7 +231,7 @@ def transfer(
         if any(f"{name}_test" in row for row in rows):
             columns += [Column(f"{name}_{key}", f"{key} %", "percent") for key in ("test", "majority")]
     notes = _notes(target, ranked, by_space, size)
-    return Table(f"Tasks to borrow from for {target}", tuple(columns), tuple(rows), notes, {"target": target})
+    return Table(f"Source tasks for {target}", tuple(columns), tuple(rows), notes, {"target": target})
 
 
 def _accuracies(rows: Results) -> dict[str, tuple[float, float]]:
@@ -248,9 +248,9 @@ def _notes(
     size: int,
 ) -> tuple[str, ...]:
     """What the columns are, as far as there are any, and which tasks have little to lend."""
-    notes = ["Nearest by cosine: a guess of what helps."]
+    notes = ["Nearest by cosine: a prediction of which tasks help."]
     if MEASURED in ranked:
-        notes[0] += " measured: test accuracy of the target with the task less without it, in points."
+        notes[0] += " measured: test accuracy of the target with the task minus that without it, in points."
     if not any(scores.values()):
         return tuple(notes)
     notes.append("test, majority: accuracy on the task's own test rows in the run, and of their most frequent class.")
@@ -259,7 +259,7 @@ def _notes(
         name for name in listed if any(found[name][0] <= found[name][1] for found in scores.values() if name in found)
     ]
     if unlearned:
-        notes.append(f"Not above the majority class, so that little may be had from them: {', '.join(unlearned)}.")
+        notes.append(f"Not above the majority class, so transfer from them may help little: {', '.join(unlearned)}.")
     own = next((found[target] for found in scores.values() if target in found), None)
     if own is not None and own[0] <= own[1]:
         notes.append(

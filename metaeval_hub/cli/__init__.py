@@ -1,6 +1,6 @@
-"""The `metaeval` command: one module a sub-command, each with ``add`` (its arguments) and ``run``.
+"""The `metaeval` command: one module per sub-command, each with ``add`` (declares the arguments) and ``run``.
 
-A sub-command's libraries are imported when it runs, so that ``metaeval --help`` answers at once.
+A sub-command imports its libraries when it runs, so ``metaeval --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
-MOST_CHARACTERS = 2_000  # of an error
+MOST_CHARACTERS = 2_000  # longest error message that is printed whole
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     parser = argparse.ArgumentParser(
-        prog="metaeval", description="Many classification tasks, one model, and a map of how tasks relate."
+        prog="metaeval", description="Train one model on many text classification tasks, and map how the tasks relate."
     )
-    parser.add_argument("--verbose", action="store_true", help="show what the libraries log, and traces of errors")
+    parser.add_argument(
+        "--verbose", action="store_true", help="show log messages of the libraries, and tracebacks of errors"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for module in COMMANDS:
         name = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
@@ -35,9 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, or 1 with the error in one line, 130 after Ctrl-C.
+    """Run the command and return its exit status: 0 for success, 1 after a one-line error, 130 after Ctrl-C.
 
-    An error that no user can put right is a fault of this package and ends in a trace.
+    An error that the user cannot fix is a bug in metaeval and ends in a traceback.
     """
     with safe_output() as out:
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     options = build_parser().parse_args(arguments)
-    options.typed = ["metaeval", *arguments]  # for results that say what made them
+    options.typed = ["metaeval", *arguments]  # results store the command that made them
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
@@ -62,7 +64,8 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if not _is_for_users(error):
             print(
-                f"metaeval {options.command}: a fault of metaeval; please report it with this trace:", file=sys.stderr
+                f"metaeval {options.command}: this is a bug in metaeval; please report it with this traceback:",
+                file=sys.stderr,
             )
             raise
         if options.verbose:
@@ -77,7 +80,7 @@ class _PlainFormatter(logging.Formatter):
 
 
 def _is_for_users(error: Exception) -> bool:
-    """Whether an error is about what a user gave or has: a value, a file, the network, a library, memory."""
+    """Return whether the user can fix an error: a value, a file, the network, a library or memory."""
     if isinstance(error, (ValueError, OSError, ImportError, MemoryError)):
         return True
     from metaeval_datasets.catalog import UnknownTaskError
@@ -91,4 +94,8 @@ def _message(error: Exception) -> str:
     first, *others = str(error).splitlines() or [""]
     joined = "; ".join(line.strip().removeprefix("- ") for line in others)
     text = without_control(": ".join(filter(None, [first, joined]))) or type(error).__name__
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}... (cut; --verbose shows all)"
+    return (
+        text
+        if len(text) <= MOST_CHARACTERS
+        else f"{text[:MOST_CHARACTERS]}... (shortened; pass --verbose to see all of it)"
+    )

@@ -1,4 +1,4 @@
-"""Analyse task embeddings: their geometry, how stable they are, what can be read from them, what to transfer.
+"""Analyse task embeddings: geometry, stability, probing, and which tasks to transfer from.
 
 A RUN is the folder of a run, a folder of task embeddings, or the folder or Hub id of a model:
 
@@ -7,8 +7,8 @@ A RUN is the folder of a run, a folder of task embeddings, or the folder or Hub 
   metaeval analyze probing runs/multitask-1 --permutations 1000
   metaeval analyze transfer runs/multitask-1 --target demo/picnic_nli
 
-With --out tables are written as CSV and JSON, pictures as PNG and SVG of the same stem, each with the command that made
-it. A run whose z is still its random start is refused; --force shows it all the same.
+--out writes tables as CSV and JSON, and figures as PNG and SVG under the same name. Each JSON file states the command
+that made it. The command refuses a run whose z is still close to its random start; --force analyses it anyway.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 TEXT_EMB = "TextEmb"
 KINDS = ("geometry", "stability", "probing", "transfer")
-GEOMETRY_ROWS = 15  # tasks shown in a terminal; the files hold all
+GEOMETRY_ROWS = 15  # tasks shown in a terminal; the files list all tasks
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,57 +42,76 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.error = partial(_say_which, parser.error)  # type: ignore[method-assign]
     kinds = parser.add_subparsers(dest="analysis", required=True, metavar="analysis")
-    geometry = _sub(kinds, "geometry", "a map of the tasks (figures 3 to 5) and how specific each is")
+    geometry = _sub(kinds, "geometry", "draw a map of the tasks (figures 3 to 5) and show how specific each task is")
     geometry.add_argument(
-        "--method", choices=("pca", "umap", "both"), default="both", help="default: both, as far as they can be drawn"
+        "--method",
+        choices=("pca", "umap", "both"),
+        default="both",
+        help="projection to draw (default: both; only pca if UMAP is unavailable)",
     )
-    stability = _sub(kinds, "stability", "neighbours kept within a run and across runs (tables 2 and 3)")
-    stability.add_argument("--neighbours", type=int, default=10, metavar="K", help="nearest embeddings (default 10)")
-    probing = _sub(kinds, "probing", "aspects of tasks read from embeddings (table 4), and z predicted from aspects")
+    stability = _sub(
+        kinds, "stability", "show which neighbours stay the same within a run and across runs (tables 2 and 3)"
+    )
+    stability.add_argument(
+        "--neighbours", type=int, default=10, metavar="K", help="number of nearest embeddings to compare (default: 10)"
+    )
+    probing = _sub(kinds, "probing", "predict aspects of tasks from their embeddings (table 4), and z from aspects")
     probing.add_argument(
-        "--permutations", type=int, default=200, metavar="N", help="of each significance test (default 200)"
+        "--permutations",
+        type=int,
+        default=200,
+        metavar="N",
+        help="permutations of each significance test (default: 200)",
     )
-    transfer = _sub(kinds, "transfer", "which tasks to borrow from for a target")
-    transfer.add_argument("--target", metavar="TASK", help="a task of the runs; without it only --measured is compared")
+    transfer = _sub(kinds, "transfer", "rank tasks by how likely they help a target task")
+    transfer.add_argument(
+        "--target",
+        metavar="TASK",
+        help="target task, one of the runs' tasks; default: only compare --measured with the rankings",
+    )
     transfer.add_argument(
         "--measured", nargs="+", default=[], metavar="FILE",
-        help="runs with and without tasks (their folders), or a CSV file: a target a row, a source a column, gains",
+        help="measured gains: folders of runs with and without tasks, or a CSV file (one row per target)",
     )  # fmt: skip
     for parser_ in (probing, transfer):
         parser_.add_argument(
             "--vectors", nargs="+", default=[], metavar="NAME=FOLDER",
-            help=f"further vectors a task, as folders of task embeddings: {TEXT_EMB}=... Fisher=...",
+            help=f"further vectors per task, as folders of task embeddings, e.g. {TEXT_EMB}=DIR Fisher=DIR",
         )  # fmt: skip
-    probing.add_argument("--features", metavar="FOLDER", help="where the features of the tasks are, if not in the run")
+    probing.add_argument(
+        "--features", metavar="FOLDER", help="folder with the features of the tasks (default: those stored with a run)"
+    )
 
 
 def _say_which(error: Callable[[str], NoReturn], message: str) -> NoReturn:
-    """End with the parser's message; where the kind of analysis was left out or misspelt, with what to type."""
+    """Exit with the parser's message, or with the command to type if the kind of analysis is missing or misspelt."""
     typed = re.search(r"argument analysis: invalid choice: '(.+?)'", message)
     if typed:
         near = difflib.get_close_matches(typed[1], KINDS, n=1)
         meant = f"{near[0]} RUN" if near else f"{KINDS[0]} {typed[1]}"
-        error(f"{typed[1]} is no kind of analysis; expected {', '.join(KINDS)}, as in: metaeval analyze {meant}")
+        error(f"unknown analysis {typed[1]!r}; expected {', '.join(KINDS)}, as in: metaeval analyze {meant}")
     if message.endswith("required: analysis"):
-        error(f"expected a kind of analysis, {', '.join(KINDS)}, as in: metaeval analyze {KINDS[0]} RUN")
+        error(f"expected the kind of analysis, {', '.join(KINDS)}, as in: metaeval analyze {KINDS[0]} RUN")
     error(message)
 
 
 def _sub(kinds: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="folder of a run, of task embeddings or of a model; Hub id"
+        "runs", nargs="+", metavar="RUN", help="folder of a run, of task embeddings or of a model, or a Hub id"
     )
     parser.add_argument(
-        "--out", type=path_of, metavar="DIR", help="folder for tables (CSV, JSON) and pictures (PNG, SVG)"
+        "--out", type=path_of, metavar="DIR", help="folder to write tables (CSV, JSON) and figures (PNG, SVG) to"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what is random (default 0)")
-    parser.add_argument("--force", action="store_true", help="analyse embeddings that have not left their random start")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument(
+        "--force", action="store_true", help="analyse embeddings even if they are close to their random start"
+    )
     return parser
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read the runs, refuse those that hold nothing, analyse, show, write."""
+    """Read and check the runs, analyse them, and print and write the results."""
     from metaeval_hub.analysis.embedded_runs import read_all
 
     console = make_console()
@@ -107,7 +126,7 @@ def run(options: argparse.Namespace) -> None:
         options, runs, console
     )
     if options.out is None:
-        console.print("--out DIR writes the tables and pictures", soft_wrap=True)
+        console.print("pass --out DIR to write the tables and figures", soft_wrap=True)
 
 
 def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
@@ -120,9 +139,9 @@ def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
         missing = (
             umap_missing()
             if all(len(each.tasks) >= LEAST["umap"] for each in runs)
-            else (f"it needs {LEAST['umap']} tasks")
+            else (f"it needs at least {LEAST['umap']} tasks")
         )
-        methods, note = (["pca"], f"no UMAP, only PCA: {missing}") if missing else (["umap", "pca"], "")
+        methods, note = (["pca"], f"only PCA is drawn, not UMAP: {missing}") if missing else (["umap", "pca"], "")
     for each in runs:
         for method in methods:
             table = geometry(each, method, options.seed)
@@ -130,7 +149,7 @@ def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
             if options.out:
                 stem = f"{method}-{file_name(each.name)}" if len(runs) > 1 else method
                 written = [*save(options, table, stem), *draw_geometry(table, options.out, stem)]
-            if method == methods[-1]:  # all but the coordinates is the same for both
+            if method == methods[-1]:  # the two tables differ only in their coordinates
                 show_table(console, table, GEOMETRY_ROWS, "--out writes all")
             for path in written:
                 console.print(f"written: {path}", soft_wrap=True)
@@ -144,8 +163,8 @@ def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console
     several = [each for each in runs if each.embeddings.copies is not None]
     if not several and len(runs) < 2:
         raise ValueError(
-            f"{runs[0].name} is one run with one embedding a task: give two or more runs (other seeds), or one "
-            "trained with --embeddings-per-task 3"
+            f"{runs[0].name} is a single run with one embedding per task; give two or more runs with different seeds, "
+            "or one trained with --embeddings-per-task 3"
         )
     if several:
         _finish(options, stability_within(several, options.neighbours), "stability_within", console)
@@ -174,11 +193,13 @@ def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
     from metaeval_hub.analysis.transfer import transfer, transfer_agreement
 
     if options.target is None and not options.measured:
-        raise ValueError("give --target TASK, a task of the run; or --measured, what it is to be compared with")
+        raise ValueError(
+            "give --target TASK (a task of the run), or --measured with gains to compare the rankings with"
+        )
     names = [f"z of {each.name}" if len(runs) > 1 else "z" for each in runs]
     spaces = {name: each.embeddings.centroids() for name, each in zip(names, runs, strict=True)}
     spaces |= find_vectors(options.vectors, runs[0].features)
-    results = {name: each.rows for name, each in zip(names, runs, strict=True)}
+    results = {name: each.results for name, each in zip(names, runs, strict=True)}
     gains = read_gains(options.measured) if options.measured else None
     if options.target is not None:
         stem = f"transfer-{file_name(options.target)}"
@@ -191,10 +212,10 @@ def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
 
 
 def find_features(runs: Sequence[EmbeddedRun], folder: str | None) -> TaskFeatures:
-    """Features of the tasks: from a folder, or stored with one of the runs.
+    """Return the features of the tasks: from a folder if it is given, else those stored with one of the runs.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no run has features.
     """
     from metaeval_hub.results.run_results import at_home
     from metaeval_hub.task_data.task_features import TaskFeatures
@@ -204,17 +225,17 @@ def find_features(runs: Sequence[EmbeddedRun], folder: str | None) -> TaskFeatur
     found = next((each.features for each in runs if each.features is not None), None)
     if found is None:
         raise ValueError(
-            f"no features of the tasks are stored with {', '.join(each.name for each in runs)}; name a folder that has "
-            "them, of a run or model over the same tasks, with --features"
+            f"no task features are stored with {', '.join(each.name for each in runs)}; pass --features with the "
+            "folder of a run or model that has features of the same tasks"
         )
     return found
 
 
 def find_vectors(arguments: Sequence[str], features: TaskFeatures | None) -> dict[str, TaskEmbeddings]:
-    """Vectors named NAME=FOLDER; TextEmb also from the features, where they have it.
+    """Load the vectors named NAME=FOLDER, and TextEmb from the features if they contain it.
 
     Raises:
-        ValueError: an argument has another form.
+        ValueError: an argument does not have the form NAME=FOLDER.
     """
     from metaeval_hub.results.run_results import at_home
     from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -231,10 +252,10 @@ def find_vectors(arguments: Sequence[str], features: TaskFeatures | None) -> dic
 
 
 def read_gains(places: Sequence[str]) -> Gains:
-    """Measured gains: of a CSV file, or of runs with and without tasks.
+    """Read measured gains from a CSV file, or compute them from runs with and without tasks.
 
     Raises:
-        ValueError: the file is of another form, or the runs have the same tasks.
+        ValueError: the file does not have the expected form, or all runs have the same tasks.
     """
     from metaeval_hub.analysis.transfer import gains_of_runs, gains_of_table
     from metaeval_hub.results.run_results import at_home, read_runs
@@ -259,12 +280,12 @@ def _finish(options: argparse.Namespace, table: Table, stem: str, console: Conso
 
 
 def save(options: argparse.Namespace, table: Table, stem: str) -> list[Path]:
-    """Write a table with the command that made it."""
+    """Write a table together with the command that made it; return the paths."""
     from metaeval_hub.results.tables import made_by
 
     return table.save(options.out, stem, made_by(options.typed))
 
 
 def file_name(name: str) -> str:
-    """A part of a file's name that stands for the name of a run or task."""
+    """Turn the name of a run or task into a part of a file name."""
     return re.sub(r"[^\w.=+-]+", "-", name).strip("-.")[:100] or "unnamed"

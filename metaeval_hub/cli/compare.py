@@ -1,13 +1,13 @@
-"""Compare the results of runs: one table over the tasks they share, and how sure their differences are.
+"""Compare the results of runs on the tasks they share, with intervals for means and differences.
 
-Each run is a folder with results.json (of training/multitask.py), or with one a method in its sub-folders (of
-training/probes.py and training/single_task.py). LABEL=FOLDER names it, and runs given the same label are averaged, as
-seeds of one method are:
+Each FOLDER contains a results.json (from training/multitask.py), or one sub-folder with a results.json per method (from
+training/probes.py and training/single_task.py). LABEL=FOLDER sets the name in the tables. Runs with the same label,
+such as seeds of one method, are averaged:
 
   metaeval compare runs/probes-1 runs/single_task-1 conditional=runs/multitask-1 conditional=runs/multitask-2
 
-Only tasks that all runs have are compared; the others are named. Intervals are 95 %, over tasks, and those
-of differences are paired by task.
+Only tasks that all runs have are compared; the command lists the others. Intervals are 95 % intervals over tasks, and
+intervals of differences are paired by task.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from metaeval_hub.results.terminal import labelled, make_console, make_folder, p
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metaeval_hub.results.run_results import Run
+    from metaeval_hub.results.schema import RunResult
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,21 +30,28 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", metavar="[LABEL=]FOLDER", help="folder of a run, or its results.json")
     parser.add_argument(
-        "--metric", choices=("accuracy", "macro_f1", "matthews"), default="accuracy", help="default: accuracy"
+        "--metric",
+        choices=("accuracy", "macro_f1", "matthews"),
+        default="accuracy",
+        help="score to compare (default: accuracy)",
     )
-    parser.add_argument("--split", choices=("test", "validation"), default="test", help="default: test")
-    parser.add_argument("--reference", metavar="LABEL", help="run that the others are compared with (default: first)")
-    parser.add_argument("--only", nargs="+", metavar="TASK", help="tasks and groups to compare on, instead of all")
-    parser.add_argument("--out", type=path_of, metavar="FILE", help="write the comparison there: .md or .json")
+    parser.add_argument(
+        "--split", choices=("test", "validation"), default="test", help="split to compare (default: test)"
+    )
+    parser.add_argument(
+        "--reference", metavar="LABEL", help="run that the others are compared with (default: the first)"
+    )
+    parser.add_argument("--only", nargs="+", metavar="TASK", help="tasks and groups to compare on (default: all)")
+    parser.add_argument("--out", type=path_of, metavar="FILE", help="file to write the comparison to, .md or .json")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, compare, print, write."""
+    """Read and compare the runs, and print and write the tables."""
     from metaeval_hub.results.comparison import compare
     from metaeval_hub.results.comparison_tables import summary_table, task_table, to_markdown
 
     if options.out is not None and options.out.suffix not in (".md", ".json"):
-        raise ValueError(f"--out {options.out}: expected a name that ends in .md or .json")
+        raise ValueError(f"--out {options.out}: expected a file name that ends in .md or .json")
     if options.out is not None:
         make_folder(options.out.parent)
     runs = read_all(options.runs)
@@ -62,8 +69,8 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"written: {options.out}", soft_wrap=True)
 
 
-def read_all(arguments: Sequence[str]) -> list[Run]:
-    """Read the runs of a command line; folders of the same name are told apart by their paths.
+def read_all(arguments: Sequence[str]) -> list[RunResult]:
+    """Read the runs of a command line; folders with the same name are labelled with their paths.
 
     Raises:
         ResultsError: see ``metaeval_hub.results.run_results.read_runs``.
@@ -72,18 +79,18 @@ def read_all(arguments: Sequence[str]) -> list[Run]:
 
     named = [(label, at_home(place)) for label, place in map(labelled, arguments)]
     names = Counter(path.resolve().name for label, path in named if label is None)
-    runs: list[Run] = []
+    runs: list[RunResult] = []
     for label, path in named:
         twice = label is None and names[path.resolve().name] > 1
         runs += read_runs(path, str(path) if twice else label)
     return runs
 
 
-def _select(runs: list[Run], names: list[str]) -> list[Run]:
-    """The same runs on some of their tasks."""
+def _select(runs: list[RunResult], names: list[str]) -> list[RunResult]:
+    """Return the runs restricted to the named tasks and groups."""
     from dataclasses import replace
 
     from metaeval_datasets import select_tasks
 
     chosen = set(select_tasks(names))
-    return [replace(run, tasks={name: row for name, row in run.tasks.items() if name in chosen}) for run in runs]
+    return [replace(run, tasks={name: each for name, each in run.tasks.items() if name in chosen}) for run in runs]

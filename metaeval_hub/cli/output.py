@@ -1,4 +1,4 @@
-"""Standard output and error of the command: any encoding, a closed pipe and a full device leave its work whole."""
+"""Standard output and error that never fail: a command finishes with any encoding, a closed pipe or a full device."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import TextIO, cast
 
-# What our own output has beyond ASCII, for encodings that lack it.
+# Replacements for the non-ASCII characters of our own output, for encodings that lack them.
 _PLAIN = {"█": "#", "…": "...", "±": "+-", "–": "-", "—": "-", "−": "-", "×": "x", "“": '"', "”": '"', "’": "'"}
 _PLAIN |= dict.fromkeys("▉▊▋▌", "#") | dict.fromkeys("▍▎▏", ".")
 
 
 class Output(io.TextIOBase):
-    """A stream for text that never fails.
+    """Text stream whose writes never fail.
 
-    What its encoding lacks is written in other characters. After the first error of writing, such as a reader that has
-    gone or a full device, the rest is dropped: files that a command writes do not depend on who reads its output.
+    Characters that the encoding lacks are replaced. After the first write error, such as a closed pipe or a full
+    device, all further output is dropped, so that a command still writes its files.
 
     Args:
-        stream: to write to; None where the process was started without one.
+        stream: stream to write to; None if the process was started without one.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -29,7 +29,7 @@ class Output(io.TextIOBase):
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write a text; returns its length."""
+        """Write a text; return its length."""
         if self.error is None:
             try:
                 self.stream.write(encodable(text, self.encoding))
@@ -38,7 +38,7 @@ class Output(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Send what is buffered."""
+        """Flush the stream."""
         if self.error is None:
             try:
                 self.stream.flush()
@@ -47,18 +47,18 @@ class Output(io.TextIOBase):
 
     def _give_up(self, error: OSError) -> None:
         self.error = error
-        # what is still buffered goes nowhere, or the interpreter would fail on it when it ends
+        # discard the buffer, or the interpreter would fail to flush it at exit
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())
             os.close(nowhere)
 
     def isatty(self) -> bool:
-        """Whether this is a terminal."""
+        """Return whether the stream is a terminal."""
         return self.stream.isatty()
 
     def fileno(self) -> int:
-        """Number of the file."""
+        """Return the file descriptor."""
         return self.stream.fileno()
 
     def writable(self) -> bool:
@@ -67,12 +67,12 @@ class Output(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the stream."""
+        """Encoding of the stream, UTF-8 if it has none."""
         return self.stream.encoding or "utf-8"
 
 
 def encodable(text: str, encoding: str) -> str:
-    r"""Return a text as an encoding can write it: other characters for our own symbols, escapes for the rest.
+    r"""Return a text that an encoding can write: replace our own symbols by ASCII, escape all other characters.
 
     >>> encodable("50 ± 2, é", "ascii")
     '50 +- 2, \\xe9'
@@ -94,7 +94,7 @@ def _encodable(character: str, encoding: str) -> str:
 
 @contextmanager
 def safe_output() -> Iterator[Output]:
-    """Write to standard output and error through ``Output``; yields that of standard output."""
+    """Redirect standard output and error through ``Output``; yield the one for standard output."""
     out, error = Output(sys.stdout), Output(sys.stderr)
     with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, error)):
         try:

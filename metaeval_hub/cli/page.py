@@ -1,8 +1,9 @@
-"""Write the map of tasks of one or more runs as one HTML file that opens in any browser.
+"""Write an interactive map of the tasks of one or more runs as a single HTML file.
 
-The file needs no server and no network: zoom, search, colour by any aspect, click a task for its nearest tasks and its
-facts, and put two runs side by side. A RUN is the folder of a run, a folder of task embeddings, the folder or Hub id of
-a model, or the Hub id of a dataset of task embeddings; LABEL=RUN names it. --push makes the page a static Space.
+The file opens in any browser, without a server or network access. Readers can zoom, search, colour tasks by any aspect,
+click a task to see its nearest tasks and facts, and view two runs side by side. A RUN is the folder of a run, a folder
+of task embeddings, the folder or Hub id of a model, or the Hub id of a dataset of task embeddings. LABEL=RUN sets the
+name of the run on the page. --push publishes the page as a static Space on the Hub.
 """
 
 from __future__ import annotations
@@ -26,29 +27,33 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("runs", nargs="+", metavar="[LABEL=]RUN", help="the one shown first first")
-    parser.add_argument("--out", type=path_of, default=Path("map.html"), metavar="FILE", help="default: map.html")
-    parser.add_argument("--title", default="", help="of the page (default: it counts the tasks)")
-    parser.add_argument("--seed", type=int, default=0, help="of the UMAP (default 0)")
+    parser.add_argument("runs", nargs="+", metavar="[LABEL=]RUN", help="run to show; the page opens with the first one")
     parser.add_argument(
-        "--measure", action="store_true",
-        help="load every task for the length of its texts; downloads those that are not in the cache",
+        "--out", type=path_of, default=Path("map.html"), metavar="FILE", help="file to write (default: map.html)"
+    )
+    parser.add_argument("--title", default="", help="title of the page (default: Map of N tasks)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of UMAP (default: 0)")
+    parser.add_argument(
+        "--median-words", action="store_true",
+        help="load every task and add its median number of words; downloads tasks that are not in the cache",
     )  # fmt: skip
     parser.add_argument(
         "--examples", choices=("none", "demo", "open", "all"), default="demo",
-        help="tasks of which a few short training texts are shown: the demo tasks (default), also those under an open "
-        "licence, or all (not to be passed on, and not with --push); loads the tasks",
+        help="tasks to show a few short training texts of: none, the demo tasks (default), also tasks under an open "
+        "licence, or all (such a page must not be shared, so not with --push); loads the tasks",
     )  # fmt: skip
-    parser.add_argument("--force", action="store_true", help="also show runs whose z is still its random start")
-    parser.add_argument("--push", metavar="ORG/NAME", help="send the page to the Hub as this static Space")
-    parser.add_argument("--push-beside", metavar="ORG/NAME", help="send the page into the repository of this model")
-    parser.add_argument("--private", action="store_true", help="only members see a Space made by this command")
+    parser.add_argument("--force", action="store_true", help="also show runs whose z is close to its random start")
+    parser.add_argument("--push", metavar="ORG/NAME", help="publish the page on the Hub as this static Space")
+    parser.add_argument("--push-to-model", metavar="ORG/NAME", help="upload the page to the repository of this model")
+    parser.add_argument("--private", action="store_true", help="make a new Space private")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, draw, write, push."""
-    if options.examples == "all" and (options.push or options.push_beside):
-        raise ValueError("--examples all shows texts that may not be passed on; push with --examples open at most")
+    """Read the runs, draw the maps, write the page, and push it if asked."""
+    if options.examples == "all" and (options.push or options.push_to_model):
+        raise ValueError(
+            "--examples all shows texts whose licence may forbid sharing; push with --examples open, demo or none"
+        )
     from metaeval_hub.analysis.projection import umap_missing
     from metaeval_hub.hub.client import push_target
     from metaeval_hub.page.runs import space_of
@@ -56,8 +61,8 @@ def run(options: argparse.Namespace) -> None:
 
     if options.push:
         options.push = push_target(options.push)
-    if options.push_beside:
-        options.push_beside = push_target(options.push_beside)
+    if options.push_to_model:
+        options.push_to_model = push_target(options.push_to_model)
     check_file(options.out, "--out")
 
     make_folder(options.out.parent)
@@ -74,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
     title = options.title or f"Map of {len(facts):,} tasks"
     lines = [f"not read: {task}: {reason}" for task, reason in failed.items()]
     lines += [f"note: {space.warning}" for space in spaces if space.warning]
-    lines += [f"note: the page has no UMAP, only PCA: {missing}"] if missing else []
+    lines += [f"note: the page shows only PCA, not UMAP: {missing}"] if missing else []
     lines.append(f"{page}: {len(facts):,} tasks, {page.stat().st_size / 1000:,.0f} kB; open it in a browser")
     console = make_console()
     for line in lines:
@@ -84,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _read(arguments: list[str]) -> list[EmbeddedRun]:
-    """The runs; those of one name are told apart by their paths."""
+    """Read the runs; runs with the same name are labelled with their paths."""
     from metaeval_hub.analysis.embedded_runs import read_embedded
     from metaeval_hub.results.run_results import at_home
 
@@ -95,7 +100,10 @@ def _read(arguments: list[str]) -> list[EmbeddedRun]:
 
 
 def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> tuple[dict[str, TaskFacts], dict[str, str]]:
-    """What is known of the tasks, and why some could not be read; the demo tasks are read, which needs no network."""
+    """Return facts about the tasks, and the tasks that could not be read with the reason.
+
+    Demo tasks are always read, because they need no network.
+    """
     from metaeval_datasets import get_task, load_dataset
     from metaeval_datasets.catalog import DEMO_GROUP
     from metaeval_hub.page.runs import editions_of, facts_of, may_show, read_data
@@ -104,7 +112,7 @@ def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> tuple[dict[s
         return load_dataset("metaeval", task, edition=edition)
 
     def wanted(spec: TaskSpec) -> bool:
-        return options.measure or spec.group == DEMO_GROUP or may_show(spec, options.examples)
+        return options.median_words or spec.group == DEMO_GROUP or may_show(spec, options.examples)
 
     editions = {task: edition for task, edition in editions_of(runs).items() if wanted(get_task(task))}
     with quiet(options.verbose, bars=False), progress(len(editions), "reading tasks") as step:
@@ -112,9 +120,9 @@ def _facts(runs: list[EmbeddedRun], options: argparse.Namespace) -> tuple[dict[s
 
 
 def _push(page: Path, title: str, options: argparse.Namespace) -> Iterator[str]:
-    from metaeval_hub.page.push import push_beside, push_space
+    from metaeval_hub.page.push import push_space, push_to_model
 
     if options.push:
         yield f"pushed: {push_space(page, options.push, title=title, private=options.private or None)}"
-    if options.push_beside:
-        yield f"pushed: {push_beside(page, options.push_beside)}"
+    if options.push_to_model:
+        yield f"pushed: {push_to_model(page, options.push_to_model)}"

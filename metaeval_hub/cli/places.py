@@ -1,4 +1,4 @@
-"""Where commands write: checked before they compute, so that nothing is computed in vain."""
+"""Check output paths before a command computes anything, so that no work is lost because of a wrong path."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def check_folder(folder: Path, option: str) -> None:
-    """See that files can be written into a folder; it is not made yet.
+    """Check that files can be written to a folder. The folder is not created.
 
     Args:
         folder: the folder, which need not exist.
-        option: that names it, for the error.
+        option: command line option that names the folder, for the error message.
 
     Raises:
-        OSError: it cannot be made, or not be written into.
+        OSError: the folder cannot be created or written to.
     """
     place = Path(os.path.abspath(folder))
     while not os.path.lexists(place):
@@ -30,10 +30,10 @@ def check_folder(folder: Path, option: str) -> None:
 
 
 def check_file(path: Path, option: str) -> None:
-    """See that a file can be written; its folder is not made yet.
+    """Check that a file can be written. Neither the file nor its folder is created.
 
     Raises:
-        OSError: it is a folder, or its folder cannot be written into.
+        OSError: the path is a folder, or its folder cannot be written to.
     """
     if path.is_dir():
         raise OSError(f"{option} {path} is a folder; give the name of a file")

@@ -1,6 +1,6 @@
 """Classify texts with one task of a trained model.
 
-Each text is an argument, or a line of standard input in UTF-8; the two texts of a pair are separated by a tab.
+Give texts as arguments, or one per line on standard input (UTF-8). Separate the two texts of a pair with a tab.
 """
 
 from __future__ import annotations
@@ -20,26 +20,30 @@ if TYPE_CHECKING:
     from metaeval_hub.model.model import ConditionalAdapterModel
 
 TAB_HINT = (
-    "The two texts of a pair have a tab in between, which bash and zsh write as $'first\\tsecond'; a backslash and a t "
-    "in other quotes are no tab"
+    "Separate the two texts of a pair with a tab, which bash and zsh write as $'first\\tsecond'; in other quotes, \\t "
+    "is not a tab"
 )
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("model", help="folder or Hub id of a trained model, or the folder of the run that trained it")
-    parser.add_argument("task", help="a task of the model, such as glue/cola")
-    parser.add_argument("text", nargs="*", help="a text, or a pair with a tab in between; standard input if none")
+    parser.add_argument("task", help="task of the model, such as glue/cola")
+    parser.add_argument(
+        "text", nargs="*", help="text, or pair of texts separated by a tab (default: read standard input)"
+    )
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
-    parser.add_argument("--batch-size", type=int, default=32, help="texts at once (default 32)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a text, with all probabilities")
+    parser.add_argument("--batch-size", type=int, default=32, help="texts per batch (default: 32)")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per text, with the probabilities of all classes"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print a line a text: class, probability, text."""
+    """Print one line per text: class, probability, text."""
     lines = _arguments(options.text) if options.text else read_lines()
     model = load(options.model, options.revision)
-    model.task_id(options.task)  # names the nearest task where there is none of this name
+    model.task_id(options.task)  # raises an error that suggests the nearest name
     found = model.predict(options.task, _texts(model, options.task, lines), batch_size=options.batch_size)
     for line, label, probabilities in zip(lines, found.labels, found.probabilities.tolist(), strict=True):
         if options.json:
@@ -53,8 +57,8 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
     """Load a model from its folder, from the folder of the run that trained it, or from the Hub.
 
     Raises:
-        ValueError: there is no such folder, or the run is not finished.
-        OSError: the Hub does not give it.
+        ValueError: the folder does not exist, or the run is not finished.
+        OSError: the model cannot be downloaded.
     """
     from metaeval_hub.analysis.embedded_runs import MODEL
     from metaeval_hub.hub.client import local_folder
@@ -68,7 +72,7 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
         if (folder / MODEL / CONFIG).is_file():
             return ConditionalAdapterModel.from_pretrained(folder / MODEL)
         if is_run(folder):
-            raise ValueError(f"{folder} holds no {MODEL}/: {without_results(folder)}")
+            raise ValueError(f"{folder} contains no {MODEL}/: {without_results(folder)}")
     return ConditionalAdapterModel.from_pretrained(folder)
 
 
@@ -76,7 +80,7 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
 
 
 def read_lines() -> list[str]:
-    """The lines of standard input, whatever the locale and the system that wrote them.
+    """Read the lines of standard input as UTF-8, with any line endings and whatever the locale.
 
     Raises:
         ValueError: a line is not UTF-8, or there is no standard input.
@@ -84,10 +88,10 @@ def read_lines() -> list[str]:
     stream = getattr(sys.stdin, "buffer", None)
     if sys.stdin is None:
         raise ValueError("standard input is closed; give the texts as arguments, or send them to standard input")
-    if stream is None:  # a text stream that stands in for standard input
+    if stream is None:  # a text stream replaces standard input
         return [line.rstrip("\n") for line in sys.stdin]
     lines = stream.read().removeprefix(codecs.BOM_UTF8).split(b"\n")
-    if not lines[-1]:  # the end of the last line
+    if not lines[-1]:  # the text after the last line break is empty
         lines.pop()
     return [_decode(line.removesuffix(b"\r"), number) for number, line in enumerate(lines, 1)]
 
@@ -104,7 +108,7 @@ def _decode(line: bytes, number: int) -> str:
 
 
 def _arguments(texts: Sequence[str]) -> list[str]:
-    """Texts of the command line, where undecodable bytes come as halves of surrogate pairs."""
+    """Check the texts of the command line: Python represents undecodable bytes as halves of surrogate pairs."""
     for number, text in enumerate(texts, 1):
         try:
             text.encode("utf-8")
@@ -114,10 +118,10 @@ def _arguments(texts: Sequence[str]) -> list[str]:
 
 
 def _texts(model: ConditionalAdapterModel, task: str, lines: Sequence[str]) -> list[Text]:
-    """Texts, or pairs; all of one form, which is that of the task where the model knows it.
+    """Split lines into texts or pairs, and check that all have the form that the task expects.
 
     Raises:
-        ValueError: they are of another form.
+        ValueError: a text has another form.
     """
     texts: list[Text] = [(first, second) if tab else first for first, tab, second in (x.partition("\t") for x in lines)]
     pairs = [isinstance(text, tuple) for text in texts]
@@ -125,7 +129,7 @@ def _texts(model: ConditionalAdapterModel, task: str, lines: Sequence[str]) -> l
     for number, is_pair in enumerate(pairs, 1):
         if is_pair != (wanted == 2):
             over, given = ("pairs of texts", "one text") if wanted == 2 else ("single texts", "a pair")
-            known = f"{task} is a task over {over}" if task in model.fields else f"expected {over}, as the first is"
+            known = f"{task} classifies {over}" if task in model.fields else f"expected {over} like the first text"
             hint = "" if is_pair else f". {TAB_HINT}"
             raise ValueError(
                 f"{known}, and text {number} is {given}: {without_control(lines[number - 1])[:80]!r}{hint}"

@@ -1,14 +1,14 @@
-"""Write the paper's tables and figures with the numbers of runs beside its own.
+"""Write a report that compares the results of runs with the paper's tables and figures.
 
-Takes the folders of runs, of any of the training scripts, and sorts them by what they are: methods of table 1, seeds
-for stability, task vectors for the probes, zero-shot experiments. What no run speaks to is named, with the command
-for it. A folder of an unfinished run, or of none, is left out and named.
+The command takes folders of runs of any training script and sorts them: methods of table 1, seeds for stability, task
+vectors for the probes, zero-shot and few-shot experiments. The report names every part that no run covers, with the
+command to run. Folders of unfinished runs and folders that are not runs are skipped and listed.
 
   metaeval report runs/* --out report/
   metaeval report runs/multitask-1 runs/single_task-1 --out report/ --push ORG/NAME
 
-The folder gets report.md, report.html (which needs no other file) and a CSV, JSON, PNG and SVG for all that is shown.
-With --push it is sent to the model's repository, as report/ there.
+The folder then contains report.md, a self-contained report.html, and the tables (CSV, JSON) and figures (PNG, SVG).
+--push uploads the report to the model's repository on the Hub, as report/.
 """
 
 from __future__ import annotations
@@ -28,18 +28,30 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folder of a run")
     parser.add_argument("--out", type=path_of, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument("--permutations", type=int, default=200, metavar="N", help="of each probe's test (default 200)")
-    parser.add_argument("--seed", type=int, default=0, help="of UMAP and the permutations (default 0)")
     parser.add_argument(
-        "--least-rows", type=int, default=0, metavar="ROWS", help="leave out tasks with fewer training rows (default 0)"
+        "--permutations",
+        type=int,
+        default=200,
+        metavar="N",
+        help="permutations of each probe's significance test (default: 200)",
     )
-    parser.add_argument("--force", action="store_true", help="analyse embeddings that have not left their random start")
-    parser.add_argument("--push", metavar="ORG/NAME", help="send the report to this model repository, which must exist")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of UMAP and of the permutations (default: 0)")
+    parser.add_argument(
+        "--least-rows",
+        type=int,
+        default=0,
+        metavar="ROWS",
+        help="leave out tasks with fewer training rows (default: 0)",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="analyse embeddings even if they are close to their random start"
+    )
+    parser.add_argument("--push", metavar="ORG/NAME", help="upload the report to this existing model repository")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write, and push where asked."""
-    from metaeval_hub.report.write import Job, write_report
+    """Write the report, and push it if asked."""
+    from metaeval_hub.report.write import ReportJob, write_report
     from metaeval_hub.results.tables import made_by
 
     console = make_console()
@@ -50,11 +62,11 @@ def run(options: argparse.Namespace) -> None:
         options.push = push_target(options.push)
         state = repo_state(options.push)
         if state is None:
-            raise ValueError(f"--push {options.push}: there is no such model; push the model itself first")
+            raise ValueError(f"--push {options.push}: this model does not exist on the Hub; push the model first")
     places = finished(options.runs)
     make_folder(options.out)
     with progress(STEPS, "report") as step:
-        job = Job(
+        job = ReportJob(
             options.out,
             made_by(options.typed),
             options.permutations,
@@ -66,16 +78,16 @@ def run(options: argparse.Namespace) -> None:
         paths = write_report(places, job)
     for path in paths:
         console.print(f"written: {path}", soft_wrap=True)
-    console.print(f"tables and pictures: {options.out}", soft_wrap=True)
+    console.print(f"tables and figures: {options.out}", soft_wrap=True)
     if options.push is not None:
         console.print(f"pushed: {push(options.out, options.push)}", soft_wrap=True)
 
 
 def finished(places: Sequence[str]) -> list[str]:
-    """Those of the folders that a report can be made from; the others are named on standard error.
+    """Return the folders that the report can use; list the others on standard error.
 
     Raises:
-        ResultsError: none is left, or results cannot be read.
+        ResultsError: no folder is left, or results cannot be read.
     """
     from metaeval_hub.report.inputs import read_inputs
     from metaeval_hub.results.run_results import NoRunError, UnfinishedRunError
@@ -84,7 +96,7 @@ def finished(places: Sequence[str]) -> list[str]:
     errors: list[NoRunError | UnfinishedRunError] = []
     for place in places:
         try:
-            read_inputs([place])  # takes folders of vectors, too, which have no results
+            read_inputs([place])  # also accepts folders of vectors, which have no results
             kept.append(place)
         except (NoRunError, UnfinishedRunError) as error:
             errors.append(error)
@@ -98,14 +110,14 @@ def finished(places: Sequence[str]) -> list[str]:
 
 
 def push(folder: Path, repo_id: str) -> str:
-    """Send a report to a model's repository in one commit, as report/ there; returns the address of the commit.
+    """Upload a report to a model's repository in one commit, as report/; return the URL of the commit.
 
     Raises:
-        HubError: the Hub refused, or does not answer.
+        HubError: the Hub refuses the commit or does not answer.
     """
     from metaeval_hub.hub.client import push_files
     from metaeval_hub.report.files import read_list
 
-    files = {f"report/{name}": folder / name for name in read_list(folder)}  # the folder may hold files of others
+    files = {f"report/{name}": folder / name for name in read_list(folder)}  # the folder may contain other files
     commit = push_files(files, repo_id, message="Add the report", remove=["report/*"])
     return str(commit.commit_url)

@@ -1,5 +1,5 @@
-"""The map of tasks as one HTML file.
+"""The interactive map of tasks as one HTML file.
 
-``content`` says what is in it, ``write`` makes the file, ``runs`` reads what a run gives, ``push`` sends it to the Hub.
-``app/`` holds the page itself: plain HTML, CSS and JavaScript, put together by ``write``.
+``runs`` reads the runs, ``content`` computes the data of the page, ``write`` writes the file, and ``push`` publishes it
+on the Hub. ``app/`` contains the page itself: plain HTML, CSS and JavaScript.
 """

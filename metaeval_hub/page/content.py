@@ -1,9 +1,9 @@
-"""What the page shows, as plain data: a space for every run, facts for every task. Pure.
+"""Compute the data of the page: one space per run, and facts about every task. No I/O.
 
 >>> import numpy as np
 >>> from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 >>> emb = TaskEmbeddings(("a/x", "a/y", "b/z"), np.eye(3, dtype=np.float32))
->>> space = make_space("run 1", emb, measures={"test": [0.8, 0.7, 0.9]})
+>>> space = make_space("run 1", emb, statistics={"test": [0.8, 0.7, 0.9]})
 >>> content([space], {"a/x": TaskFacts(aspects={"task type": "NLI"})})["names"]
 ['a/x', 'a/y', 'b/z']
 """
@@ -24,17 +24,17 @@ from metaeval_hub.analysis.projection import LEAST, project
 from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
-TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect; its value where the type is not known
+TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect, and its value if the type is not known
 LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}
 
 
-class Measure(NamedTuple):
-    """A number that a run gives a task.
+class Statistic(NamedTuple):
+    """A number per task that comes from a run.
 
     Args:
-        title: for people.
-        unit: "share" (0..1, shown as a percentage), "points" (a difference of two shares, coloured on a scale with 0
-            in its middle), "rows" or "" for a plain number.
+        title: title on the page.
+        unit: "share" (0..1, shown as a percentage), "points" (a difference of two shares, coloured on a scale that is
+            centred at 0), "rows" or "" for a plain number.
         colour: whether tasks can be coloured by it.
     """
 
@@ -43,16 +43,16 @@ class Measure(NamedTuple):
     colour: bool
 
 
-MEASURES = {
-    "test": Measure("Test accuracy", "share", True),
-    "validation": Measure("Validation accuracy", "share", False),
-    "majority": Measure("Majority class", "share", False),
-    "gain": Measure("Test accuracy over majority", "points", True),
-    "distance": Measure("Distance from the centre", "", True),
-    "cos_z_z0": Measure("Cosine with the start", "", True),
-    "kept_within": Measure("Own copies among the nearest", "share", True),
-    "train_rows": Measure("Training rows used", "rows", False),
-    "test_rows": Measure("Test rows used", "rows", False),
+STATISTICS = {
+    "test": Statistic("Test accuracy", "share", True),
+    "validation": Statistic("Validation accuracy", "share", False),
+    "majority": Statistic("Majority class", "share", False),
+    "gain": Statistic("Test accuracy over majority", "points", True),
+    "distance": Statistic("Distance from the centre", "", True),
+    "cos_z_z0": Statistic("Cosine with the start", "", True),
+    "kept_within": Statistic("Own copies among the nearest", "share", True),
+    "train_rows": Statistic("Training rows used", "rows", False),
+    "test_rows": Statistic("Test rows used", "rows", False),
 }
 
 
@@ -71,17 +71,17 @@ class Example:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What is known of a task, whatever run it is in. All may be missing.
+    """Facts about a task that do not depend on a run. Any of them may be missing.
 
     Args:
-        aspects: title -> category (text) or number, to colour tasks by; None where it is not known.
+        aspects: title -> category (text) or number, to colour tasks by; None if it is not known.
         labels: names of the classes.
-        source: where its rows are from, for people.
-        repo: dataset repository on the Hub that holds them, ``ORG/NAME``.
-        commit: of that repository.
-        notes: what a user of the task should know.
+        source: description of where the rows come from.
+        repo: dataset repository on the Hub that contains the rows, ``ORG/NAME``.
+        commit: commit of that repository.
+        notes: remarks for users of the task.
         examples: rows to show.
-        examples_note: why there are none, or where these are from.
+        examples_note: where the examples come from, or why none are shown.
     """
 
     aspects: Mapping[str, str | float | None] = field(default_factory=dict)
@@ -96,11 +96,11 @@ class TaskFacts:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """One drawing of a space.
+    """Two-dimensional projection of a space.
 
     Args:
         points: (n, 2), finite.
-        note: how it was made, in a sentence.
+        note: sentence on how the projection was computed.
     """
 
     points: NDArray[np.float64]
@@ -109,42 +109,42 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """One run's task embeddings, as they are shown.
+    """The task embeddings of one run, with what the page shows about them.
 
     Args:
-        name: of the run.
-        emb: n tasks.
+        name: name of the run.
+        emb: task embeddings of n tasks.
         maps: "pca" and "umap" -> map.
-        measures: key of ``MEASURES`` -> (n,) numbers, NaN where one is missing.
-        about: facts of the run, in order: title -> text.
-        warning: what a reader should know before anything else, such as that z has hardly moved.
+        statistics: key of ``STATISTICS`` -> (n,) numbers, NaN if one is missing.
+        about: facts about the run, in order: title -> text.
+        warning: warning shown at the top, such as that z is close to its random start.
 
     Raises:
-        ValueError: the parts do not fit each other; names the run and the part.
+        ValueError: the parts do not fit together; the message names the run and the part.
     """
 
     name: str
     emb: TaskEmbeddings
     maps: Mapping[str, Map]
-    measures: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    statistics: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     warning: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.emb)
         if not self.maps:
-            raise ValueError(f"{self.name}: no map; a map needs at least {min(LEAST.values())} tasks, there are {n}")
+            raise ValueError(f"{self.name}: no map; a map needs at least {min(LEAST.values())} tasks, got {n}")
         for key, each in self.maps.items():
             if key not in LEAST:
                 raise ValueError(f"{self.name}: map {key!r}; expected {' or '.join(LEAST)}")
             if each.points.shape != (n, 2) or not np.isfinite(each.points).all():
                 shape = each.points.shape
                 raise ValueError(f"{self.name}: map {key} of shape {shape}; expected finite numbers, ({n}, 2)")
-        for key, values in self.measures.items():
-            if key not in MEASURES:
-                raise ValueError(f"{self.name}: measure {key!r}; expected some of {', '.join(MEASURES)}")
+        for key, values in self.statistics.items():
+            if key not in STATISTICS:
+                raise ValueError(f"{self.name}: statistic {key!r}; expected some of {', '.join(STATISTICS)}")
             if values.shape != (n,):
-                raise ValueError(f"{self.name}: measure {key} has shape {values.shape}; expected ({n},)")
+                raise ValueError(f"{self.name}: statistic {key} has shape {values.shape}; expected ({n},)")
 
 
 def make_space(
@@ -153,27 +153,27 @@ def make_space(
     *,
     methods: Sequence[Literal["pca", "umap"]] = ("pca",),
     seed: int = 0,
-    measures: Mapping[str, ArrayLike] | None = None,
+    statistics: Mapping[str, ArrayLike] | None = None,
     about: Mapping[str, str] | None = None,
     warning: str = "",
 ) -> Space:
-    """Draw the maps of task embeddings, and measure what the embeddings themselves tell.
+    """Project task embeddings, and compute the statistics that need only the embeddings.
 
     Args:
-        name: of the run.
-        emb: n tasks; at least 2.
-        methods: of the maps; one that needs more tasks is left out.
-        seed: of the UMAP.
-        measures: key of ``MEASURES`` -> n numbers; "distance" and "gain" are added, and "kept_within" where a task has
-            several embeddings (table 2 of the paper).
-        about: facts of the run.
-        warning: as ``Space`` has it.
+        name: name of the run.
+        emb: task embeddings of n tasks, at least 2.
+        methods: projections to compute; one that needs more tasks is left out.
+        seed: random seed of UMAP.
+        statistics: key of ``STATISTICS`` -> n numbers. "distance" and "gain" are added, and also "kept_within" if
+            tasks have several embeddings (table 2 of the paper).
+        about: facts about the run.
+        warning: see ``Space``.
 
     Raises:
-        ValueError: there are too few tasks, or the parts do not fit.
+        ValueError: there are too few tasks, or the parts do not fit together.
         ImportError: UMAP is asked for and not installed.
     """
-    found = {key: np.asarray(values, np.float64) for key, values in (measures or {}).items()}
+    found = {key: np.asarray(values, np.float64) for key, values in (statistics or {}).items()}
     if {"test", "majority"} <= found.keys():
         found["gain"] = found["test"] - found["majority"]
     found["distance"] = emb.distances_from_centre()
@@ -186,24 +186,25 @@ def make_space(
 def _draw(emb: TaskEmbeddings, method: Literal["pca", "umap"], seed: int) -> Map:
     points = project(emb, method, seed)
     if method == "umap":
-        note = f"UMAP by cosine, seed {seed}: it keeps neighbours together; gaps and directions mean little."
+        note = f"UMAP by cosine, seed {seed}: neighbours stay together, but gaps and directions carry little meaning."
         return Map(points, note)
     total = emb.values.astype(np.float64).var(axis=0).sum()
     share = points.var(axis=0).sum() / total if total else 0.0
-    return Map(points, f"PCA: these two directions hold {100 * share:.0f}% of the variance.")
+    return Map(points, f"PCA: these two directions explain {100 * share:.0f}% of the variance.")
 
 
 def turned(
     points: NDArray[np.float64], reference: NDArray[np.float64], shared: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> NDArray[np.float64]:
-    """Turn and mirror a map so that tasks lie as near as they can to where they lie on another; distances stay.
+    """Rotate and mirror a map to bring its tasks as close as possible to their places on another map.
 
-    Directions of a map carry no meaning across runs, so nothing is lost (orthogonal Procrustes; Schönemann 1966).
+    Distances are unchanged. Directions carry no meaning across runs, so nothing is lost (orthogonal Procrustes;
+    Schönemann 1966).
 
     Args:
         points: (n, 2).
         reference: (m, 2).
-        shared: rows of ``points`` and rows of ``reference`` that are the same tasks.
+        shared: indices into ``points`` and into ``reference`` of the tasks in both.
     """
     if len(shared[0]) < 2:
         return points
@@ -216,19 +217,19 @@ def turned(
 
 
 def content(spaces: Sequence[Space], facts: Mapping[str, TaskFacts], title: str = "") -> dict[str, Any]:
-    """All that the page shows, JSON-able.
+    """Return everything that the page shows, as JSON values.
 
     Args:
-        spaces: of one or more runs, their names all different.
-        facts: task name -> facts; tasks of no run are left out.
-        title: of the page; by default it counts the tasks.
+        spaces: one or more runs with different names.
+        facts: task name -> facts; tasks that are in no run are ignored.
+        title: title of the page, by default "Map of N tasks".
 
     Raises:
-        ValueError: there is no run, or two have one name.
+        ValueError: there is no run, or two runs have the same name.
     """
     runs = [space.name for space in spaces]
     if not runs or len(set(runs)) < len(runs):
-        raise ValueError(f"runs {runs}; expected at least one, each with a name of its own")
+        raise ValueError(f"runs {runs}; expected at least one run, each with a different name")
     names = list(dict.fromkeys(name for space in spaces for name in space.emb.names))
     ids = {name: number for number, name in enumerate(names)}
     known = [facts.get(name, TaskFacts()) for name in names]
@@ -238,7 +239,7 @@ def content(spaces: Sequence[Space], facts: Mapping[str, TaskFacts], title: str 
         "short": short_names(names),
         "facts": [_facts(each) for each in known],
         "aspects": _aspects(known),
-        "measures": {key: measure._asdict() for key, measure in MEASURES.items()},
+        "statistics": {key: statistic._asdict() for key, statistic in STATISTICS.items()},
         "runs": [_run(space, spaces[0], ids) for space in spaces],
         "common": [_common(pair, spaces, ids) for pair in combinations(range(len(spaces)), 2)],
         "neighbours": NEIGHBOURS,
@@ -256,7 +257,7 @@ def _facts(facts: TaskFacts) -> dict[str, Any]:
 
 
 def _aspects(known: Sequence[TaskFacts]) -> list[dict[str, Any]]:
-    """The aspects that any task has, each a column: categories as places in their sorted list, or numbers."""
+    """Return one column per aspect: indices into its sorted categories, or numbers."""
     columns: list[dict[str, Any]] = []
     for title in dict.fromkeys(title for facts in known for title in facts.aspects):
         values = [facts.aspects.get(title) for facts in known]
@@ -278,7 +279,7 @@ def _run(space: Space, first: Space, ids: Mapping[str, int]) -> dict[str, Any]:
         points, note = each.points, each.note
         if space is not first and key in first.maps:
             points = turned(points, first.maps[key].points, _same_tasks(space.emb.names, first.emb.names))
-            note = f"{note} Turned to lie like {first.name}.".strip()
+            note = f"{note} Rotated to match {first.name}.".strip()
         maps[key] = {"points": _unit(points), "note": note}
     near, cosines = _nearest(space.emb.values)
     return {
@@ -289,14 +290,14 @@ def _run(space: Space, first: Space, ids: Mapping[str, int]) -> dict[str, Any]:
         "maps": maps,
         "near": _names_as_ids(near, space.emb.names, ids),
         "cosines": cosines,
-        "measures": {key: list(map(_number, space.measures[key])) for key in MEASURES if key in space.measures},
+        "statistics": {key: list(map(_number, space.statistics[key])) for key in STATISTICS if key in space.statistics},
     }
 
 
 def _common(pair: tuple[int, int], spaces: Sequence[Space], ids: Mapping[str, int]) -> dict[str, Any]:
-    """The tasks that two runs have in common and, where these are not all tasks of both, their nearest among them.
+    """Return the tasks that two runs share and, if either run has others, the nearest tasks among the shared ones.
 
-    Two neighbourhoods can be compared only if they were chosen from the same tasks.
+    Two neighbourhoods are comparable only if they are chosen from the same tasks.
     """
     one, other = (spaces[number].emb for number in pair)
     rows = _same_tasks(one.names, other.names)
@@ -310,7 +311,7 @@ def _common(pair: tuple[int, int], spaces: Sequence[Space], ids: Mapping[str, in
 
 
 def _nearest(values: NDArray[np.floating]) -> tuple[NDArray[np.int64], list[list[float]]]:
-    """The nearest other rows of each row, nearest first, and their cosines; fewer than ten of ten rows or fewer."""
+    """Return the nearest other embeddings of each embedding, nearest first, and their cosines."""
     k = min(NEIGHBOURS, len(values) - 1)
     if k < 1:
         return np.empty((len(values), 0), np.int64), [[] for _ in values]
@@ -322,7 +323,7 @@ def _nearest(values: NDArray[np.floating]) -> tuple[NDArray[np.int64], list[list
 
 
 def _same_tasks(names: Sequence[str], others: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows in two lists that have the same name."""
+    """Return the indices of the shared names in both lists."""
     places = {name: row for row, name in enumerate(others)}
     rows = [row for row, name in enumerate(names) if name in places]
     return np.array(rows, np.int64), np.array([places[names[row]] for row in rows], np.int64)
@@ -334,14 +335,14 @@ def _names_as_ids(rows: NDArray[np.int64], names: Sequence[str], ids: Mapping[st
 
 
 def _unit(points: NDArray[np.float64]) -> list[float]:
-    """Coordinates one after the other, x, y, x, y, ...; the longer side of the map goes from -1 to 1."""
+    """Return coordinates as x, y, x, y, ...; the longer side of the map spans -1 to 1."""
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
     size = np.abs(points - middle).max()
     return [float(value) for value in np.round((points - middle) / (size or 1.0), 4).ravel()]
 
 
 def _number(value: Any) -> float | int | None:
-    """With five significant digits; None for what is missing or not finite."""
+    """Round to five significant digits; return None for a missing or non-finite value."""
     if value is None or not math.isfinite(value):
         return None
     rounded = float(f"{value:.5g}") if not float(value).is_integer() else float(value)

@@ -1,4 +1,4 @@
-"""The page on the Hub: as a static Space of its own, or as a file beside a model."""
+"""Publish the page on the Hub, as a static Space or as a file in the repository of a model."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 from metaeval_hub.hub.client import create_repo, fetch, push_files, push_target, repo_state
 from metaeval_hub.page.space_card import SPACE_TAG, space_card
 
-INDEX = "index.html"  # what a static Space shows
-BESIDE = "task_map.html"  # in the repository of a model
+INDEX = "index.html"  # page that a static Space shows
+MODEL_FILE = "task_map.html"  # name of the page in the repository of a model
 CARD = "README.md"
 
 
 def push_space(page: Path, repo_id: str, *, title: str, private: bool | None = None) -> str:
-    """Send a page as a static Space, made if there is none of that name.
+    """Publish a page as a static Space, which is created if it does not exist.
 
     Args:
-        page: the file.
+        page: HTML file.
         repo_id: "org/name" of the Space.
-        title: of the Space.
-        private: whether a Space made by this call is private; None leaves it to the account's default.
+        title: title of the Space.
+        private: whether a new Space is private; None uses the default of the account.
 
     Returns:
-        Address of the commit.
+        URL of the commit.
 
     Raises:
-        ValueError: there is a Space of that name with something else in it; or it is public, and ``private`` is on.
-        HubError: the Hub refused, or does not answer.
+        ValueError: the Space exists and contains something else; or it is public and ``private`` is True.
+        HubError: the Hub refuses the commit or does not answer.
     """
     repo_id = push_target(repo_id)
     state = repo_state(repo_id, repo_type="space")
@@ -38,10 +38,12 @@ def push_space(page: Path, repo_id: str, *, title: str, private: bool | None = N
         card = folder / CARD
         if not card.is_file() or SPACE_TAG not in card.read_text(encoding="utf-8", errors="replace"):
             raise ValueError(
-                f"{repo_id} is a Space that was not made here, and its page would be replaced; give another name"
+                f"metaeval did not create the Space {repo_id}, and pushing would replace its page; give another name"
             )
         if private and not state.private:
-            raise ValueError(f"{repo_id} is public; --private is for new Spaces, make it private on the Hub first")
+            raise ValueError(
+                f"{repo_id} is public, and --private applies to new Spaces only; make it private on the Hub first"
+            )
     with tempfile.TemporaryDirectory() as folder_name:
         card = Path(folder_name, CARD)
         card.write_text(space_card(title), encoding="utf-8")
@@ -51,17 +53,17 @@ def push_space(page: Path, repo_id: str, *, title: str, private: bool | None = N
     return str(made.commit_url)
 
 
-def push_beside(page: Path, repo_id: str) -> str:
-    """Send a page into the repository of a model that is there; nothing else in it changes.
+def push_to_model(page: Path, repo_id: str) -> str:
+    """Upload a page to the repository of an existing model, without changing its other files.
 
     Returns:
-        Address of the commit.
+        URL of the commit.
 
     Raises:
-        ValueError: there is no such model.
-        HubError: the Hub refused, or does not answer.
+        ValueError: the model does not exist.
+        HubError: the Hub refuses the commit or does not answer.
     """
     repo_id = push_target(repo_id)
     if repo_state(repo_id) is None:
-        raise ValueError(f"there is no model {repo_id}, or the token may not see it; push the model first")
-    return str(push_files({BESIDE: page}, repo_id, message="Add a map of the tasks").commit_url)
+        raise ValueError(f"model {repo_id} does not exist, or your token has no access to it; push the model first")
+    return str(push_files({MODEL_FILE: page}, repo_id, message="Add a map of the tasks").commit_url)

@@ -1,4 +1,4 @@
-"""What the page shows of a run and of its tasks: from the run's files, the catalogue and, where asked, the data."""
+"""Collect what the page shows about a run and its tasks, from the run's files, the catalogue and the tasks' data."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from metaeval_datasets.spec import TaskSpec
 from metaeval_hub.analysis.embedded_runs import UNKNOWN, EmbeddedRun
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
-from metaeval_hub.results.run_results import TaskResult
+from metaeval_hub.results.schema import TaskResult
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-# Licences under which a few short texts may be passed on with the name of their source, which the page shows.
+# Licences that allow sharing a few short texts with the name of their source, which the page shows.
 OPEN_LICENSES = frozenset(
     ["apache-2.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "mit", "odc-by"]
 )
-MOST_EXAMPLES = 4  # of a task, of as many classes
-MOST_CHARACTERS = 200  # of a text that is shown
+MOST_EXAMPLES = 4  # per task, each of a different class
+MOST_CHARACTERS = 200  # longer texts are shortened
 
 Which = Literal["none", "demo", "open", "all"]
 
@@ -34,36 +34,36 @@ Which = Literal["none", "demo", "open", "all"]
 def space_of(
     run: EmbeddedRun, *, methods: Sequence[Literal["pca", "umap"]], seed: int = 0, force: bool = False
 ) -> Space:
-    """What the page shows of a run.
+    """Return what the page shows about a run.
 
     Args:
-        run: as ``read_embedded`` gives it.
-        methods: of the maps, the first shown first; one that needs more tasks is left out.
-        seed: of the UMAP.
-        force: whether to show a run whose z has not moved from its random start.
+        run: result of ``read_embedded``.
+        methods: projections; the page opens with the first. One that needs more tasks is left out.
+        seed: random seed of UMAP.
+        force: whether to show a run whose z is close to its random start.
 
     Raises:
-        NotMovedError: z has not moved, and ``force`` is off.
+        StillAtStartError: z is close to its random start, and ``force`` is False.
         ValueError: there are too few tasks.
     """
-    rows = [run.rows.get(task, TaskResult()) for task in run.tasks]
-    measures = {
+    rows = [run.results.get(task, TaskResult()) for task in run.tasks]
+    statistics = {
         "test": [math.nan if row.test is None else row.test.accuracy for row in rows],
         "validation": [math.nan if row.validation is None else row.validation.accuracy for row in rows],
         "majority": [math.nan if row.majority is None else row.majority for row in rows],
-        "cos_z_z0": [math.nan] * len(rows) if run.moved is None else run.moved.tolist(),
+        "cos_z_z0": [math.nan] * len(rows) if run.start_cosines is None else run.start_cosines.tolist(),
         "train_rows": [row.rows["train"].kept if "train" in row.rows else math.nan for row in rows],
         "test_rows": [row.rows["test"].kept if "test" in row.rows else math.nan for row in rows],
     }
-    measures = {key: values for key, values in measures.items() if not all(map(math.isnan, values))}
+    statistics = {key: values for key, values in statistics.items() if not all(map(math.isnan, values))}
     warning = run.check(force=force) or ""
     return make_space(
-        run.name, run.embeddings, methods=methods, seed=seed, measures=measures, about=_about(run), warning=warning
+        run.name, run.embeddings, methods=methods, seed=seed, statistics=statistics, about=_about(run), warning=warning
     )
 
 
 def _about(run: EmbeddedRun) -> dict[str, str]:
-    """Facts of the run, as far as they are known."""
+    """Return the known facts about a run."""
     facts = run.facts
     found = {
         "Encoder": facts.encoder,
@@ -80,9 +80,11 @@ def _about(run: EmbeddedRun) -> dict[str, str]:
 
 
 def facts_of(runs: Sequence[EmbeddedRun]) -> dict[str, TaskFacts]:
-    """What is known of the tasks of runs without reading their data: from the catalogue and the runs' results."""
+    """Return the facts about tasks that the catalogue and the runs' results provide, without reading data."""
     domains: dict[str, str] = {}
-    if features := next((run.features for run in runs if run.features is not None), None):  # clusters are of one table
+    if features := next(
+        (run.features for run in runs if run.features is not None), None
+    ):  # cluster numbers are comparable only within one table
         clusters = features.classes("domain_cluster").tolist()
         domains = {task: f"Cluster {cluster + 1}" for task, cluster in zip(features.names, clusters, strict=True)}
     found: dict[str, TaskFacts] = {}
@@ -94,9 +96,9 @@ def facts_of(runs: Sequence[EmbeddedRun]) -> dict[str, TaskFacts]:
 
 
 def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskFacts:
-    """Facts of one task of a run; its type, which a run may know of a task that is in no catalogue; its domain."""
+    """Return the facts about one task of a run. Its type may come from the run if the catalogue lacks the task."""
     task = run.tasks[place]
-    row = run.rows.get(task, TaskResult())
+    row = run.results.get(task, TaskResult())
     spec = declared(task, row.edition or "careful")
     measured = None if run.features is None else run.features.aspects[place]
     fields = spec.num_text_fields if spec else measured.text_fields if measured else None
@@ -122,18 +124,18 @@ def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskF
 
 
 def editions_of(runs: Sequence[EmbeddedRun]) -> dict[str, str]:
-    """Task -> edition of its rows, for the tasks of the catalogue; as the first run with the task has it."""
+    """Return task -> edition for the tasks of the catalogue, taken from the first run with the task."""
     found: dict[str, str] = {}
     for run in runs:
         for task in run.tasks:
-            edition = run.rows.get(task, TaskResult()).edition
+            edition = run.results.get(task, TaskResult()).edition
             if declared(task):
                 found.setdefault(task, "paper" if edition == "paper" else "careful")
     return found
 
 
 def declared(task: str, edition: str = "careful") -> TaskSpec | None:
-    """The task's declaration; None for a task that is not in the catalogue, such as a user's own."""
+    """Return the declaration of a task; None for a task outside the catalogue, such as a user's own."""
     try:
         spec = get_task(task)
     except UnknownTaskError:
@@ -142,7 +144,7 @@ def declared(task: str, edition: str = "careful") -> TaskSpec | None:
 
 
 def may_show(spec: TaskSpec, which: Which) -> bool:
-    """Whether texts of a task are to be shown: of the demo tasks, also of those under an open licence, or of all."""
+    """Return whether the page may show texts of a task: demo tasks, also tasks under an open licence, or all."""
     if which in ("none", "all"):
         return which == "all"
     return spec.group == DEMO_GROUP or (which == "open" and spec.license in OPEN_LICENSES)
@@ -155,17 +157,17 @@ def read_data(
     which: Which,
     on_task: Callable[[str], None] = lambda name: None,
 ) -> tuple[dict[str, TaskFacts], dict[str, str]]:
-    """Add what only the data tell: the median length of the texts, and examples.
+    """Add facts that only the data provide: the median length of texts, and examples.
 
     Args:
         facts: task -> facts.
         load: loads a task by name and edition.
-        editions: tasks to load -> edition; others stay as they are.
-        which: of which tasks texts may be shown.
-        on_task: called with each name, before it is loaded.
+        editions: task to load -> edition; facts of other tasks are unchanged.
+        which: tasks whose texts may be shown.
+        on_task: called with the name of each task before it is loaded.
 
     Returns:
-        All facts; and for each task that could not be loaded the reason in one line.
+        All facts, and a one-line reason for each task that could not be loaded.
     """
     found, failed = dict(facts), {}
     for task, edition in editions.items():
@@ -176,7 +178,7 @@ def read_data(
         try:
             splits = load(task, edition)
             median = aspects_of(splits, spec).median_words
-        except Exception as error:  # any reason counts: the page does without, and the reason is shown
+        except Exception as error:  # whatever the reason, the page can be written without these facts
             reason = str(error).removeprefix(f"task {task}: ")
             failed[task] = " ".join(f"{type(error).__name__}: {reason}".split())
             continue
@@ -197,7 +199,7 @@ def read_data(
 
 
 def _examples(rows: Dataset, spec: TaskSpec) -> tuple[Example, ...]:
-    """The first row of each of the first classes."""
+    """Return the first row of each of the first classes."""
     labels = rows.with_format("arrow")[:][LABEL].to_numpy()
     shown: list[Example] = []
     for label, name in enumerate(spec.names):

@@ -1,9 +1,9 @@
-"""One HTML file that holds the whole page: markup, style, script and data. Needs no server and asks for nothing.
+"""Write the page as one HTML file with markup, style, script and data, which needs no server and sends no requests.
 
 Names, texts and labels come from repositories that anyone may have written. They reach the page only as JSON in a
-``script`` element that browsers do not run, with every ``<`` and ``&`` escaped, and the script puts them into the
-document as text. The page's own policy (Content-Security-Policy) lets run only the script and the style whose digests
-it names, forbids every request, and forbids turning strings into markup.
+``script`` element that browsers do not execute, with every ``<`` and ``&`` escaped, and the script inserts them into
+the document as text. The Content-Security-Policy of the page allows only the script and the style with the stated
+digests, and forbids all requests and turning strings into markup.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ def write_page(path: Path | str, spaces: Sequence[Space], facts: Mapping[str, Ta
     """Write the map of one or more runs as one HTML file.
 
     Args:
-        path: file to write; its folder is made.
-        spaces: of the runs, the one shown first first; see ``content.make_space``.
-        facts: task name -> what is known of it; tasks without are shown by name.
-        title: of the page.
+        path: file to write; its folder is created if needed.
+        spaces: the runs, see ``content.make_space``; the page opens with the first one.
+        facts: task name -> its facts; of other tasks only the name is shown.
+        title: title of the page.
 
     Returns:
         ``path``.
 
     Raises:
-        ValueError: there is no run, or two have one name.
+        ValueError: there is no run, or two runs have the same name.
     """
     path = at_home(path)
     page = build_page(content(spaces, facts, title))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the digests are of these very lines; a title may hold what UTF-8 cannot write
+    # keep line ends, since the digests cover them; a title may contain characters that UTF-8 cannot encode
     path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
     return path
 
 
 def build_page(data: Mapping[str, Any]) -> str:
-    """The page as text.
+    """Return the page as HTML text.
 
     Args:
-        data: what ``content`` gives.
+        data: result of ``content``.
     """
     style = _read("style.css")
-    # one script of one scope: the files stand for modules, which a page without a server cannot load from itself
+    # join the files into one script: without a server, browsers refuse to load modules
     script = '"use strict";\n{\n' + "\n".join(map(_read, SCRIPTS)) + "}\n"
     policy = "; ".join(
         [
@@ -73,7 +73,7 @@ def build_page(data: Mapping[str, Any]) -> str:
 
 
 def embed(data: Mapping[str, Any]) -> str:
-    """JSON that can stand in a ``script`` element whatever texts it holds: ASCII, without ``<``, ``>`` and ``&``.
+    """Return JSON that is safe inside a ``script`` element: ASCII, with ``<``, ``>`` and ``&`` escaped.
 
     Raises:
         ValueError: a number is not finite.

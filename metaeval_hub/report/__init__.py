@@ -1,1 +1,1 @@
-"""The paper's tables and figures with our numbers beside its own: what `metaeval report` writes."""
+"""The report of `metaeval report`: the paper's tables and figures, compared with the results of runs."""

@@ -1,4 +1,4 @@
-"""Where the paper's claims hold in our runs: each claim beside our difference and its interval."""
+"""The section that checks the paper's claims in our runs: each claim with our difference and its interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metaeval_hub.report.paper_tables import TITLES
 from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, compare
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
 
 # (better, worse) of table 1
@@ -27,12 +27,12 @@ ZERO_SHOT = (
 
 
 def claims(inputs: Inputs, compared: Comparison | Exception | None, tables: Mapping[str, Table]) -> Section:
-    """The claims that our runs speak to.
+    """Return the section with the claims that our runs can check.
 
     Args:
-        inputs: of the report.
-        compared: the runs of table 1 on the tasks that all have, where they have some.
-        tables: stem -> tables that the report shows.
+        inputs: inputs of the report.
+        compared: comparison of the runs of table 1; an error or None if there is none.
+        tables: stem -> table of the report.
     """
     rows = [*_of_table_1(inputs, compared), *_of_stability(tables), *_of_probing(tables), *_of_zero_shot(inputs)]
     columns = (
@@ -41,19 +41,18 @@ def claims(inputs: Inputs, compared: Comparison | Exception | None, tables: Mapp
             Column("interval", "95 % interval"),
             Column("p", "p", "p"),
             Column("count", "over"),
-            Column("reading", "reading"),
+            Column("verdict", "verdict"),
         ),
     )
     notes = (
-        f"Differences in points of accuracy, or of rate, paired by task. Intervals: {INTERVALS}. They say "
-        "nothing of other seeds, sizes or encoders.",
-        "A claim with an interval holds where our difference has the claimed sign and its interval leaves out 0, and "
-        "fails where the interval leaves out 0 on the other side; one with a p holds where p is at most 0.05 and "
-        "the difference has the claimed sign. Else it is not settled.",
-        f"Each line is read by itself: of {len(rows)}, one in twenty would hold or fail by chance.",
+        f"Differences in percentage points of accuracy or rate, paired by task. Intervals: {INTERVALS}; they do not "
+        "cover other seeds, sizes or encoders.",
+        "A claim with an interval holds if the whole interval is above 0, and fails if it is below 0. A claim with a p "
+        "holds if p is at most 0.05 and our difference is above 0. Otherwise the claim is not settled.",
+        f"The lines are not corrected for multiple tests: of {len(rows)}, one in twenty would hold or fail by chance.",
     )
     table = Table("The paper's claims in these runs", columns, tuple(rows), notes)
-    nothing = "None of the paper's claims can be read from these runs."
+    nothing = "These runs cannot check any of the paper's claims."
     return Section("Where the paper's claims hold", (Shown("claims", table),) if rows else (nothing,))
 
 
@@ -71,13 +70,13 @@ def _of_table_1(inputs: Inputs, compared: Comparison | Exception | None) -> list
     return rows
 
 
-def _on(runs: Sequence[Run], tasks: Sequence[str]) -> list[Run]:
-    """Runs on some of their tasks."""
+def _on(runs: Sequence[RunResult], tasks: Sequence[str]) -> list[RunResult]:
+    """Restrict runs to the given tasks."""
     return [replace(run, tasks={task: run.tasks[task] for task in tasks}) for run in runs]
 
 
 def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
-    """Differences in table 5 and in the table of every group left out, over the tasks that they average."""
+    """Return the zero-shot claims, over the same tasks as the averages of the zero-shot tables."""
     rows = []
     for held_out, methods in inputs.zero_shot.items():
         is_glue = held_out == "glue"
@@ -98,17 +97,17 @@ def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
 def _row(
     claim: str, of_paper: float | None, ours: float, interval: tuple[float, float] | None, count: str
 ) -> dict[str, Any]:
-    reading = "not settled"
+    verdict = "not settled"
     if interval is not None and interval[0] > 0:
-        reading = "holds"
+        verdict = "holds"
     elif interval is not None and interval[1] < 0:
-        reading = "fails"
+        verdict = "fails"
     shown = None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
-    return {"claim": claim, "paper": of_paper, "ours": ours, "interval": shown, "count": count, "reading": reading}
+    return {"claim": claim, "paper": of_paper, "ours": ours, "interval": shown, "count": count, "verdict": verdict}
 
 
 def _of_stability(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
-    """Stability over all tasks above its chance level."""
+    """Return the claims that stability is above its chance level."""
     rows = []
     for stem, text in (("table2", "stability within a run"), ("table3", "stability across runs")):
         if stem in tables:
@@ -120,17 +119,17 @@ def _of_stability(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
 
 
 def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
-    """What the probes read, by their permutation tests; and the same of tasks of groups that were left out whole."""
+    """Return the claims on probes, by permutation tests, also with each group of tasks left out as a whole."""
     if "table4" not in tables:
         return []
     rows = []
-    of_ours = {row["features"]: row for row in tables["table4"].rows if row["source"] == "ours"}
-    across = {row["features"]: row for row in tables["table4_groups"].rows} if "table4_groups" in tables else {}
+    of_ours = {row["features"]: row for row in tables["table4"].records if row["source"] == "ours"}
+    across = {row["features"]: row for row in tables["table4_groups"].records} if "table4_groups" in tables else {}
     for features, aspect, text in (
-        ("latent z", "task_type", "z tells the task type"),
-        ("latent z", "domain_cluster", "z tells the domain"),
-        ("TextEmb", "domain_cluster", "TextEmb tells the domain"),
-        ("Fisher", "task_type", "Fisher tells the task type"),
+        ("latent z", "task_type", "z predicts the task type"),
+        ("latent z", "domain_cluster", "z predicts the domain"),
+        ("TextEmb", "domain_cluster", "TextEmb predicts the domain"),
+        ("Fisher", "task_type", "Fisher predicts the task type"),
     ):
         row = of_ours.get(features)
         if row is None or row.get(f"{aspect}_p") is None:
@@ -143,19 +142,19 @@ def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
         if aspect in (left_out := across.get(features, {})):
             ours = left_out[aspect] - left_out[f"{aspect}_chance"]
             count = tables["table4_groups"].facts["counted"][aspect]
-            claim = f"{text} of groups left out: accuracy above chance"
+            claim = f"{text} of left-out groups: accuracy above chance"
             rows.append(_tested(claim, None, ours, left_out[f"{aspect}_p"], count))
     return rows
 
 
 def _tested(claim: str, of_paper: float | None, ours: float, p_value: float, tasks: int) -> dict[str, Any]:
-    """A line that is read by its permutation test."""
-    reading = "holds" if p_value <= 0.05 and ours > 0 else "not settled"
+    """Return the record of a claim that a permutation test decides."""
+    verdict = "holds" if p_value <= 0.05 and ours > 0 else "not settled"
     return {
         "claim": claim,
         "paper": of_paper,
         "ours": ours,
         "p": p_value,
         "count": f"{tasks} tasks",
-        "reading": reading,
+        "verdict": verdict,
     }

@@ -1,4 +1,4 @@
-"""A report as a list of blocks, and the two forms in which it is written. Pure but for reading the pictures."""
+"""The structure of a report, and its Markdown and HTML forms. The only I/O is reading figures for the HTML."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from metaeval_hub.results.tables import Table
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that lies in the report's folder.
+    """A figure in the report's folder.
 
     Args:
-        stem: of its files, ``stem``.png and ``stem``.svg, and of the table it was drawn from.
-        caption: what it shows.
+        stem: stem of its files, ``stem``.png and ``stem``.svg, and of the table that it shows.
+        caption: caption of the figure.
     """
 
     stem: str
@@ -30,7 +30,7 @@ class Shown:
     """A table that is written to the report's folder.
 
     Args:
-        stem: of its files, ``stem``.csv and ``stem``.json.
+        stem: stem of its files, ``stem``.csv and ``stem``.json.
         table: the table.
     """
 
@@ -40,11 +40,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a part of the report lacks.
+    """A run that a part of the report needs and does not have.
 
     Args:
-        text: which run is missing.
-        command: makes it; several lines where there are several.
+        text: description of the missing run.
+        command: commands that make the run, one per line.
     """
 
     text: str
@@ -56,12 +56,12 @@ Block = str | Shown | Picture | Missing
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what is under it.
+    """A heading with its content.
 
     Args:
-        title: of the section.
-        blocks: paragraphs, tables, pictures, what is missing, in order.
-        command: makes the section by itself; "" where only the report does.
+        title: heading of the section.
+        blocks: paragraphs, tables, figures and missing runs, in order.
+        command: command that makes this section alone; "" if only the report makes it.
     """
 
     title: str
@@ -70,7 +70,7 @@ class Section:
 
 
 def to_markdown(title: str, sections: Sequence[Section], made: str) -> str:
-    """The report as Markdown; pictures are links to files beside it."""
+    """Return the report as Markdown, with links to the figure files in the same folder."""
     parts = [f"# {title}", f"Made by {code(made)}."]
     for section in sections:
         parts.append(f"## {section.title}")
@@ -85,7 +85,7 @@ def _markdown(block: Block) -> list[str]:
     if isinstance(block, str):
         return [block]
     if isinstance(block, Picture):
-        text = re.sub(r"([][`*<])", r"\\\1", block.caption)  # brackets would end the text of a link
+        text = re.sub(r"([][`*<])", r"\\\1", block.caption)  # escape brackets, which would end the link text
         return [
             f"![{text}]({block.stem}.png)",
             f"{block.caption} ([SVG]({block.stem}.svg), [table]({block.stem}.csv))",
@@ -98,7 +98,7 @@ def _markdown(block: Block) -> list[str]:
 
 
 def code(text: str) -> str:
-    """A text as code of Markdown, between more backticks than it has in a row."""
+    """Return a text as Markdown code, delimited by more backticks than the text has in a row."""
     ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     blank = " " if "`" in text else ""
     return f"{ticks}{blank}{text}{blank}{ticks}"
@@ -128,13 +128,13 @@ figure { margin: 1rem 0 } img { max-width: 100%; background: #ffffff; border-rad
 
 
 def to_html(title: str, sections: Sequence[Section], made: str, folder: Path) -> str:
-    """The report as one HTML file that needs no other.
+    """Return the report as a self-contained HTML page.
 
     Args:
-        title: of the report.
-        sections: its parts.
-        made: the command.
-        folder: holds the pictures, which are put into the file.
+        title: title of the report.
+        sections: sections of the report.
+        made: command that made the report.
+        folder: folder with the figures, which are embedded in the page.
     """
     parts = [f"<h1>{escape(title)}</h1>", f"<p>Made by <code>{escape(made)}</code>.</p>"]
     for section in sections:
@@ -168,7 +168,7 @@ def _html(block: Block, folder: Path) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """A paragraph, or a list where the lines begin with a dash."""
+    """Return a paragraph, or a list if every line begins with a dash."""
     lines = text.splitlines()
     if all(line.startswith("- ") for line in lines):
         return "<ul>" + "".join(f"<li>{_inline(line[2:])}</li>" for line in lines) + "</ul>"
@@ -176,6 +176,6 @@ def _paragraph(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Escaped, with `code` and **bold** of Markdown."""
+    """Escape a text, and convert `code` and **bold** from Markdown."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
     return re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", text)

@@ -1,4 +1,4 @@
-"""Accuracy against the number of labelled examples, on tasks that a model was not trained on: tables and a figure."""
+"""Accuracy by number of labelled examples, on tasks that a model was not trained on: tables and a figure."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from metaeval_hub.analysis.plot_tables import draw_few_shot
 from metaeval_hub.report.document import Block, Missing, Picture, Section, Shown, code
 from metaeval_hub.results.comparison_tables import show_change, show_interval
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
-from metaeval_hub.results.run_results import Run, TaskResult
+from metaeval_hub.results.schema import RunResult, TaskResult
 from metaeval_hub.results.tables import Column, Table
 
-SECTION = "Beyond the paper: accuracy against labelled examples"
+SECTION = "Beyond the paper: accuracy by number of labelled examples"
 TITLES: Mapping[str, str] = {
-    "zero_shot": "z and classifier, from a description",
+    "zero_shot": "z and classifier from a task description",
     "fit": "z and classifier",
     "probe": "linear probe of the encoder's mean",
     "full": "full fine-tuning",
     "majority": "majority class of the examples",
 }
 ALL_ROWS = "majority class of all training rows"
-REFERENCES = {"probe": "linear probe", "full": "full fine-tuning"}  # what the other methods are held against
+REFERENCES = {"probe": "linear probe", "full": "full fine-tuning"}  # baselines that the other methods are compared with
 COMMAND = "python training/zero_shot.py --preset small --tasks all --held-out glue\n" + (
     "python training/few_shot.py --preset small --model runs/zero_shot-1 --skip-unavailable"
 )
 
-Cells = dict[tuple[str, int], Run]  # method, k -> its results
+Cells = dict[tuple[str, int], RunResult]  # (method, k) -> results
 
 
-def cells_of(runs: Sequence[Run]) -> Cells:
-    """The results of one run of training/few_shot.py by method and number of examples, in the order they are shown.
+def cells_of(runs: Sequence[RunResult]) -> Cells:
+    """Return the results of one run of training/few_shot.py by method and number of examples, in display order.
 
-    What no task was answered by is left out, such as more examples than any task has.
+    Combinations without any result are left out, such as more examples than any task has.
     """
     found = {(str(run.facts.answered_by), run.facts.shots or 0): run for run in runs if run.tasks}
     order = [*TITLES, *(method for method, _ in found if method not in TITLES)]
@@ -44,14 +44,14 @@ def cells_of(runs: Sequence[Run]) -> Cells:
 
 
 def shared_tasks(cells: Cells) -> list[str]:
-    """Tasks that every method has answered at every number of examples."""
+    """Return the tasks for which every method has a result at every number of examples."""
     return [task for task in _tasks(cells) if all(task in run.tasks for run in cells.values())]
 
 
-def task_table(runs: Sequence[Run]) -> Table:
-    """A task and method a row, a number of examples a column; the means over tasks at the end.
+def task_table(runs: Sequence[RunResult]) -> Table:
+    """Return a table with one record per task and method, one column per number of examples, and means at the end.
 
-    Its facts say how the figure is drawn: the numbers of examples and of draws.
+    The facts of the table list the numbers of examples and of draws, which the figure needs.
     """
     cells = cells_of(runs)
     methods, shots = _axes(cells)
@@ -80,15 +80,15 @@ def task_table(runs: Sequence[Run]) -> Table:
     counts = sorted({len(row.draws) for (_, k), run in cells.items() if k for row in run.tasks.values()})
     draws = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "0"
     note = (
-        f"Test accuracy, mean over {draws} draws of examples. ± is the standard deviation over draws; beside a mean, "
-        "that of the draws' means."
+        f"Test accuracy, mean over {draws} draws of examples. ± is the standard deviation over draws; in lines with "
+        "means over tasks, it is the standard deviation of the draws' means."
     )
     facts = {"shots": shots, "draws": draws}
     return Table("Few-shot accuracy by task", tuple(columns), tuple(rows), (note,), facts)
 
 
-def means_table(runs: Sequence[Run]) -> Table:
-    """A number of examples and method a row: mean over tasks, its interval, and the differences from the baselines."""
+def means_table(runs: Sequence[RunResult]) -> Table:
+    """Return a table with one record per method and k: mean, interval, and difference from the baselines."""
     cells = cells_of(runs)
     methods, shots = _axes(cells)
     tasks = shared_tasks(cells)
@@ -114,11 +114,13 @@ def means_table(runs: Sequence[Run]) -> Table:
         *(Column("mean", "mean %", "percent", spread="spread"), Column("interval", "95 % interval")),
         *(Column(other, f"over {REFERENCES[other]}") for other in references),
     ]
-    of_all = f"Mean test accuracy over the {len(tasks)} tasks that all methods answer at every k: {', '.join(tasks)}."
+    of_all = (
+        f"Mean test accuracy over the {len(tasks)} tasks with results of all methods at every k: {', '.join(tasks)}."
+    )
     notes = [
-        of_all if tasks else "There are no means: no task is answered by all methods at every k.",
-        f"± is the standard deviation, over draws of examples, of the mean over tasks. Intervals: {INTERVALS}; those "
-        "in brackets are paired by task.",
+        of_all if tasks else "No means are shown, because no task has results of all methods at every k.",
+        f"± is the standard deviation over draws of the mean over tasks. Intervals: {INTERVALS}; intervals in "
+        "brackets are paired by task.",
         *dict.fromkeys(note for run in runs for note in run.facts.notes),
         *_left_out(runs),
     ]
@@ -126,7 +128,7 @@ def means_table(runs: Sequence[Run]) -> Table:
 
 
 def _tasks(cells: Cells) -> list[str]:
-    """Tasks that any method has answered."""
+    """Return the tasks for which any method has a result."""
     return list(dict.fromkeys(task for run in cells.values() for task in run.tasks))
 
 
@@ -134,8 +136,8 @@ def _axes(cells: Cells) -> tuple[list[str], list[int]]:
     return list(dict.fromkeys(method for method, _ in cells)), sorted({k for _, k in cells})
 
 
-def _draws(run: Run, tasks: Sequence[str]) -> NDArray[np.float64]:
-    """Accuracies, (n, draws)."""
+def _draws(run: RunResult, tasks: Sequence[str]) -> NDArray[np.float64]:
+    """Return the accuracies of n tasks, (n, draws)."""
     return np.array([run.tasks[task].draws for task in tasks], dtype=np.float64)
 
 
@@ -144,7 +146,7 @@ def _majorities(rows: Mapping[str, TaskResult], tasks: Sequence[str]) -> NDArray
 
 
 def _spread(draws: NDArray[np.float64]) -> float | None:
-    """Standard deviation, over draws, of the mean over tasks; None for a single draw."""
+    """Return the standard deviation over draws of the mean over tasks; None for a single draw."""
     by_draw = draws.mean(axis=0)
     return float(by_draw.std(ddof=1)) if len(by_draw) > 1 else None
 
@@ -156,28 +158,28 @@ def _row(method: str, shots: int | None, values: NDArray[np.float64], spread: fl
     }  # fmt: skip
 
 
-def _left_out(runs: Sequence[Run]) -> list[str]:
-    """Why tasks have no figure, a sentence for each reason."""
+def _left_out(runs: Sequence[RunResult]) -> list[str]:
+    """Return one sentence per task and reason for missing results."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         for task, reason in run.facts.unanswered.items():
             reasons.setdefault((task, reason), []).append(run.path.parent.name)
-    return [f"{task} has no figure of {', '.join(names)}: {reason}." for (task, reason), names in reasons.items()]
+    return [f"{task} has no result for {', '.join(names)}: {reason}." for (task, reason), names in reasons.items()]
 
 
 def section(
-    found: Mapping[str, Sequence[Run]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
+    found: Mapping[str, Sequence[RunResult]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
 ) -> Section:
-    """The section of the report.
+    """Return the few-shot section of the report, and write its figures.
 
     Args:
         found: folder of a run of training/few_shot.py -> its results.
-        folder: of the report; the figure is drawn there.
-        made: what made it.
-        step: called with a few words before each figure.
+        folder: folder to write tables and figures to.
+        made: command and version that made the report.
+        step: called with a short description before each figure.
     """
     if not found:
-        missing = Missing("accuracy against labelled examples, on tasks held out", COMMAND)
+        missing = Missing("a few-shot experiment on held-out tasks", COMMAND)
         return Section(SECTION, (missing,))
     blocks: list[Block] = []
     for number, (place, runs) in enumerate(found.items()):
@@ -185,9 +187,9 @@ def section(
         stem = "few_shot" if not number else f"few_shot_{number + 1}"
         detail = task_table(runs)
         if len(found) > 1:
-            blocks.append(f"Of {code(place)}:")
+            blocks.append(f"Results of {code(place)}:")
         blocks.append(Shown(stem, means_table(runs)))
-        if detail.rows:
+        if detail.records:
             detail.save(folder, f"{stem}_tasks", made)
             draw_few_shot(detail, folder, f"{stem}_tasks", ALL_ROWS)
             blocks.append(Picture(f"{stem}_tasks", f"{detail.title}. {detail.notes[0]}"))

@@ -1,4 +1,4 @@
-"""The files of a report in its folder: which they are, and how a report takes the place of an older one."""
+"""The list of a report's files, and how a new report replaces an older one in the same folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from metaeval_hub.results.json_values import FormError, a_text, mapping_of
 from metaeval_hub.results.run_results import ResultsError, read_json
 
-LIST = "report_files.json"  # name -> SHA-256 of every file of the report
+LIST = "report_files.json"  # file name -> SHA-256, for every file of the report
 NAME = re.compile(r"[\w-]+\.(csv|json|png|svg|md|html)", re.ASCII)
 
 
 def replace_files(aside: Path, folder: Path) -> None:
-    """Move the files of a report into its folder, and remove those of an older report that nobody has changed.
+    """Move the files of a new report into its folder, and remove unchanged files of an older report.
 
     Args:
-        aside: folder that holds the new files and nothing else, on the same file system.
-        folder: of the report.
+        aside: folder with only the new files, on the same file system.
+        folder: folder of the report.
     """
     older = read_list(folder)
     made = {path.name: _digest(path) for path in sorted(aside.iterdir())}
@@ -35,7 +35,7 @@ def replace_files(aside: Path, folder: Path) -> None:
 
 
 def read_list(folder: Path) -> dict[str, str]:
-    """The files of the report in a folder, name -> SHA-256; empty where there is none, or its list is damaged."""
+    """Return the files of the report in a folder, name -> SHA-256; empty without a report or with a damaged list."""
     try:
         found = mapping_of(read_json(folder / LIST), LIST, a_text)
     except (OSError, ResultsError, FormError):

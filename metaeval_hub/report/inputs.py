@@ -1,4 +1,4 @@
-"""What a report is made from: runs sorted by the part of the paper that they serve."""
+"""Read the runs of a report and sort them by the part of the paper that they belong to."""
 
 from __future__ import annotations
 
@@ -12,27 +12,24 @@ from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.embedded_runs import EMBEDDINGS, EmbeddedRun, read_embedded
 from metaeval_hub.results.intervals import FEW_TASKS
 from metaeval_hub.results.run_results import (
-    FEW_SHOT,
     RESULTS,
-    ZERO_SHOT,
     NoRunError,
-    ReadRows,
-    Run,
-    Setting,
+    SourceRows,
     UnfinishedRunError,
     at_home,
-    read_rows,
     read_runs,
+    read_source_rows,
 )
+from metaeval_hub.results.schema import FEW_SHOT, ZERO_SHOT, RunResult, Setting
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
 
-Methods = Mapping[str, Sequence[Run]]
-Each = TypeVar("Each", Run, EmbeddedRun)
-SEVERAL = ", embeddings a task: "  # in the name of a method, before their number
-OTHER = "; "  # in the name of a method, before settings that differ from those of most of its runs
-MOST_CHANGES = 4  # that are named
-# Settings that do not change what is learned.
+Methods = Mapping[str, Sequence[RunResult]]
+Each = TypeVar("Each", RunResult, EmbeddedRun)
+SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the number
+OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
+MOST_CHANGES = 4  # differing settings that a name lists
+# Settings that do not affect what a model learns.
 NOT_LEARNED = frozenset(
     [
         "preset", "name", "output_dir", "seed", "threads", "tracker", "push_to_hub", "push_every_checkpoint", "private",
@@ -40,7 +37,7 @@ NOT_LEARNED = frozenset(
         "keep_checkpoints",
     ]
 )  # fmt: skip
-VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # of training/task_vectors.py, in a run's folder
+VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # folders that training/task_vectors.py writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,23 +45,23 @@ class Inputs:
     """The runs of a report.
 
     Args:
-        methods: key of a method in table 1, or another name -> its runs, one per seed: those on the tasks that most
-            runs have.
-        others: the same of runs on other tasks, each with the tasks that its runs share.
-        embedded: runs with learned task embeddings, one embedding a task or several.
-        vectors: "TextEmb" and "Fisher" as far as they were given.
+        methods: key of a method in table 1, or another name -> its runs, one per seed, on the largest group of runs
+            that share tasks.
+        others: the same for the other groups of runs that share tasks.
+        embedded: runs with learned task embeddings, one or several per task.
+        vectors: the given vectors among "TextEmb" and "Fisher".
         zero_shot: experiment ("glue" or "groups") -> method -> its results.
         few_shot: folder of a run of training/few_shot.py -> the results of its methods at each number of examples.
-        partial: tasks of which the source lacks a part or has fewer rows than the catalogue declares, and what.
-        left_out: tasks not shown, and why.
-        repeated: sentences about runs that are left out, since another one has the same settings and seed.
+        partial: task -> splits or rows that its source lacks, compared with the catalogue.
+        left_out: task -> why it is not shown.
+        repeated: sentences about runs that are left out because another run has the same settings and seed.
     """
 
     methods: Methods
     embedded: Sequence[EmbeddedRun]
     vectors: Mapping[str, TaskEmbeddings]
-    zero_shot: Mapping[str, Mapping[str, Run]]
-    few_shot: Mapping[str, Sequence[Run]]
+    zero_shot: Mapping[str, Mapping[str, RunResult]]
+    few_shot: Mapping[str, Sequence[RunResult]]
     partial: Mapping[str, str]
     left_out: Mapping[str, str]
     others: Sequence[Methods] = ()
@@ -72,25 +69,25 @@ class Inputs:
 
     @property
     def groups(self) -> list[Inputs]:
-        """These inputs for each group of runs that share tasks, the leading one first."""
+        """The inputs of each group of runs that share tasks, the largest group first."""
         return [replace(self, others=()), *(replace(self, methods=each, others=()) for each in self.others)]
 
     @property
-    def runs(self) -> list[tuple[str, Run]]:
-        """Method and run, of all groups."""
+    def runs(self) -> list[tuple[str, RunResult]]:
+        """Pairs of method and run, of all groups."""
         groups = [self.methods, *self.others]
         return [(key, run) for methods in groups for key, runs in methods.items() for run in runs]
 
     @property
     def features(self) -> TaskFeatures | None:
-        """Features of the tasks, as stored with a run that is analysed, or else with the first that has them."""
+        """Features of the tasks, from an analysed run if it stores them, else from the first run that does."""
         runs = [*(self.single or self.several), *self.embedded]
         return next((run.features for run in runs if run.features is not None), None)
 
     @property
-    def compared(self) -> dict[str, list[Run]]:
-        """The methods of table 1, key -> runs. One with several embeddings a task stands in where there is no other."""
-        found: dict[str, list[Run]] = {}
+    def compared(self) -> dict[str, list[RunResult]]:
+        """Methods of table 1, key -> runs. Runs with several embeddings per task count only if there are no others."""
+        found: dict[str, list[RunResult]] = {}
         for several in (False, True):
             for name, runs in self.methods.items():
                 key, sign, _ = name.partition(SEVERAL)
@@ -100,12 +97,12 @@ class Inputs:
 
     @property
     def single(self) -> list[EmbeddedRun]:
-        """Runs with one embedding a task that differ in their seed alone, those of which there are most."""
+        """The largest set of runs with one embedding per task that differ only in their seed."""
         return _alike([run for run in self.embedded if run.embeddings.copies is None])
 
     @property
     def several(self) -> list[EmbeddedRun]:
-        """The same of runs with several embeddings a task."""
+        """The largest set of runs with several embeddings per task that differ only in their seed."""
         return _alike([run for run in self.embedded if run.embeddings.copies is not None])
 
 
@@ -118,20 +115,24 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         least_rows: tasks with fewer training rows are left out of everything but zero-shot and few-shot results.
 
     Raises:
-        ResultsError: a folder holds nothing of the kind, or its results are of another form.
-        UnsafeRepositoryError: its files are not of the expected form.
+        ResultsError: a folder is not a run, or its results do not have the expected form.
+        UnsafeRepositoryError: its files do not have the expected form.
     """
-    scored: list[Run] = []
+    scored: list[RunResult] = []
     embedded: list[EmbeddedRun] = []
     vectors: dict[str, TaskEmbeddings] = {}
-    zero_shot: dict[str, dict[str, Run]] = {}
-    few_shot: dict[str, list[Run]] = {}
+    zero_shot: dict[str, dict[str, RunResult]] = {}
+    few_shot: dict[str, list[RunResult]] = {}
     partial: dict[str, str] = {}
     repeated: list[str] = []
     for place in dict.fromkeys(places):
         folder = at_home(place)
         known = _find_vectors(folder)
-        repeated += [f"{name} of {place} is left out: another folder has it" for name in known if name in vectors]
+        repeated += [
+            f"{name} of {place} is left out, because another folder also has {name}"
+            for name in known
+            if name in vectors
+        ]
         vectors = {**known, **vectors}
         try:
             runs = read_runs(folder)
@@ -150,7 +151,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
                 scored.append(run)
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
             embedded.append(read_embedded(place))
-        partial |= _partial(read_rows(folder))
+        partial |= _partial(read_source_rows(folder))
     few = _few_rows(scored, least_rows)
     scored = [replace(run, tasks=_without(run.tasks, few)) for run in scored]
     leading, *others = [_methods(group, repeated) for group in by_tasks(scored, lambda run: run.tasks)] or [{}]
@@ -158,9 +159,9 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     return Inputs(leading, shown, vectors, zero_shot, few_shot, _without(partial, few), few, others, repeated)
 
 
-def _methods(runs: Sequence[Run], repeated: list[str]) -> dict[str, list[Run]]:
-    """Runs on shared tasks by method and settings, one per seed; adds to ``repeated`` what was left out."""
-    methods: dict[str, list[Run]] = {}
+def _methods(runs: Sequence[RunResult], repeated: list[str]) -> dict[str, list[RunResult]]:
+    """Group runs on shared tasks by method and settings, one per seed; append the left-out runs to ``repeated``."""
+    methods: dict[str, list[RunResult]] = {}
     for run in runs:
         methods.setdefault(method_of(run), []).append(run)
     found = {title: group for key, each in methods.items() for title, group in by_settings(key, each).items()}
@@ -170,15 +171,15 @@ def _methods(runs: Sequence[Run], repeated: list[str]) -> dict[str, list[Run]]:
     return found
 
 
-def _repeats(run: Run, first: Run, what: str) -> str:
+def _repeats(run: RunResult, first: RunResult, what: str) -> str:
     return f"{run.path.parent} is left out: it has the same {what} as {first.path.parent}, which is shown"
 
 
 def by_tasks(runs: Sequence[Each], tasks_of: Callable[[Each], Sequence[str] | Mapping[str, Any]]) -> list[list[Each]]:
-    """Runs in groups that can be compared: each shares half of the larger set of tasks with the others, or ten tasks.
+    """Split runs into comparable groups: each run shares ten tasks, or half of the larger task set, with its group.
 
     Returns:
-        The groups, that with the most runs first; of as many, that with the most tasks.
+        The groups, ordered by number of runs, then by number of tasks, largest first.
     """
     groups: list[tuple[set[str], list[Each]]] = []
     for run in sorted(runs, key=lambda run: -len(tasks_of(run))):
@@ -200,7 +201,10 @@ def by_tasks(runs: Sequence[Each], tasks_of: Callable[[Each], Sequence[str] | Ma
 
 
 def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Each]]]:
-    """The first run of each seed; and the others, each with the one that stands for it. Unknown seeds all differ."""
+    """Return the first run of each seed, and the others paired with the run kept for their seed.
+
+    Runs without a known seed are all kept.
+    """
     first: dict[int, Each] = {}
     kept, others = [], []
     for run in runs:
@@ -214,10 +218,10 @@ def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Eac
     return kept, others
 
 
-def method_of(run: Run | EmbeddedRun) -> str:
-    """Key of a run's method in table 1, or a name of its own for what the paper does not have.
+def method_of(run: RunResult | EmbeddedRun) -> str:
+    """Return the key of a run's method in table 1, or another name for methods that the paper does not have.
 
-    Single-task methods say what they are; a multitask run does by its conditioning, and by what its z is made of.
+    Single-task runs state their method. Multitask runs are named by their conditioning and by the source of z.
     """
     if run.facts.method is not None:
         return run.facts.method
@@ -232,17 +236,17 @@ def method_of(run: Run | EmbeddedRun) -> str:
     return name if copies == 1 else f"{name}{SEVERAL}{copies}"
 
 
-def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs of a method by what they were trained with, so that only seeds are averaged.
+def by_settings(key: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Group the runs of a method by their training settings, so that only seeds are averaged.
 
     Args:
-        key: of the method.
-        runs: of it.
+        key: key of the method.
+        runs: runs of the method.
 
     Returns:
-        The key -> the settings with the most runs; the key with what differs from those -> the others.
+        Name -> runs. The settings with the most runs are named by the key; others add the settings that differ.
     """
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[RunResult]] = {}
     for run in runs:
         groups.setdefault(json.dumps(_learned_by(run), sort_keys=True), []).append(run)
     leading, *others = sorted(groups.values(), key=lambda group: len(one_per_seed(group)[0]), reverse=True)
@@ -254,24 +258,27 @@ def by_settings(key: str, runs: Sequence[Run]) -> dict[str, list[Run]]:
         ]
         more = f" and {len(changed) - MOST_CHANGES} more settings" if len(changed) > MOST_CHANGES else ""
         title = f"{key}{OTHER}{', '.join(changed[:MOST_CHANGES])}{more}"
-        same = sum(each.startswith(title) for each in found)  # they differ in what is not named
+        same = sum(each.startswith(title) for each in found)  # they differ in settings that the name does not list
         found[f"{title} ({same + 1})" if same else title] = group
     return found
 
 
-def _learned_by(run: Run | EmbeddedRun) -> dict[str, Setting]:
-    """The settings that say what is learned; tasks aside, which are told elsewhere.
+def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
+    """Return the settings that affect what is learned, except the tasks, which are compared separately.
 
-    Of a method that trains a model a task, also the learning rate that was taken for all of them.
+    For a method with one model per task, this includes the learning rate if it is the same for all tasks.
     """
-    rows = run.tasks if isinstance(run, Run) else run.rows
+    rows = run.tasks if isinstance(run, RunResult) else run.results
     rates = {row.rate for row in rows.values()} - {None}
     found = {name: value for name, value in run.facts.settings.items() if name not in NOT_LEARNED}
     return {**found, "rate": rates.pop()} if len(rates) == 1 else found
 
 
 def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:
-    """The most runs of one method and one setting on shared tasks, one per seed; of as many, the paper's first."""
+    """Return the largest set of runs with one method and setting on shared tasks, one per seed.
+
+    The paper's method wins a tie.
+    """
     groups: dict[tuple[str, str], list[EmbeddedRun]] = {}
     for run in runs:
         groups.setdefault((method_of(run), json.dumps(_learned_by(run), sort_keys=True)), []).append(run)
@@ -285,7 +292,7 @@ def _alike(runs: Sequence[EmbeddedRun]) -> list[EmbeddedRun]:
 
 
 def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
-    """Vectors in a run's folder, or in the folder itself."""
+    """Load the vectors in a run's folder, or in the folder itself."""
     found = {}
     for key, name in VECTOR_FOLDERS.items():
         for place in (folder / key, folder / "full" / key, folder if folder.name == key else None):
@@ -294,14 +301,14 @@ def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
     return found
 
 
-def _partial(rows: Mapping[str, ReadRows]) -> dict[str, str]:
-    """Tasks of which the source lacks a part or rows, and what."""
-    told = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
-    return {name: text for name, text in told.items() if text}
+def _partial(rows: Mapping[str, SourceRows]) -> dict[str, str]:
+    """Return task -> splits or rows that its source lacks."""
+    lacking = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
+    return {name: text for name, text in lacking.items() if text}
 
 
 def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
-    """Official splits of which fewer rows were read than the catalogue declares."""
+    """Describe official splits of which fewer rows were read than the catalogue declares."""
     try:
         declared = get_task(name).rows
     except UnknownTaskError:  # a task of somebody's own
@@ -313,7 +320,7 @@ def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _few_rows(runs: Sequence[Run], least: int) -> dict[str, str]:
+def _few_rows(runs: Sequence[RunResult], least: int) -> dict[str, str]:
     few = {}
     for run in runs:
         for task, row in run.tasks.items():

@@ -1,4 +1,4 @@
-"""What was run: the runs of the report, and what differs from the paper's."""
+"""The section that lists the runs of the report and how they differ from the paper's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.paper_tables import title_of
 from metaeval_hub.results import paper
-from metaeval_hub.results.run_results import Run, Setting
+from metaeval_hub.results.schema import RunResult, Setting
 from metaeval_hub.results.tables import Column, Table
 
 
 def overview(inputs: Inputs, places: Sequence[str]) -> Section:
-    """The runs, and what differs from the paper's."""
+    """Return the section that lists the runs and how they differ from the paper's."""
     rows = []
     for key, run in inputs.runs:
         cosines = [row.cos_z_z0 for row in run.tasks.values() if row.cos_z_z0 is not None]
@@ -26,7 +26,7 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
                 "tasks": len(run.tasks),
                 "train_rows": sum(row.rows["train"].kept for row in run.tasks.values() if "train" in row.rows),
                 "trained": _trained(run),
-                "moved": sum(cosines) / len(cosines) if cosines else None,
+                "start_cosine": sum(cosines) / len(cosines) if cosines else None,
                 "minutes": None if run.facts.seconds is None else run.facts.seconds / 60,
             }
         )
@@ -38,13 +38,17 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     columns = (
         *(Column("method", "method"), Column("run", "run"), Column("encoder", "encoder")),
         *(Column("tasks", "tasks", "count"), Column("train_rows", "training rows", "count")),
-        *(Column("trained", "trained with"), Column("seed", "seed", "count"), Column("moved", "cos(z, z0)", "number")),
+        *(
+            Column("trained", "trained with"),
+            Column("seed", "seed", "count"),
+            Column("start_cosine", "cos(z, z0)", "number"),
+        ),
         *(Column("minutes", "minutes", "minutes"), Column("commit", "commit")),
     )
     notes = (
-        "cos(z, z0): mean cosine of z with its random start; near 1, z holds nothing. Minutes: of training and "
-        "evaluation, on whatever machine a run was made. Rows and minutes of zero-shot and few-shot runs are in their "
-        "folders.",
+        "cos(z, z0): mean cosine of z with its random start; near 1, z has learned nothing. Minutes: time of training "
+        "and evaluation; machines may differ between runs. Rows and minutes of zero-shot and few-shot runs are in "
+        "their folders.",
         *_analysed(inputs),
     )
     table = Table("Runs of this report", columns, tuple(rows), notes, {"runs": list(places)})
@@ -53,8 +57,8 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     return Section("What was run, and how it differs from the paper", tuple(blocks))
 
 
-def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
-    """What is said of every run: its folder, below the one that was given where it is one of several in there."""
+def _run_row(run: RunResult, places: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that every run has. If several runs lie in one folder, the name includes that folder."""
     folder = run.path.parent
     within = any(Path(place) == folder for place in places)
     return {
@@ -65,8 +69,8 @@ def _run_row(run: Run, places: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _trained(run: Run) -> str | None:
-    """What a method was trained with, a few words; None where nothing was trained by gradients."""
+def _trained(run: RunResult) -> str | None:
+    """Describe the training settings of a method in a few words; return None if it was not trained by gradients."""
     config = run.facts.settings
     if not config.get("batch_size"):
         return None
@@ -80,36 +84,36 @@ def _trained(run: Run) -> str | None:
     return ", ".join(words)
 
 
-def _has_units(run: Run) -> bool:
-    """Whether a run trained adapters."""
+def _has_units(run: RunResult) -> bool:
+    """Return whether a run trained adapters."""
     return "full" not in (run.facts.method, run.facts.settings.get("conditioning"))
 
 
 def _analysed(inputs: Inputs) -> list[str]:
-    """Which runs the analyses of z are of, where they are not of all."""
+    """Return a sentence that lists the runs in the analyses of z, unless all runs are in them."""
     chosen = [*inputs.single, *inputs.several]
     others = [run.name for run in inputs.embedded if run not in chosen]
     if not others:
         return []
     return [
-        f"Figures 3 to 5 and tables 2 to 4 are of {', '.join(run.name for run in chosen)}; not of {', '.join(others)}, "
-        "whose method, settings or tasks are others, or whose seed another run has."
+        f"Figures 3 to 5 and tables 2 to 4 analyse {', '.join(run.name for run in chosen)}. They leave out "
+        f"{', '.join(others)}, because the method, settings or tasks differ or another run has the same seed."
     ]
 
 
 def differences(inputs: Inputs) -> list[str]:
-    """What a reader has to keep in mind when the paper's numbers stand beside ours, a sentence each."""
+    """Return sentences on how the setup of the runs differs from the paper's."""
     runs = [run for _, run in inputs.runs]
     lines = [
-        f"The paper's figures are for RoBERTa-base on its 101 tasks, whole ({paper.CITATION}, section 5.1: 128 tokens, "
-        "at most 30,000 training rows a task, one epoch multitask and three single-task)."
+        f"The paper's numbers are for RoBERTa-base on all of its 101 tasks ({paper.CITATION}, section 5.1: 128 tokens, "
+        "at most 30,000 training rows per task, one epoch multitask and three single-task)."
     ]
     encoders = sorted({run.facts.encoder for run in runs if run.facts.encoder})
     counts = sorted({len(run.tasks) for run in runs})
     if runs:
-        lines.append(f"Ours: encoder {', '.join(encoders) or 'unknown'}; {_span(counts)} tasks a run.")
+        lines.append(f"Ours: encoder {', '.join(encoders) or 'unknown'}; {_span(counts)} tasks per run.")
     for key, words in (
-        ("max_train_rows", "at most {} training rows a task"),
+        ("max_train_rows", "at most {} training rows per task"),
         ("max_eval_rows", "at most {} rows of validation and of test"),
         ("max_length", "{} tokens"),
         ("edition", "the {} edition of the tasks"),
@@ -119,8 +123,8 @@ def differences(inputs: Inputs) -> list[str]:
             lines.append(f"Ours: {words.format(' or '.join(found))}.")
     if inputs.partial:
         lines.append(
-            f"Of {len(inputs.partial)} tasks the source here had fewer rows than the whole task has, so that their "
-            "splits are not the task's own; the table of accuracies by task says what they lack."
+            f"The sources of {len(inputs.partial)} tasks had fewer rows than the full task, so their splits differ "
+            "from the official ones; the table of accuracies by task shows what is missing."
         )
     if inputs.left_out:
         listed = ", ".join(f"{name} ({why})" for name, why in sorted(inputs.left_out.items()))

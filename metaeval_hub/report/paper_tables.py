@@ -1,4 +1,4 @@
-"""Tables 1 to 4 of the report: each takes the inputs and says what it shows, or what it lacks."""
+"""Tables 1 to 4 of the report. Each function returns a section with the table, or with the runs that are missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from metaeval_hub.analysis import geometry as analyses
-from metaeval_hub.analysis import probing as reading
+from metaeval_hub.analysis import probing as probes
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.prediction import prediction
 from metaeval_hub.analysis.task_titles import type_title
@@ -19,14 +19,14 @@ from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, ComparisonError, Summary, compare
 from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import INTERVALS
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TITLES: Mapping[str, str] = {
     "majority": "majority class",
-    "full": "full fine-tuning, one model a task",
-    "adapter": "adapter, one a task",
+    "full": "full fine-tuning, one model per task",
+    "adapter": "adapter, one per task",
     "mahabadi": "conditional adapter (Mahabadi)",
     "pilault": "conditional adapter (Pilault)",
     "textemb": "z = TextEmb",
@@ -54,19 +54,19 @@ SEEDS = "for seed in 0 1 2; do accelerate launch training/multitask.py --preset 
 
 
 def title_of(key: str) -> str:
-    """What people read of a method's key; see ``metaeval_hub.report.inputs``."""
+    """Return the display title of a method's key; see ``metaeval_hub.report.inputs``."""
     found, other, changes = key.partition(OTHER)
     method, sign, copies = found.partition(SEVERAL)
     return TITLES.get(method, method) + (f"{SEVERAL}{copies}" if sign else "") + (f"{OTHER}{changes}" if other else "")
 
 
 def numbered(stem: str, number: int) -> str:
-    """The stem of a table of a group of runs that share tasks; that of the first group as it is."""
+    """Return the file stem of a table for a group of runs that share tasks; later groups get a number."""
     return f"{stem}_{number + 1}" if number else stem
 
 
 def other_tasks(number: int) -> str:
-    """What a title says of a group of runs that share tasks; nothing for the first group."""
+    """Return the suffix of a title for a group of runs that share tasks; empty for the first group."""
     return f" (runs on other tasks, {number + 1})" if number else ""
 
 
@@ -74,7 +74,7 @@ def other_tasks(number: int) -> str:
 
 
 def compare_methods(inputs: Inputs) -> Comparison | ComparisonError | None:
-    """All runs of table 1 on the tasks that they share; why they cannot be compared, or None where there are none."""
+    """Compare all runs of table 1 on their shared tasks; return the error if this fails, or None without runs."""
     runs = [replace(run, label=key) for key, each in inputs.compared.items() for run in each]
     labels = [run.label for run in runs]
     try:
@@ -85,12 +85,12 @@ def compare_methods(inputs: Inputs) -> Comparison | ComparisonError | None:
 
 
 def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section:
-    """Accuracy of the methods, beside the paper's.
+    """Return the section that compares the accuracy of the methods with the paper's.
 
     Args:
-        inputs: of one group of runs that share tasks.
-        found: their comparison.
-        number: of the group, from 0; what is missing is named for the first alone.
+        inputs: one group of runs that share tasks.
+        found: comparison of these runs.
+        number: number of the group, from 0; only the first lists missing runs.
     """
     title = "Table 1: test accuracy of the methods" + other_tasks(number)
     lacking = [key for key in COMMANDS if key not in inputs.compared and not number]
@@ -98,7 +98,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     if found is None:
         return Section(title, tuple(missing))
     if isinstance(found, ComparisonError):
-        return Section(title, (f"Not made: {found}.", *missing))
+        return Section(title, (f"This table is not shown: {found}.", *missing))
     reference = found.reference
     summaries: dict[str, Summary | None] = {summary.label: summary for summary in found.summaries}
     order = [
@@ -123,14 +123,14 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
             Column("ours", "ours %", "percent", "spread"),
         ),
         *(Column("runs", "runs", "count"), Column("change", f"over {title_of(reference)}", "points")),
-        *(Column("interval", "95 % interval"), Column("paper_parameters", "paper: trained (a task)")),
-        Column("parameters", "ours: trained (a task)"),
+        *(Column("interval", "95 % interval"), Column("paper_parameters", "paper: trained (per task)")),
+        Column("parameters", "ours: trained (per task)"),
     )
     notes = (
         f"Unweighted mean of the test accuracy over the {len(found.tasks)} tasks that all runs have. ± is the standard "
         f"deviation over seeds. Intervals of differences: {INTERVALS}, paired.",
-        "Trained: numbers of the adapters, or of the encoder; in brackets those of one task. Heads are not counted. "
-        "Units of adapters and learning rates are in the table of runs.",
+        "Trained: number of trained parameters in adapters or encoder, and in brackets those of one task; heads are "
+        "not counted. The table of runs lists adapter sizes and learning rates.",
         *(line.strip() for line in remarks(found)),
     )
     table = Table("Test accuracy", columns, tuple(rows), notes, {"tasks": list(found.tasks)})
@@ -144,10 +144,10 @@ def _interval(interval: tuple[float, float] | None) -> str | None:
     return None if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
 
 
-def _parameters(runs: Sequence[Run]) -> str | None:
-    """Trained numbers as the first run stores them: those of the encoder, and those of one task.
+def _parameters(runs: Sequence[RunResult]) -> str | None:
+    """Return the trained parameters as the first run stores them: in total, and in brackets those of one task.
 
-    A method with one model a task stores them with every task, and all of them belong to it.
+    A method with one model per task stores the counts with each task, and all of them belong to that task.
     """
     run = runs[0]
     of_task = next((row.parameters for row in run.tasks.values() if row.parameters is not None), None)
@@ -170,10 +170,10 @@ def _short(count: float) -> str:
 # --- Tables 2 and 3 ---
 
 
-def _beside(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance: str) -> Table:
-    """A table by task type with the paper's figures as a further column."""
+def _with_paper(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance: str) -> Table:
+    """Add a column with the paper's numbers to a table by task type."""
     rows = []
-    for row in table.rows:
+    for row in table.records:
         mean, std = paper_rows.get(chance if row["type"] == "chance" else str(row["type"]), (None, None))
         shown = row["type"] if row["type"] in ("all", "chance") else type_title(str(row["type"]))
         rows.append({**row, "type": shown, "paper": mean, "paper_std": std})
@@ -188,27 +188,27 @@ def _beside(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance:
 
 
 def table_2(inputs: Inputs) -> Section:
-    """Stability within a run."""
+    """Return the section on stability within a run."""
     title = "Table 2: stability within a run"
     command = SEEDS.format(" --embeddings-per-task 3 --name within")
     if not inputs.several:
-        return Section(title, (Missing("runs with three embeddings a task", command),))
-    table = _beside(analyses.stability_within(inputs.several), paper.TABLE_2, "random")
+        return Section(title, (Missing("runs with three embeddings per task", command),))
+    table = _with_paper(analyses.stability_within(inputs.several), paper.TABLE_2, "random")
     note = (
-        "The paper's 1.0 for random embeddings is below what this rate has by chance, so that its rate may be counted "
-        "in another way than its text says."
+        "The paper reports 1.0 for random embeddings, which is below the chance level of this rate; the paper may have "
+        "computed its rate differently than its text describes."
     )
-    shown = Table(table.title, table.columns, table.rows, (*table.notes, note), table.facts)
+    shown = Table(table.title, table.columns, table.records, (*table.notes, note), table.facts)
     return Section(title, (Shown("table2", shown),), _analyze("stability", inputs.several))
 
 
 def table_3(inputs: Inputs) -> Section:
-    """Stability across runs."""
+    """Return the section on stability across runs."""
     title = "Table 3: stability across runs"
     runs = inputs.single if len(inputs.single) > 1 else inputs.several
     if len(runs) < 2:
         return Section(title, (Missing("two or more runs over the same tasks with different seeds", SEEDS.format("")),))
-    table = _beside(analyses.stability_across(runs), paper.TABLE_3, "random")
+    table = _with_paper(analyses.stability_across(runs), paper.TABLE_3, "random")
     return Section(title, (Shown("table3", table),), _analyze("stability", runs))
 
 
@@ -220,8 +220,8 @@ def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
 
 
 def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str], None] = analyses.silent) -> Section:
-    """What can be read from the embeddings, and how well z is predicted from aspects."""
-    title = "Table 4: aspects read from task embeddings"
+    """Return the section on aspects predicted from embeddings, and on z predicted from aspects."""
+    title = "Table 4: aspects predicted from task embeddings"
     runs, features = inputs.single or inputs.several, inputs.features
     if not runs or features is None:
         text = "a run with task embeddings and the features of its tasks"
@@ -232,9 +232,9 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
         for name in ("TextEmb", "Fisher")
         if name not in vectors
     ]
-    table = reading.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
+    table = probes.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
     rows = []
-    for row in table.rows:
+    for row in table.records:
         rows.append({**row, "source": "ours"})
         if row["features"] in paper.TABLE_4:
             rows.append({"features": row["features"], "source": "paper", **paper.TABLE_4[str(row["features"])]})
@@ -243,8 +243,8 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
     blocks: list[Block] = [Shown("table4", shown)]
     if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
         step("groups left out")
-        deals = min(reading.DEALS, permutations)
-        across = reading.probing_across(runs, features, vectors, deals=deals, seed=seed)
+        deals = min(probes.DEALS, permutations)
+        across = probes.probing_across(runs, features, vectors, deals=deals, seed=seed)
         blocks.append(Shown("table4_groups", across))
     blocks.append(Shown("prediction", prediction(runs, features, vectors)))
     command = _analyze("probing", runs, f" --permutations {permutations}")
@@ -252,7 +252,7 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
 
 
 def all_vectors(inputs: Inputs) -> dict[str, TaskEmbeddings]:
-    """Vectors as given, and TextEmb as stored with a run."""
+    """Return the given vectors, and TextEmb as stored with a run."""
     found = dict(inputs.vectors)
     features = inputs.features
     if features is not None and features.texts is not None:

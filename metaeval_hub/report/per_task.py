@@ -1,4 +1,4 @@
-"""The accuracy of every method on every task, which the paper does not print."""
+"""The accuracy of every method on every task, which the paper does not report."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from metaeval_hub.results.tables import Column, Table
 
 
 def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section | None:
-    """A task a row, a method of table 1 a column; None where nothing is compared.
+    """Return a section with one record per task and one column per method; None if nothing is compared.
 
     Args:
-        inputs: of the report; tasks whose source here lacks rows are marked with what it lacks.
-        found: the comparison that table 1 shows.
-        number: of the group of runs that share tasks, from 0.
+        inputs: inputs of the report; tasks whose source lacks splits or rows are marked.
+        found: comparison that table 1 shows.
+        number: number of the group of runs that share tasks, from 0.
     """
     if not isinstance(found, Comparison):
         return None
@@ -33,7 +33,7 @@ def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     columns = (
         *(Column("task", "task"), Column("type", "type"), Column("majority", f"{TITLES['majority']} %", "percent")),
         *(Column(label, f"{title_of(label)} %", "percent") for label in methods),
-        *((Column("lacks", "what the source here lacks"),) if inputs.partial else ()),
+        *((Column("lacks", "missing in the source"),) if inputs.partial else ()),
     )
     table = Table("Test accuracy by task", columns, tuple(sorted(rows, key=lambda row: (row["type"], row["task"]))))
     title = "Beyond the paper: accuracy by task" + other_tasks(number)

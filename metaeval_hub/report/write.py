@@ -1,4 +1,4 @@
-"""Put a report together and write it: Markdown, HTML, and a CSV, JSON, PNG and SVG for all that is shown."""
+"""Compute and write a report: Markdown, HTML, tables (CSV, JSON) and figures (PNG, SVG)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.geometry import geometry, silent
 from metaeval_hub.analysis.plot_tables import draw_geometry
@@ -25,22 +25,22 @@ from metaeval_hub.report.zero_shot import beyond, table_5
 from metaeval_hub.results.tables import Table
 from metaeval_hub.safe_files.printable import one_line, without_control
 
-TITLE = "Task embeddings: our figures beside the paper's"
+TITLE = "Task embeddings: our results compared with the paper's"
 FILES = ("report.md", "report.html")
 
 
 @dataclass(frozen=True)
-class Job:
-    """How a report is made.
+class ReportJob:
+    """Settings of a report.
 
     Args:
-        folder: to write to; made if it does not exist.
-        made: what made it, as ``metaeval_hub.results.tables.made_by`` says it.
-        permutations: of each test of a probe.
-        seed: of UMAP and permutations.
+        folder: folder to write to; created if it does not exist.
+        made: command and version that made the report, see ``metaeval_hub.results.tables.made_by``.
+        permutations: permutations of each probe's significance test.
+        seed: random seed of UMAP and permutations.
         least_rows: tasks with fewer training rows are left out.
-        force: whether runs whose z has not moved are analysed.
-        step: called with a few words before each part.
+        force: whether to analyse runs whose z is close to its random start.
+        step: called with a short description before each part.
     """
 
     folder: Path
@@ -52,17 +52,17 @@ class Job:
     step: Callable[[str], None] = silent
 
 
-def write_report(places: Sequence[str], job: Job) -> list[Path]:
-    """Write the report of runs, given by their folders; returns its two files.
+def write_report(places: Sequence[str], job: ReportJob) -> list[Path]:
+    """Write the report of runs, given by their folders; return its two files.
 
-    It is made aside and then moved into the folder, so that a report that fails leaves an older one whole. Files of an
-    older report that the new one does not have are removed, as far as nobody has changed them; nothing else is.
+    The report is written to a temporary folder first and then moved, so a failing report leaves an older one intact.
+    Unchanged files of the older report that the new one lacks are removed; no other file is.
 
     Raises:
-        ResultsError: a folder holds no run, or its results are of another form.
-        UnsafeRepositoryError: its files are not of the expected form.
+        ResultsError: a folder is not a run, or its results do not have the expected form.
+        UnsafeRepositoryError: its files do not have the expected form.
     """
-    job.step("reading")
+    job.step("reading the runs")
     inputs, told = usable(read_inputs(places, job.least_rows), job.force)
     told += inputs.repeated
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -72,11 +72,11 @@ def write_report(places: Sequence[str], job: Job) -> list[Path]:
     return [job.folder / name for name in FILES]
 
 
-def _write_parts(inputs: Inputs, told: Sequence[str], places: Sequence[str], job: Job) -> None:
+def _write_parts(inputs: Inputs, told: Sequence[str], places: Sequence[str], job: ReportJob) -> None:
     parts = make_sections(inputs, places, job)
     if told:
         lines = "\n".join(f"- {one_line(text)}" for text in told)
-        parts.insert(1, Section("Runs that are not analysed, or with care", (lines,)))
+        parts.insert(1, Section("Runs that are left out or need care", (lines,)))
     for block in (block for part in parts for block in part.blocks):
         if isinstance(block, Shown):
             block.table.save(job.folder, block.stem, job.made)
@@ -88,12 +88,12 @@ def _write_parts(inputs: Inputs, told: Sequence[str], places: Sequence[str], job
 
 
 def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
-    """The inputs without runs whose z is its random start, and what is to be said of runs."""
+    """Return the inputs without runs whose z is at its random start, and warnings about runs."""
     kept, told = [], []
     for run in inputs.embedded:
         try:
             warning = run.check(force=force)
-        except NotMovedError as error:
+        except StillAtStartError as error:
             told.append(str(error))
             continue
         kept.append(run)
@@ -101,8 +101,8 @@ def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
     return replace(inputs, embedded=kept), told
 
 
-def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Section]:
-    """All sections in the order of the paper; claims come second, because they are what most readers want."""
+def make_sections(inputs: Inputs, places: Sequence[str], job: ReportJob) -> list[Section]:
+    """Return all sections in the order of the paper, but with the claims second, since most readers want them."""
     job.step("tables 1 to 3")
     groups = [(group, sections.compare_methods(group)) for group in inputs.groups]
     compared = groups[0][1]
@@ -112,12 +112,12 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
         _part("Table 2: stability within a run", sections.table_2, inputs),
         _part("Table 3: stability across runs", sections.table_3, inputs),
         _part(
-            "Table 4: aspects read from task embeddings",
+            "Table 4: aspects predicted from task embeddings",
             partial(sections.table_4, permutations=job.permutations, seed=job.seed, step=job.step),
             inputs,
         ),
         _part("Table 5: zero-shot accuracy on GLUE", table_5, inputs),
-        _part("Beyond the paper: zero-shot accuracy on every group left out", beyond, inputs),
+        _part("Beyond the paper: zero-shot accuracy on every left-out group", beyond, inputs),
         few_shot.section(inputs.few_shot, job.folder, job.made, job.step),
         *filter(None, (by_task(group, found, number) for number, (group, found) in enumerate(groups))),
     ]
@@ -128,40 +128,40 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: Job) -> list[Secti
 
 
 def _part(title: str, make: Callable[[Inputs], Section], inputs: Inputs) -> Section:
-    """A section; where runs do not go together, why it was not made, so that the others are."""
+    """Return a section, or one with the reason if its runs do not fit together, so that a report is still written."""
     try:
         return make(inputs)
     except ValueError as error:
-        return Section(title, (f"Not made: {error}.",))
+        return Section(title, (f"This section is not shown: {error}.",))
 
 
-def figures(inputs: Inputs, job: Job) -> list[Section]:
-    """Figures 3 and 5 of the first run with one embedding a task, figure 4 of the first with several."""
+def figures(inputs: Inputs, job: ReportJob) -> list[Section]:
+    """Return figures 3 and 5 of the first run with one embedding per task, and figure 4 of the first with several."""
     one = next(iter(inputs.single or inputs.several), None)
     many = next(iter(inputs.several), None)
     return [
         _figure("Figure 3: UMAP of z", "figure3", one, "umap", job),
-        _figure("Figure 4: UMAP of several embeddings a task", "figure4", many, "umap", job),
+        _figure("Figure 4: UMAP of several embeddings per task", "figure4", many, "umap", job),
         _figure("Figure 5: PCA of z", "figure5", one, "pca", job),
     ]
 
 
-def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca", "umap"], job: Job) -> Section:
+def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca", "umap"], job: ReportJob) -> Section:
     if run is None:
         command = sections.COMMANDS["pilault"]
         if stem == "figure4":
             return Section(
-                title, (Missing("a run with three embeddings a task", f"{command} --embeddings-per-task 3"),)
+                title, (Missing("a run with three embeddings per task", f"{command} --embeddings-per-task 3"),)
             )
-        return Section(title, (Missing("a run with task embeddings that have moved", command),))
+        return Section(title, (Missing("a run whose task embeddings have left their random start", command),))
     job.step(title)
     try:
         table = geometry(run, method, job.seed)
-    except (ValueError, ImportError) as error:  # too few tasks, or no umap-learn
-        return Section(title, (f"Not drawn: {error}.",))
+    except (ValueError, ImportError) as error:  # too few tasks, or umap-learn is not installed
+        return Section(title, (f"This figure is not shown: {error}.",))
     table.save(job.folder, stem, job.made)
     draw_geometry(table, job.folder, stem)
-    ends = [str(row["task"]) for row in table.rows]
+    ends = [str(row["task"]) for row in table.records]
     text = f"Farthest from the centre: {', '.join(ends[:5])}; nearest to it: {', '.join(reversed(ends[-5:]))}."
     command = shlex.join(["metaeval", "analyze", "geometry", run.place, "--method", method, "--seed", str(job.seed)])
     return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), text), f"{command} --out DIR")

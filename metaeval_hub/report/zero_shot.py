@@ -1,4 +1,4 @@
-"""Table 5 and what goes beyond it: accuracy on tasks that nothing was trained on."""
+"""Table 5, and zero-shot accuracy on further groups of tasks: accuracy without training on the task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metaeval_hub.analysis.task_titles import short_names, type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.results import paper
-from metaeval_hub.results.run_results import Run
+from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
 
 TITLES: Mapping[str, str] = {
@@ -27,14 +27,14 @@ TITLES: Mapping[str, str] = {
     "aware_aspects": "features-aware, aspects",
     "aware_textemb": "features-aware, TextEmb",
 }
-# the paper does not say which features its offline regression in table 5 takes
+# the paper does not state which features its offline regression in table 5 uses
 PAPER: Mapping[str, str] = {"ridge_aspects": "ridge", "ridge_textemb": "ridge"}
-MOST_REASONS = 8  # told one by one
+MOST_REASONS = 8  # listed one by one; more are summarised
 COMMAND = "python training/zero_shot.py --preset small --tasks all --held-out {}"
 
 
 def table_5(inputs: Inputs) -> Section:
-    """GLUE left out."""
+    """Return the section with GLUE left out."""
     found = inputs.zero_shot.get("glue")
     missing = Missing("the zero-shot experiment with GLUE left out", COMMAND.format("glue"))
     blocks: tuple[Block, ...] = (Shown("table5", glue_table(found)),) if found else (missing,)
@@ -44,15 +44,15 @@ def table_5(inputs: Inputs) -> Section:
 
 
 def beyond(inputs: Inputs) -> Section:
-    """Every group of tasks left out once."""
+    """Return the section with every group of tasks left out once."""
     found = inputs.zero_shot.get("groups")
     missing = Missing("the zero-shot experiment with every group left out once", COMMAND.format("groups"))
     blocks: tuple[Block, ...] = (Shown("zero_shot_groups", group_table(found)),) if found else (missing,)
-    return Section("Beyond the paper: zero-shot accuracy on every group left out", blocks)
+    return Section("Beyond the paper: zero-shot accuracy on every left-out group", blocks)
 
 
-def glue_table(methods: Mapping[str, Run]) -> Table:
-    """A method a row, a task of GLUE a column; the paper's figures in rows of their own."""
+def glue_table(methods: Mapping[str, RunResult]) -> Table:
+    """Return a table with one record per method, ours or the paper's, and one column per task of GLUE."""
     present = [name for name in paper.GLUE if any(name in run.tasks for run in methods.values())]
     tasks = answered(methods, paper.GLUE)
     rows: list[dict[str, Any]] = []
@@ -70,20 +70,20 @@ def glue_table(methods: Mapping[str, Run]) -> Table:
     columns.append(Column("average", "avg %", "percent"))
     counts = {name: _test_rows(methods, name) for name in present}
     notes = [
-        f"Test accuracy. Averages, the paper's too, are over the {len(tasks)} tasks that all methods here answer: "
-        f"{', '.join(tasks) or 'none'}.",
+        f"Test accuracy. Averages, also the paper's, are over the {len(tasks)} tasks for which all our methods have "
+        f"results: {', '.join(tasks) or 'none'}.",
     ]
     if any(counts.values()):
-        notes.append(f"Test rows here: {', '.join(f'{name} {count:,}' for name, count in counts.items())}.")
+        notes.append(f"Our test rows: {', '.join(f'{name} {count:,}' for name, count in counts.items())}.")
     absent = [name for name in paper.GLUE if name not in present]
     if absent:
-        notes.append(f"No data here for {', '.join(absent)}.")
+        notes.append(f"Our runs have no results for {', '.join(absent)}.")
     notes += _notes(methods)
     return Table("Zero-shot accuracy, GLUE left out", tuple(columns), tuple(rows), tuple(notes))
 
 
-def group_table(methods: Mapping[str, Run]) -> Table:
-    """A task type a row, a method a column: means over the tasks that all methods have."""
+def group_table(methods: Mapping[str, RunResult]) -> Table:
+    """Return a table with one record per task type and one column per method, over the tasks that all methods have."""
     order = _order(methods)
     tasks = answered(methods)
     kinds = {name: task_type(name) for name in tasks}
@@ -95,38 +95,38 @@ def group_table(methods: Mapping[str, Run]) -> Table:
     columns = [Column("type", "task type"), Column("tasks", "tasks", "count")]
     columns += [Column(key, f"{TITLES.get(key, key)} %", "percent") for key in order]
     notes = (
-        f"Test accuracy, mean over {len(tasks)} tasks, each with its group left out of training.",
+        f"Test accuracy, mean over {len(tasks)} tasks; the whole group of each task was left out of training.",
         *_notes(methods),
     )
     return Table("Zero-shot accuracy, every group left out once", tuple(columns), tuple(rows), notes)
 
 
-def answered(methods: Mapping[str, Run], names: Sequence[str] | None = None) -> list[str]:
-    """The tasks that all methods answer; of ``names`` where they are given."""
+def answered(methods: Mapping[str, RunResult], names: Sequence[str] | None = None) -> list[str]:
+    """Return the tasks for which all methods have a result, among ``names`` if given."""
     known = next(iter(methods.values())).tasks if names is None else names
     return [name for name in known if all(accuracy(run, name) is not None for run in methods.values())]
 
 
 def paper_average(method: str, tasks: Sequence[str]) -> float | None:
-    """The paper's mean accuracy over tasks of GLUE, its own average where they are all; None where it has none."""
+    """Return the paper's mean accuracy over tasks of GLUE, its printed average if all are given; None if unknown."""
     found = paper.TABLE_5.get(PAPER.get(method, method))
     if not found or not tasks:
         return None
     return found["average"] if set(tasks) == set(paper.GLUE) else _mean(found[name] for name in tasks)
 
 
-def _test_rows(methods: Mapping[str, Run], task: str) -> int:
-    """Test rows of a task; 0 where it is not known."""
+def _test_rows(methods: Mapping[str, RunResult], task: str) -> int:
+    """Return the number of test rows of a task; 0 if it is not known."""
     rows = (run.tasks[task].rows.get("test") for run in methods.values() if task in run.tasks)
     return max((each.kept for each in rows if each is not None), default=0)
 
 
-def _order(methods: Mapping[str, Run]) -> list[str]:
+def _order(methods: Mapping[str, RunResult]) -> list[str]:
     return [*(key for key in TITLES if key in methods), *(key for key in methods if key not in TITLES)]
 
 
-def _notes(methods: Mapping[str, Run]) -> list[str]:
-    """What the experiment says of itself, once each, and which tasks have no answer, by reason."""
+def _notes(methods: Mapping[str, RunResult]) -> list[str]:
+    """Return the notes stored with the experiment, and the tasks without a result, grouped by reason."""
     notes = list(dict.fromkeys(note for run in methods.values() for note in run.facts.notes))
     lacking: dict[tuple[str, str], list[str]] = {}  # task and reason -> methods
     for key in _order(methods):
@@ -135,19 +135,19 @@ def _notes(methods: Mapping[str, Run]) -> list[str]:
     tasks: dict[tuple[str, str], list[str]] = {}  # reason and methods -> tasks
     for (task, reason), titles in lacking.items():
         tasks.setdefault((reason, "; ".join(titles)), []).append(task)
-    told = [f"No answer to {', '.join(of)}, as {why}: {titles}." for (why, titles), of in tasks.items()]
+    told = [f"No result for {', '.join(of)} ({why}): {titles}." for (why, titles), of in tasks.items()]
     if len(told) <= MOST_REASONS:
         return notes + told
     names = list(dict.fromkeys(task for task, _ in lacking))
     return [
         *notes,
-        f"No answer of some methods to {len(names)} tasks, for reasons that the results of these methods name, mostly "
-        f"because no other group has trained one of their labels: {', '.join(names)}.",
+        f"Some methods have no result for {len(names)} tasks, mostly because no other group trains one of their "
+        f"labels; the results of these methods state the reasons: {', '.join(names)}.",
     ]
 
 
-def accuracy(run: Run, task: str) -> float | None:
-    """Test accuracy of a task; None where it has none."""
+def accuracy(run: RunResult, task: str) -> float | None:
+    """Return the test accuracy of a task, or None."""
     row = run.tasks.get(task)
     return None if row is None or row.test is None else row.test.accuracy
 
@@ -158,7 +158,7 @@ def _mean(values: Any) -> float | None:
 
 
 def task_type(name: str) -> str:
-    """The type of a task of the catalogue, else "unknown"."""
+    """Return the type of a task, or "unknown" if the catalogue lacks the task."""
     try:
         return str(get_task(name).type.value)
     except UnknownTaskError:

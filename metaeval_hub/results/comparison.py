@@ -1,4 +1,4 @@
-"""Several runs side by side: the tasks they share, means, and how sure a difference is. Needs no torch."""
+"""Compare runs on the tasks they share: means, differences and their intervals. Needs no torch."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.results.intervals import mean_interval
-from metaeval_hub.results.run_results import Run, Split
+from metaeval_hub.results.schema import RunResult, Split
 
 Metric = Literal["accuracy", "macro_f1", "matthews"]
 Interval = tuple[float, float]
 
 
 class ComparisonError(ValueError):
-    """Runs have nothing in common; the message says which and what to do."""
+    """Runs cannot be compared; the message says why."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One line of a comparison: a label over all tasks that are compared. Figures as in the metric, 0..1 or -1..1.
+    """Summary of one label over all compared tasks. Values are in the range of the metric, 0..1 or -1..1.
 
     Attributes:
-        label: of the runs.
-        runs: how many were averaged.
-        mean: unweighted, over tasks.
-        interval: of ``mean_interval``; None for one task.
+        label: label of the runs.
+        runs: number of averaged runs.
+        mean: unweighted mean over tasks.
+        interval: interval of the mean, of ``mean_interval``; None for one task.
         spread: standard deviation of the mean from run to run (n - 1); None for one run.
-        over_majority: mean of the accuracy less that of the majority class; None for other metrics.
-        over_majority_interval: 95 %, paired by task.
-        difference: mean less the reference's; None for the reference.
-        difference_interval: 95 %, paired by task.
-        better, equal, worse: tasks on which it is so, compared with the reference.
+        over_majority: mean accuracy minus that of the majority class; None for other metrics.
+        over_majority_interval: 95 % interval, paired by task.
+        difference: mean minus the reference's; None for the reference.
+        difference_interval: 95 % interval, paired by task.
+        better, equal, worse: number of tasks on which the label is better, equal or worse than the reference.
     """
 
     label: str
@@ -56,16 +56,16 @@ class Comparison:
     """Runs on the tasks that all of them have.
 
     Attributes:
-        metric, split: what is compared.
-        labels: one a column, k of them.
-        reference: the label that differences are to.
+        metric, split: scores that are compared.
+        labels: k labels, one per column.
+        reference: label that the others are compared with.
         tasks: n task names, in the order of the first run.
-        values: (n, k), runs of a label averaged.
+        values: (n, k) scores, averaged over the runs of a label.
         majority: accuracy of the majority class, (n,), of the first label; None for other metrics.
         summaries: k, in the order of the labels.
         left_out: task -> the labels that lack it.
-        other_rows: tasks that the runs scored on different rows: only their averages can be compared.
-        same_seed: labels with two runs of one seed, whose spread says too little.
+        other_rows: tasks that the runs scored on different rows, so that only averages are comparable.
+        same_seed: labels with two runs of the same seed, whose spread underestimates that over seeds.
     """
 
     metric: Metric
@@ -81,7 +81,7 @@ class Comparison:
     same_seed: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Return the comparison as JSON values."""
         return {
             "metric": self.metric,
             "split": self.split,
@@ -101,26 +101,26 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[Run], *, metric: Metric = "accuracy", split: Split = "test", reference: str | None = None
+    runs: Sequence[RunResult], *, metric: Metric = "accuracy", split: Split = "test", reference: str | None = None
 ) -> Comparison:
-    """Put runs side by side on the tasks that all of them have.
+    """Compare runs on the tasks that all of them have.
 
     Runs of the same label are averaged task by task before anything else. Intervals are over tasks, and those of
-    differences are paired: see ``metaeval_hub.results.intervals.mean_interval``. Whether two runs scored the same
-    rows is told by the labels of the rows.
+    differences are paired: see ``metaeval_hub.results.intervals.mean_interval``. The digests of the labels show
+    whether two runs scored the same rows.
 
     Args:
         runs: at least one.
-        metric: figure of a task.
-        split: "test", or "validation" for choosing.
-        reference: label that differences are to; default: the first.
+        metric: score to compare.
+        split: "test", or "validation" for choosing a method.
+        reference: label that the others are compared with; default: the first.
 
     Raises:
         ComparisonError: there are no runs or no task in common, or no run has the label ``reference``.
     """
     if metric not in get_args(Metric) or split not in get_args(Split):
         raise ComparisonError(f"expected one of {get_args(Metric)} and of {get_args(Split)}; got {metric!r}, {split!r}")
-    grouped: dict[str, list[Run]] = {}
+    grouped: dict[str, list[RunResult]] = {}
     for run in runs:
         grouped.setdefault(run.label, []).append(run)
     labels = tuple(grouped)
@@ -160,26 +160,26 @@ def compare(
     )  # fmt: skip
 
 
-def _score(run: Run, task: str, split: Split, metric: Metric) -> float | None:
+def _score(run: RunResult, task: str, split: Split, metric: Metric) -> float | None:
     scores = run.tasks[task].scores(split) if task in run.tasks else None
     value: float | None = None if scores is None else getattr(scores, metric)
     return value
 
 
-def _values(runs: Sequence[Run], tasks: Sequence[str], split: Split, metric: Metric) -> NDArray[np.float64]:
+def _values(runs: Sequence[RunResult], tasks: Sequence[str], split: Split, metric: Metric) -> NDArray[np.float64]:
     return np.array([[_score(run, task, split, metric) for run in runs] for task in tasks], dtype=np.float64)
 
 
-def _majority(runs: Sequence[Run], tasks: Sequence[str]) -> NDArray[np.float64]:
+def _majority(runs: Sequence[RunResult], tasks: Sequence[str]) -> NDArray[np.float64]:
     return np.array([[run.tasks[task].majority for run in runs] for task in tasks], dtype=np.float64).mean(axis=1)
 
 
-def _repeats_a_seed(runs: Sequence[Run]) -> bool:
+def _repeats_a_seed(runs: Sequence[RunResult]) -> bool:
     seeds = [run.facts.seed for run in runs if run.facts.seed is not None]
     return len(set(seeds)) < len(seeds)
 
 
-def _rows_differ(runs: Iterable[Run], task: str, split: Split) -> bool:
+def _rows_differ(runs: Iterable[RunResult], task: str, split: Split) -> bool:
     rows = [run.tasks[task].rows.get(split) for run in runs]
     return len({each.labels for each in rows if each is not None} - {None}) > 1
 

@@ -1,4 +1,4 @@
-"""A comparison as tables: a task a row, and a run a row."""
+"""Tables of a comparison: one by task, and one by run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from metaeval_hub.results.tables import Column, Table
 
 
 def task_table(comparison: Comparison) -> Table:
-    """A task a row, a label a column, the means in the last row.
+    """Return a table with one record per task, one column per label, and the means in the last record.
 
-    The majority class has a column where the metric is accuracy and no run is called "majority".
+    The majority class has a column if the metric is accuracy and no run is called "majority".
     """
     majority = None if "majority" in comparison.labels else comparison.majority
     columns = [Column("task", "task")]
@@ -32,7 +32,7 @@ def task_table(comparison: Comparison) -> Table:
 
 
 def summary_table(comparison: Comparison) -> Table:
-    """A label a row: its mean with intervals, and what it is over the majority class and over the reference."""
+    """Return a table with one record per label: mean, gain over majority class and reference, with intervals."""
     what = comparison.metric.replace("_", " ")
     several = any(summary.runs > 1 for summary in comparison.summaries)
     over_majority = comparison.metric == "accuracy" and comparison.reference != "majority"
@@ -55,19 +55,19 @@ def summary_table(comparison: Comparison) -> Table:
         }
         for summary in comparison.summaries
     ]
-    notes = [f"Intervals: {INTERVALS}; those in brackets are paired by task.", *remarks(comparison)]
+    notes = [f"Intervals: {INTERVALS}; intervals in brackets are paired by task.", *remarks(comparison)]
     return Table(f"Means over {len(comparison.tasks)} tasks", tuple(columns), tuple(rows), tuple(notes))
 
 
 def caption(comparison: Comparison) -> str:
-    """What the figures of the tables are."""
-    if comparison.metric == "matthews":  # a correlation is no percentage
+    """Return the caption: metric, split and unit."""
+    if comparison.metric == "matthews":  # a correlation is not a percentage
         return f"Matthews correlation on {comparison.split}, times 100"
     return f"{comparison.metric.replace('_', ' ').capitalize()} on {comparison.split}, in percent"
 
 
 def remarks(comparison: Comparison, most: int = 8) -> list[str]:
-    """What a reader has to know beside the tables: tasks left out, tasks scored on other rows; a sentence each."""
+    """Return sentences on left-out tasks, on tasks scored on different rows, and on averaged runs."""
     by_labels: dict[tuple[str, ...], list[str]] = {}
     for task, labels in comparison.left_out.items():
         by_labels.setdefault(labels, []).append(task)
@@ -77,39 +77,39 @@ def remarks(comparison: Comparison, most: int = 8) -> list[str]:
     ]
     if comparison.other_rows:
         lines.append(
-            "Scored on other rows by some runs, whose noise the differences hold too: "
+            "Scored on different rows by some runs, which adds noise to the differences: "
             f"{_some(comparison.other_rows, most)}."
         )
     if any(summary.spread is not None for summary in comparison.summaries):
-        lines.append("Runs of one label are averaged by task; ± is the standard deviation of their means.")
+        lines.append("Runs with the same label are averaged by task; ± is the standard deviation of their means.")
     if comparison.same_seed:
         lines.append(
-            f"Two runs of {', '.join(comparison.same_seed)} have the same seed: their spread says too little about "
-            "other seeds."
+            f"Two runs of {', '.join(comparison.same_seed)} have the same seed, so their spread underestimates the "
+            "spread over seeds."
         )
     return lines
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """Both tables and the remarks."""
+    """Return both tables and the remarks as Markdown."""
     summary, tasks = summary_table(comparison), task_table(comparison)
     parts = [summary.title + ".", summary.to_markdown(), *summary.notes, tasks.title + ".", tasks.to_markdown()]
     return "\n\n".join(parts) + "\n"
 
 
 def _some(names: Sequence[str], most: int) -> str:
-    """The first names, and how many there are if there are more."""
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more} ({len(names)} task{'s' * (len(names) != 1)})"
 
 
 def show_interval(interval: Interval | None) -> str | None:
-    """An interval of shares in percent: "48.2 to 53.1"; None for None."""
+    """Format an interval of shares in percent: "48.2 to 53.1"; None for None."""
     return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
 def show_change(value: float | None, interval: Interval | None) -> str | None:
-    """A difference of shares in points, with its interval: "+1.2 (-0.3 to +2.7)"; None for None."""
+    """Format a difference of shares in points with its interval: "+1.2 (-0.3 to +2.7)"; None for None."""
     if value is None:
         return None
     bounds = "" if interval is None else f" ({100 * interval[0]:+.1f} to {100 * interval[1]:+.1f})"

@@ -1,4 +1,4 @@
-"""The figures of Sileo & Moens, "Analysis and Prediction of NLP Models via Task Embeddings", LREC 2022.
+"""The numbers in Sileo & Moens, "Analysis and Prediction of NLP Models via Task Embeddings", LREC 2022.
 
 All are for RoBERTa-base on the paper's 101 tasks, whole. Accuracies and rates are shares, in 0..1.
 """

@@ -1,4 +1,4 @@
-"""Tables of results: written as CSV and JSON with what made them, shown as Markdown, HTML or text.
+"""Tables of results, written as CSV and JSON together with their command, or shown as Markdown, HTML or text.
 
 >>> columns = (Column("kind", "task type"), Column("mean", "rate %", "percent"))
 >>> table = Table("Stability", columns, ({"kind": "nli", "mean": 0.25},))
@@ -24,8 +24,8 @@ from metaeval_hub.results.run_results import at_home
 from metaeval_hub.safe_files.printable import one_line
 
 Form = Literal["text", "count", "minutes", "number", "percent", "points", "p"]
-EMPTY = "-"  # shown where there is no value
-LONG = 24  # characters of a cell from which on a column needs room for whole phrases
+EMPTY = "-"  # shown for a missing value
+LONG = 24  # characters of a cell above which its column gets room for whole phrases
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Column:
     """A column.
 
     Args:
-        key: of its values in the rows, and its name in CSV and JSON files.
-        title: what people read.
+        key: key of its values in the records, and its name in CSV and JSON files.
+        title: title for readers.
         form: "text" as it is; "count" a whole number; "minutes" the same, with one decimal below ten; "number" with two
             decimals; "percent" a share in percent with one decimal; "points" the same with a sign; "p" a probability
             with three decimals.
@@ -51,7 +51,7 @@ class Column:
     p_value: str = ""
 
     def show(self, row: Mapping[str, Any]) -> str:
-        """The cell of a row, as people read it."""
+        """Format the cell of a record for readers."""
         shown = _show(row.get(self.key), self.form)
         if shown == EMPTY:
             return shown
@@ -81,35 +81,35 @@ def _show(value: Any, form: Form) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values, and how to show them.
+    """Records of values, and how to show them.
 
     Args:
         title: one line.
-        columns: those that are shown, in order.
-        rows: values by key; further keys go to the files and are not shown.
-        notes: what a reader has to know, a sentence or two each.
-        facts: settings and inputs, as JSON values, for the JSON file.
+        columns: shown columns, in order.
+        records: values by key; keys without a column are only written to files.
+        notes: notes for readers, of a sentence or two.
+        facts: settings and inputs as JSON values, for the JSON file.
     """
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[Mapping[str, Any], ...]
+    records: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def cells(self) -> list[list[str]]:
-        """What is shown, row by row."""
-        return [[column.show(row) for column in self.columns] for row in self.rows]
+        """Return the formatted cells of every record."""
+        return [[column.show(row) for column in self.columns] for row in self.records]
 
     def to_markdown(self) -> str:
-        """The table alone, without title and notes."""
+        """Return the table as Markdown, without title and notes."""
         marks = ["---" if column.form == "text" else "---:" for column in self.columns]
         lines = [[one_line(column.title) for column in self.columns], *self.cells()]
         shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
         return "\n".join([shown[0], "|" + "|".join(marks) + "|", *shown[1:]])
 
     def to_html(self) -> str:
-        """The table alone, as a ``table`` element; numbers have the class ``number``, sentences the class ``long``."""
+        """Return the table as an HTML ``table``; numbers have the class ``number``, long texts the class ``long``."""
         longest = [max(map(len, cells), default=0) for cells in zip(*self.cells(), strict=True)] or [0] * len(
             self.columns
         )
@@ -129,24 +129,26 @@ class Table:
         return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
 
     def to_csv(self) -> str:
-        """All values of all rows, in full precision; empty where there is none."""
-        keys = list(dict.fromkeys([column.key for column in self.columns] + [key for row in self.rows for key in row]))
+        """Return all values of all records as CSV in full precision; missing values are empty."""
+        keys = list(
+            dict.fromkeys([column.key for column in self.columns] + [key for row in self.records for key in row])
+        )
         out = io.StringIO()
         writer = csv.DictWriter(out, keys, restval="", lineterminator="\n")
         writer.writeheader()
-        for row in self.rows:
+        for row in self.records:
             plain = {key: _plain(value) for key, value in row.items()}
             writer.writerow({key: "" if value is None else value for key, value in plain.items()})
         return out.getvalue()
 
     def to_dict(self, made_by: Mapping[str, Any]) -> dict[str, Any]:
-        """Everything as JSON values, with what made it."""
-        rows = [{key: _plain(value) for key, value in row.items()} for row in self.rows]
+        """Return the whole table as JSON values, with the command that made it."""
+        rows = [{key: _plain(value) for key, value in row.items()} for row in self.records]
         notes = list(self.notes)
         return {"title": self.title, "made_by": dict(made_by), "facts": dict(self.facts), "notes": notes, "rows": rows}
 
     def save(self, folder: Path | str, stem: str, made_by: Mapping[str, Any]) -> list[Path]:
-        """Write ``stem``.csv and ``stem``.json into a folder, which is made; returns their paths."""
+        """Write ``stem``.csv and ``stem``.json to a folder, created if needed; return their paths."""
         folder = at_home(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{stem}.csv", folder / f"{stem}.json"]
@@ -157,14 +159,14 @@ class Table:
 
 
 def _plain(value: Any) -> Any:
-    """A value for JSON, which has no NaN and no numbers of numpy."""
+    """Convert a value for JSON, which has neither NaN nor NumPy numbers."""
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def made_by(command: Sequence[str]) -> dict[str, Any]:
-    """What made a result: the command, to be copied, and the version."""
+    """Return the command that made a result, ready to copy, and the version of metaeval."""
     import shlex
     from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""What the commands share: paths and labels of a command line, tables that fit a terminal, and a progress bar."""
+"""Helpers of commands: paths and labels of a command line, tables that fit a terminal, and a progress bar."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ PHRASE = 13  # characters of a text of several words that are not wrapped
 
 
 def path_of(argument: str) -> Path:
-    """A path of a command line, for ``type=``; shells leave the ``~`` of ``--out=~/x`` as it is."""
+    """Parse a path of a command line, for ``type=``; shells do not expand the ``~`` in ``--out=~/x``."""
     if not argument:
         raise argparse.ArgumentTypeError("expected the name of a file or folder, got an empty one")
     return at_home(argument)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder to write to, before anything that takes time; its files could not be written at the end.
+    """Create a folder and check that it is writable, before a command starts to compute.
 
     Raises:
-        OSError: it cannot be made or written to.
+        OSError: the folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def labelled(argument: str) -> tuple[str | None, str]:
 
 
 def make_console() -> Console:
-    """Standard output: as wide as the terminal, or endless; it never passes on what a terminal obeys."""
+    """Return a console on standard output that drops control characters; without a terminal, lines are not wrapped."""
     from rich.console import Console
     from rich.segment import Segment
 
@@ -97,14 +97,14 @@ def make_console() -> Console:
 
 
 def make_table(*columns: str, **options: Any) -> Table:
-    """A table without lines, its columns two blanks apart."""
+    """Return a table without lines, with two blanks between columns."""
     from rich.table import Table
 
     return Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0), **options)
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; whole, and without blanks at the ends of lines, where it is not for a terminal."""
+    """Print a table; without a terminal, print it whole and without trailing blanks."""
     if console.is_terminal:
         console.print(table)
         return
@@ -122,7 +122,7 @@ def print_columns(
     numbers: Sequence[int] = (),
     hint: str = "",
 ) -> None:
-    """Print a table, in a terminal that is too narrow for it without its last columns, which are named.
+    """Print a table. If the terminal is too narrow, leave out the last columns and name them.
 
     Args:
         console: to print to.
@@ -174,8 +174,8 @@ def show_table(console: Console, table: ResultTable, most: int | None = None, hi
     if rows:
         numbers = [place for place, column in enumerate(table.columns) if column.form != "text"]
         print_columns(console, [column.title for column in table.columns], rows, numbers=numbers, hint=hint)
-    if len(table.rows) > len(rows):
-        console.print(f"... and {len(table.rows) - len(rows)} more{f' ({hint})' if hint else ''}")
+    if len(table.records) > len(rows):
+        console.print(f"... and {len(table.records) - len(rows)} more{f' ({hint})' if hint else ''}")
     for note in table.notes:
         console.print(one_line(note), soft_wrap=True, markup=False)
     console.print()
@@ -183,7 +183,7 @@ def show_table(console: Console, table: ResultTable, most: int | None = None, hi
 
 @contextmanager
 def quiet(verbose: bool, *, bars: bool = True) -> Iterator[None]:
-    """No warnings of what loading leaves in its report; no bars where standard error is no terminal.
+    """Silence warnings that the load report repeats, and progress bars if standard error is not a terminal.
 
     Args:
         verbose: warnings nevertheless.
@@ -213,9 +213,9 @@ def quiet(verbose: bool, *, bars: bool = True) -> Iterator[None]:
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[str], None]]:
-    """A bar on standard error that is gone in the end; yields what to call with a word after each of ``total`` steps.
+    """Show a transient progress bar on standard error; yield a function to call after each of ``total`` steps.
 
-    Where standard error is no terminal there is none.
+    Without a terminal, no bar is shown.
     """
     from rich.console import Console
     from rich.progress import (

@@ -8,7 +8,7 @@ import numpy as np
 from metaeval_datasets import get_task, list_tasks
 from metaeval_datasets.aspects import Aspects
 from metaeval_hub import TaskEmbeddings
-from metaeval_hub.task_data.task_features import TaskFeatures, measure
+from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 
 TASKS = tuple(list_tasks())[:48]
 KINDS = tuple(get_task(name).type.value for name in TASKS)
@@ -41,7 +41,7 @@ def planted_features(tasks=TASKS, moved=None, seed=5) -> TaskFeatures:
         )
         for name in tasks
     ]
-    found = measure(aspects, words, words + 0.01 * rng.normal(size=words.shape))
+    found = compute_task_features(aspects, words, words + 0.01 * rng.normal(size=words.shape))
     return TaskFeatures(found.aspects, found.words, found.domains, found.texts, moved)
 
 

@@ -1,4 +1,4 @@
-// The data of the page, as the other parts use it. Offers: data, nearest, measure, aboveMajority, comparePair, clamp,
+// The data of the page, as the other parts use it. Offers: data, nearest, statistic, aboveMajority, comparePair, clamp,
 // format, breakable, present, h.
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -15,15 +15,15 @@ function nearest(run, task) {
   return row < 0 ? [] : run.near[row].map((other, i) => ({ task: other, cosine: run.cosines[row][i] }));
 }
 
-/** A run's measure of a task, or null. */
-function measure(run, key, task) {
+/** A run's statistic of a task, or null. */
+function statistic(run, key, task) {
   const row = run.row[task];
-  return row < 0 || !run.measures[key] ? null : run.measures[key][row];
+  return row < 0 || !run.statistics[key] ? null : run.statistics[key][row];
 }
 
 /** Whether a run's test accuracy of a task is above the majority class; null where either is not known. */
 function aboveMajority(run, task) {
-  const [test, majority] = [measure(run, "test", task), measure(run, "majority", task)];
+  const [test, majority] = [statistic(run, "test", task), statistic(run, "majority", task)];
   return test === null || majority === null ? null : test > majority;
 }
 

@@ -33,9 +33,9 @@ const panelCalls = { select: (task) => select(task, true), clear: () => { select
 function columns() {
   const [run] = state.runs;
   const found = data.aspects.map((column) => ({ id: `a:${column.title}`, ...column }));
-  for (const [key, { title, unit, colour }] of Object.entries(data.measures)) {
-    if (!colour || !run.measures[key]?.some((value) => value !== null)) continue;
-    const values = data.names.map((_, task) => measure(run, key, task));
+  for (const [key, { title, unit, colour }] of Object.entries(data.statistics)) {
+    if (!colour || !run.statistics[key]?.some((value) => value !== null)) continue;
+    const values = data.names.map((_, task) => statistic(run, key, task));
     found.push({ id: `m:${key}`, title, unit, values, of: state.pair ? `in ${run.name}` : "" });
   }
   if (state.pair?.size) {

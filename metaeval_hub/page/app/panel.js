@@ -38,10 +38,10 @@ function aboutRuns(state, calls) {
   const parts = state.pair ? [aboutPair(state, calls)] : [];
   parts.push(...state.runs.map((run) => aboutRun(run, state)));
   const [run] = state.runs;
-  const far = [...run.tasks].sort((a, b) => measure(run, "distance", b) - measure(run, "distance", a));
+  const far = [...run.tasks].sort((a, b) => statistic(run, "distance", b) - statistic(run, "distance", a));
   const remark = (task) => (aboveMajority(run, task) === false ? NOT_ABOVE : null);
   const list = (tasks) => h("ol", { class: "tasks" },
-    tasks.map((task) => taskButton(task, format(measure(run, "distance", task)), state, calls, remark(task))));
+    tasks.map((task) => taskButton(task, format(statistic(run, "distance", task)), state, calls, remark(task))));
   const hint = h("p", { class: "hint" },
     `Distance from the centre (the paper's measure of how specific a task is) in ${run.name}.`);
   parts.push(section("Farthest from the centre", hint, list(far.slice(0, FAR))));
@@ -51,7 +51,7 @@ function aboutRuns(state, calls) {
 
 function aboutRun(run, state) {
   const mean = (key) => {
-    const values = (run.measures[key] ?? []).filter((value) => value !== null);
+    const values = (run.statistics[key] ?? []).filter((value) => value !== null);
     return values.length ? values.reduce((a, b) => a + b, 0) / values.length : null;
   };
   const [test, majority, start] = [mean("test"), mean("majority"), mean("cos_z_z0")];
@@ -109,7 +109,7 @@ function aboutTask(state, task, calls) {
 }
 
 function accuracy(run, task, named) {
-  const [test, validation, majority] = ["test", "validation", "majority"].map((key) => measure(run, key, task));
+  const [test, validation, majority] = ["test", "validation", "majority"].map((key) => statistic(run, key, task));
   const title = named ? `Accuracy, ${run.name}` : "Accuracy";
   if (run.row[task] < 0) return section(title, h("p", { class: "hint" }, "This run does not have the task."));
   const shown = test ?? validation;
@@ -118,7 +118,7 @@ function accuracy(run, task, named) {
   fill.style.width = `${100 * shown}%`;
   const mark = h("span", { class: "mark" });
   mark.style.left = `${100 * (majority ?? 0)}%`;
-  const rows = measure(run, "test_rows", task);
+  const rows = statistic(run, "test_rows", task);
   const on = rows === null ? "on test rows" : `on ${format(rows)} test ${rows === 1 ? "row" : "rows"}`;
   const beside = aboveMajority(run, task) === false ? [h("strong", {}, NOT_ABOVE), ","] : "majority class";
   return section(title,
@@ -165,8 +165,8 @@ function taskFacts(state, task, known) {
   const more = (known.labels?.length ?? 0) - MANY_LABELS;
   const keys = ["distance", "cos_z_z0", "kept_within", "train_rows", "test_rows"];
   const ofRun = state.runs.flatMap((run) => keys.map((key) => {
-    const { title, unit } = data.measures[key];
-    const value = measure(run, key, task);
+    const { title, unit } = data.statistics[key];
+    const value = statistic(run, key, task);
     return [state.runs.length > 1 ? `${title}, ${run.name}` : title, value === null ? null : format(value, unit)];
   }));
   return facts([

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metaeval_hub.analysis.distance_from_start import NotMovedError, check_moved, start_cosines
+from metaeval_hub.analysis.distance_from_start import StillAtStartError, check_start_cosines, start_cosines
 from metaeval_hub.analysis.neighbours import nearest_rows
 
 
@@ -17,15 +17,17 @@ def test_cosines_with_the_start_are_averaged_over_the_embeddings_of_a_task():
 
 
 def test_what_has_not_moved_is_refused_unless_forced():
-    with pytest.raises(NotMovedError, match=r"runs/a: z is still its random start \(mean cos\(z, z0\) 0.95, above 0.9"):
-        check_moved(np.full(5, 0.95), "runs/a")
-    assert "those of noise" in check_moved(np.full(5, 0.95), "runs/a", force=True)
+    with pytest.raises(
+        StillAtStartError, match=r"runs/a: z is still at its random start \(mean cos\(z, z0\) 0.95, above 0.9"
+    ):
+        check_start_cosines(np.full(5, 0.95), "runs/a")
+    assert "show noise" in check_start_cosines(np.full(5, 0.95), "runs/a", force=True)
 
 
 def test_what_has_moved_little_is_said_and_what_has_moved_is_not():
-    assert "about 64% of its squared length" in check_moved(np.full(5, 0.8), "runs/a")
-    assert check_moved(np.full(5, 0.3), "runs/a") is None
-    assert "not stored how far z moved" in check_moved(None, "runs/a")
+    assert "about 64% of its squared length" in check_start_cosines(np.full(5, 0.8), "runs/a")
+    assert check_start_cosines(np.full(5, 0.3), "runs/a") is None
+    assert "the distance of z from its random start is not stored" in check_start_cosines(None, "runs/a")
 
 
 def test_neighbours_are_mostly_those_of_the_start_just_where_it_is_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metaeval_hub import TaskEmbeddings
-from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun, read_all, read_embedded, same_tasks
 from metaeval_hub.analysis.geometry import geometry, stability_across, stability_within
 from metaeval_hub.analysis.prediction import prediction
@@ -32,7 +32,7 @@ def test_a_run_is_read_with_all_that_is_stored(tmp_path):
     assert (run.name, run.tasks, run.kinds) == ("a-1", TASKS, KINDS)
     assert run.embeddings.copies.shape == (len(TASKS), 3, 16)
     assert run.features.names == TASKS
-    assert run.moved.tolist() == [0.25] * len(TASKS)
+    assert run.start_cosines.tolist() == [0.25] * len(TASKS)
     assert run.facts.seed == 0
     assert run.check() is None
 
@@ -40,8 +40,8 @@ def test_a_run_is_read_with_all_that_is_stored(tmp_path):
 def test_a_folder_of_task_embeddings_is_read_alone(tmp_path):
     TaskEmbeddings(("my/a", "glue/cola"), np.eye(2)).save(tmp_path / "table")
     run = read_embedded(str(tmp_path / "table"))
-    assert (run.name, run.kinds, run.features, run.moved) == ("table", ("unknown", "acceptability"), None, None)
-    assert "not stored how far z moved" in run.check()
+    assert (run.name, run.kinds, run.features, run.start_cosines) == ("table", ("unknown", "acceptability"), None, None)
+    assert "the distance of z from its random start is not stored" in run.check()
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
@@ -51,7 +51,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
 
 def test_what_has_not_moved_is_refused(tmp_path):
     run = read_embedded(str(write_run(tmp_path, cosine=0.97)))
-    with pytest.raises(NotMovedError, match="still its random start"):
+    with pytest.raises(StillAtStartError, match="still at its random start"):
         run.check()
 
 
@@ -74,7 +74,7 @@ def test_what_has_not_moved_is_refused(tmp_path):
         ({"config.json": '{"output_dir": "runs"}'}, "the run is not finished; resume it .* --resume "),
         ({"config.json": '{"format": "x"}'}, "format is 'x'; expected 'metaeval-conditional-adapters'"),
         ({"config.json": "{"}, "config.json"),
-        ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model: it is none of these$"),
+        ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model; expected one of these folders$"),
     ],
 )
 def test_folders_without_embeddings_say_what_they_lack(tmp_path, files, message):
@@ -89,7 +89,7 @@ def test_vectors_inside_a_run_without_z_are_named_and_read(tmp_path):
     write_results(tmp_path / "single-1" / "full", TASKS[:3], [0.5] * 3, method="full")
     place = tmp_path / "single-1" / "full" / "fisher"
     TaskEmbeddings(TASKS[:3], np.eye(3)).save(place)
-    with pytest.raises(ValueError, match=f"it is a run of full; .*; there are some in {place}$"):
+    with pytest.raises(ValueError, match=f"it is a run of full; .*; these folders have some: {place}$"):
         read_embedded(str(tmp_path / "single-1"))
     (place / "results.json").write_text('{"tasks": {}}')  # as training/task_vectors.py writes it beside TextEmb
     assert read_embedded(str(place)).tasks == TASKS[:3]
@@ -108,9 +108,9 @@ def test_runs_are_compared_on_the_tasks_they_share():
 
 def test_geometry_places_several_embeddings_around_their_task():
     table = geometry(make_run(copies=3), "pca")
-    row = table.rows[0]
+    row = table.records[0]
     assert row["x"] == pytest.approx(np.mean([row["x1"], row["x2"], row["x3"]]))
-    distances = [row["distance"] for row in table.rows]
+    distances = [row["distance"] for row in table.records]
     assert distances == sorted(distances, reverse=True)
     assert "Each task has 3 embeddings" in table.notes[1]
 
@@ -119,7 +119,7 @@ def test_distance_from_the_centre_is_in_the_space_of_z():
     table = geometry(make_run(), "pca")
     values = planted_values()[:, 0].astype(float)
     expected = dict(zip(TASKS, np.linalg.norm(values - values.mean(axis=0), axis=1), strict=True))
-    assert {row["task"]: row["distance"] for row in table.rows} == pytest.approx(expected)
+    assert {row["task"]: row["distance"] for row in table.records} == pytest.approx(expected)
 
 
 def test_planted_embeddings_are_stable_and_noise_is_at_chance():
@@ -130,14 +130,14 @@ def test_planted_embeddings_are_stable_and_noise_is_at_chance():
             stability_across([noise_run(seed) for seed in range(8)]),
         ),
     ):
-        rows, chance = {row["type"]: row for row in table.rows}, {row["type"]: row for row in noise.rows}
+        rows, chance = {row["type"]: row for row in table.records}, {row["type"]: row for row in noise.records}
         assert rows["all"]["mean"] > 2 * rows["chance"]["mean"]
         assert chance["all"]["mean"] == pytest.approx(chance["chance"]["mean"], abs=0.03)
         assert set(rows) == {*KINDS, "all", "chance"}
 
 
 def test_stability_says_what_it_needs():
-    with pytest.raises(ValueError, match=r"noise0 has one embedding a task; .* --embeddings-per-task 3"):
+    with pytest.raises(ValueError, match=r"noise0 has one embedding per task, but .* --embeddings-per-task 3"):
         stability_within([noise_run(0)])
     with pytest.raises(ValueError, match="needs two or more runs"):
         stability_across([noise_run(0)])
@@ -147,7 +147,7 @@ def test_probing_finds_the_planted_type_in_z_and_the_planted_domain_in_texts():
     features = planted_features(TASKS[:28])
     vectors = {"TextEmb": TaskEmbeddings(features.names, features.texts), "Fisher": noise_run(3).embeddings}
     table = probing([make_run(seed=1)], features, vectors, permutations=9)
-    rows = {row["features"]: row for row in table.rows}
+    rows = {row["features"]: row for row in table.records}
     assert list(rows) == ["majority", "Fisher", "latent z", "latent + TextEmb", "TextEmb"]
     assert rows["latent z"]["task_type"] > 0.8
     assert rows["latent z"]["task_type_p"] == pytest.approx(0.1)
@@ -166,14 +166,14 @@ def test_what_a_group_has_in_common_is_not_read_across_groups():
     centres = {group: rng.normal(size=16) for group in sorted(set(groups))}
     values = np.stack([centres[group] + 0.05 * rng.normal(size=16) for group in groups]).astype(np.float32)
     run, features = EmbeddedRun("run", "run", TaskEmbeddings(TASKS, values)), planted_features()
-    within = {row["features"]: row for row in probing([run], features, {}, permutations=9).rows}
+    within = {row["features"]: row for row in probing([run], features, {}, permutations=9).records}
     assert within["latent z"]["task_type_p"] == pytest.approx(0.1)
     table = probing_across([run], features, {}, deals=1)
-    across = {row["features"]: row for row in table.rows}
+    across = {row["features"]: row for row in table.records}
     assert across["latent z"]["task_type"] < within["latent z"]["task_type"] - 0.2
     # types that z does hold are read in groups that were never seen
     table = probing_across([make_run(seed=1)], features, {}, deals=4)
-    planted = {row["features"]: row for row in table.rows}
+    planted = {row["features"]: row for row in table.records}
     assert planted["latent z"]["task_type"] > 0.7
     assert planted["latent z"]["task_type_chance"] < 0.4
     assert planted["latent z"]["task_type_p"] == pytest.approx(1 / 5)
@@ -183,7 +183,7 @@ def test_what_is_the_same_for_all_tasks_is_not_probed_nor_averaged():
     tasks = [name for name, kind in zip(TASKS, KINDS, strict=True) if kind == "acceptability"]
     features = planted_features(tuple(tasks))
     table = probing([make_run().select(tasks)], features, {}, permutations=1)
-    row = table.rows[0]
+    row = table.records[0]
     assert "task_type" not in row
     varied = [
         row[aspect] for aspect in ("domain_cluster", "train_rows", "median_words", "text_fields") if aspect in row
@@ -200,14 +200,14 @@ def test_probing_needs_tasks_in_common():
 def test_planted_types_predict_z_and_noise_is_not_predicted():
     features = planted_features()
     vectors = {"TextEmb": TaskEmbeddings(TASKS, features.texts)}
-    rows = {row["method"]: row for row in prediction([make_run(seed=1), make_run(seed=2)], features, vectors).rows}
+    rows = {row["method"]: row for row in prediction([make_run(seed=1), make_run(seed=2)], features, vectors).records}
     assert rows["mean of the other tasks"]["explained"] == 0
     assert rows["ridge from aspects"]["explained"] > 0.3
     assert rows["mean of the other tasks of its type"]["explained"] > 0.3
     assert rows["ridge from aspects"]["rank"] < 8
     assert rows["ridge from TextEmb"]["explained"] < 0.2
     assert rows["ridge from TextEmb"]["explained_std"] is not None
-    noise = {row["method"]: row for row in prediction([noise_run(0)], features, vectors).rows}
+    noise = {row["method"]: row for row in prediction([noise_run(0)], features, vectors).records}
     assert noise["ridge from aspects"]["explained"] < 0.05
 
 

@@ -21,7 +21,7 @@ def test_nearest_rows_are_other_rows_by_cosine():
     values = np.array([[1, 0], [10, 1], [0, 1], [-1, 0], [0, 0]])
     assert nearest_rows(values, 2).tolist()[:2] == [[1, 2], [0, 2]]  # of 2 and 4, both at cosine 0, the earlier
     assert nearest_rows(values, 4)[4].tolist() == [0, 1, 2, 3]
-    with pytest.raises(ValueError, match="5 neighbours of each of 5 points: there are 4 others"):
+    with pytest.raises(ValueError, match="cannot find 5 neighbours among 5 points; expected 1 to 4"):
         nearest_rows(values, 5)
 
 
@@ -56,7 +56,7 @@ def test_chance_within_agrees_with_counting_all_sets_of_neighbours():
 
 
 def test_one_embedding_a_task_has_no_stability_within_a_run():
-    with pytest.raises(ValueError, match="two or more embeddings a task"):
+    with pytest.raises(ValueError, match="two or more embeddings per task"):
         kept_within(RNG.normal(size=(5, 1, 4)))
 
 

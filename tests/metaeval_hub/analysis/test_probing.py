@@ -89,7 +89,7 @@ def test_across_groups_by_hand():
     assert found.majority == pytest.approx(4 / 6)
     assert 0.2 < found.chance < 0.8
     assert found.p_value == 1.0  # nothing is below 0
-    with pytest.raises(ValueError, match="all tasks are of one group"):
+    with pytest.raises(ValueError, match="all tasks are in one group"):
         probe_across(values, labels, np.zeros(7, int))
     with pytest.raises(ValueError, match="permutations must be at least 1, got 0"):
         probe_across(values, labels, groups, permutations=0)

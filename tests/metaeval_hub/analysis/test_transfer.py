@@ -13,7 +13,7 @@ from metaeval_hub.analysis.transfer import (
     rank_sources,
     transfer,
 )
-from metaeval_hub.results.run_results import Scores, TaskResult
+from metaeval_hub.results.schema import SplitScores, TaskResult
 
 RNG = np.random.default_rng(0)
 
@@ -91,7 +91,7 @@ def test_a_table_of_gains_is_read_and_its_faults_are_named():
 
 
 def row(accuracy, majority):
-    return TaskResult(test=None if accuracy is None else Scores(accuracy), majority=majority)
+    return TaskResult(test=None if accuracy is None else SplitScores(accuracy), majority=majority)
 
 
 def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named():
@@ -104,7 +104,7 @@ def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named()
         ("b", "70.0", "70.0"), ("c", "80.0", "50.0"), ("d", "-", "-"),
     ]  # fmt: skip
     notes = " ".join(table.notes)
-    assert "Not above the majority class, so that little may be had from them: b." in notes
+    assert "Not above the majority class, so transfer from them may help little: b." in notes
     assert "a itself is not above its majority class (50.0, majority 60.0 %)" in notes
     fine = transfer("c", {"z": embeddings.select(["c", "d"])}, results={"z": results})
     assert "above" not in " ".join(fine.notes)
@@ -114,7 +114,7 @@ def test_only_columns_that_are_there_are_explained():
     embeddings = TaskEmbeddings(("a", "b", "c"), np.array([[1, 0], [10, 1], [0, 1]]))
     table = transfer("a", {"z": embeddings})
     assert [column.title for column in table.columns] == ["rank", "by z", "cosine"]
-    assert table.notes == ("Nearest by cosine: a guess of what helps.",)
+    assert table.notes == ("Nearest by cosine: a prediction of which tasks help.",)
     measured = transfer("a", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]])))
-    assert "measured: test accuracy of the target with the task less without it" in measured.notes[0]
+    assert "measured: test accuracy of the target with the task minus that without it" in measured.notes[0]
     assert transfer("c", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]]))).notes == table.notes

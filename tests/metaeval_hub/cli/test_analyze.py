@@ -68,7 +68,7 @@ def test_probing_reads_the_features_of_the_run_and_further_vectors(small, tmp_pa
 def test_probing_without_features_says_where_they_come_from(small, tmp_path, capsys):
     place = str(write_run(tmp_path / "a", features=False, tasks=TASKS[:16]))
     assert main(["analyze", "probing", place]) == 1
-    assert "no features of the tasks are stored with a;" in capsys.readouterr().err
+    assert "no task features are stored with a;" in capsys.readouterr().err
     assert main(["analyze", "probing", place, "--features", f"{small}/model", "--permutations", "1"]) == 0
 
 
@@ -99,9 +99,9 @@ def test_transfer_shows_the_accuracies_of_the_run(runs, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["runs/a-1"], "runs/a-1 is no kind of analysis; expected .* as in: metaeval analyze geometry runs/a-1$"),
-        (["probng", "runs/a-1"], "probng is no kind of analysis; expected .* as in: metaeval analyze probing RUN$"),
-        ([], "expected a kind of analysis, geometry, .* as in: metaeval analyze geometry RUN$"),
+        (["runs/a-1"], "unknown analysis 'runs/a-1'; expected .* as in: metaeval analyze geometry runs/a-1$"),
+        (["probng", "runs/a-1"], "unknown analysis 'probng'; expected .* as in: metaeval analyze probing RUN$"),
+        ([], "expected the kind of analysis, geometry, .* as in: metaeval analyze geometry RUN$"),
         (["geometry"], "the following arguments are required: RUN$"),
     ],
 )
@@ -135,6 +135,6 @@ def test_wrong_arguments_are_told_in_a_line(runs, arguments, message, capsys):
 def test_embeddings_that_have_not_moved_are_refused_unless_forced(tmp_path, capsys):
     place = str(write_run(tmp_path / "a", cosine=0.95))
     assert main(["analyze", "geometry", place, "--method", "pca"]) == 1
-    assert "a: z is still its random start (mean cos(z, z0) 0.95" in capsys.readouterr().err
+    assert "a: z is still at its random start (mean cos(z, z0) 0.95" in capsys.readouterr().err
     assert main(["analyze", "geometry", place, "--method", "pca", "--force"]) == 0
-    assert "warning: a: z is still its random start" in capsys.readouterr().out
+    assert "warning: a: z is still at its random start" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def test_predict_reads_arguments_and_standard_input(folder, capsys, monkeypatch)
     ("arguments", "message"),
     [
         (["x/onee", "text"], "metaeval predict: no task 'x/onee' among the 2 of this model; closest: x/one"),
-        (["x/one", "text", "a\tpair"], "metaeval predict: x/one is a task over single texts, and text 2 is a pair"),
+        (["x/one", "text", "a\tpair"], "metaeval predict: x/one classifies single texts, and text 2 is a pair"),
     ],
 )
 def test_errors_are_one_line_and_status_1(folder, arguments, message, capsys):
@@ -55,8 +55,8 @@ def test_errors_are_one_line_and_status_1(folder, arguments, message, capsys):
 def test_a_pair_without_a_tab_is_told_how_to_type_one(folder, capsys):
     assert main(["predict", folder, "x/pair", r"a cat\ta dog"]) == 1
     error = capsys.readouterr().err
-    assert "x/pair is a task over pairs of texts, and text 1 is one text" in error
-    assert r"a tab in between, which bash and zsh write as $'first\tsecond'; a backslash and a t" in error
+    assert "x/pair classifies pairs of texts, and text 1 is one text" in error
+    assert r"with a tab, which bash and zsh write as $'first\tsecond'; in other quotes, \t is not a tab" in error
     assert main(["predict", folder, "x/one", "a cat\ta dog"]) == 1
     assert "tab" not in capsys.readouterr().err
 

@@ -48,7 +48,7 @@ def test_folders_of_one_name_are_told_apart(runs, capsys):
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere is neither the folder of a run nor a results.json"),
-        (["ours-1", "--out", "table.csv"], "expected a name that ends in .md or .json"),
+        (["ours-1", "--out", "table.csv"], "expected a file name that ends in .md or .json"),
         (["ours-1", "--only", "demo/spm"], "demo/spam"),
         (["ours-1", "--reference", "theirs"], "no run is called 'theirs'"),
     ],

@@ -78,7 +78,7 @@ def test_faults_of_our_own_are_no_mistakes_of_users(error, caught, monkeypatch, 
         return
     with pytest.raises(type(error)):
         main(["tasks"])
-    assert "a fault of metaeval; please report it" in capsys.readouterr().err
+    assert "a bug in metaeval; please report it" in capsys.readouterr().err
 
 
 def test_an_endless_error_is_cut(monkeypatch, capsys):

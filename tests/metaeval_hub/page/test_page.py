@@ -35,7 +35,7 @@ def test_neighbours_cosines_and_distances_are_those_of_the_table():
         expected = emb.nearest(name, k=10)
         assert [data["names"][task] for task in run["near"][row]] == [other for other, _ in expected]
         assert run["cosines"][row] == pytest.approx([cosine for _, cosine in expected], abs=6e-4)
-        assert run["measures"]["distance"][row] == pytest.approx(np.linalg.norm(emb.values[row] - centre), rel=1e-4)
+        assert run["statistics"]["distance"][row] == pytest.approx(np.linalg.norm(emb.values[row] - centre), rel=1e-4)
 
 
 def test_maps_keep_their_proportions_and_fill_the_frame():
@@ -53,7 +53,7 @@ def test_pca_notes_the_share_of_the_variance():
     centred = emb.values.astype(np.float64) - emb.values.astype(np.float64).mean(axis=0)
     spectrum = np.linalg.svd(centred, compute_uv=False) ** 2
     note = make_space("run", emb).maps["pca"].note
-    assert f"hold {100 * spectrum[:2].sum() / spectrum.sum():.0f}% of the variance" in note
+    assert f"explain {100 * spectrum[:2].sum() / spectrum.sum():.0f}% of the variance" in note
 
 
 def test_a_second_run_is_turned_onto_the_first_and_keeps_its_distances():
@@ -95,19 +95,19 @@ def test_aspects_are_categories_or_numbers_and_may_be_missing():
         "a/t3": TaskFacts({"Rows": 12345.678, "Type": None}, labels=("no", "yes"), notes="a note"),
         "other/task": TaskFacts({"Unused": "x"}),
     }
-    data = content([make_space("run", emb, measures={"test": [0.5, np.nan, 0.25, 1.0]})], facts)
+    data = content([make_space("run", emb, statistics={"test": [0.5, np.nan, 0.25, 1.0]})], facts)
     assert data["aspects"] == [
         {"title": "Type", "categories": ["A", "B"], "values": [1, 0, None, None]},
         {"title": "Rows", "values": [10, None, None, 12346]},
     ]
-    assert data["runs"][0]["measures"]["test"] == [0.5, None, 0.25, 1]
+    assert data["runs"][0]["statistics"]["test"] == [0.5, None, 0.25, 1]
     assert data["facts"][3] == {"notes": "a note", "labels": ["no", "yes"]}
     assert data["facts"][2] == {}
 
 
 def test_the_gain_over_the_majority_is_added():
-    space = make_space("run", embeddings(3), measures={"test": [0.9, 0.5, np.nan], "majority": [0.5, 0.6, 0.5]})
-    np.testing.assert_allclose(space.measures["gain"], [0.4, -0.1, np.nan])
+    space = make_space("run", embeddings(3), statistics={"test": [0.9, 0.5, np.nan], "majority": [0.5, 0.6, 0.5]})
+    np.testing.assert_allclose(space.statistics["gain"], [0.4, -0.1, np.nan])
 
 
 def test_several_embeddings_a_task_tell_how_stable_it_is():
@@ -117,19 +117,19 @@ def test_several_embeddings_a_task_tell_how_stable_it_is():
     copies[11] = rng.normal(size=(3, 5))
     emb = TaskEmbeddings(tuple(f"t{i}" for i in range(12)), copies.mean(axis=1), copies=copies)
     space = make_space("run", emb)
-    np.testing.assert_array_equal(space.measures["kept_within"], kept_within(copies))
-    assert space.measures["kept_within"][:11].min() == 1.0
+    np.testing.assert_array_equal(space.statistics["kept_within"], kept_within(copies))
+    assert space.statistics["kept_within"][:11].min() == 1.0
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"maps": {}}, "run: no map; a map needs at least 2 tasks, there are 3"),
+        ({"maps": {}}, "run: no map; a map needs at least 2 tasks, got 3"),
         ({"maps": {"tsne": Map(np.zeros((3, 2)))}}, "run: map 'tsne'; expected pca or umap"),
         ({"maps": {"pca": Map(np.zeros((2, 2)))}}, r"map pca of shape \(2, 2\); expected finite numbers, \(3, 2\)"),
         ({"maps": {"pca": Map(np.full((3, 2), np.nan))}}, "expected finite numbers"),
-        ({"measures": {"tset": np.zeros(3)}}, "run: measure 'tset'; expected some of test, validation"),
-        ({"measures": {"test": np.zeros(2)}}, r"measure test has shape \(2,\); expected \(3,\)"),
+        ({"statistics": {"tset": np.zeros(3)}}, "run: statistic 'tset'; expected some of test, validation"),
+        ({"statistics": {"test": np.zeros(2)}}, r"statistic test has shape \(2,\); expected \(3,\)"),
     ],
 )
 def test_what_does_not_fit_is_named(change, message):
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_named(change, message):
 def test_runs_need_names_of_their_own():
     space = make_space("run", embeddings(3))
     for spaces in ([], [space, space]):
-        with pytest.raises(ValueError, match="expected at least one, each with a name of its own"):
+        with pytest.raises(ValueError, match="expected at least one run, each with a different name"):
             content(spaces, {})
 
 

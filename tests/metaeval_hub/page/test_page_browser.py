@@ -74,7 +74,7 @@ def make_runs(n=24, runs=2, seed=0):
         space = make_space(
             f"run {run}",
             emb,
-            measures={
+            statistics={
                 **{"test": np.linspace(0.5, 0.9, n), "majority": np.full(n, 0.4)},
                 **{"cos_z_z0": np.full(n, 0.2), "test_rows": np.full(n, 1277)},
             },
@@ -86,7 +86,7 @@ def make_runs(n=24, runs=2, seed=0):
                 space.name,
                 emb,
                 {**space.maps, "umap": Map(np.stack([np.cos(circle), np.sin(circle)], 1), "A circle.")},
-                space.measures,
+                space.statistics,
                 space.about,
             )
         )
@@ -304,8 +304,8 @@ ACCURACIES = {  # test, validation, majority, test rows -> what is said
 def test_an_accuracy_that_is_not_above_the_majority_is_said_plainly(show, tmp_path):
     values = np.random.default_rng(0).normal(size=(len(ACCURACIES), 4)).astype(np.float32)
     numbers = np.array([numbers for numbers, _ in ACCURACIES.values()]).T
-    measures = dict(zip(("test", "validation", "majority", "test_rows"), numbers, strict=True))
-    space = make_space("run", TaskEmbeddings(tuple(ACCURACIES), values), measures=measures)
+    statistics = dict(zip(("test", "validation", "majority", "test_rows"), numbers, strict=True))
+    space = make_space("run", TaskEmbeddings(tuple(ACCURACIES), values), statistics=statistics)
     page = show(write_page(tmp_path / "map.html", [space], {}))
     distances = space.emb.distances_from_centre()
     farthest = [space.emb.names[row] for row in np.argsort(-distances)]
@@ -446,8 +446,8 @@ def test_differences_are_coloured_from_zero_to_both_sides(dark, show, tmp_path):
     n = len(gains)
     circle = 2 * np.pi * np.arange(n) / n
     emb = TaskEmbeddings(tuple(f"a/t{i}" for i in range(n)), np.random.default_rng(0).normal(size=(n, 4)))
-    measures = {"gain": gains, "test": 0.05 + gains.clip(0), "majority": np.full(n, 0.05)}
-    space = Space("run", emb, {"pca": Map(np.stack([np.cos(circle), np.sin(circle)], 1))}, measures)
+    statistics = {"gain": gains, "test": 0.05 + gains.clip(0), "majority": np.full(n, 0.05)}
+    space = Space("run", emb, {"pca": Map(np.stack([np.cos(circle), np.sin(circle)], 1))}, statistics)
     page = show(write_page(tmp_path / "map.html", [space], {}), dark=dark)
     choose(page, "colour", "m:gain")
     limit = round(100 * np.percentile(np.abs(gains), 95))
@@ -529,7 +529,7 @@ def test_a_task_of_which_nothing_is_known_among_known_ones(show, tmp_path):
     spaces, facts = make_runs()
     unknown = "group0/task0"
     for space in spaces:
-        for values in space.measures.values():
+        for values in space.statistics.values():
             values[space.emb.index(unknown)] = np.nan
     facts = {name: each for name, each in facts.items() if name != unknown}
     page = show(write_page(tmp_path / "map.html", spaces, facts), "#group0%2Ftask0")

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 from metaeval_datasets import TaskType, get_task, load_dataset
 from metaeval_datasets.aspects import Aspects
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
-from metaeval_hub.analysis.distance_from_start import NotMovedError
+from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import read_embedded
 from metaeval_hub.cli import main
 from metaeval_hub.page.push import push_space
@@ -59,10 +59,10 @@ def data_of(path):
 def test_a_run_is_read_with_its_figures(run):
     space = space_of(read_embedded(str(run)), methods=["pca"])
     assert space.name == "demo-1"
-    np.testing.assert_allclose(space.measures["test"], [np.nan, 0.6, 0.7, 0.8])
-    np.testing.assert_allclose(space.measures["gain"], [np.nan, 0.1, 0.2, 0.3])
-    np.testing.assert_allclose(space.measures["train_rows"], 40)
-    assert "validation" not in space.measures  # no task has it
+    np.testing.assert_allclose(space.statistics["test"], [np.nan, 0.6, 0.7, 0.8])
+    np.testing.assert_allclose(space.statistics["gain"], [np.nan, 0.1, 0.2, 0.3])
+    np.testing.assert_allclose(space.statistics["train_rows"], 40)
+    assert "validation" not in space.statistics  # no task has it
     about = {
         "Encoder": "tiny",
         "Size of z": "4",
@@ -100,16 +100,16 @@ def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
 
 def test_runs_whose_z_has_not_moved_are_refused_or_marked(tmp_path):
     run = read_embedded(str(make_run(tmp_path / "run", cosine=0.95)))
-    with pytest.raises(NotMovedError, match="still its random start"):
+    with pytest.raises(StillAtStartError, match="still at its random start"):
         space_of(run, methods=["pca"])
     assert "mean cos(z, z0) 0.95" in space_of(run, methods=["pca"], force=True).warning
     little = space_of(read_embedded(str(make_run(tmp_path / "two", cosine=0.8))), methods=["pca"])
-    assert "z has moved little" in little.warning
+    assert "z is close to its random start" in little.warning
 
 
 def test_tables_and_models_are_read_too(run, tmp_path):
     table = read_embedded(str(run / "task_embeddings"), "mine")
-    assert "it is not stored how far z moved" in space_of(table, methods=["pca"]).warning
+    assert "the distance of z from its random start is not stored" in space_of(table, methods=["pca"]).warning
     config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=8)
     labels = {"my/one": ("no", "yes"), "my/two": ("a", "b")}
     model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=["a cat"])
@@ -214,7 +214,7 @@ def test_errors_are_one_line(run, tmp_path, capsys):
     assert main(["page", str(run), "--examples", "all", "--push", "org/name", "--out", str(tmp_path / "map.html")]) == 1
     printed = capsys.readouterr().err.splitlines()
     assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id")
-    assert printed[1].startswith("metaeval page: --examples all shows texts that may not be passed on")
+    assert printed[1].startswith("metaeval page: --examples all shows texts whose licence may forbid sharing")
     assert not (tmp_path / "map.html").exists()
 
 
@@ -242,12 +242,12 @@ def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
     page.write_text("page", encoding="utf-8")
     name = hub.name("space")
     hub.add_repo(name, {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"import gradio"}, repo_type="space")
-    with pytest.raises(ValueError, match=f"{name} is a Space that was not made here"):
+    with pytest.raises(ValueError, match=f"metaeval did not create the Space {name}"):
         push_space(page, name, title="Map")
     assert "index.html" not in hub.repo(name, "space").files()
     public = hub.name("space")
     push_space(page, public, title="Map")
-    with pytest.raises(ValueError, match=f"{public} is public; --private is for new Spaces"):
+    with pytest.raises(ValueError, match=f"{public} is public, and --private applies to new Spaces only"):
         push_space(page, public, title="Map", private=True)
 
 
@@ -255,9 +255,9 @@ def test_the_page_goes_beside_a_model_and_changes_nothing_else(hub, run, tmp_pat
     name = hub.name("model")
     hub.add_repo(name, {"README.md": b"a card", "config.json": b"{}"})
     out = tmp_path / "map.html"
-    assert main(["page", str(run), "--out", str(out), "--push-beside", name]) == 0
+    assert main(["page", str(run), "--out", str(out), "--push-to-model", name]) == 0
     repo = hub.repo(name)
     assert repo.read("task_map.html") == out.read_bytes()
     assert repo.read("README.md") == b"a card"
-    assert main(["page", str(run), "--out", str(out), "--push-beside", hub.name("none")]) == 1
+    assert main(["page", str(run), "--out", str(out), "--push-to-model", hub.name("none")]) == 1
     assert "push the model first" in capsys.readouterr().err

@@ -91,7 +91,7 @@ def report(places, tmp_path_factory):
 
 def test_runs_are_sorted_by_what_they_are(places):
     inputs = read_inputs(places)
-    assert set(inputs.methods) == {"pilault", "pilault, embeddings a task: 3", "full"}
+    assert set(inputs.methods) == {"pilault", "pilault, embeddings per task: 3", "full"}
     assert {key: len(runs) for key, runs in inputs.compared.items()} == {"pilault": 2, "full": 1}
     assert [run.name for run in inputs.single] == ["multitask-1", "multitask-2"]
     assert [run.name for run in inputs.several] == ["within-1"]
@@ -125,7 +125,7 @@ def test_tasks_with_few_rows_can_be_left_out(places):
         ({"config": {"conditioning": "adapter"}}, "shared_adapter"),
         ({"config": {"conditioning": "pilault", "conditioning_vectors": "runs/fisher-1/full/fisher"}}, "fisher"),
         ({"config": {"conditioning": "pilault", "task_features": "aspects"}}, "pilault, z + aspects"),
-        ({"config": {"conditioning": "pilault", "embeddings_per_task": 3}}, "pilault, embeddings a task: 3"),
+        ({"config": {"conditioning": "pilault", "embeddings_per_task": 3}}, "pilault, embeddings per task: 3"),
     ],
 )  # fmt: skip
 def test_methods_are_told_by_their_settings(tmp_path, facts, method):
@@ -145,11 +145,11 @@ def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     assert counts == {"pilault": 2, "pilault; adapter_size 64, epochs 1.0": 1, "mahabadi": 1}
     assert [each.name for each in inputs.single] == ["seed0-1", "seed1-1"]
     table = overview(inputs, places).blocks[0].table
-    shown = {row["run"]: row for row in table.rows}
+    shown = {row["run"]: row for row in table.records}
     assert shown["other-1"]["method"] == "conditional adapter (Pilault); adapter_size 64, epochs 1.0"
     assert shown["seed0-1"]["trained"] == "256 units, batches of 8, 3 passes"
-    assert "are of seed0-1, seed1-1; not of other-1, mahabadi-1, whose" in table.notes[-1]
-    rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.rows[1:]}
+    assert "analyse seed0-1, seed1-1. They leave out other-1, mahabadi-1, because" in table.notes[-1]
+    rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.records[1:]}
     assert rows["conditional adapter (Pilault)"] == 2
     assert rows["conditional adapter (Pilault); adapter_size 64, epochs 1.0"] == 1
 
@@ -174,8 +174,8 @@ def test_claims_of_zero_shot_are_the_differences_of_table_5(tmp_path):
     write_zero_shot(tmp_path / "z", "same_type_full", tasks, [0.6, 0.6, 0.7, 0.7, 0.1])
     write_zero_shot(tmp_path / "z", "majority", tasks[1:], [0.5, 0.5, 0.5, 0.5])
     inputs = read_inputs([str(tmp_path / "z")])
-    averages = {(row["method"], row["source"]): row["average"] for row in glue_table(inputs.zero_shot["glue"]).rows}
-    (row,) = claims(inputs, None, {}).blocks[0].table.rows
+    averages = {(row["method"], row["source"]): row["average"] for row in glue_table(inputs.zero_shot["glue"]).records}
+    (row,) = claims(inputs, None, {}).blocks[0].table.records
     better, worse = "features-aware, aspects", "same-type full fine-tuning"
     assert row["claim"] == f"zero-shot on GLUE: {better} above {worse}"
     assert row["count"] == "3 tasks"
@@ -191,8 +191,8 @@ def test_tasks_without_an_answer_are_told_in_a_line(tmp_path):
     stored["unanswered"] = {name: f"no trained label row for {name}" for name in SOME[2:]}
     place.write_text(json.dumps(stored))
     table = group_table(read_inputs([str(tmp_path / "z")]).zero_shot["groups"])
-    (note,) = (note for note in table.notes if note.startswith("No answer"))
-    assert note.startswith("No answer of some methods to 18 tasks")
+    (note,) = (note for note in table.notes if note.startswith("Some methods"))
+    assert note.startswith("Some methods have no result for 18 tasks")
     assert all(name in note for name in SOME[2:])
 
 
@@ -227,7 +227,7 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
     pilault = rows["conditional adapter (Pilault)"]
     assert (pilault["paper"], pilault["runs"], pilault["parameters"]) == (0.797, 2, "2.5M (32)")
     assert pilault["ours"] == pytest.approx(0.71)
-    assert rows["full fine-tuning, one model a task"]["parameters"] == "22M (22M)"
+    assert rows["full fine-tuning, one model per task"]["parameters"] == "22M (22M)"
     assert rows["majority class"]["ours"] == pytest.approx(0.5)
     of_paper = {row["type"]: row["paper"] for row in json.loads((report / "table2.json").read_text())["rows"]}
     assert of_paper["chance"] == 0.01
@@ -236,23 +236,23 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
 
 def test_claims_are_read_with_their_intervals(report):
     rows = {row["claim"]: row for row in json.loads((report / "claims.json").read_text())["rows"]}
-    claim = rows["conditional adapter (Pilault) above full fine-tuning, one model a task"]
+    claim = rows["conditional adapter (Pilault) above full fine-tuning, one model per task"]
     assert claim["paper"] == pytest.approx(0.028)
     assert claim["ours"] == pytest.approx(0.06, abs=0.01)
-    assert claim["reading"] == "holds"
+    assert claim["verdict"] == "holds"
     claim = rows["zero-shot on GLUE: offline ridge, aspects above same-type mean embedding"]
-    assert (claim["ours"], claim["reading"]) == (pytest.approx(0.1), "holds")
-    assert rows["stability within a run above chance"]["reading"] == "holds"
+    assert (claim["ours"], claim["verdict"]) == (pytest.approx(0.1), "holds")
+    assert rows["stability within a run above chance"]["verdict"] == "holds"
 
 
 def test_what_no_run_speaks_to_is_named_with_its_command(report):
     text = (report / "report.md").read_text(encoding="utf-8")
-    assert "**Missing:** a run of adapter, one a task" in text
+    assert "**Missing:** a run of adapter, one per task" in text
     assert "training/single_task.py --preset small --tasks all --methods adapter" in text
     assert "**Missing:** Fisher vectors of the tasks" in text
     assert "training/zero_shot.py --preset small --tasks all --held-out groups" in text
-    assert "Of 2 tasks the source here had fewer rows than the whole task has" in text
-    assert "RoBERTa-base on its 101 tasks" in text
+    assert "The sources of 2 tasks had fewer rows than the full task" in text
+    assert "RoBERTa-base on all of its 101 tasks" in text
 
 
 def test_the_page_needs_no_other_file(report):
@@ -266,8 +266,8 @@ def test_runs_whose_z_has_not_moved_are_named_and_not_analysed(tmp_path):
     place = str(write_run(tmp_path / "still-1", tasks=SOME, cosine=0.96))
     assert main(["report", place, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert "still-1: z is still its random start" in text
-    assert "a run with task embeddings that have moved" in text
+    assert "still-1: z is still at its random start" in text
+    assert "a run whose task embeddings have left their random start" in text
     assert not (tmp_path / "out" / "figure5.png").exists()
 
 
@@ -286,7 +286,7 @@ def test_runs_on_other_tasks_are_compared_apart(tmp_path):
     assert main(["report", *arguments]) == 0
     rows = json.loads((tmp_path / "out" / "table1_2.json").read_text(encoding="utf-8"))["rows"]
     ours = {row["method"]: row["ours"] for row in rows if "spread" in row}
-    assert ours["full fine-tuning, one model a task"] == pytest.approx(0.8)
+    assert ours["full fine-tuning, one model per task"] == pytest.approx(0.8)
     assert {row["task"] for row in json.loads((tmp_path / "out" / "tasks_2.json").read_text())["rows"]} == {
         *TASKS[20:32]
     }
@@ -333,7 +333,7 @@ def test_a_report_goes_into_the_model_s_repository(places, tmp_path, hub, capsys
     repo = hub.name("model")
     arguments = ["report", places[1], "--out", str(tmp_path / "out"), "--permutations", "1", "--push", repo]
     assert main(arguments) == 1
-    assert f"--push {repo}: there is no such model" in capsys.readouterr().err
+    assert f"--push {repo}: this model does not exist" in capsys.readouterr().err
     HfApi().create_repo(repo)
     HfApi().upload_file(path_or_fileobj=b"{}", path_in_repo="config.json", repo_id=repo)
     HfApi().upload_file(path_or_fileobj=b"old", path_in_repo="report/old.csv", repo_id=repo)
@@ -347,10 +347,10 @@ def test_table_5_has_the_paper_s_averages_over_the_tasks_shown(tmp_path):
     shown = paper.GLUE[:3]
     place = write_zero_shot(tmp_path / "z", "ridge_aspects", shown, [0.6, 0.7, 0.8])
     table = glue_table(read_inputs([str(place.parent)]).zero_shot["glue"])
-    ours, theirs = table.rows
+    ours, theirs = table.records
     assert ours["average"] == pytest.approx(0.7)
     assert theirs["average"] == pytest.approx((0.762 + 0.920 + 0.676) / 3)
-    assert "No data here for glue/qqp" in table.notes[1]
+    assert "Our runs have no results for glue/qqp" in table.notes[1]
 
 
 def test_averages_of_table_5_are_over_the_tasks_that_every_method_answers(tmp_path):
@@ -359,21 +359,21 @@ def test_averages_of_table_5_are_over_the_tasks_that_every_method_answers(tmp_pa
     write_zero_shot(tmp_path / "z", "majority", shown, [0.5, 0.6, 0.7])
     write_zero_shot(tmp_path / "z", "ridge_aspects", shown[:2], [0.6, 0.7])
     table = glue_table(read_inputs([str(tmp_path / "z")]).zero_shot["glue"])
-    averages = {(row["method"], row["source"]): row["average"] for row in table.rows}
+    averages = {(row["method"], row["source"]): row["average"] for row in table.records}
     assert averages["majority class", "ours"] == pytest.approx(0.55)
     assert averages["offline ridge, aspects", "ours"] == pytest.approx(0.65)
     assert averages["offline ridge, aspects (features not stated)", "paper"] == pytest.approx((0.762 + 0.920) / 2)
-    assert table.rows[0][shown[2]] == 0.7
-    assert f"the 2 tasks that all methods here answer: {', '.join(shown[:2])}." in table.notes[0]
+    assert table.records[0][shown[2]] == 0.7
+    assert f"the 2 tasks for which all our methods have results: {', '.join(shown[:2])}." in table.notes[0]
 
 
 def test_groups_are_averaged_by_type_over_the_tasks_of_all_methods(tmp_path):
     for method, accuracy, tasks in (("ridge_aspects", 0.8, SOME), ("majority", 0.5, SOME[:-1])):
         write_zero_shot(tmp_path / "z", method, tasks, np.full(len(tasks), accuracy), "groups")
     table = group_table(read_inputs([str(tmp_path / "z")]).zero_shot["groups"])
-    assert table.rows[-1]["tasks"] == 19
-    assert table.rows[-1]["ridge_aspects"] == pytest.approx(0.8)
-    assert table.rows[-1]["majority"] == pytest.approx(0.5)
+    assert table.records[-1]["tasks"] == 19
+    assert table.records[-1]["ridge_aspects"] == pytest.approx(0.8)
+    assert table.records[-1]["majority"] == pytest.approx(0.5)
 
 
 def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
@@ -385,7 +385,7 @@ def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
     write_few_shot(few, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
     (runs,) = read_inputs([str(few)]).few_shot.values()
     table = means_table(runs)
-    rows = {(row["method"], row["shots"]): row for row in table.rows}
+    rows = {(row["method"], row["shots"]): row for row in table.records}
     ours, probe, full = (TITLES[key] for key in ("zero_shot", "probe", "full"))
     assert set(rows) == {(ALL_ROWS, None), (ours, 0), (ours, 8), (probe, 8), (full, 8)}
     assert rows[ours, 0]["mean"] == pytest.approx(0.65)
@@ -397,9 +397,9 @@ def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
     assert "full" not in rows[full, 8]
     assert rows[ALL_ROWS, None]["mean"] == pytest.approx(0.5)
     text = " ".join(table.notes)
-    assert f"{SOME[2]} has no figure of zero_shot-0, zero_shot-8: no label row." in text
-    assert f"{SOME[0]} has no figure of full-99: 60 training rows are fewer than 99." in text
-    by_task = {(row["task"], row["method"]): row for row in task_table(runs).rows}
+    assert f"{SOME[2]} has no result for zero_shot-0, zero_shot-8: no label row." in text
+    assert f"{SOME[0]} has no result for full-99: 60 training rows are fewer than 99." in text
+    by_task = {(row["task"], row["method"]): row for row in task_table(runs).records}
     assert by_task[SOME[2], probe]["k8"] == pytest.approx(0.15)
     assert (SOME[2], ours) not in by_task
     assert by_task["mean of 2", full]["k8"] == pytest.approx(0.65)
@@ -414,7 +414,9 @@ def test_each_few_shot_run_has_its_own_tables_and_figure(tmp_path):
     assert {path.name for path in out.glob("few_shot*.png")} == {"few_shot_tasks.png", "few_shot_2_tasks.png"}
     text = (out / "report.md").read_text(encoding="utf-8")
     assert (
-        text.index(f"Of `{tmp_path / 'a'}`") < text.index("(few_shot_tasks.png)") < text.index(f"Of `{tmp_path / 'b'}`")
+        text.index(f"Results of `{tmp_path / 'a'}`")
+        < text.index("(few_shot_tasks.png)")
+        < text.index(f"Results of `{tmp_path / 'b'}`")
     )
 
 
@@ -425,4 +427,4 @@ def test_a_few_shot_run_that_no_task_has_answered_whole_leaves_the_report_as_it_
     out = tmp_path / "out"
     assert main(["report", str(tmp_path / "few"), "--out", str(out), "--permutations", "1"]) == 0
     text = (out / "report.md").read_text(encoding="utf-8")
-    assert f"{SOME[0]} has no figure of zero_shot-0, zero_shot-8: no label row." in text
+    assert f"{SOME[0]} has no result for zero_shot-0, zero_shot-8: no label row." in text

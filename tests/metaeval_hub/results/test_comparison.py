@@ -6,15 +6,8 @@ import pytest
 from metaeval_hub.results.comparison import ComparisonError, compare
 from metaeval_hub.results.comparison_tables import remarks, summary_table, task_table, to_markdown
 from metaeval_hub.results.intervals import mean_interval
-from metaeval_hub.results.run_results import (
-    NoRunError,
-    ResultsError,
-    Run,
-    RunFacts,
-    UnfinishedRunError,
-    parse_task,
-    read_runs,
-)
+from metaeval_hub.results.run_results import NoRunError, ResultsError, UnfinishedRunError, read_runs
+from metaeval_hub.results.schema import RunFacts, RunResult, parse_task
 
 
 def task(accuracy, majority=0.5, rows="aa", split="test"):
@@ -25,7 +18,7 @@ def task(accuracy, majority=0.5, rows="aa", split="test"):
 
 def made(label, tmp_path, seed=None, **accuracies):
     tasks = {f"g/{name}": parse_task(task(value)) for name, value in accuracies.items()}
-    return Run(label, tmp_path / "results.json", tasks, RunFacts(seed=seed))
+    return RunResult(label, tmp_path / "results.json", tasks, RunFacts(seed=seed))
 
 
 def write(folder, tasks):
@@ -79,10 +72,12 @@ def test_a_task_that_one_seed_lacks_is_left_out(tmp_path):
 
 def test_other_rows_are_named(tmp_path):
     tasks = [{"g/a": parse_task(task(0.5, rows=rows)), "g/b": parse_task(task(0.5))} for rows in "xy"]
-    runs = [Run(str(i), tmp_path, each) for i, each in enumerate(tasks)]
+    runs = [RunResult(str(i), tmp_path, each) for i, each in enumerate(tasks)]
     found = compare(runs)
     assert found.other_rows == ("g/a",)
-    assert remarks(found) == ["Scored on other rows by some runs, whose noise the differences hold too: g/a (1 task)."]
+    assert remarks(found) == [
+        "Scored on different rows by some runs, which adds noise to the differences: g/a (1 task)."
+    ]
 
 
 def test_other_metrics_and_splits(tmp_path):
@@ -90,7 +85,7 @@ def test_other_metrics_and_splits(tmp_path):
     assert found.values.tolist() == [[0.3], [0.4]]
     assert found.majority is None
     assert found.summaries[0].over_majority is None
-    run = Run("one", tmp_path, {"g/a": parse_task(task(0.6, split="validation")), "g/b": parse_task(task(0.7))})
+    run = RunResult("one", tmp_path, {"g/a": parse_task(task(0.6, split="validation")), "g/b": parse_task(task(0.7))})
     assert compare([run], split="validation").tasks == ("g/a",)
     with pytest.raises(ComparisonError, match="expected one of"):
         compare([run], metric="loss")

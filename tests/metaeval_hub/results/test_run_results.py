@@ -7,16 +7,8 @@ import random
 
 import pytest
 
-from metaeval_hub.results.run_results import (
-    FEW_SHOT,
-    ReadRows,
-    ResultsError,
-    Scores,
-    SplitRows,
-    is_run,
-    read_rows,
-    read_runs,
-)
+from metaeval_hub.results.run_results import ResultsError, SourceRows, is_run, read_runs, read_source_rows
+from metaeval_hub.results.schema import FEW_SHOT, SplitRows, SplitScores
 from tests.metaeval_hub.results.test_comparison import task
 
 WHOLE = {
@@ -49,7 +41,7 @@ def changed(path, value):
 def test_values_have_their_types(tmp_path):
     (run,) = read_runs(write(tmp_path, WHOLE))
     row, facts = run.tasks["g/a"], run.facts
-    assert (row.test, row.validation, row.majority) == (Scores(0.75, 0.375, 0.25), None, 0.5)
+    assert (row.test, row.validation, row.majority) == (SplitScores(0.75, 0.375, 0.25), None, 0.5)
     assert (row.rows, row.cos_z_z0, row.classes) == ({"test": SplitRows(9, 9, "aa")}, 0.5, 2)
     assert (row.source, row.edition, row.commit) == ("s", "careful", None)
     assert (facts.seconds, facts.encoder, facts.seed, facts.version) == (5.0, "tiny", 3, "1")
@@ -117,14 +109,14 @@ def test_any_change_ends_in_a_run_or_in_one_line(tmp_path):
 
 
 def test_rows_of_data_json(tmp_path):
-    assert read_rows(tmp_path) == {}
+    assert read_source_rows(tmp_path) == {}
     origins = {"g/a": {"missing": ["test"], "official": {"train": {"read": 7}}}, "g/b": {}}
     (tmp_path / "data.json").write_text(json.dumps({"origins": origins}))
-    assert read_rows(tmp_path) == {"g/a": ReadRows(("test",), {"train": 7}), "g/b": ReadRows((), {})}
+    assert read_source_rows(tmp_path) == {"g/a": SourceRows(("test",), {"train": 7}), "g/b": SourceRows((), {})}
     for text in ("[]", '{"origins": []}', '{"origins": {"a": {"official": {"train": {"read": "7"}}}}}', "{"):
         (tmp_path / "data.json").write_text(text)
         with pytest.raises(ResultsError, match=r"data\.json is not (JSON|of the expected form)"):
-            read_rows(tmp_path)
+            read_source_rows(tmp_path)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):

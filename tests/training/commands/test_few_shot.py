@@ -227,7 +227,7 @@ def test_more_examples_than_there_are_rows_are_told(trained, tmp_path, capsys):
     found = results(tmp_path / "few_shot-1", "majority-61")
     assert found["tasks"] == {}
     assert found["unanswered"] == dict.fromkeys(HELD_OUT, "60 training rows are fewer than 61")
-    assert "demo/feelings has no figure of majority-61: 60 training rows are fewer" in capsys.readouterr().out
+    assert "demo/feelings has no result for majority-61: 60 training rows are fewer" in capsys.readouterr().out
     assert set(results(tmp_path / "few_shot-1", "majority-8")["tasks"]) == set(HELD_OUT)
 
 

@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.analysis.distance_from_start import check_moved
+from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.model.few_shot import fit_task
 from metaeval_hub.model.zero_shot import By
 from metaeval_hub.report.few_shot import means_table, task_table
@@ -231,7 +231,7 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
         )
     for folder in dict.fromkeys(model.folder for model in models.values()):
         features = ConditionalAdapterModel.from_pretrained(folder).features
-        warning = check_moved(None if features is None else features.cosine_with_start, str(folder), force=True)
+        warning = check_start_cosines(None if features is None else features.cosine_with_start, str(folder), force=True)
         notes += [warning] if warning else []
     return notes
 

@@ -38,7 +38,7 @@ from sklearn.metrics import confusion_matrix
 
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.analysis.distance_from_start import check_moved
+from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.model.zero_shot import By
 from metaeval_hub.report.zero_shot import glue_table, group_table
 from metaeval_hub.results.run_results import read_runs
@@ -352,7 +352,7 @@ def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
         for file in sorted((job.run.path / "train" / fold.name).glob("*/results.json")):
             cosines = [row["cos_z_z0"] for row in read_object(file)["tasks"].values()]
             if None not in cosines:
-                warning = check_moved(np.array(cosines), f"{fold.name}/{file.parent.name}", force=True)
+                warning = check_start_cosines(np.array(cosines), f"{fold.name}/{file.parent.name}", force=True)
                 notes += [warning] if warning else []
     return notes
 

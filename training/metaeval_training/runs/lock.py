@@ -97,9 +97,7 @@ def _take(folder: Path, warn: Callable[[str], None]) -> int:
             pass
         except OSError as error:
             if error.errno not in TAKEN:
-                warn(
-                    f"{folder} is on a file system without locks ({error.strerror}); start no second process there"
-                )
+                warn(f"{folder} is on a file system without locks ({error.strerror}); start no second process there")
                 return number
             name = _named(number)
             os.close(number)
