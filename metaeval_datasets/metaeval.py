@@ -108,7 +108,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
             raise UnknownTaskError("which task? load_dataset('metaeval', 'glue/cola'); see list_tasks()")
         get_task(config_name)
         if kwargs.get("edition", "careful") not in EDITIONS:
-            raise ValueError(f"no edition {kwargs['edition']!r}; expected one of {EDITIONS}")
+            raise ValueError(f"unknown edition {kwargs['edition']!r}; expected one of {EDITIONS}")
         if kwargs.get("features") is not None:
             _check_features(get_task(config_name).edition(kwargs.get("edition", "careful")), kwargs["features"])
         for name in ("data_files", "data_dir"):

@@ -487,7 +487,7 @@ def test_unknown_names_and_arguments(made_up):
         load_dataset("metaeval", "made_up/tusk")
     with pytest.raises(UnknownTaskError, match="which task"):
         load_dataset("metaeval")
-    with pytest.raises(ValueError, match=r"no edition 'upstream'; expected one of"):
+    with pytest.raises(ValueError, match=r"unknown edition 'upstream'; expected one of"):
         load_dataset("metaeval", name, edition="upstream")
     with pytest.raises(ValueError, match="data_files"):
         load_dataset("metaeval", name, data_files="x.csv")
