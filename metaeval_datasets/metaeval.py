@@ -26,15 +26,10 @@ from metaeval_datasets.published import Copy, copied_tables, find_copy, open_cop
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
-from metaeval_datasets.sources.opening import (
-    Access,
-    Opened,
-    Piece,
-    SourceError,
-    describe_source,
-    open_source,
-    resolve_revision,
-)
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.opening import Opened, describe_source, open_source, resolve_revision
+from metaeval_datasets.sources.source_files import Piece
 from metaeval_datasets.spec import EDITIONS, AnySource, EditionName, TaskSpec
 from metaeval_datasets.tally import Tally
 

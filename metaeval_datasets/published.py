@@ -19,20 +19,11 @@ import pyarrow.compute as pc
 from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
 from metaeval_datasets.report import Report
 from metaeval_datasets.schema import LABEL, UNLABELLED, features
-from metaeval_datasets.sources.opening import (
-    DOWNLOADS,
-    Access,
-    NoSourceError,
-    Piece,
-    SourceError,
-    Token,
-    fetch_file,
-    fetch_whole,
-    list_files,
-    naming,
-    open_piece,
-)
+from metaeval_datasets.sources.asking import NoSourceError, SourceError
+from metaeval_datasets.sources.hub_files import Access, Token, fetch_file, fetch_whole, list_files
+from metaeval_datasets.sources.opening import DOWNLOADS
 from metaeval_datasets.sources.parquet import parquet_tables
+from metaeval_datasets.sources.source_files import Piece, name_in_errors, open_piece
 from metaeval_datasets.spec import EditionName, TaskSpec
 
 
@@ -134,7 +125,7 @@ def copied_tables(
     """
     schema = features(spec).arrow_schema
     for number, piece in enumerate(pieces):
-        with naming(piece), open_piece(piece, token) as file:
+        with name_in_errors(piece), open_piece(piece, token) as file:
             for batch, rows in enumerate(parquet_tables(file, schema.names, piece.remote)):
                 table = rows.cast(schema)
                 _check_labels(table, spec, piece)

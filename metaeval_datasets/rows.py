@@ -22,7 +22,10 @@ from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_sourc
 from metaeval_datasets.hashing import combine, mix
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
-from metaeval_datasets.sources.opening import Opened, Piece, SourceError, Token, naming, read_piece
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.hub_files import Token
+from metaeval_datasets.sources.opening import Opened
+from metaeval_datasets.sources.source_files import Piece, name_in_errors, read_piece
 from metaeval_datasets.spec import Alone, TaskSpec
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, count_classes, cut, split_rule
 
@@ -268,7 +271,7 @@ def _cast_batches(opened: Opened, shard: Shard, token: Token, seen: LabelTally |
     row = shard.first_row
     for piece in shard.pieces:
         for table in read_piece(piece, opened.spec, opened.source, token):
-            with naming(piece):
+            with name_in_errors(piece):
                 cast = cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names, seen)
             yield cast
             row += len(table)

@@ -12,8 +12,7 @@ BARRED = {"metaeval_datasets": {"metaeval_hub", "training", "tests", "torch"}, "
 DATASETS_ORDER = [
     *("spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
-    *("patterns", "layout", "transport", "listings", "readers", "parquet", "asking", "sources"),
-    *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook"),
+    *("sources", "rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook"),
     "__init__",
 ]
 

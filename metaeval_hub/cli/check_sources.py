@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from metaeval_datasets.sources.check import Answers, SourceCheck, TaskCheck
+    from metaeval_datasets.sources.check_results import SourceCheck, TaskCheck
+    from metaeval_datasets.sources.hub_answers import Answers
     from metaeval_datasets.spec import EditionName
 
 STYLES = {"not usable": "red", "differs": "yellow", "usable": "green"}
@@ -47,7 +48,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check, show and write; 1 where a task has no usable source."""
     from metaeval_datasets import get_task, list_tasks, select_tasks
-    from metaeval_datasets.sources.check import Answers, check_tasks
+    from metaeval_datasets.sources.check import check_tasks
+    from metaeval_datasets.sources.hub_answers import Answers
 
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")

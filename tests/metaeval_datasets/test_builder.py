@@ -15,7 +15,7 @@ import metaeval_datasets
 from metaeval_datasets import NoSourceError, UnknownTaskError, read_report
 from metaeval_datasets.catalog import all_tasks
 from metaeval_datasets.fingerprint import rows_version
-from metaeval_datasets.sources.opening import SourceError
+from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.spec import Edition, Join, Orient, SameRow, SameText, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 

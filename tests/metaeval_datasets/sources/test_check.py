@@ -8,9 +8,13 @@ import pytest
 
 from metaeval_datasets import get_task
 from metaeval_datasets.catalog import list_tasks
-from metaeval_datasets.sources import asking, check
-from metaeval_datasets.sources.check import Answers, SourceCheck, TaskCheck, check_source, check_tasks, whole_lines
-from metaeval_datasets.sources.opening import Access, NoSourceError, open_source
+from metaeval_datasets.sources import asking, hub_answers
+from metaeval_datasets.sources.asking import NoSourceError
+from metaeval_datasets.sources.check import check_source, check_tasks
+from metaeval_datasets.sources.check_results import SourceCheck, TaskCheck
+from metaeval_datasets.sources.hub_answers import Answers, whole_lines
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.spec import Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -195,7 +199,7 @@ def test_the_convert_branch_has_the_licence_of_the_main_one(hub, add):
 
 
 def test_only_the_head_of_text_files_is_read(hub, add, monkeypatch):
-    monkeypatch.setattr(check, "HEAD_BYTES", 300)
+    monkeypatch.setattr(hub_answers, "HEAD_BYTES", 300)
     lines = [f'"text, number {number}\nof many","{NAMES[number % 2]}"' for number in range(200)]
     card = {"dataset_info": {"config_name": "c", "splits": [{"name": "train", "num_examples": 200, "num_bytes": 1}]}}
     name = add(
@@ -247,7 +251,7 @@ def test_what_tasks_share_is_asked_for_once(hub, add, declare):
 
 
 def test_a_footer_longer_than_the_first_range(hub, add, monkeypatch):
-    monkeypatch.setattr(check, "FOOTER_BYTES", 100)
+    monkeypatch.setattr(hub_answers, "FOOTER_BYTES", 100)
     found = look(Source(add(files()), config="cola"))
     assert not found.findings
     assert hub.requests.count("/cdn/") == 6
@@ -368,8 +372,8 @@ def test_a_source_that_breaks_the_check_ends_no_other(add, declare, monkeypatch)
         declare(task(name=f"made_up/{number}", sources=(Source(name, config="cola"),)))
         for number, name in enumerate((broken, whole))
     ]
-    ask = check.repo_facts
-    monkeypatch.setattr(check, "repo_facts", lambda repo, *rest: {}[repo] if repo == broken else ask(repo, *rest))
+    ask = hub_answers.repo_facts
+    monkeypatch.setattr(hub_answers, "repo_facts", lambda repo, *rest: {}[repo] if repo == broken else ask(repo, *rest))
     first, second = check_tasks([(name, "careful") for name in reversed(names)], Answers())
     assert (first.status, second.status) == ("usable", "not usable")
     assert second.sources[0].problems == [f"cannot be checked: KeyError: '{broken}'"]

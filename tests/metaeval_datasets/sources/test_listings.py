@@ -7,8 +7,10 @@ import pytest
 from datasets import load_dataset
 
 from metaeval_datasets.sources import asking, listings
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files
 from metaeval_datasets.sources.listings import Listing, keep_listing, read_listing
-from metaeval_datasets.sources.opening import Access, SourceError, fetch_file, list_files, open_source
+from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.spec import Source
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 

@@ -9,15 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaeval_datasets.sources import asking, readers
-from metaeval_datasets.sources.opening import (
-    BATCH_ROWS,
-    Access,
-    NoSourceError,
-    Piece,
-    SourceError,
-    open_source,
-    read_piece,
-)
+from metaeval_datasets.sources.asking import NoSourceError, SourceError
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.opening import open_source
+from metaeval_datasets.sources.parquet import BATCH_ROWS
+from metaeval_datasets.sources.source_files import Piece, read_piece
 from metaeval_datasets.spec import Alone, Items, Keep, RowModulus, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 

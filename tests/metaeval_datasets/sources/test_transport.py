@@ -11,16 +11,9 @@ import pytest
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download
 
 from metaeval_datasets.sources import asking, transport
-from metaeval_datasets.sources.opening import (
-    Access,
-    NoSourceError,
-    SilentHubError,
-    SourceError,
-    fetch_file,
-    list_files,
-    open_source,
-    repo_facts,
-)
+from metaeval_datasets.sources.asking import NoSourceError, SilentHubError, SourceError
+from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files, repo_facts
+from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.sources.transport import HubAnswerError, bounded, is_unreachable, why_silent
 from metaeval_datasets.spec import Source
 from tests.metaeval_datasets.conftest import task
