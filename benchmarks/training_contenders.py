@@ -248,6 +248,8 @@ class Tasknet(Contender):
         import tasknet
         from datasets import DatasetDict
 
+        from metaeval_hub.encoders.encoder import _find_minilm
+
         # only the tasks of these rounds: tasknet creates a model and tokenises the texts for each
         used = np.unique(join([b for number in range(1, contest.rounds + 1) for b in contest.batches(number)]).tasks)
         tasks = []

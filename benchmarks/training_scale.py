@@ -48,7 +48,7 @@ def by_number(options: argparse.Namespace) -> None:
 
     rates = measure({str(count): same(trainer, count) for count, trainer in trainers.items()}, options.rounds)
     print(
-        "| tasks | CPU ms per step | time relative to the first | trained parameters without z and heads | z and heads | MB |"
+        "| tasks | CPU ms per step | time relative to the first | parameters without z and heads | z and heads | MB |"
     )
     print("|---:|---:|---:|---:|---:|---:|")
     base = rates[str(options.counts[0])].cpu
