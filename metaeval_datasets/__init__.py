@@ -1,9 +1,9 @@
-"""The tasks of MetaEval in one schema, one call each.
+"""Load the tasks of MetaEval, all in one schema.
 
 >>> from metaeval_datasets import load_dataset
 >>> load_dataset("metaeval", "glue/cola")["train"][0]  # doctest: +SKIP
 
-Importing this package makes the name "metaeval" known to ``datasets``, whose own ``load_dataset`` this is.
+Importing this package registers the name "metaeval" with ``datasets``. ``load_dataset`` is its own function.
 """
 
 from datasets import load_dataset

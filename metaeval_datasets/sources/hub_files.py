@@ -24,14 +24,14 @@ Token = str | bool | None
 
 @dataclass(frozen=True)
 class Access:
-    """How the Hub is reached.
+    """Describe how to access the Hub.
 
     Args:
-        token: for private repositories.
-        remote: read files where they lie, instead of downloading them.
-        force: download files again that are in the cache.
-        cache_dir: the cache that the caller has asked for; used where the usual ones cannot be written.
-        silent: the Hub gave no answer a moment ago: take what is in the caches, and do not ask.
+        token: token for private repositories.
+        remote: read files over the network instead of downloading them.
+        force: download files again even if they are in the cache.
+        cache_dir: cache folder that the caller requested; used if the default ones are not writable.
+        silent: use only the caches, because the Hub did not answer a moment ago.
     """
 
     token: Token = None
@@ -44,23 +44,25 @@ class Access:
 def list_files(
     repo: str, revision: str | None, token: Token, cache_dir: str | None = None, *, silent: bool = False
 ) -> Listing:
-    """Commit and files of a repository at a revision; kept, so that they are known where the Hub cannot be asked.
+    """Return commit and files of a repository at a revision, and cache them for when the Hub cannot be reached.
 
     Args:
         repo: dataset repository.
         revision: branch, tag or commit; None is the main branch.
-        token: for private repositories.
-        cache_dir: cache that the caller has asked for.
-        silent: the Hub gave no answer a moment ago; do not ask.
+        token: token for private repositories.
+        cache_dir: cache folder that the caller requested.
+        silent: use only the caches, because the Hub did not answer a moment ago.
 
     Raises:
-        SourceError: there is none, it cannot be read, or is not known and the Hub cannot be asked; says why.
+        SourceError: the repository does not exist, cannot be read, or is not cached and the Hub cannot be reached.
     """
     kept = read_listing(repo, revision, cache_dir)
     if silent or offline():
         if kept is None:
-            why = "the Hub gives no answer" if silent else f"offline ({offline()})"
-            raise SourceError(f"{why}, and the cache has no list of its files: it was never read here, or is damaged")
+            why = "the Hub does not answer" if silent else f"offline ({offline()})"
+            raise SourceError(
+                f"{why}, and the list of its files is not in the cache; load it once while the Hub can be reached"
+            )
         return kept
     api = HfApi(token=token)
 
@@ -76,7 +78,7 @@ def list_files(
     except SourceError as error:
         if kept is None or not may_pass(error.__cause__):
             raise
-        logger.warning("%s: %s; its files are taken to be those of commit %s, as last seen", repo, error, kept.commit)
+        logger.warning("%s: %s; using its files at commit %s, as last cached", repo, error, kept.commit)
         return kept
     if listing != kept:
         keep_listing(listing, repo, revision, cache_dir)
@@ -85,15 +87,15 @@ def list_files(
 
 @dataclass(frozen=True)
 class RepoFacts:
-    """What the Hub says of a repository at a revision, without any of its data.
+    """Describe a repository at a revision, without any of its data.
 
     Args:
-        name: its name today; another than was asked for where it was moved.
-        commit: full id of the revision's commit.
+        name: current name; differs from the requested name if the repository was renamed.
+        commit: full commit id of the revision.
         sizes: path -> bytes of each file.
-        gated: whether its conditions have to be accepted.
-        card: its README at that commit, as far as it is understood.
-        licenses: of the README, or of the repository's tags where the revision has no README.
+        gated: whether users have to accept its conditions.
+        card: parsed README at that commit.
+        licenses: licences in the README, or in the repository's tags if the revision states none.
     """
 
     name: str
@@ -105,10 +107,10 @@ class RepoFacts:
 
 
 def repo_facts(repo: str, revision: str | None = None, token: Token = None) -> RepoFacts:
-    """Ask the Hub about a repository: two requests, nothing kept.
+    """Request the facts about a repository with two requests and without caching.
 
     Raises:
-        SourceError: there is none, or it cannot be read; says why.
+        SourceError: the repository does not exist or cannot be read; the message says why.
     """
 
     def ask() -> tuple[DatasetInfo, str, dict[str, int]]:
@@ -128,10 +130,10 @@ def repo_facts(repo: str, revision: str | None = None, token: Token = None) -> R
 
 
 def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: Token = None) -> bytes:
-    """Bytes ``start`` to ``stop`` (not included) of a file, in one request.
+    """Return the bytes of a file from ``start`` up to, not including, ``stop``, with one request.
 
     Raises:
-        SourceError: the Hub does not give them; says why.
+        SourceError: the Hub does not return them; the message says why.
     """
     url = hf_hub_url(repo, path, repo_type="dataset", revision=commit)
     headers = {**build_hf_headers(token=token), "Range": f"bytes={start}-{stop - 1}"}
@@ -146,13 +148,13 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
 
 
 def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int = MAX_FILE_BYTES) -> str:
-    """Local path of a file in the Hub client's cache, downloaded if it is not there.
+    """Return the local path of a file in the Hub client's cache, after downloading it if necessary.
 
-    Where that cache cannot be written, the file goes into the cache that the caller has asked for, or into one that is
-    gone when this process ends.
+    If that cache is not writable, the file is stored in the cache that the caller requested, or in a temporary cache
+    that is deleted when this process ends.
 
     Raises:
-        SourceError: it is not there, or the Hub does not give it; says why.
+        SourceError: the file does not exist or cannot be downloaded; the message says why.
     """
     stored = access.silent or offline() is not None
     force = access.force and not stored
@@ -185,24 +187,28 @@ def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int
                 raise
             logger.info("%s", error)
     spare = spare_cache()
-    logger.warning("%s cannot be written; set HF_HUB_CACHE, or %s is fetched again", constants.HF_HUB_CACHE, repo)
+    logger.warning(
+        "%s is not writable; set HF_HUB_CACHE to a writable folder, or %s is downloaded each time",
+        constants.HF_HUB_CACHE,
+        repo,
+    )
     return download(spare)
 
 
 def fetch_whole(repo: str, path: str, commit: str, size: int | None, access: Access) -> str:
-    """As ``fetch_file``, and see that the file has the size that it should have; fetch it again where it has not.
+    """Fetch a file as ``fetch_file`` does, check its size, and download it again if the size is wrong.
 
-    A file that was cut off in the cache could be read as if it had fewer rows.
+    A truncated file in the cache could be read as if it had fewer rows.
 
     Raises:
-        SourceError: the Hub does not give it, or the one in the cache is cut off and the Hub cannot be asked.
+        SourceError: the file cannot be downloaded, or it is truncated in the cache and the Hub cannot be reached.
     """
     local = fetch_file(repo, path, commit, access)
     if size is None or os.path.getsize(local) == size:
         return local
     problem = f"{local} has {os.path.getsize(local):,} bytes; expected {size:,}"
     if not constants.HF_HUB_OFFLINE:
-        logger.warning("%s; it is downloaded again", problem)
+        logger.warning("%s; downloading it again", problem)
         local = fetch_file(repo, path, commit, dataclasses.replace(access, force=True))
         if os.path.getsize(local) == size:
             return local

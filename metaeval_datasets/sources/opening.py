@@ -1,9 +1,8 @@
-"""The one file that fetches source data: finds a task's source on the Hub, at its revision, and reads its files.
+"""Choose the source of a task, find the files of its splits, download them, and check that they are as declared.
 
-Sources are Parquet, CSV and JSON-lines files; no code of theirs runs. They are tried in the declared order; a source
-that is gone, gated, or has other columns or labels is passed over, with the reason. One that has only some of the
-declared splits serves if no other has all, and says so. Reading goes batch by batch, from the Hub client's cache or,
-when streaming, over ranges of the remote file.
+Sources are Parquet, CSV and JSON-lines files; no code from a source runs. Sources are tried in the declared order. A
+source that is missing, gated, or has other columns or labels is skipped with a reason. A source with only some of the
+declared splits is used if no other source has all of them, and the report says so.
 """
 
 from __future__ import annotations
@@ -57,16 +56,16 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Opened:
-    """A source that serves a task.
+    """Describe the source that is used for a task.
 
     Args:
-        spec: the task, one edition.
-        source: the source that serves.
-        commit: commit id that its files are from; None for embedded sources.
-        pieces: official split -> its files, in reading order; only the splits that will be read.
-        missing: what the declaration promises and the source lacks, in words.
-        failures: (source, reason) of the sources passed over.
-        unlabelled: splits without labels, which are not read -> rows, None where not known.
+        spec: the task in one edition.
+        source: the source that is used.
+        commit: commit id of its files; None for embedded sources.
+        pieces: official split -> its files in reading order, for the splits that will be read.
+        missing: splits that are declared but missing in the source, in words.
+        failures: (source, reason) of the sources that were skipped.
+        unlabelled: split without labels, which is not read -> number of rows, None if unknown.
     """
 
     spec: TaskSpec
@@ -79,7 +78,7 @@ class Opened:
 
 
 def describe_source(source: AnySource) -> str:
-    """Repository, configs and revision of a source, for people."""
+    """Return repository, configs and revision of a source for display."""
     if isinstance(source, Embedded):
         return f"metaeval_datasets.{source.module}"
     configs = "+".join(config for config in source.configs if config)
@@ -88,7 +87,7 @@ def describe_source(source: AnySource) -> str:
 
 
 def read_splits(spec: TaskSpec) -> tuple[str, ...]:
-    """Official splits that are read: the labelled ones, or all where none has labels."""
+    """Return the official splits to read: those with labels, or all if none has labels."""
     return tuple(split for split in spec.splits if split not in spec.unlabelled) if spec.has_labels else spec.splits
 
 
@@ -98,21 +97,23 @@ def open_source(
     revision: str | None = None,
     unfit: Sequence[tuple[AnySource, str]] = (),
 ) -> Opened:
-    """Find the source that serves a task, and fetch its files (or only look at them, when they are read remotely).
+    """Choose the source of a task and download its files (or only inspect them if they are read remotely).
 
     Args:
-        spec: the task, one edition.
-        access: how to reach the Hub.
-        revision: read the first source at this revision, and no other source.
-        unfit: sources that cannot serve, as reading them to the end has shown, each with the reason.
+        spec: the task in one edition.
+        access: how to access the Hub.
+        revision: use only the first source, at this revision.
+        unfit: sources that failed while their rows were read, each with the reason.
 
     Raises:
-        NoSourceError: no source can serve; lists each with its reason.
+        NoSourceError: no source can be used; the message lists each with its reason.
     """
     sources = tuple(spec.sources)
     if revision is not None:
         if not isinstance(sources[0], Source):
-            raise NoSourceError(f"task {spec.name}: an embedded source has no revisions, got revision={revision!r}")
+            raise NoSourceError(
+                f"task {spec.name}: its rows are generated and have no revisions, got revision={revision!r}"
+            )
         sources = (dataclasses.replace(sources[0], revision=revision),)
     failures: list[tuple[str, str]] = []
     partial: list[Opened] = []
@@ -122,7 +123,7 @@ def open_source(
                 raise SourceError(reason)
             opened = _open(spec, source, access)
         except SourceError as error:
-            logger.debug("%s: source %s cannot serve: %s", spec.name, describe_source(source), error)
+            logger.debug("%s: source %s cannot be used: %s", spec.name, describe_source(source), error)
             failures.append((describe_source(source), str(error)))
             if isinstance(error, SilentHubError):
                 access = dataclasses.replace(access, silent=True)
@@ -133,17 +134,17 @@ def open_source(
         partial.append(opened)
     if not partial:
         reasons = "\n".join(f"- {name}: {reason}" for name, reason in failures)
-        raise NoSourceError(f"task {spec.name}: no source can serve it\n{reasons}")
+        raise NoSourceError(f"task {spec.name}: none of its sources can be used\n{reasons}")
     best = max(partial, key=lambda opened: (len(opened.pieces), -len(opened.missing)))
     chosen = describe_source(best.source)
     return dataclasses.replace(best, failures=tuple(entry for entry in failures if entry[0] != chosen))
 
 
 def resolve_revision(spec: TaskSpec, revision: str, access: Access = _USUAL_ACCESS) -> str:
-    """The commit that a branch or tag of a task's first source leads to, so that rows of another are not taken for its.
+    """Return the commit of a branch or tag of a task's first source, so that the cache is bound to one commit.
 
     Raises:
-        NoSourceError: there is no such revision, or the Hub does not say.
+        NoSourceError: the revision does not exist, or the Hub does not answer.
     """
     source = spec.sources[0]
     if not isinstance(source, Source) or _COMMIT.fullmatch(revision):
@@ -203,10 +204,10 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
 def find_files(
     spec: TaskSpec, source: Source, files: Sequence[str], card: Card
 ) -> tuple[dict[str, list[tuple[str | None, str]]], list[tuple[str, str]]]:
-    """Where the official splits of a task are among the files of a source.
+    """Find the files of a task's official splits in a source.
 
     Returns:
-        Split -> (config, path) in reading order, and (split, what is missing in words) where something is.
+        Split -> (config, path) in reading order; and (split, description) of everything that is missing.
     """
     paths: dict[str, list[tuple[str | None, str]]] = {}
     missing = []
@@ -214,14 +215,14 @@ def find_files(
         for config in source.configs:
             found = _find(files, card, source, config)
             for name in source.source_splits(split):
-                held = found[name] if name in found else lookup(found, name)
+                matched = found[name] if name in found else lookup(found, name)
                 where = f"split {name!r}" + (f" of config {config!r}" if config else "")
-                if not held:
+                if not matched:
                     missing.append((split, where))
-                elif lacking := missing_shards(held):
+                elif lacking := missing_shards(matched):
                     missing.append((split, f"{where}: has {lacking}"))
                 else:
-                    paths.setdefault(split, []).extend((config, path) for path in held)
+                    paths.setdefault(split, []).extend((config, path) for path in matched)
     return paths, missing
 
 
@@ -238,8 +239,8 @@ def _find(files: Sequence[str], card: Card, source: Source, config: str | None) 
 def _piece(
     spec: TaskSpec, source: Source, card: Card, listing: Listing, config: str | None, path: str, access: Access
 ) -> Piece:
-    """Fetch a file, or look at it where it lies, and read what it says about itself."""
-    kind = kind_of(path) or "unknown"  # only files of a known kind are found
+    """Download a file, or inspect it remotely, and read its metadata."""
+    kind = kind_of(path) or "unknown"  # find_files returns only files of a known kind
     commit = listing.commit
     local = "" if access.remote else fetch_whole(source.repo, path, commit, listing.sizes.get(path), access)
     piece = Piece(
@@ -260,7 +261,7 @@ def _piece(
         try:
             opened = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{path} is no readable Parquet file: {error}") from error
+            raise SourceError(f"{path} is not a readable Parquet file: {error}") from error
         with name_in_errors(piece):
             require_columns(columns_to_read(spec, source), opened.schema_arrow.names)
         names = stored_label_names(opened.schema_arrow, label) or names
@@ -268,9 +269,9 @@ def _piece(
 
 
 def _check_split(split: str, opened: Opened, token: Token) -> None:
-    """See that the files of a split have rows, the declared labels and what else casting needs.
+    """Check that the files of a split have rows, the declared labels and all columns that casting needs.
 
-    The first rows of each file are cast; of remote files, those of the first file of each config.
+    The first rows of each file are cast; for remote files, those of the first file of each config.
     """
     pieces = opened.pieces[split]
     firsts = {piece.config: piece for piece in reversed(pieces)}
@@ -288,10 +289,11 @@ def _check_split(split: str, opened: Opened, token: Token) -> None:
 
 
 def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
-    """Cast the first rows of a file, and more where these do not show whether it is as declared; how many there were.
+    """Cast the first rows of a file, more if these do not show whether it is as declared, and return their number.
 
     Raises:
-        CastError, SourceError: they cannot be cast, or their labels are not those declared.
+        CastError: the rows cannot be cast.
+        SourceError: their labels are not those declared.
     """
     spec, seen, empty, rows = opened.spec, LabelTally(), set[str](), 0
     for table in read_piece(piece, spec, opened.source, token):
@@ -299,7 +301,7 @@ def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
         nulls = {name for name in table.column_names if table[name].null_count == len(table)}
         empty = empty & nulls if rows else nulls
         rows += len(table)
-        # A file may be sorted, and a key of JSON lines missing in the first rows: what looks wrong is read to the end.
+        # Read a file that looks wrong to the end: it may be sorted, or a JSON key may be missing in the first rows.
         if not empty and not (spec.has_labels and seen.refusal(spec.names)):
             return rows
     if spec.has_labels and (reason := seen.refusal(spec.names)):

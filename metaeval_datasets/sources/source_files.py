@@ -24,23 +24,25 @@ from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
 
 logger = logging.getLogger(__name__)
 
-# What reading a damaged file raises; the Hub client's own errors are SourceErrors by then.
+# Errors that reading a damaged file raises. Errors of the Hub client have become SourceErrors before.
 _DAMAGE = (pa.ArrowException, FormatError, CastError, KeyError, UnicodeError, OSError)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One file of a source (or one split of an embedded source), ready to be read.
+    """Describe one file of a source (or one split of an embedded source), ready to be read.
 
     Args:
-        path: local path; path for ``HfFileSystem`` when remote; split name when embedded.
+        path: local path; path for ``HfFileSystem`` if remote; name of the split if embedded.
         kind: ``parquet``, ``csv``, ``json`` or ``embedded``.
-        config: config of the source that it belongs to.
-        remote: to be read over the network.
-        rows: number of rows, where the file says it (Parquet).
-        label_names: class names in index order, where the file or the card says them.
-        delimiter, quote, header: of CSV files.
-        num_bytes: size of the file as downloaded; 0 when it is not.
+        config: config of the source that the file belongs to.
+        remote: whether to read the file over the network.
+        rows: number of rows if known (Parquet).
+        label_names: class names in index order, if the file or the card gives them.
+        delimiter: separator of a CSV file.
+        header: column names of a CSV file without a header line.
+        num_bytes: size of the downloaded file; 0 if it is remote.
+        quote: quotation character of a CSV file.
     """
 
     path: str
@@ -56,10 +58,10 @@ class Piece:
 
 
 def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = None) -> Iterator[pa.Table]:
-    """The columns of one file that a task needs, in batches.
+    """Yield the columns of one file that a task needs, in batches.
 
     Raises:
-        SourceError: a column is missing, or the file is not what its extension says.
+        SourceError: a column is missing, or the content does not match the file extension.
     """
     if isinstance(source, Embedded):
         with name_in_errors(piece):
@@ -70,7 +72,7 @@ def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = N
 
 
 def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -> Iterator[pa.Table]:
-    """As ``read_piece``, from an open file (or from the first lines of a CSV or JSON file, in memory)."""
+    """Read like ``read_piece``, but from an open file (or from the first lines of a CSV or JSON file in memory)."""
     columns = columns_to_read(spec, source)
     with name_in_errors(piece):
         if piece.kind == "parquet":
@@ -86,7 +88,7 @@ def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -
 
 @contextmanager
 def name_in_errors(piece: Piece) -> Iterator[None]:
-    """Turn what a damaged file raises into a SourceError that names it."""
+    """Convert errors about a damaged file into a SourceError that names the file."""
     try:
         yield
     except _DAMAGE as error:
@@ -94,17 +96,17 @@ def name_in_errors(piece: Piece) -> Iterator[None]:
 
 
 def delimiter_of(source: Source, path: str) -> str:
-    """The separator of a CSV file."""
+    """Return the separator of a CSV file."""
     return source.delimiter or ("\t" if path.lower().endswith(".tsv") else ",")
 
 
 def card_label_names(card: Card, config: str | None, label: str | None) -> tuple[str, ...] | None:
-    """Class names of a column, from what the card says of a config."""
+    """Return the class names of a column in a config, from the card."""
     return card.label_names.get((config, label)) or card.label_names.get((None, label)) if label else None
 
 
 def stored_label_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
-    """Class names of a column, from what ``datasets`` stores in a Parquet file."""
+    """Return the class names of a column that ``datasets`` stored in a Parquet file."""
     stored = (schema.metadata or {}).get(b"huggingface")
     if stored is None or label is None:
         return None
@@ -116,7 +118,7 @@ def stored_label_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] 
 
 
 def count_rows(repo: str, commit: str, paths: Sequence[str], access: Access) -> int | None:
-    """Rows of files that are not read, from their footers alone; None where that does not tell."""
+    """Return the number of rows of files from their footers alone; None if it cannot be determined."""
     if offline() or not paths or any(kind_of(path) != "parquet" for path in paths):
         return None
     try:
@@ -127,29 +129,29 @@ def count_rows(repo: str, commit: str, paths: Sequence[str], access: Access) -> 
                 total += pq.ParquetFile(file).metadata.num_rows
         return total
     except (SourceError, pa.ArrowException, OSError) as error:
-        logger.debug("rows of %s not counted: %s", paths[0], error)
+        logger.debug("could not count the rows of %s: %s", paths[0], error)
         return None
 
 
 @contextmanager
 def open_piece(piece: Piece, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
-    """A file to read from; ``footer`` where only its end will be."""
+    """Open a file for reading; with ``footer``, only its end will be read."""
     if not piece.remote:
         with pa.OSFile(piece.path, "rb") as file:
             yield cast("BinaryIO", file)
         return
     if variable := offline():
-        raise SourceError(f"offline ({variable}), and {piece.path} is read over the network; load it without streaming")
+        raise SourceError(f"offline ({variable}), but {piece.path} is read over the network; load it without streaming")
     options = {"cache_type": "none"} if footer else {}
     remote = ask_hub(lambda: HfFileSystem(token=token).open(piece.path, "rb", **options))
     try:
-        yield cast("BinaryIO", _PatientFile(remote))
+        yield cast("BinaryIO", _RetryingFile(remote))
     finally:
         remote.close()
 
 
-class _PatientFile:
-    """A remote file whose reads are asked for again where the failure may pass; the Hub client does so only partly."""
+class _RetryingFile:
+    """Wrap a remote file and retry reads that fail temporarily; the Hub client retries only some failures."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -172,7 +174,7 @@ def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: S
     module = importlib.import_module(f"metaeval_datasets.{source.module}")
     tables: dict[str, pa.Table] = module.generate(spec.name)
     if piece.path not in tables:
-        raise SourceError(f"generates {sorted(tables)}, not the declared split {piece.path!r}")
+        raise SourceError(f"generates the splits {sorted(tables)}; expected the declared split {piece.path!r}")
     require_columns(columns, tables[piece.path].schema.names)
     yield from _in_batches(tables[piece.path].select(list(columns)))
 

@@ -225,28 +225,28 @@ def test_records_come_back_as_they_were(built):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.update(format=2), "has format 2, this release reads 1"),
+        (lambda data: data.update(format=2), "has format 2, expected 1"),
         (lambda data: data.pop("tasks"), "not as expected: KeyError"),
         (lambda data: data["tasks"][0].pop("names"), "a record is not as expected: KeyError: 'names'"),
         (lambda data: data["tasks"][0].update(splits=3), "a record is not as expected: TypeError"),
         (lambda data: data["tasks"][0].update(report={}), "a record is not as expected: KeyError"),
-        (lambda data: data.update(tasks=3), "tasks is a int, not a list"),
-        (lambda data: data.update(tasks=None), "tasks is a NoneType, not a list"),
-        (lambda data: data.update(format=["x" * 9999]), "has format .{80}, this release"),
+        (lambda data: data.update(tasks=3), "`tasks` is a int, expected a list"),
+        (lambda data: data.update(tasks=None), "`tasks` is a NoneType, expected a list"),
+        (lambda data: data.update(format=["x" * 9999]), "has format .{80}, expected 1"),
         (lambda data: data["tasks"][0].update(names=3), "a record is not as expected: TypeError"),
-        (lambda data: data["tasks"][0].update(license=[]), r"record\.license has a value of another type"),
+        (lambda data: data["tasks"][0].update(license=[]), r"record\.license has a value of the wrong type"),
         (
             lambda data: data["tasks"][0]["report"].update(missing="x"),
-            r"record\.report\.missing has a value of another",
+            r"record\.report\.missing has a value of the wrong type",
         ),
         (
             lambda data: data["tasks"][0]["splits"]["test"].update(rows="1"),
-            r"record\.splits\['test'\]\.rows has a value of another type",
+            r"record\.splits\['test'\]\.rows has a value of the wrong type",
         ),
-        (lambda data: data["tasks"][0].update(task="../../x/y"), "names a task or files as there are none"),
+        (lambda data: data["tasks"][0].update(task="../../x/y"), "has an invalid task name or file name"),
         (
             lambda data: data["tasks"][0]["splits"]["test"].update(files={"../x": 1}),
-            "names a task or files as there are none",
+            "has an invalid task name or file name",
         ),
     ],
 )

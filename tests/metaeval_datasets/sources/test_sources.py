@@ -216,7 +216,7 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
         (Source("nobody/nothing"), "no such repository"),
         (Source(repo, config="cola", revision="0" * 40), "no such revision"),
         (Source(repo, config="mrpc"), "has none of the splits"),
-        (Source(private, config="cola"), "no such repository (or a private one"),
+        (Source(private, config="cola"), "no such repository, or a private one"),
         (Source(gated, config="cola"), "gated"),
         (Source(wrong_column, config="cola"), "has no column 'text'; its columns are words, label"),
         (Source(wrong_names, config="cola"), "['Yes'] are not among the declared names"),

@@ -108,7 +108,7 @@ def test_a_silent_hub_is_not_asked_for_the_other_sources(serve):
     with pytest.raises(NoSourceError) as caught:
         open_source(task(sources=(Source("made/up"), Source("made/other"))))
     assert {path for _, path in asked} == {"/api/datasets/made/up?blobs=True"}
-    assert "- made/other: the Hub gives no answer, and the cache has no list of its files" in str(caught.value)
+    assert "- made/other: the Hub does not answer, and the list of its files is not in the cache" in str(caught.value)
 
 
 @pytest.mark.parametrize("how", ["silent", "slow body"])
