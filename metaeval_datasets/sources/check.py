@@ -1,13 +1,13 @@
-"""The source check: what the Hub holds today for every source of every task, against what is declared.
+"""Compare the declared sources of tasks with the current state of the Hub.
 
-Nothing is downloaded whole: the Hub is asked about each repository, and for the footer of each Parquet file or the
-first lines of a CSV or JSON file; once for each, however many tasks share it. A source is
+No complete file is downloaded. The check reads facts about each repository, and the footer of each Parquet file or the
+first lines of each CSV or JSON file, once for all tasks that share it. A source is
 
-- ``usable`` when it serves the task as declared;
-- ``differs`` when it serves, but something is not as declared: rows, licence, name, a split that is not there;
-- ``not usable`` when loading would pass it over, or would find no row in it.
+- ``usable`` if it is as declared;
+- ``differs`` if it can be used, but rows, licence, name or splits are not as declared;
+- ``not usable`` if loading would skip it or find no row in it.
 
-A task is what the source is that would serve it, and ``differs`` also where that is not the first of its sources.
+A task has the status of the source that loading would use, or ``differs`` if that is not its first source.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, Tas
 
 logger = logging.getLogger(__name__)
 
-WORKERS = 8  # threads: enough to hide the Hub's delays, few enough for its limits
+WORKERS = 8  # threads: enough to hide the latency of the Hub, few enough for its rate limits
 T = TypeVar("T")
 
 
@@ -49,22 +49,22 @@ def check_tasks(
     workers: int = WORKERS,
     on_source: Callable[[str], None] = lambda task: None,
 ) -> list[TaskCheck]:
-    """Check every source of tasks, several at the same time.
+    """Check all sources of tasks in parallel.
 
     Args:
         entries: (name, edition) of each task.
-        answers: what the Hub said so far.
-        workers: threads.
-        on_source: called in this thread with the name of the task whenever one of its sources was checked.
+        answers: cached answers of the Hub.
+        workers: number of threads.
+        on_source: called in the calling thread with the name of a task after each check of a source.
 
     Raises:
-        ConnectionError: the Hub cannot be reached at all, or refuses the token.
-        UnknownTaskError: no task has such a name.
+        ConnectionError: the Hub cannot be reached or refuses the token.
+        UnknownTaskError: no task has one of the names.
     """
     specs = [get_task(name).edition(edition) for name, edition in entries]
     pairs = [(spec, source) for spec in specs for source in spec.sources]
     if first := next((source for _, source in pairs if isinstance(source, Source)), None):
-        _see_that_the_hub_answers(first, answers)
+        _check_connection(first, answers)
     checks = iter(
         _in_threads(
             [lambda spec=spec, source=source: check_source(spec, source, answers) for spec, source in pairs],  # type: ignore[misc]
@@ -78,10 +78,10 @@ def check_tasks(
     ]
 
 
-def _see_that_the_hub_answers(source: Source, answers: Answers) -> None:
-    """Ask once before many do, so that nobody waits for the failures of all."""
+def _check_connection(source: Source, answers: Answers) -> None:
+    """Send one request first, so that an unreachable Hub fails once and not for every source."""
     if variable := offline():
-        raise ConnectionError(f"offline ({variable}), and the check asks the Hub; unset {variable}")
+        raise ConnectionError(f"offline ({variable}), but the check needs the Hub; unset {variable}")
     try:
         answers.repo(source)
     except SourceError as error:
@@ -89,11 +89,11 @@ def _see_that_the_hub_answers(source: Source, answers: Answers) -> None:
             raise ConnectionError(str(error)) from error
         response = getattr(error.__cause__, "response", None)
         if response is not None and response.status_code == 401 and "Invalid credentials" in str(error.__cause__):
-            raise ConnectionError(f"the Hub at {constants.ENDPOINT} refuses the token; see HF_TOKEN") from error
+            raise ConnectionError(f"the Hub at {constants.ENDPOINT} refuses the token; check HF_TOKEN") from error
 
 
 def _in_threads(jobs: Sequence[Callable[[], T]], workers: int, on_done: Callable[[int], None]) -> list[T]:
-    """Results of the jobs in order; the first failure, and Ctrl-C, end the wait at once, whatever threads wait for."""
+    """Run jobs in threads and return their results in order; the first failure and Ctrl-C end the wait at once."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     finished: queue.SimpleQueue[tuple[int, T | None, BaseException | None]] = queue.SimpleQueue()
     for number in range(len(jobs)):
@@ -112,7 +112,7 @@ def _in_threads(jobs: Sequence[Callable[[], T]], workers: int, on_done: Callable
                 finished.put((number, None, error))
 
     for _ in range(min(workers, len(jobs))):
-        # note: the threads of an executor are waited for when the interpreter ends, and one may wait for the Hub.
+        # Daemon threads: at exit, Python would wait for the threads of an executor, and one may be waiting for the Hub.
         threading.Thread(target=work, name="check", daemon=True).start()
     results: dict[int, Any] = {}
     try:
@@ -131,7 +131,7 @@ def _in_threads(jobs: Sequence[Callable[[], T]], workers: int, on_done: Callable
 
 
 def check_source(spec: TaskSpec, source: AnySource, answers: Answers) -> SourceCheck:
-    """Check one source of a task (of one edition of it)."""
+    """Check one source of a task in one edition."""
     if isinstance(source, Embedded):
         return _check_embedded(spec, source)
     configs = [config for config in source.configs if config]
@@ -145,7 +145,7 @@ def check_source(spec: TaskSpec, source: AnySource, answers: Answers) -> SourceC
         _compare_rows(check)
     except SourceError as error:
         _add_problem(check, error)
-    except Exception as error:  # a source of strangers must not end the check of all others
+    except Exception as error:  # one malformed source must not end the check of all others
         logger.debug("%s: %s", spec.name, check.source, exc_info=error)
         _add_problem(check, SourceError(f"cannot be checked: {type(error).__name__}: {error}"[:500]))
     return check
@@ -159,7 +159,7 @@ def _add_problem(check: SourceCheck, error: Exception) -> None:
 
 
 def _no_answer(error: Exception) -> bool:
-    """Whether the Hub could not be asked, rather than having said no."""
+    """Return whether the Hub did not answer, rather than refuse."""
     return may_pass(error.__cause__)
 
 
@@ -177,28 +177,28 @@ def _check_embedded(spec: TaskSpec, source: Embedded) -> SourceCheck:
 
 
 def _check_repo(check: SourceCheck, spec: TaskSpec, source: Source, answers: Answers) -> None:
-    """Its name, its commit, its conditions and its licence."""
+    """Check name, commit, conditions and licence of a repository."""
     facts = answers.repo(source)
     check.name, check.commit, check.gated = facts.name, facts.commit, facts.gated
     if facts.name != source.repo:
-        check.differences.append(f"is called {facts.name} now")
+        check.differences.append(f"is now called {facts.name}")
     if facts.gated:
-        check.differences.append("is gated; this token opens it")
+        check.differences.append("is gated; this token has access")
     licenses = facts.licenses
-    if not licenses and source.revision is not None:  # the convert branch has no README
+    if not licenses and source.revision is not None:  # refs/convert/parquet has no README
         licenses = answers.main(source).licenses
     check.licenses = list(licenses)
     if licenses and spec.license.lower() not in licenses:
-        check.differences.append(f"licence {', '.join(licenses)}, declared {spec.license}")
+        check.differences.append(f"licence {', '.join(licenses)} (declared {spec.license})")
 
 
 def _check_splits(
     check: SourceCheck, spec: TaskSpec, source: Source, facts: RepoFacts
 ) -> dict[str, list[tuple[str | None, str]]]:
-    """Where its splits are: split -> (config, path); what is missing is noted.
+    """Find the files of all splits: split -> (config, path); add missing splits to the result.
 
     Raises:
-        SourceError: none is there.
+        SourceError: the source has none of the splits.
     """
     found, missing = find_files(spec, source, list(facts.sizes), facts.card)
     wanted = read_splits(spec)
@@ -221,7 +221,7 @@ def _check_splits(
 
 
 def _nothing_found(spec: TaskSpec, source: Source, facts: RepoFacts) -> str:
-    """What there is in a repository that has no file of any split that is wanted."""
+    """Describe a repository that has no file of any requested split."""
     paths = sorted(path for path in facts.sizes if kind_of(path))
     splits = [name for split in read_splits(spec) for name in source.source_splits(split)]
     if not paths:
@@ -239,7 +239,7 @@ def _nothing_found(spec: TaskSpec, source: Source, facts: RepoFacts) -> str:
 
 
 def _nearest(name: str, known: Sequence[str]) -> list[str]:
-    """All that are known, those most like a name first."""
+    """Return all known names, those most similar to a name first."""
     return difflib.get_close_matches(name, known, n=len(known), cutoff=0)
 
 

@@ -32,15 +32,15 @@ HEAD_ROWS = 1000
 
 @dataclass(frozen=True)
 class _File:
-    """What one file shows of itself.
+    """Describe one file by its footer or first lines.
 
     Args:
         columns: column -> type.
-        rows: number of rows, where it is known.
-        names: class names that it, or the card, carries.
-        labels: some of its labels as written: the least and the greatest of a Parquet file, or those of the first rows.
-        whole: whether these stand for all of its rows.
-        seen: the labels of the rows that were looked at.
+        rows: number of rows; None if unknown.
+        names: class names stored in the file or the card.
+        labels: some labels as written: smallest and largest of a Parquet file, or those of the first rows.
+        whole: whether ``labels`` represent all rows.
+        seen: counts of the labels of the inspected rows.
     """
 
     columns: dict[str, str]
@@ -59,7 +59,7 @@ def check_files(
     split: str,
     entries: Sequence[tuple[str | None, str]],
 ) -> None:
-    """The files of one split: columns, class names, labels, rows. Problems and differences are noted."""
+    """Check columns, class names, labels and rows of one split; add problems and differences to the result."""
     entry = check.splits[split]
     try:
         files = [_look_at(spec, source, answers, config, path, cast=not entry.hidden) for config, path in entries]
@@ -90,15 +90,15 @@ def check_files(
         check.differences.append(f"{words}; such rows are dropped")
     if set(codes.values()) == {UNLABELLED}:
         if all(file.whole for file in files):
-            raise SourceError(f"{split}: no row has a label; if they are hidden, declare it in `unlabelled`")
+            raise SourceError(f"{split}: no row has a label; if the labels are hidden, list the split in `unlabelled`")
         check.differences.append(f"{split}: the first rows have no label")
 
 
 def _look_at(spec: TaskSpec, source: Source, answers: Answers, config: str | None, path: str, cast: bool) -> _File:
-    """See what a file shows of itself; with ``cast`` also that rows such as it has can be cast.
+    """Inspect a file; with ``cast``, also check that its rows can be cast.
 
     Raises:
-        SourceError: columns or class names are not those that the declaration needs.
+        SourceError: columns or class names are not as declared.
     """
     facts = answers.repo(source)
     names = card_label_names(facts.card, config, label_source(spec, source))
@@ -117,7 +117,7 @@ def _look_at(spec: TaskSpec, source: Source, answers: Answers, config: str | Non
 def _look_at_parquet(
     spec: TaskSpec, source: Source, answers: Answers, config: str | None, path: str, names: tuple[str, ...] | None
 ) -> tuple[_File, pa.Table]:
-    """What the footer tells, and a table without rows."""
+    """Return the description of a Parquet file by its footer, and a table without rows."""
     opened = answers.footer(source, answers.repo(source), path)
     schema, label = opened.schema_arrow, label_source(spec, source)
     labels = _extremes(opened.metadata, label)
@@ -134,7 +134,7 @@ def _look_at_parquet(
 
 
 def _extremes(metadata: pq.FileMetaData, column: str | None) -> tuple[Any, ...]:
-    """The least and the greatest value of a column, by the statistics in a footer; none where these do not tell."""
+    """Return the smallest and the largest value of a column by the statistics in a footer; empty if unknown."""
     found: list[Any] = []
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
@@ -149,7 +149,7 @@ def _extremes(metadata: pq.FileMetaData, column: str | None) -> tuple[Any, ...]:
 def _look_at_head(
     spec: TaskSpec, source: Source, answers: Answers, config: str | None, path: str, names: tuple[str, ...] | None
 ) -> tuple[_File, pa.Table]:
-    """What the first lines tell, and the rows in them."""
+    """Return the description of a CSV or JSON file by its first lines, and the rows in them."""
     facts, label = answers.repo(source), label_source(spec, source)
     content = answers.head(source, facts, path)
     piece = Piece(
@@ -173,7 +173,7 @@ def _look_at_head(
 
 
 def _card_rows(source: Source, answers: Answers, split: str) -> int | None:
-    """Rows of a split by the card of the repository; None where it does not tell of each part."""
+    """Return the number of rows of a split according to the card; None if it does not cover all parts."""
     known = answers.repo(source).card.rows
     counts = [
         known.get((config, name)) if config or (None, name) in known else known.get(("default", name))

@@ -12,13 +12,14 @@ Status = Literal["usable", "differs", "not usable"]
 
 @dataclass
 class SplitCheck:
-    """One official split of a task in one source.
+    """Describe one official split of a task in one source.
 
     Args:
-        files, bytes: how many files, and their size.
-        rows: rows of the source in them; None where nothing tells.
-        declared: rows that the declaration lets expect of this source; None where it does not say.
-        hidden: declared as without labels, and so not read.
+        files: number of files.
+        bytes: total size of the files.
+        rows: number of source rows in them; None if unknown.
+        declared: number of source rows expected by the declaration; None if it gives none.
+        hidden: whether the split is declared as unlabelled and therefore not read.
     """
 
     files: int = 0
@@ -30,22 +31,24 @@ class SplitCheck:
 
 @dataclass
 class SourceCheck:
-    """One source of a task.
+    """Describe the result for one source of a task.
 
     Args:
-        source: repository, configs and revision, for people.
-        repo, name: repository as declared, and as it is called today (None: not known).
-        configs: those that are read.
-        revision, commit: as declared, and the commit it leads to.
-        gated: its conditions have to be accepted.
-        splits: official split -> its files and rows; those found.
-        columns: column -> type, of the first file; of CSV and JSON files only those that are read.
-        label_names: class names that files or card carry.
-        licenses: of the repository.
-        problems: why it cannot serve, in words.
-        missing: splits that the declaration promises and the source lacks, in words.
-        differences: what else is not as declared, in words.
-        answered: False where the Hub could not be asked, so that nothing is known.
+        source: repository, configs and revision, for display.
+        repo: repository as declared.
+        name: current name of the repository; None if unknown.
+        configs: configs that are read.
+        revision: revision as declared.
+        commit: commit id of the revision.
+        gated: whether users have to accept conditions.
+        splits: official split that was found -> its files and rows.
+        columns: column -> type in the first file; for CSV and JSON files only the columns that are read.
+        label_names: class names stored in the files or the card.
+        licenses: licences of the repository.
+        problems: reasons why the source cannot be used.
+        missing: splits that are declared but missing, in words.
+        differences: everything else that is not as declared, in words.
+        answered: False if the Hub did not answer, so that nothing is known.
     """
 
     source: str
@@ -66,21 +69,21 @@ class SourceCheck:
 
     @property
     def status(self) -> Status:
-        """``usable``, ``differs`` or ``not usable``."""
+        """Return ``usable``, ``differs`` or ``not usable``."""
         if self.problems:
             return "not usable"
         return "differs" if self.missing or self.differences else "usable"
 
     @property
     def findings(self) -> list[str]:
-        """All that is not as declared, worst first."""
+        """Return everything that is not as declared, worst first."""
         lacks = [f"lacks {', '.join(self.missing)}"] if self.missing else []
         return [*self.problems, *lacks, *self.differences]
 
 
 @dataclass
 class TaskCheck:
-    """One edition of a task: its sources in declared order."""
+    """Describe the results for one edition of a task, with its sources in declared order."""
 
     task: str
     edition: EditionName
@@ -88,7 +91,7 @@ class TaskCheck:
 
     @property
     def serves(self) -> int | None:
-        """Number of the source that loading chooses: the first that is whole, else the one with most splits."""
+        """Return the index of the source that loading would use: the first complete one, else the one with most splits."""
         usable = [number for number, source in enumerate(self.sources) if not source.problems]
         for number in usable:
             if not self.sources[number].missing:
@@ -97,7 +100,7 @@ class TaskCheck:
 
     @property
     def status(self) -> Status:
-        """``usable``, ``differs`` or ``not usable``."""
+        """Return ``usable``, ``differs`` or ``not usable``."""
         if self.serves is None:
             return "not usable"
         return "differs" if self.serves else self.sources[0].status

@@ -15,17 +15,17 @@ from metaeval_datasets.sources.hub_files import RepoFacts, Token, read_range, re
 from metaeval_datasets.sources.layout import kind_of
 from metaeval_datasets.spec import Source
 
-FOOTER_BYTES = 64 << 10  # asked for at first; nearly all footers fit
-HEAD_BYTES = 256 << 10  # of a CSV or JSON file
+FOOTER_BYTES = 64 << 10  # bytes of the first request; nearly all footers fit
+HEAD_BYTES = 256 << 10  # bytes read from the start of a CSV or JSON file
 
 T = TypeVar("T")
 
 
 class Answers:
-    """What the Hub says, each thing asked for once, however many tasks and threads want to know it.
+    """Cache answers of the Hub, so that tasks and threads that need the same answer send one request.
 
     Args:
-        token: as for ``load_dataset``.
+        token: as in ``load_dataset``.
     """
 
     def __init__(self, token: Token = None) -> None:
@@ -34,23 +34,23 @@ class Answers:
         self._known: dict[tuple[Hashable, ...], Future[Any]] = {}
 
     def count(self, kind: str = "") -> int:
-        """How many things were asked for: of one kind (``repo``, ``footer``, ``head``), or of all."""
+        """Return the number of answers of one kind (``repo``, ``footer``, ``head``), or of all."""
         return sum(not kind or key[0] == kind for key in list(self._known))
 
     def repo(self, source: Source) -> RepoFacts:
-        """A source's repository at its revision."""
+        """Return the facts about a source's repository at its revision."""
         return self._repo(source.repo, source.revision)
 
     def main(self, source: Source) -> RepoFacts:
-        """A source's repository on its main branch."""
+        """Return the facts about a source's repository on its main branch."""
         return self._repo(source.repo, None)
 
     def footer(self, source: Source, facts: RepoFacts, path: str) -> pq.ParquetFile:
-        """A Parquet file of which only the footer is there."""
+        """Return a Parquet file of which only the footer was read."""
         return self._once(("footer", source.repo, facts.commit, path), lambda: self._footer(source, facts, path))
 
     def head(self, source: Source, facts: RepoFacts, path: str) -> bytes:
-        """The first lines of a file; all of them where it is small."""
+        """Return the first lines of a file, or all of a small file."""
         key = ("head", source.repo, facts.commit, path, source.quote)
         return self._once(key, lambda: self._head(source, facts, path))
 
@@ -63,7 +63,7 @@ class Answers:
         if first:
             try:
                 known.set_result(ask())
-            except BaseException as error:  # whoever waits for it gets it too
+            except BaseException as error:  # other threads that wait for the answer get the error too
                 known.set_exception(error)
         result: T = known.result()
         return result
@@ -82,7 +82,7 @@ class Answers:
         try:
             return pq.ParquetFile(pa.BufferReader(content))
         except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{path} is no readable Parquet file: {error}") from error
+            raise SourceError(f"{path} is not a readable Parquet file: {error}") from error
 
     def _head(self, source: Source, facts: RepoFacts, path: str) -> bytes:
         size = facts.sizes[path]
@@ -93,7 +93,7 @@ class Answers:
 
 
 def whole_lines(content: bytes, quote: str | None = '"') -> bytes:
-    """The beginning of a file up to the last line break outside quotes: what can be read of it alone."""
+    """Return the beginning of a file up to the last line break outside quotes, which can be parsed separately."""
     end = content.rfind(b"\n") + 1
     kept = content[:end]
     while quote and kept.count(quote.encode()) % 2:
