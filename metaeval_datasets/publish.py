@@ -4,9 +4,9 @@
     <folder>/pragmeval-sarcasm/.record.json                   the task's record; not uploaded
 
 Equal rows give equal bytes with the same version of pyarrow: row groups and files have fixed numbers of rows,
-independent of the batches of the prepared task. A task is written to a temporary folder and moved to its place when it is complete,
-with its record. An interruption therefore leaves only complete tasks, which are not written again. ``metaeval_hub``
-uploads the folder.
+independent of the batches of the prepared task. A task is written to a temporary folder and moved to its place when it
+is complete, with its record. An interruption therefore leaves only complete tasks, which are not written again.
+``metaeval_hub`` uploads the folder.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class TaskCheck:
 
     @property
     def serves(self) -> int | None:
-        """Return the index of the source that loading would use: the first complete one, else the one with most splits."""
+        """Return the index of the source that loading uses: the first complete one, or the one with most splits."""
         usable = [number for number, source in enumerate(self.sources) if not source.problems]
         for number in usable:
             if not self.sources[number].missing:

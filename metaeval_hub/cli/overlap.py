@@ -3,8 +3,8 @@
 The command compares the validation and test splits of all given tasks with all their training splits, and shows the
 pairs of tasks that share most. Case, punctuation and white space are ignored; metaeval_datasets/overlap.py has the
 exact rules. With --out it writes overlap.json (all results), overlap.csv (one line per pair of tasks that share texts,
-with an example), overlap_matrix.csv and overlap_matrix.png (evaluation tasks by training tasks). The exit status is 1 if
-a task could not be loaded.
+with an example), overlap_matrix.csv and overlap_matrix.png (evaluation tasks by training tasks). The exit status is 1
+if a task could not be loaded.
 """
 
 from __future__ import annotations

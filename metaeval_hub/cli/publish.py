@@ -1,10 +1,10 @@
 """Publish tasks as a dataset repository that loads without this package.
 
 The command first checks the repository id and the token. It then builds each task as a folder of Parquet files and
-skips tasks that are already built and unchanged. Finally it uploads everything that changed in one commit, with a card that
-describes the whole repository. An interruption leaves the repository unchanged, and the same command resumes. --dry-run
-builds the tasks and lists what would be uploaded. --verify uploads nothing: it reads the published tasks back and
-compares them with those built here.
+skips tasks that are already built and unchanged. Finally it uploads everything that changed in one commit, with a card
+that describes the whole repository. An interruption leaves the repository unchanged, and the same command resumes.
+--dry-run builds the tasks and lists what would be uploaded. --verify uploads nothing: it reads the published tasks
+back and compares them with those built here.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ BROKEN = {
     "columns": (files({"words": ["a"], "label": [0]}), {}, "has no column 'text'; its columns are words, label"),
     "a nested text": (files({"text": [["a"]], "label": [0]}), {}, "column 'text' holds list<"),
     "class names": (files(label_names=("nope", "yep")), {}, "['nope', 'yep'] are not among the declared names"),
-    "a broken file": (dict.fromkeys(files(), b"PAR1 no Parquet PAR1"), {}, "is no readable Parquet file"),
+    "a broken file": (dict.fromkeys(files(), b"PAR1 no Parquet PAR1"), {}, "is not a readable Parquet file"),
     "an empty file": (dict.fromkeys(files(), b""), {}, "is empty"),
     "an array": ({"cola/train.json": '[{"text": "a", "label": 0}]'}, {}, "is a JSON array; JSON lines were expected"),
     "CSV columns": ({"cola/train.csv": "words,label\na,0\n"}, {}, "has no column 'text'; its columns are words, label"),
@@ -99,7 +99,7 @@ def test_what_cannot_serve_is_told_and_loading_agrees(add, what):
         (TEXT_LABELS, "train: labels 'maybe', 'perhaps' outside the declared names 'no', 'yes'"),
         ({"text": ["a"], "label": [7]}, "train: label 7 outside the declared names"),
         ({"text": list("abcd"), "label": [1, 2, 1, 2]}, "train: label 2 outside the declared names"),
-        ({"text": ["a", "b"], "label": [-1, -1]}, "train: no row has a label; if they are hidden"),
+        ({"text": ["a", "b"], "label": [-1, -1]}, "train: no row has a label; if the labels are hidden"),
     ],
 )
 def test_a_split_without_a_row_to_use_is_a_problem(add, table, reason):
@@ -133,7 +133,7 @@ def test_a_gated_source_is_not_usable_unless_the_token_opens_it(hub):
     assert "accept its conditions" in found.problems[0]
     repo.granted.add(hub.user)
     found = look(Source(name, config="cola"))
-    assert (found.status, found.gated, found.findings) == ("differs", True, ["is gated; this token opens it"])
+    assert (found.status, found.gated, found.findings) == ("differs", True, ["is gated; this token has access"])
 
 
 # --- Usable, differs --------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_what_differs_is_told(hub, add):
     assert found.name == new
     assert found.findings == [
         "lacks split 'validation'",
-        f"is called {new} now",
+        f"is now called {new}",
         "licence mit, declared cc0-1.0",
         "train 10 rows (declared 12)",
     ]
@@ -192,7 +192,7 @@ def test_the_convert_branch_has_the_licence_of_the_main_one(hub, add):
     converted = {f"cola/{split}/0000.parquet": parquet(numbered(0, 10)) for split in SPLITS}
     hub.add_repo(name, converted, repo_type="dataset", revision="refs/convert/parquet")
     found = look(Source(name, config="cola", revision="refs/convert/parquet"))
-    assert found.findings == ["licence gpl-3.0, declared cc0-1.0"]
+    assert found.findings == ["licence gpl-3.0 (declared cc0-1.0)"]
 
 
 # --- CSV and JSON -----------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def test_a_pipe_gets_a_line_for_each_source_worst_first(three, capsys):
     assert first == "differs made_up/other nobody/nothing no such repository, or a private one"
     assert second == f"differs made_up/other {three} (c) used; train 10 rows (declared 12)"
     assert (blank, tasks) == ("", "3 tasks: 1 as declared, 1 usable but differ, 1 not usable")
-    assert asked.startswith("6 sources: asked for 2 repositories and 3 files, ")
+    assert asked.startswith("6 sources: read 2 repositories and 3 files, ")
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])

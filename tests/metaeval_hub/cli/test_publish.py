@@ -250,7 +250,7 @@ def test_nothing_is_sent_where_a_task_cannot_be_built(hub, publish, stored, wait
     status, printed = publish(FIRST, "hans/plain_text")
     assert status == 1
     assert "not built: hans/plain_text: none of its sources can be used\n  - " in printed
-    assert "1 of 2 tasks not built: nothing was uploaded (--skip-failed sends the others)" in printed
+    assert "1 of 2 tasks not built, nothing uploaded; --skip-failed uploads the others" in printed
     assert ("dataset", publish.repo) not in hub.store.repos
     assert publish(FIRST, "hans/plain_text", skip_failed=True)[0] == 0
     assert tasks_of(stored()[1]) == [FIRST]
