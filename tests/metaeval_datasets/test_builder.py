@@ -434,7 +434,7 @@ FAIL_LATE = {
     "no rows": ({"train.parquet": parquet({"text": pa.array([], pa.string()), "label": [][:0]})}, "has no rows"),
     "other type": (
         {"a.parquet": parquet(numbered(0, 9)), "b.parquet": parquet({"text": ["a"], "label": [[0]]})},
-        "b.parquet: column 'label' holds list<",
+        "b.parquet: column 'label' contains list<",
     ),
 }
 

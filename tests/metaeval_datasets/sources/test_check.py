@@ -71,11 +71,11 @@ BROKEN = {
     "files": (files(), {"files": {"train": "{config}.csv"}}, "has no file 'cola.csv'; nearest 'cola/test-00000-of-"),
     "data": ({"script.py": "print('no code of a source runs')"}, {}, "has no Parquet, CSV or JSON file (2 files)"),
     "columns": (files({"words": ["a"], "label": [0]}), {}, "has no column 'text'; its columns are words, label"),
-    "a nested text": (files({"text": [["a"]], "label": [0]}), {}, "column 'text' holds list<"),
+    "a nested text": (files({"text": [["a"]], "label": [0]}), {}, "column 'text' contains list<"),
     "class names": (files(label_names=("nope", "yep")), {}, "['nope', 'yep'] are not among the declared names"),
     "a broken file": (dict.fromkeys(files(), b"PAR1 no Parquet PAR1"), {}, "is not a readable Parquet file"),
     "an empty file": (dict.fromkeys(files(), b""), {}, "is empty"),
-    "an array": ({"cola/train.json": '[{"text": "a", "label": 0}]'}, {}, "is a JSON array; JSON lines were expected"),
+    "an array": ({"cola/train.json": '[{"text": "a", "label": 0}]'}, {}, "is a JSON array; expected JSON lines"),
     "CSV columns": ({"cola/train.csv": "words,label\na,0\n"}, {}, "has no column 'text'; its columns are words, label"),
 }
 
@@ -149,7 +149,7 @@ def test_what_differs_is_told(hub, add):
     assert found.findings == [
         "lacks split 'validation'",
         f"is now called {new}",
-        "licence mit, declared cc0-1.0",
+        "licence mit (declared cc0-1.0)",
         "train 10 rows (declared 12)",
     ]
 

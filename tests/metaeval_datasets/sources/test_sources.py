@@ -144,7 +144,7 @@ def test_json_lines(hub, monkeypatch):
 
 def test_json_arrays_are_refused_with_a_reason(hub):
     spec = task(sources=(Source(add(hub, {"train.json": '[{"text": "a", "label": 0}]'})),), splits=("train",))
-    with pytest.raises(NoSourceError, match="is a JSON array; JSON lines were expected"):
+    with pytest.raises(NoSourceError, match="is a JSON array; expected JSON lines"):
         open_source(spec)
 
 
@@ -221,7 +221,7 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
         (Source(wrong_column, config="cola"), "has no column 'text'; its columns are words, label"),
         (Source(wrong_names, config="cola"), "['Yes'] are not among the declared names"),
         (Source(doubled, config="cola"), "has the column 'text' 2 times"),
-        (Source(lists, config="cola"), "column 'label' holds list<"),
+        (Source(lists, config="cola"), "column 'label' contains list<"),
         (Source(from_one, config="cola"), "labels are counted from 1"),
         (Source(spelt, config="cola"), "4 of 4 labels are outside the declared names, such as 'No', 'Yes'"),
         (Source(empty, config="cola"), "the train split has no rows"),

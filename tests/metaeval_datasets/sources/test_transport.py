@@ -205,7 +205,7 @@ def test_an_answer_of_another_form_is_a_reason(how, serve):
     body = b"<html>Welcome</html>" if how == "page" else json.dumps(BROKEN[how]).encode()
     asked = serve(lambda connection, *_: send(connection, body))
     for ask in (list_files, repo_facts):
-        with pytest.raises(SourceError, match=r"is not what a Hub answers|expected 40 hexadecimal digits"):
+        with pytest.raises(SourceError, match=r"is not that of a Hub|expected 40 hexadecimal digits"):
             ask("made/up", None, None)
     assert len(asked) == 2  # which another attempt would not change
 
