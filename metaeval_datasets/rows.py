@@ -1,8 +1,8 @@
 """Read the rows of a task from its source into its splits, batch by batch, and count the rows that are dropped.
 
-If no split is derived, every official split is read once. If a split is derived, its rows are known only after the whole
-official train split was read: this pass keeps 9 bytes per row in memory (17 with row groups) and stores the cast rows on
-disk, from where each split reads its own. When streaming, nothing is stored, and the source is read again for each
+If no split is derived, every official split is read once. If a split is derived, its rows are known only after the
+whole official train split was read: this pass keeps 9 bytes per row in memory (17 with row groups) and stores the cast
+rows on disk, from where each split reads its own. When streaming, nothing is stored, and the source is read again for each
 split. No pass keeps more than one batch of texts in memory.
 """
 
@@ -134,7 +134,7 @@ def assign(opened: Opened, rule: Rule, token: Token = None, aside: Path | None =
 
 @dataclass
 class _Found:
-    """Collect codes of N cast rows (N bytes); contents, groups (8 M bytes each) and labels of M usable rows; and counts.
+    """Collect codes (N bytes) of N cast rows; contents, groups (8 M bytes each), labels of M usable rows; and counts.
 
     Byte arrays grow in place; lists of arrays would have to be copied at the end, with twice the memory.
     """

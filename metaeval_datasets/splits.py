@@ -4,13 +4,13 @@
 - validation: the official one if it is not used for test, or else 20 % of the remaining train rows, at most 10,000.
 - train: the rest. Nothing is derived without an official train split (a diagnostic set has only a test split).
 
-Derived splits are chosen in the order of a hash of the texts: they depend only on the content of the usable rows, not on
-their order, the machine or the number of processes. Rows with equal texts, rows of one declared group, and all rows
+Derived splits are chosen in the order of a hash of the texts: they depend only on the content of the usable rows, not
+on their order, the machine or the number of processes. Rows with equal texts, rows of one declared group, and all rows
 linked by them stay in the same split. Each class gets its share of a derived split, and at least one row if it has two.
 Space that duplicates and groups with several classes leave is filled in the order of the hash.
 
-The paper splits datasets without splits 64/16/20. It does not say what it does if only a test or only a validation split
-exists; the original code halves that split. Here an official split is never divided. The paper does not say whether its
+The paper splits datasets without splits 64/16/20. It does not say what it does if only a test or only a validation
+split exists; the original code halves that split. Here an official split is never divided. The paper does not say whether its
 splits are stratified; without stratification, a class of a 40-row task can be missing from the test split.
 """
 

@@ -20,6 +20,8 @@ from metaeval_datasets.spec.steps import Keep, Orient, Stack, Step
 from metaeval_datasets.spec.task import EDITIONS, Edition, EditionName, TaskSpec, TaskType, normal_name
 from metaeval_datasets.spec.texts import After, Before, ConfigText, Items, Join, Replace, Text, text_columns
 
+SpecError.__module__ = __name__  # tracebacks show the public name
+
 __all__ = [
     "EDITIONS",
     "SPLITS",

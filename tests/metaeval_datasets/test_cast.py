@@ -170,7 +170,7 @@ def test_names_that_come_with_files_must_be_those_declared():
     check_label_names(spec, spec.sources[0], ("yes", "skip", "no"))
     with pytest.raises(CastError, match=r"\['Yes'\] are not among the declared names, and no label maps to \['yes'\]"):
         check_label_names(spec, spec.sources[0], ("no", "Yes"))
-    with pytest.raises(CastError, match=r"nothing gives \['no'\]"):
+    with pytest.raises(CastError, match=r"no label maps to \['no'\]"):
         check_label_names(spec, spec.sources[0], ("yes",))
 
 

@@ -225,7 +225,7 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
         (Source(from_one, config="cola"), "labels are counted from 1"),
         (Source(spelt, config="cola"), "4 of 4 labels are outside the declared names, such as 'No', 'Yes'"),
         (Source(empty, config="cola"), "the train split has no rows"),
-        (Source(broken, config="cola"), "no readable Parquet file"),
+        (Source(broken, config="cola"), "not a readable Parquet file"),
     ]
     bad = [source for source, _ in expected]
     opened = open_source(task(sources=[*bad, Source(repo, config="cola")]))
