@@ -2,8 +2,8 @@
 
 If no split is derived, every official split is read once. If a split is derived, its rows are known only after the
 whole official train split was read: this pass keeps 9 bytes per row in memory (17 with row groups) and stores the cast
-rows on disk, from where each split reads its own. When streaming, nothing is stored, and the source is read again for each
-split. No pass keeps more than one batch of texts in memory.
+rows on disk, from where each split reads its own. When streaming, nothing is stored, and the source is read again for
+each split. No pass keeps more than one batch of texts in memory.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ linked by them stay in the same split. Each class gets its share of a derived sp
 Space that duplicates and groups with several classes leave is filled in the order of the hash.
 
 The paper splits datasets without splits 64/16/20. It does not say what it does if only a test or only a validation
-split exists; the original code halves that split. Here an official split is never divided. The paper does not say whether its
-splits are stratified; without stratification, a class of a 40-row task can be missing from the test split.
+split exists; the original code halves that split. Here an official split is never divided. The paper does not say
+whether its splits are stratified; without stratification, a class of a 40-row task can be missing from the test split.
 """
 
 from __future__ import annotations

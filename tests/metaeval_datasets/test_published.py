@@ -21,7 +21,7 @@ def copy(hub, declare, tmp_path):
     def send(rows=60, edition="careful", **fields):
         hub.add_repo(source, {"train.parquet": parquet(numbered(0, rows), ("no", "yes"))}, repo_type="dataset")
         declare(task(**{"sources": (Source(source),), "splits": ("train",), **fields}))
-        record = publish.build_task(NAME, tmp_path, edition, anew=True)
+        record = publish.build_task(NAME, tmp_path, edition, rebuild=True)
         files = {name: (tmp_path / name).read_bytes() for name in record.paths}
         files["tasks.json"] = dump_records([record])
         hub.add_repo(repo, files, repo_type="dataset")
