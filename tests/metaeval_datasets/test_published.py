@@ -142,7 +142,7 @@ def test_what_is_no_copy_is_told(copy, hub, declare):
     with pytest.raises(NoSourceError, match=rf"the copy {copy.repo} at v9 cannot be used: no such revision"):
         load_dataset("metaeval", NAME, source=copy.repo, revision="v9")
     other = declare(task(name="made_up/other"))
-    with pytest.raises(NoSourceError, match=r"task made_up/other: the copy .* does not hold it among its 1 tasks"):
+    with pytest.raises(NoSourceError, match=r"task made_up/other: the copy .* does not contain this task among its 1 tasks"):
         load_dataset("metaeval", other, source=copy.repo)
 
 
