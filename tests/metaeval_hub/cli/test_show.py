@@ -115,7 +115,7 @@ def test_origin_and_losses_are_told(odd, capsys):
         "notes     A note.",
         "paper     The paper swaps the names. (--edition paper)",
         "@misc{li2002trec,",
-        "cut from train",
+        "derived from train",
         "official validation",
     ):
         assert text in printed
@@ -138,7 +138,7 @@ def test_a_task_that_cannot_be_loaded_shows_what_is_declared(declare, capsys):  
     captured = capsys.readouterr()
     assert "classes        no, yes" in captured.out
     assert "official rows  unknown" in captured.out
-    assert captured.err.startswith("metaeval show: task made_up/gone: no source can serve it: nobody/nothing: no such")
+    assert captured.err.startswith("metaeval show: task made_up/gone: none of its sources can be used: nobody/nothing: no such")
     assert captured.err.count("\n") == 1
     assert main(["show", "made_up/gone", "--json"]) == 1
     assert capsys.readouterr().out == ""
