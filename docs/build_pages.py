@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from unittest import mock
 
 from metaeval_datasets.catalog import DEMO_GROUP, all_tasks
@@ -291,10 +291,10 @@ def api_page() -> str:
         "the `datasets` library, which knows the name `metaeval` as soon as `metaeval_datasets` is imported.",
         *(f"::: metaeval_datasets.{name}" for name in metaeval_datasets.__all__ if name != "load_dataset"),
     ]
-    steps = [kind.__name__ for kind in (*spec._TEXTS[1:], *spec._STEPS, *spec._GROUPS)]
+    kinds = (*get_args(spec.Text)[1:], *get_args(spec.Step), *get_args(spec.Groups))
     parts += [
         "## metaeval_datasets.spec",
         "A declaration of a task is built from these classes.",
-        *(f"::: metaeval_datasets.spec.{name}" for name in steps),
+        *(f"::: metaeval_datasets.spec.{kind.__name__}" for kind in kinds),
     ]
     return "\n\n".join(parts) + "\n"

@@ -1,9 +1,9 @@
-"""The tasks of MetaEval in one schema, one call each.
+"""Load the tasks of MetaEval, all in one schema.
 
 >>> from metaeval_datasets import load_dataset
 >>> load_dataset("metaeval", "glue/cola")["train"][0]  # doctest: +SKIP
 
-Importing this package makes the name "metaeval" known to ``datasets``, whose own ``load_dataset`` this is.
+Importing this package registers the name "metaeval" with ``datasets``. ``load_dataset`` is its own function.
 """
 
 from datasets import load_dataset
@@ -11,7 +11,7 @@ from datasets import load_dataset
 from metaeval_datasets.catalog import UnknownTaskError, get_task, list_tasks, select_tasks
 from metaeval_datasets.hook import register
 from metaeval_datasets.report import Report, read_report
-from metaeval_datasets.sources.opening import NoSourceError
+from metaeval_datasets.sources.asking import NoSourceError
 from metaeval_datasets.spec import Edition, Embedded, Source, SpecError, TaskSpec, TaskType
 
 register()

@@ -1,4 +1,4 @@
-"""Aspects of a task that need neither a model nor labels (Sileo & Moens 2022, section 5.5).
+"""Compute aspects of a task that need neither a model nor labels (Sileo & Moens 2022, section 5.5).
 
 Number of training rows, number of text fields, length of the texts, task type. Counted ones are coded in quartiles over
 a set of tasks, then all as one-hot columns. The paper's fifth aspect, the domain cluster, needs text embeddings.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.spec import TaskSpec, TaskType
 
-QUARTILES = ("1", "2", "3", "4")  # the first holds the smallest values
+QUARTILES = ("1", "2", "3", "4")  # the first quarter has the smallest values
 COLUMNS = (
     *(f"train_rows:{quartile}" for quartile in QUARTILES),
     *(f"text_fields:{fields}" for fields in (1, 2)),
@@ -34,7 +34,7 @@ _WORD = r"[^\s\pZ\x{85}]+"
 
 @dataclass(frozen=True)
 class Aspects:
-    """What is known of a task without a model.
+    """Describe a task without a model.
 
     Args:
         task: its name.
@@ -60,7 +60,7 @@ class Aspects:
 
 
 def aspects_of(splits: Mapping[str, Dataset], spec: TaskSpec) -> Aspects:
-    """The aspects of a loaded task, a batch of rows at a time.
+    """Compute the aspects of a loaded task, a batch of rows at a time.
 
     Args:
         splits: split -> rows, such as a DatasetDict; whole splits, not samples.
@@ -72,13 +72,13 @@ def aspects_of(splits: Mapping[str, Dataset], spec: TaskSpec) -> Aspects:
     train_rows = len(splits["train"]) if "train" in splits else 0
     rows = splits["train"] if train_rows else splits.get("test")
     if rows is None or not len(rows):
-        raise ValueError(f"{spec.name}: neither a training nor a test row to measure; there is {list(splits)}")
+        raise ValueError(f"{spec.name}: no training or test row to measure; the splits are {list(splits)}")
     median = median_of(length_counts(rows, list(spec.texts)))
     return Aspects(spec.name, train_rows, spec.num_text_fields, median, spec.type)
 
 
 def length_counts(rows: Dataset, fields: Sequence[str]) -> NDArray[np.int64]:
-    """How many rows have 0, 1, 2, ... words in all fields together, (1 + the largest number,)."""
+    """Return how many rows have 0, 1, 2, ... words in all fields together, (1 + the largest number,)."""
     counts = np.zeros(1, np.int64)
     for table in rows.select_columns(list(fields)).with_format("arrow").iter(BATCH_ROWS):
         lengths = np.bincount(sum(count_words(table[field]) for field in fields))
@@ -88,19 +88,19 @@ def length_counts(rows: Dataset, fields: Sequence[str]) -> NDArray[np.int64]:
 
 
 def count_words(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number of stretches between white space (Unicode's) of each text, (N,); 0 for null."""
+    """Return the number of words of each text, separated by Unicode white space, (N,); 0 for null."""
     return pc.fill_null(pc.count_substring_regex(texts, _WORD), 0).to_numpy().astype(np.int64)
 
 
 def median_of(counts: NDArray[np.int64]) -> float:
-    """Median of whole numbers from how often each of 0, 1, 2, ... occurs; the mean of the middle two of an even number.
+    """Return the median of integers from the counts of 0, 1, 2, ...; the mean of the middle two if the total is even.
 
     Raises:
         ValueError: nothing occurs.
     """
     totals = np.cumsum(counts)
     if not len(totals) or not totals[-1]:
-        raise ValueError("no rows: there is no median")
+        raise ValueError("the median of no rows is not defined; expected at least one row")
     middle = [(totals[-1] - 1) // 2, totals[-1] // 2]
     return float(np.searchsorted(totals, middle, side="right").mean())
 
@@ -109,25 +109,25 @@ def median_of(counts: NDArray[np.int64]) -> float:
 
 
 def quartile_cuts(values: Sequence[float]) -> NDArray[np.float64]:
-    """The three values that cut a set into quarters, (3,), interpolated between neighbours as numpy does.
+    """Return the three quartiles of a set of values, (3,), interpolated between neighbours as numpy does.
 
     Raises:
         ValueError: there are no values.
     """
     if not len(values):
-        raise ValueError("no values: there are no quartiles")
+        raise ValueError("the quartiles of no values are not defined; expected at least one value")
     return np.quantile(np.asarray(values, np.float64), [0.25, 0.5, 0.75])
 
 
 def quartiles(values: Sequence[float], cuts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Quarter of each value, (n,) in 0..3; a value at a cut is in the lower one, so equal values stay together."""
+    """Return the quarter of each value, (n,) in 0..3; a value equal to a quartile is in the lower quarter."""
     return np.searchsorted(cuts, np.asarray(values, np.float64), side="left")
 
 
 def one_hot(
     aspects: Sequence[Aspects], reference: Sequence[Aspects] | None = None
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Code aspects as columns of 0 and 1.
+    """Encode aspects as columns of 0 and 1.
 
     Args:
         aspects: of n tasks.

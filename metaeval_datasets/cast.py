@@ -1,7 +1,7 @@
-"""From a source's table to the task's table: pure functions on Arrow columns, a batch of rows at a time.
+"""Convert tables of a source to tables of the task: pure functions on Arrow columns, a batch of rows at a time.
 
-Nothing here reads a file or loops over rows. The result has the task's text columns, ``label`` (the index of the
-class, or a code below zero that ``schema.check_rows`` counts), ``idx``, and ``GROUP`` where the task has row groups.
+No function reads a file or loops over rows. The result has the task's text columns, ``label`` (the index of the class,
+or a negative code that ``schema.check_rows`` counts), ``idx``, and ``GROUP`` if the task has row groups.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from metaeval_datasets.spec import (
 )
 from metaeval_datasets.written import for_truth, is_missing, is_plain_number, same, truth, whole_number
 
-ROW, KEEP, GROUP = "_row", "_keep", "_group"  # carried beside the source's columns
-ORIENT_SEED = 7  # another orientation of ethics/utilitarianism would be another task
+ROW, KEEP, GROUP = "_row", "_keep", "_group"  # helper columns next to those of the source
+ORIENT_SEED = 7  # changing it would change ethics/utilitarianism
 
 
 class CastError(ValueError):
-    """A source does not have what the declaration says; names the column or the labels."""
+    """Raised if a source differs from its declaration; the message names the column or the labels."""
 
 
 def columns_to_read(spec: TaskSpec, source: AnySource) -> tuple[str, ...]:
-    """The source's own columns that casting needs, each once."""
+    """Return the columns of the source that casting needs, each once."""
     groups = row_groups(spec, source)
     group_texts = groups.texts if isinstance(groups, SameText) else ()
     wanted = [*spec.columns, *(column for text in group_texts for column in text_columns(text))]
@@ -63,7 +63,7 @@ def columns_to_read(spec: TaskSpec, source: AnySource) -> tuple[str, ...]:
 
 
 def label_source(spec: TaskSpec, source: AnySource) -> str | None:
-    """The source's own column that the label is read from; None where a step makes it."""
+    """Return the column of the source that the label is read from; None if a step creates it."""
     if not isinstance(source, Source):
         return spec.label
     text = source.columns.get(spec.label, spec.label)
@@ -73,13 +73,13 @@ def label_source(spec: TaskSpec, source: AnySource) -> str | None:
 
 
 def row_groups(spec: TaskSpec, source: AnySource) -> Groups:
-    """The rule for row groups that holds for a source; ``Alone`` where there is none."""
+    """Return the rule for row groups of a source; ``Alone`` if there is none."""
     own = source.groups if isinstance(source, Source) else None
     return own or spec.groups or Alone()
 
 
 def rows_per_source_row(source: AnySource) -> int:
-    """How many rows casting makes of one row of the source."""
+    """Return the number of rows that casting makes from one row of the source."""
     steps = source.steps if isinstance(source, Source) else ()
     return math.prod(len(step.labels) for step in steps if isinstance(step, Stack))
 
@@ -97,19 +97,19 @@ def cast_table(
 
     Args:
         table: the source's columns (those of ``columns_to_read`` are enough), N rows.
-        spec: the task, one edition of it.
-        source: which of its sources the rows come from.
+        spec: the task in one edition.
+        source: the source that the rows come from.
         first_row: number of the batch's first row in its source split.
         config: config of the source that the rows come from.
-        label_names: class names that the source's files carry for the label's integers, in their order.
-        seen: filled with the labels of the rows that no step filters.
+        label_names: class names stored in the source's files, in the order of the integer labels.
+        seen: updated with the labels of the rows that no step filters.
 
     Returns:
         M rows, M = N times ``rows_per_source_row``: text columns (string), ``label`` (int64), ``idx`` (int64), and
-        ``GROUP`` (uint64) where rows have groups. No row is lost.
+        ``GROUP`` (uint64) if rows have groups. No row is dropped.
 
     Raises:
-        CastError: a column is missing or has a type that holds no text.
+        CastError: a column is missing or its type is not text.
     """
     table = table.combine_chunks().append_column(ROW, pa.array(np.arange(first_row, first_row + len(table))))
     steps = source.steps if isinstance(source, Source) else ()
@@ -133,7 +133,7 @@ def cast_table(
 
 
 def evaluate(text: Text, table: pa.Table, config: str | None = None) -> pa.Array:
-    """The strings that a declared text stands for, one for each of the table's rows.
+    """Return the strings of a declared text, one for each row of the table.
 
     Raises:
         CastError: a column is missing, or holds something that is no text.
@@ -155,7 +155,7 @@ def evaluate(text: Text, table: pa.Table, config: str | None = None) -> pa.Array
         return _join_items(text, _column(table, text.column))
     if isinstance(text, ConfigText):
         if config is None or config not in text.texts:
-            raise CastError(f"no text is declared for config {config!r}; ConfigText has {sorted(text.texts)}")
+            raise CastError(f"no text is declared for config {config!r}; ConfigText has texts for {sorted(text.texts)}")
         return pa.repeat(text.texts[config], len(table))
     raise TypeError(f"not a text: {text!r}")
 
@@ -172,33 +172,33 @@ def _strings(name: str, column: pa.Array) -> pa.Array:
     kind = column.type
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     if not text and (pa.types.is_nested(kind) or not _is_written(kind)):
-        raise CastError(f"column {name!r} holds {kind}, not text; lists of texts need Items")
+        raise CastError(f"column {name!r} contains {kind}; expected text (declare Items for lists of texts)")
     try:
-        column.validate(full=text)  # a Parquet file may say text and hold other bytes
+        column.validate(full=text)  # a Parquet column of type text can contain other bytes
         return column if pa.types.is_string(kind) else column.cast(pa.string())
     except pa.ArrowInvalid as error:
-        raise CastError(f"column {name!r} holds what is no text: {error}") from error
+        raise CastError(f"column {name!r} contains values that are not text: {error}") from error
 
 
 def _is_written(kind: pa.DataType) -> bool:
-    """Tell whether values of a type have one written form; bytes have none."""
+    """Return whether values of a type have a unique written form; bytes do not."""
     kinds = ("is_null", "is_boolean", "is_integer", "is_floating", "is_decimal", "is_temporal")
     return any(getattr(pa.types, name)(kind) for name in kinds) or str(kind) == "string_view"
 
 
 def _split_at_last(texts: pa.Array, separator: str) -> pa.StructArray:
-    """Struct of ``before`` and ``after``; null where the separator is absent."""
+    """Return a struct of ``before`` and ``after``; null where the separator is absent."""
     return pc.extract_regex(texts, rf"(?s)\A(?P<before>.*)\Q{separator}\E(?P<after>.*)\z")
 
 
 def _join_items(text: Items, column: pa.Array) -> pa.Array:
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-        raise CastError(f"column {text.column!r} holds {column.type}, not lists of texts")
+        raise CastError(f"column {text.column!r} contains {column.type}; expected lists of texts")
     return pc.binary_join(column.cast(pa.list_(pa.string())), text.separator)
 
 
 def _rename(table: pa.Table, columns: Mapping[str, Text], config: str | None) -> pa.Table:
-    """The table with the task's column names; a plain rename keeps the type, so that labels stay what they are."""
+    """Return the table with the task's column names; a plain rename keeps the type, and so the labels."""
     made = {
         name: _column(table, text) if isinstance(text, str) else evaluate(text, table, config)
         for name, text in columns.items()
@@ -224,7 +224,7 @@ def label_codes(
     seen: LabelTally | None = None,
     keep: pa.BooleanArray | None = None,
 ) -> pa.Array:
-    """Class index of each label, or a code below zero (``UNLABELLED``, ``LEFT_OUT``, ``UNKNOWN``), int64.
+    """Return the class index of each label, or a negative code (``UNLABELLED``, ``LEFT_OUT``, ``UNKNOWN``), int64.
 
     Only the distinct labels of a batch are looked at one by one. They are counted in ``seen``, of the rows to ``keep``.
 
@@ -244,12 +244,12 @@ def label_codes(
 
 
 def _distinct(name: str, column: pa.Array) -> tuple[list[Any], pa.Array]:
-    """The distinct values of a column of labels or filter values, and the place of each row's value among them."""
+    """Return the distinct values of a column of labels or filter values, and each row's index among them."""
     kind = column.type
     if pa.types.is_null(kind):
         return [], pa.nulls(len(column), pa.int32())
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_written(kind)):
-        raise CastError(f"column {name!r} holds {kind}; expected texts, numbers or booleans")
+        raise CastError(f"column {name!r} contains {kind}; expected texts, numbers or booleans")
     try:
         column.validate(full=True)
         encoded = (
@@ -257,11 +257,11 @@ def _distinct(name: str, column: pa.Array) -> tuple[list[Any], pa.Array]:
         )
         return encoded.dictionary.to_pylist(), encoded.indices
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise CastError(f"column {name!r} holds {kind} that cannot be read: {error}") from error
+        raise CastError(f"column {name!r} contains {kind} that cannot be read: {error}") from error
 
 
 def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Sequence[str] | None = None) -> int:
-    """Class index of one label as the source has it, by its written form (``written.py``).
+    """Return the class index of one label of the source, by its written form (``written.py``).
 
     - Texts: a key of ``label_values``, else one of ``names``; else they mean what they spell, as follows.
     - Booleans: a key of ``label_values`` that says true or false, or is 1 or 0; else the name the source gives these
@@ -302,7 +302,7 @@ def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Seque
 def _truth_code(
     value: bool, spec: TaskSpec, values: Mapping[str | int, str | None], names: Sequence[str] | None
 ) -> int:
-    """Class index of a boolean, which is no number: that True is the second class is not known."""
+    """Return the class index of a boolean by name: it is unknown whether True is the second class."""
     for key, name in values.items():
         if truth(key) is value:
             return _index(name, spec)
@@ -316,7 +316,7 @@ def _truth_code(
 
 
 def check_label_names(spec: TaskSpec, source: AnySource, label_names: Sequence[str]) -> None:
-    """See that the class names a source's files carry are those of the declaration, in whatever order.
+    """Check that the class names stored in a source's files are those of the declaration, in any order.
 
     Raises:
         CastError: a name that ``names`` and ``label_values`` do not know, or a class that no name leads to.
@@ -327,7 +327,7 @@ def check_label_names(spec: TaskSpec, source: AnySource, label_names: Sequence[s
     if unknown or missing:
         raise CastError(
             f"labels of the source are {list(label_names)}: {unknown} are not among the declared names, "
-            f"and nothing gives {missing}; map them with `label_values`"
+            f"and no label maps to {missing}; map them with `label_values`"
         )
 
 
@@ -364,7 +364,7 @@ def _apply(step: Step, table: pa.Table) -> pa.Table:
 
 
 def _stack(step: Stack, table: pa.Table) -> pa.Table:
-    """The rows made of one row follow each other: row 0's first column, row 0's second column, row 1's first..."""
+    """Stack columns so that the rows made from one row are adjacent: row 0's first column, its second column, ..."""
     count, rows = len(step.labels), len(table)
     texts = pa.concat_arrays([evaluate(column, table) for column in step.labels])
     order = np.arange(count * rows).reshape(count, rows).T.ravel()
@@ -395,7 +395,7 @@ def _keep(step: Keep, table: pa.Table) -> pa.Table:
 
 
 def group_hashes(table: pa.Table, groups: Groups, config: str | None = None) -> Hashes | None:
-    """A number for each row, equal for rows of one group, (N,); None where rows have no groups."""
+    """Return a number per row, equal within a group, (N,); None if rows have no groups."""
     if isinstance(groups, Alone):
         return None
     if isinstance(groups, SameText):

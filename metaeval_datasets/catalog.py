@@ -1,8 +1,8 @@
-"""All tasks by name: collected from the declarations in ``tasks/``, filtered, and found when nearly right.
+"""Find tasks by name, group and other properties, and suggest the nearest names for unknown ones.
 
-Every module of ``metaeval_datasets.tasks`` holds a list ``TASKS``; the catalogue is these lists, modules in
-alphabetical order. The demo tasks (group ``demo``) load like any other but are no part of the collection, so they are
-listed only when asked for by name or group.
+Every module of ``metaeval_datasets.tasks`` has a list ``TASKS``. The catalogue is the concatenation of these lists,
+with modules in alphabetical order. The demo tasks (group ``demo``) load like any other task but are not part of the
+collection, so they are listed only if requested by name or group.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ DEMO_GROUP = "demo"
 
 
 class UnknownTaskError(KeyError):
-    """No task or group has this name; the message names the nearest."""
+    """Raised if no task or group has a name; the message suggests the nearest names."""
 
     def __str__(self) -> str:  # KeyError shows the repr of its message
         return str(self.args[0])
 
 
 def unknown_task(name: object, known: Collection[str], of: str = "") -> UnknownTaskError:
-    """The error about a name that is none of those known.
+    """Return the error for an unknown name, with the nearest known names.
 
     Args:
-        name: what was asked for.
-        known: the names there are.
-        of: whose they are, where they are not those of the catalogue: ``"of this model"``.
+        name: the name that was requested.
+        known: all valid names.
+        of: whose names they are, if not those of the catalogue: ``"of this model"``.
     """
     among = f"the {len(known)} {of}" if of else str(len(known))
     return UnknownTaskError(f"no task {name!r} among {among}; closest: {_nearest(name, known)}")
@@ -40,10 +40,10 @@ def unknown_task(name: object, known: Collection[str], of: str = "") -> UnknownT
 
 @cache
 def all_tasks() -> dict[str, TaskSpec]:
-    """Name -> declaration, in catalogue order, the demo tasks last.
+    """Return name -> declaration, in catalogue order, with the demo tasks last.
 
     Raises:
-        SpecError: a declaration is wrong, or two tasks have one name.
+        SpecError: a declaration is wrong, or two tasks have the same name.
     """
     modules = sorted(module.name for module in pkgutil.iter_modules(declarations.__path__))
     loaded = [importlib.import_module(f"{declarations.__name__}.{module}") for module in modules]
@@ -52,24 +52,26 @@ def all_tasks() -> dict[str, TaskSpec]:
 
 
 def collect(specs: Iterable[TaskSpec]) -> dict[str, TaskSpec]:
-    """Name -> declaration, in the order given.
+    """Return name -> declaration, in the given order.
 
     Raises:
-        SpecError: two tasks have one name.
+        SpecError: two tasks have the same name.
     """
     by_name: dict[str, TaskSpec] = {}
     for spec in specs:
         if spec.name in by_name:
-            raise SpecError(f"task {spec.name}: `name` is taken by another declaration (tasks/{spec.group}.py)")
+            raise SpecError(
+                f"task {spec.name}: `name` is used by another declaration; choose another name (tasks/{spec.group}.py)"
+            )
         by_name[spec.name] = spec
     return by_name
 
 
 def get_task(name: str) -> TaskSpec:
-    """The declaration of a task.
+    """Return the declaration of a task.
 
     Raises:
-        UnknownTaskError: no such task; names the nearest.
+        UnknownTaskError: no task has this name; the message suggests the nearest names.
     """
     specs = all_tasks()
     if name not in specs:
@@ -85,17 +87,17 @@ def list_tasks(
     in_101: bool | None = None,
     license: str | None = None,
 ) -> list[str]:
-    """Names of the tasks that meet all conditions given, in catalogue order.
+    """Return the names of the tasks that meet all given conditions, in catalogue order.
 
     Args:
-        group: first part of the name; ``"demo"`` lists the demo tasks, which are left out otherwise.
-        type: one of the eight task types, as a ``TaskType`` or its value in any case.
+        group: first part of the name. Demo tasks are listed only with ``"demo"``.
+        type: one of the eight task types, as a ``TaskType`` or its value (upper or lower case).
         fields: number of text fields, 1 or 2.
-        in_101: whether it is one of the 101 tasks of the paper.
-        license: the licence as declared, in any case.
+        in_101: True for the 101 tasks of the paper, False for all others.
+        license: licence as declared (upper or lower case).
 
     Raises:
-        ValueError: no such task type.
+        ValueError: the task type is unknown.
     """
     wanted = None if type is None else TaskType(type.lower())
     return [
@@ -110,10 +112,10 @@ def list_tasks(
 
 
 def select_tasks(names: Iterable[str]) -> list[str]:
-    """Expand task and group names to task names, each once; groups in catalogue order.
+    """Expand names of tasks and groups to task names, each once, with groups in catalogue order.
 
     Raises:
-        UnknownTaskError: neither a task nor a group; names the nearest.
+        UnknownTaskError: a name is neither a task nor a group; the message suggests the nearest names.
     """
     specs = all_tasks()
     groups: dict[str, list[str]] = {}
@@ -131,7 +133,7 @@ def select_tasks(names: Iterable[str]) -> list[str]:
 
 
 def _nearest(name: object, known: Iterable[str], count: int = 3) -> str:
-    """The names most like the given one, whole or after the slash, best first."""
+    """Return the names most similar to the given one, as a whole or after the slash, best first."""
     wanted = str(name).lower()
     scores = {
         item: max(

@@ -1,4 +1,4 @@
-"""References of the tasks: what ``TaskSpec.citation`` names, as BibTeX. Venues are left out; the titles find them."""
+"""List the references that ``TaskSpec.citation`` names, as BibTeX, without venues."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ REFERENCES: dict[str, tuple[str, str]] = {
 
 
 def bibtex(key: str) -> str:
-    """The reference as a BibTeX entry.
+    """Return the reference as a BibTeX entry.
 
     Raises:
         KeyError: no such reference.

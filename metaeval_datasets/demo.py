@@ -1,4 +1,4 @@
-"""The embedded demo tasks: small, made from templates, the same rows on every machine, no network.
+"""Generate the demo tasks: small, from templates, with equal rows on every machine, without network.
 
 They are for trying the package and for its tests. The rows look like the source of a real task: ``sentence`` or
 ``sentence1`` and ``sentence2``, and an integer ``label``; a share of the labels (``LABEL_NOISE``) is wrong on purpose.
@@ -23,12 +23,12 @@ _SLOT = re.compile(r"\{([a-z_]+)(\.\d+)?\}")
 
 
 def demo_names() -> tuple[str, ...]:
-    """Names of the demo tasks, without the group."""
+    """Return the names of the demo tasks, without the group."""
     return tuple(DEMO_TEMPLATES)
 
 
 def generate(name: str, label_noise: float = LABEL_NOISE) -> dict[str, pa.Table]:
-    """Make the rows of one demo task.
+    """Generate the rows of one demo task.
 
     Texts are unique over the whole task, so no split shares a text with another. The texts do not depend on
     ``label_noise``: with 0 the labels are those the templates stand for.
@@ -83,12 +83,12 @@ def _draw_class(rng: random.Random, shares: Sequence[float]) -> int:
 
 
 def _disturb(rng: random.Random, label: int, n_classes: int, label_noise: float) -> int:
-    wrong = (label + 1 + int(rng.random() * (n_classes - 1))) % n_classes  # any class but the right one
+    wrong = (label + 1 + int(rng.random() * (n_classes - 1))) % n_classes  # any class except the correct one
     return wrong if rng.random() < label_noise else label
 
 
 def _new_text(rng: random.Random, templates: DemoTemplates, label: int, seen: set[tuple[str, ...]]) -> tuple[str, ...]:
-    """Fill a template of the class until a text comes out that the task does not have yet."""
+    """Fill templates of the class until the text is new in the task."""
     choices = list(templates.templates.values())[label]
     words = {**WORDS, **templates.words}
     while True:

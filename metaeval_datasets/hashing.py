@@ -1,4 +1,4 @@
-"""64-bit hashes of texts, a column at a time: the same on every machine and in every release.
+"""Compute 64-bit hashes of texts, a column at a time, equal on every machine and in every release.
 
 Splits are ranked by these numbers, so a change here changes published splits; a test holds golden values.
 The hash of a text is a sum over its 8-byte words of a mix of word and position (as in Zobrist hashing), with its
@@ -27,12 +27,12 @@ def mix(values: Hashes) -> Hashes:
 
 
 def combine(first: Hashes, second: Hashes) -> Hashes:
-    """Hash of ordered pairs, (N,) and (N,) to (N,)."""
+    """Return hashes of ordered pairs, (N,) and (N,) to (N,)."""
     return mix(first * np.uint64(3) + second)
 
 
 def text_hashes(texts: pa.Array | pa.ChunkedArray, seed: int = 0) -> Hashes:
-    """Hash of each text, (N,); null hashes as the empty text does.
+    """Return the hash of each text, (N,); null has the hash of the empty text.
 
     Args:
         texts: N strings.
@@ -53,19 +53,19 @@ def text_hashes(texts: pa.Array | pa.ChunkedArray, seed: int = 0) -> Hashes:
 
 
 def _hash_slices(data: Hashes, offsets: NDArray[np.int64], seed: int) -> Hashes:
-    """Hash of the bytes from ``offsets[i]`` to ``offsets[i + 1]`` of ``data`` for each i, (N,)."""
+    """Return the hash of the bytes from ``offsets[i]`` to ``offsets[i + 1]`` of ``data`` for each i, (N,)."""
     lengths = np.diff(offsets)
     sums = np.zeros(len(lengths), np.uint64)
-    held = np.flatnonzero(lengths)  # texts that have a word at all
-    words = -(-lengths[held] // 8)
+    filled = np.flatnonzero(lengths)  # texts with at least one word
+    words = -(-lengths[filled] // 8)
     ends = np.cumsum(words)
     longest = int(words.max(initial=0))
     of_position = mix(np.arange(longest, dtype=np.uint64) + np.uint64(seed))
     start = 0
-    while start < len(held):  # as many texts as have words for the processor's cache, one at least
+    while start < len(filled):  # as many texts as have words for the processor's cache, one at least
         done = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, done + CACHED_WORDS, side="right")))
-        chosen = held[start:stop]
+        chosen = filled[start:stop]
         sums[chosen] = _sum_words(data, offsets[chosen], lengths[chosen], words[start:stop], of_position)
         start = stop
     return mix(sums ^ mix(lengths.astype(np.uint64) ^ np.uint64(seed)))
@@ -78,7 +78,7 @@ def _sum_words(
     words: NDArray[np.int64],
     of_position: Hashes,
 ) -> Hashes:
-    """Sum over the words of each of n texts, none of them empty, of the mix of word and position, (n,)."""
+    """Return the sum over words of each of n non-empty texts of the mixed word and position, (n,)."""
     lasts = np.cumsum(words) - 1  # number of each text's last word, among the words of all
     firsts = lasts - words + 1
     position = np.arange(int(words.sum()))

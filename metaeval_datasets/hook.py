@@ -1,8 +1,8 @@
-"""The one hook into ``datasets``: the name "metaeval" leads to our builder.
+"""Register the name "metaeval" with ``datasets``, so that it leads to our builder.
 
-``datasets`` 4 and later refuses loading scripts and knows no other way to add a builder. Every way to a builder goes
-through ``dataset_module_factory``, which ``datasets.load`` and ``datasets.inspect`` hold by that name; it is wrapped
-in both, so functions imported from ``datasets`` before this package see it too.
+``datasets`` 4 and later refuses loading scripts and offers no other way to add a builder. Every builder is found by
+``dataset_module_factory``, which ``datasets.load`` and ``datasets.inspect`` look up in their own module. It is wrapped
+in both, so that functions imported from ``datasets`` before this package also find the builder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MARK = "_knows_metaeval"
 
 
 def register() -> None:
-    """Make ``load_dataset("metaeval", ...)`` and its relatives known to ``datasets``; once is enough."""
+    """Make ``load_dataset("metaeval", ...)`` and related functions work; later calls have no effect."""
     original = datasets.load.dataset_module_factory
     if getattr(original, _MARK, False):
         return
@@ -39,7 +39,7 @@ def register() -> None:
 
 
 def _module(arguments: dict[str, Any]) -> datasets.load.DatasetModule:
-    """What ``datasets`` needs to build a task; ``revision`` reaches the config, which it would not by itself."""
+    """Return the data that ``datasets`` needs to build a task, including ``revision``, which it would not pass on."""
     passed = {name: arguments[name] for name in ("revision",) if arguments.get(name) is not None}
     return datasets.load.DatasetModule(
         module_path="metaeval_datasets.metaeval",

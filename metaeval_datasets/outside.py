@@ -1,4 +1,4 @@
-"""Whether the labels of a source are those declared: a source with other labels is refused, not read in half."""
+"""Check whether the labels of a source are those declared, so that a source with other labels is refused."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from metaeval_datasets.schema import LEFT_OUT, UNKNOWN, UNLABELLED
 from metaeval_datasets.spec import AnySource, Source, TaskSpec
 from metaeval_datasets.written import whole_number
 
-MAX_SHARE = 0.05  # of rows with a label outside the declaration; one such row alone is never a reason
-SIGNED_SHARE = 0.1  # of rows labelled -1 where none is labelled 0
-KINDS = 8  # labels outside the declaration that are kept by name
+MAX_SHARE = 0.05  # maximum share of rows with an undeclared label; a single row is always allowed
+SIGNED_SHARE = 0.1  # maximum share of rows labelled -1 if none is labelled 0
+KINDS = 8  # number of undeclared labels that are kept by name
 
 
 @dataclass
 class LabelTally:
-    """What the labels of some rows are.
+    """Count the labels of rows.
 
     Args:
-        rows: rows that have a label or should have one; without those that the declaration filters or leaves out.
-        outside: labels outside the declaration, as written -> rows; of the first kinds met, and the rest under "".
-        numbers: of labels that are read as the index of a class: -1, 0, the last index and the number of classes ->
-            rows.
+        rows: number of rows that have or should have a label, without those that the declaration filters or leaves out.
+        outside: undeclared label as written -> rows, for the first labels found; the rest is under "".
+        numbers: -1, 0, the last index and the number of classes -> rows, for labels that are read as the index of a
+            class.
     """
 
     rows: int = 0
@@ -35,10 +35,10 @@ class LabelTally:
         """Count rows of one label.
 
         Args:
-            token: as the source has it.
-            code: what it was cast to.
-            rows: how many.
-            index_of: number of classes where plain numbers are read as their index, else None.
+            token: label as the source writes it.
+            code: code that it was cast to.
+            rows: number of rows.
+            index_of: number of classes if plain numbers are read as their index, else None.
         """
         if code == LEFT_OUT:
             return
@@ -51,14 +51,14 @@ class LabelTally:
             self.numbers[number] += rows
 
     def add_all(self, other: LabelTally) -> None:
-        """Add what was counted elsewhere, such as in another process."""
+        """Add the counts of another object, such as from another process."""
         self.rows += other.rows
         for kind, rows in other.outside.items():
             self.outside[kind if kind in self.outside or len(self.outside) < KINDS else ""] += rows
         self.numbers.update(other.numbers)
 
     def refusal(self, names: Sequence[str]) -> str | None:
-        """Why a source with these labels cannot be read as the classes ``names``; None where it can."""
+        """Return why these labels cannot be those of the classes ``names``; None if they can."""
         outside = sum(self.outside.values())
         found = ", ".join(kind for kind in self.outside if kind)
         classes = ", ".join(map(repr, names[:KINDS])) + (", ..." if len(names) > KINDS else "")
@@ -79,7 +79,7 @@ class LabelTally:
 def index_of(
     spec: TaskSpec, source: AnySource, values: Sequence[object], label_names: Sequence[str] | None
 ) -> int | None:
-    """The number of classes where a plain number is read as the index of a class; None where it is read otherwise."""
+    """Return the number of classes if a plain number is read as the index of a class, else None."""
     names = label_names or (source.label_names if isinstance(source, Source) else None)
     by_number = any(isinstance(key, int) for key in values)
     return None if names or by_number else len(spec.names)

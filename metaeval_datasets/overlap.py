@@ -1,4 +1,4 @@
-"""Contamination: texts of evaluation splits that are also in training splits, of the same task or of another.
+"""Find contamination: texts of evaluation splits that are also in training splits of the same or another task.
 
 A model trained on many tasks may have seen the test texts of one in the training split of another. Texts are compared
 by 64-bit hashes, so that a collection of any size fits: 16 bytes for each text of the validation and test splits (33
@@ -38,19 +38,19 @@ from metaeval_datasets.hashing import Hashes, combine, mix, text_hashes
 
 EVALUATION = ("validation", "test")
 BATCH_ROWS = 5_000
-WHOLE = 0  # part of a row: its sentence, or its pair; 1 and 2 are the sentences of a pair alone
+WHOLE = 0  # part of a row: its sentence or its pair; 1 and 2 are the single sentences of a pair
 _TEXT_COLUMNS = ("sentence", "sentence1", "sentence2")
 _DROPPED = r"[^\pL\pM\pN\p{So}]+|[\x{FE0E}\x{FE0F}]"
-_NORMALISED, _AS_IS = 101, 102  # seeds, so that hashes of the two kinds never meet
-_PAIR = np.uint64(0x70616972)  # sets pairs apart from sentences
+_NORMALISED, _AS_IS = 101, 102  # seeds that keep the two kinds of hashes apart
+_PAIR = np.uint64(0x70616972)  # distinguishes pairs from sentences
 
-Splits = Mapping[str, Dataset]  # of a task: split -> rows, such as a DatasetDict
+Splits = Mapping[str, Dataset]  # split of a task -> rows, such as a DatasetDict
 OnSplit = Callable[[str, str], None]  # called with task and split before a split is read
 
 
 @dataclass(frozen=True)
 class Rules:
-    """When a shared text counts.
+    """Define which shared texts count.
 
     Args:
         min_length: characters that a text needs at least, after normalisation. 20 leaves out greetings and
@@ -75,18 +75,18 @@ WHOLE_TEXTS = Rules(sentences=False)
 
 
 def normalise(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Texts as they are compared, (N,); see the top of this file.
+    """Return texts in the form in which they are compared, (N,); see the top of this file.
 
     >>> normalise(pa.array(["Do n't  WORRY , be happy !"])).to_pylist()
     ['dontworrybehappy']
     """
-    # decomposed, not composed: releases of pyarrow before 22 compose nothing, whatever the form is called
+    # decomposed, because pyarrow before version 22 does not compose, whatever form is requested
     return pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(texts, form="NFKD")), _DROPPED, "")
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts of a split by their hashes, M in all; a row has none where all its texts are short.
+    """Contain the M texts of a split by their hashes; a row has none if all its texts are short.
 
     Args:
         keys: hash of each text, normalised, (M,).
@@ -109,7 +109,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class SharedRows:
-    """Rows of a training split that have a text in common with an evaluation split.
+    """Contain the rows of a training split that share a text with an evaluation split.
 
     Args:
         positions: of the rows in the split that was looked up, ascending, (k,).
@@ -124,7 +124,7 @@ class SharedRows:
 
 
 class EvaluationTexts:
-    """The texts of evaluation splits: add the splits, then look training splits up.
+    """Index the texts of evaluation splits: add the splits, then look up training splits.
 
     >>> from metaeval_datasets import load_dataset
     >>> task = load_dataset("metaeval", "demo/manners")
@@ -136,11 +136,11 @@ class EvaluationTexts:
 
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
-        self._keys: list[Hashes] = []  # of each split
-        self._known: Hashes | None = None  # all different keys, ascending; None until something is looked up
+        self._keys: list[Hashes] = []  # keys of each split
+        self._known: Hashes | None = None  # all distinct keys, ascending; None before the first look-up
 
     def add(self, rows: Dataset) -> Texts:
-        """Read an evaluation split; returns those of its texts that count.
+        """Read an evaluation split and return the texts that count.
 
         Args:
             rows: with ``sentence``, or ``sentence1`` and ``sentence2``; other columns are not read.
@@ -155,13 +155,13 @@ class EvaluationTexts:
 
     @property
     def known(self) -> Hashes:
-        """All different keys, ascending, (U,)."""
+        """Return all distinct keys, ascending, (U,)."""
         if self._known is None:
             self._known = np.unique(np.concatenate([np.empty(0, np.uint64), *self._keys]))
         return self._known
 
     def look_up(self, rows: Dataset) -> Texts:
-        """Those texts of a training split that count and are in an evaluation split too.
+        """Return the texts of a training split that count and are also in an evaluation split.
 
         Raises:
             ValueError: as for ``add``.
@@ -169,7 +169,7 @@ class EvaluationTexts:
         return _without_topics(_read(rows, self.rules, self.known), self.rules)
 
     def shared_rows(self, rows: Dataset) -> SharedRows:
-        """Which rows of a training split have a text in common with any split added so far.
+        """Return the rows of a training split that share a text with any split added so far.
 
         Raises:
             ValueError: as for ``add``.
@@ -178,7 +178,7 @@ class EvaluationTexts:
 
 
 def shared_rows(found: Texts) -> SharedRows:
-    """The rows that texts found in a training split are from."""
+    """Return the rows that contain texts found in a training split."""
     positions, where = np.unique(found.rows.astype(np.int64), return_inverse=True)
     whole = np.zeros(len(positions), bool)
     whole[where[found.parts == WHOLE]] = True
@@ -188,7 +188,7 @@ def shared_rows(found: Texts) -> SharedRows:
 def rows_to_leave_out(
     tasks: Mapping[str, Splits], rules: Rules = WHOLE_TEXTS, on_split: OnSplit = lambda task, split: None
 ) -> dict[str, SharedRows]:
-    """Training rows to leave out, because their text is in the validation or test split of any of the tasks.
+    """Return the training rows to drop because their text is in the validation or test split of any of the tasks.
 
     Args:
         tasks: name -> loaded task. Pass evaluation splits whole, also where only a sample of them is scored.
@@ -221,7 +221,7 @@ def rows_to_leave_out(
 
 
 def _read(rows: Dataset, rules: Rules, known: Hashes | None = None) -> Texts:
-    """The texts of a split that are long enough and, if given, among the known ones."""
+    """Return the texts of a split that are long enough and, if ``known`` is given, among the known ones."""
     columns = [name for name in _TEXT_COLUMNS if name in rows.column_names]
     if columns not in (["sentence"], ["sentence1", "sentence2"]):
         raise ValueError(f"columns {rows.column_names}: expected `sentence`, or `sentence1` and `sentence2`")
@@ -235,7 +235,7 @@ def _read(rows: Dataset, rules: Rules, known: Hashes | None = None) -> Texts:
 
 
 def _texts(table: pa.Table, first: int, rules: Rules, known: Hashes | None) -> Texts:
-    """The texts of a batch; its rows are numbered from ``first``."""
+    """Return the texts of a batch whose rows are numbered from ``first``."""
     normal = [normalise(column) for column in table.columns]
     keys = _by_part([text_hashes(texts, _NORMALISED) for texts in normal])
     lengths = [pc.utf8_length(texts).to_numpy() for texts in normal]
@@ -258,21 +258,21 @@ def _texts(table: pa.Table, first: int, rules: Rules, known: Hashes | None) -> T
 
 
 def _by_part(hashes: list[Hashes]) -> Hashes:
-    """Hashes by part of the row, (1 or 3, N), from those by text field: the pair in either order comes first."""
+    """Return hashes by part of the row, (1 or 3, N), from those by text field; the pair, in any order, comes first."""
     if len(hashes) == 1:
         return np.stack(hashes)
     return np.stack([mix(combine(np.minimum(*hashes), np.maximum(*hashes)) ^ _PAIR), *hashes])
 
 
 def _among(keys: Hashes, known: Hashes) -> NDArray[np.bool_]:
-    """Whether each key is among the known ones, which are ascending; the shape of ``keys``."""
+    """Return whether each key is among the ascending known ones, in the shape of ``keys``."""
     if not len(known):
         return np.zeros(keys.shape, bool)
     return known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys
 
 
 def _without_topics(texts: Texts, rules: Rules) -> Texts:
-    """The texts of a split without the sentences that more of its pairs share than may."""
+    """Return the texts of a split without sentences that too many of its pairs share."""
     alone = texts.parts != WHOLE
     _, number, count = np.unique(texts.keys[alone], return_inverse=True, return_counts=True)
     kept = np.ones(len(texts), bool)

@@ -1,4 +1,4 @@
-"""The contamination report: which evaluation split shares how much with which training split, and an example each."""
+"""Report contamination: how much each evaluation split shares with each training split, with an example."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLE_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Example:
-    """One text that two splits share.
+    """Describe one text that two splits share.
 
     Args:
         split: the evaluation split it is in.
@@ -36,7 +36,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Pair:
-    """What the evaluation splits of one task share with the training split of one task.
+    """Describe what the evaluation splits of one task share with the training split of one task.
 
     Args:
         evaluation, training: the two tasks, which may be one.
@@ -57,18 +57,18 @@ class Pair:
 
     @property
     def count(self) -> int:
-        """Evaluation rows of which some text is shared."""
+        """Return the number of evaluation rows that share a text."""
         return sum(self.rows.values())
 
     @property
     def share(self) -> float:
-        """The same, in 0..1 of all evaluation rows of the task."""
+        """Return ``count`` as a share in 0..1 of all evaluation rows of the task."""
         return self.count / self.of
 
 
 @dataclass
 class TaskOverlap:
-    """What one task shares.
+    """Describe what one task shares.
 
     Args:
         rows: split -> rows.
@@ -88,13 +88,13 @@ class TaskOverlap:
 
     @property
     def evaluation_rows(self) -> int:
-        """Rows of validation and test."""
+        """Return the number of rows of validation and test."""
         return sum(self.rows.get(split, 0) for split in EVALUATION)
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """The whole report.
+    """Contain the whole report.
 
     Args:
         rules: what counted as shared.
@@ -108,16 +108,16 @@ class Overlap:
 
     @property
     def evaluation_tasks(self) -> list[str]:
-        """Tasks with a validation or test split: the rows of the matrix."""
+        """Return the tasks with a validation or test split: the first axis of the matrix."""
         return [name for name, task in self.tasks.items() if task.evaluation_rows]
 
     @property
     def training_tasks(self) -> list[str]:
-        """Tasks with a training split: the columns of the matrix."""
+        """Return the tasks with a training split: the second axis of the matrix."""
         return [name for name, task in self.tasks.items() if task.rows.get("train")]
 
     def matrix(self) -> NDArray[np.int64]:
-        """Evaluation rows shared, (evaluation tasks, training tasks)."""
+        """Return the number of shared evaluation rows, (evaluation tasks, training tasks)."""
         row = {name: number for number, name in enumerate(self.evaluation_tasks)}
         column = {name: number for number, name in enumerate(self.training_tasks)}
         counts = np.zeros((len(row), len(column)), np.int64)
@@ -126,11 +126,11 @@ class Overlap:
         return counts
 
     def shares(self) -> NDArray[np.float64]:
-        """The matrix as shares in 0..1 of each evaluation task's rows."""
+        """Return the matrix as shares in 0..1 of each evaluation task's rows."""
         return self.matrix() / np.array([[self.tasks[name].evaluation_rows] for name in self.evaluation_tasks])
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data."""
+        """Return the report as data for JSON."""
         plain = dataclasses.asdict(self)
         for pair, entry in zip(self.pairs, plain["pairs"], strict=True):
             entry.update(count=pair.count, share=round(pair.share, 6))
@@ -139,26 +139,26 @@ class Overlap:
 
 @dataclass
 class _EvaluationSplit:
-    """An evaluation split that was read, and which of its rows were found in training splits so far."""
+    """Contain an evaluation split that was read, and which of its rows were found in training splits so far."""
 
     task: str
     split: str
     texts: Texts
     size: int
-    numbers: NDArray[np.int32]  # of each text's key among the known ones, (M,)
+    numbers: NDArray[np.int32]  # index of each text's key among the known ones, (M,)
     in_own: NDArray[np.bool_]  # (size,)
     in_others: NDArray[np.bool_]  # (size,)
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What one evaluation split shares with one training split; the example as positions."""
+    """Contain what one evaluation split shares with one training split, with the example as positions."""
 
     evaluation: _EvaluationSplit
     count: int
     whole: int
     exact: int
-    text: int  # number of the example among the evaluation split's texts
+    text: int  # index of the example among the evaluation split's texts
     training_row: int
     training_part: int
 
@@ -209,7 +209,7 @@ def find_overlap(
 
 
 def _compare(read: list[_EvaluationSplit], found: Texts, known: EvaluationTexts, training: str) -> list[_Candidate]:
-    """What each evaluation split shares with a training split, where it shares anything."""
+    """Yield what each evaluation split shares with a training split, if anything."""
     if not len(found):
         return []
     numbers = np.searchsorted(known.known, found.keys)  # (J,)
@@ -245,7 +245,7 @@ def _compare(read: list[_EvaluationSplit], found: Texts, known: EvaluationTexts,
 
 
 def _pair(candidates: list[_Candidate], training: str, of: int, tasks: Mapping[str, Splits]) -> Pair:
-    """The evaluation splits of one task taken together."""
+    """Combine the evaluation splits of one task."""
     best = max(candidates, key=lambda candidate: candidate.whole > 0)
     entry = best.evaluation
     row = int(entry.texts.rows[best.text])
@@ -268,7 +268,7 @@ def _pair(candidates: list[_Candidate], training: str, of: int, tasks: Mapping[s
 
 
 def _text(rows: Dataset, position: int, part: int) -> str:
-    """A text of a row by its part."""
+    """Return a text of a row by its part."""
     row = rows[position]
     if part != WHOLE:
         text = row[f"sentence{part}"]

@@ -1,11 +1,12 @@
-"""Tasks as a folder of Parquet files that ``datasets`` loads without this package, and the check of a published copy.
+"""Write tasks as folders of Parquet files that ``datasets`` loads without this package, and check published copies.
 
     <folder>/pragmeval-sarcasm/train-00000-of-00001.parquet
-    <folder>/pragmeval-sarcasm/.record.json                   the task's record; stays here
+    <folder>/pragmeval-sarcasm/.record.json                   the task's record; not uploaded
 
-The same rows give the same bytes (with one release of pyarrow): row groups and files have fixed numbers of rows,
-whatever the batches of the prepared task. A task is written aside and moved into its place when it is whole, with its
-record, so that whatever interrupts leaves whole tasks, which are not written again. Sending is ``metaeval_hub``'s part.
+Equal rows give equal bytes with the same version of pyarrow: row groups and files have fixed numbers of rows,
+independent of the batches of the prepared task. A task is written to a temporary folder and moved to its place when it
+is complete, with its record. An interruption therefore leaves only complete tasks, which are not written again.
+``metaeval_hub`` uploads the folder.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ from metaeval_datasets.spec import SPLITS, EditionName, TaskSpec
 
 logger = logging.getLogger(__name__)
 
-GROUP_ROWS = 5_000  # of a Parquet row group, and of a batch in memory
-FILE_BYTES = 500 * 10**6  # of the rows in one file, in memory; Parquet is smaller
+GROUP_ROWS = 5_000  # rows of a Parquet row group and of a batch in memory
+FILE_BYTES = 500 * 10**6  # memory of the rows in one file; the Parquet file is smaller
 _RECORD = ".record.json"
-_DIGESTS = "sha256"  # path -> digest of each file, in the record that stays here
-_NO_INTEGER = -(2**63)  # stands for null in a digest
+_DIGESTS = "sha256"  # key of path -> digest of each file, in the local record
+_NO_INTEGER = -(2**63)  # represents null in a digest
 _PARQUET: dict[str, Any] = {"compression": "zstd", "version": "2.6", "use_dictionary": True}
 
 # --- Rows -----------------------------------------------------------------------------------------------------------
 
 
 class Digest:
-    """A digest of rows, column by column, that does not depend on batches, files or formats."""
+    """Compute a digest of rows, column by column, that does not depend on batches, files or formats."""
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self.rows = 0
@@ -54,7 +55,7 @@ class Digest:
         self._columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in columns}
 
     def add(self, table: pa.Table) -> None:
-        """Add rows; strings and integers, nulls included."""
+        """Add rows of strings and integers, which may be null."""
         self.rows += len(table)
         for name, (lengths, values) in self._columns.items():
             for chunk in table[name].chunks:
@@ -63,13 +64,13 @@ class Digest:
                     self.num_bytes += part.nbytes
 
     def hexdigest(self) -> str:
-        """64 hexadecimal digits."""
+        """Return the digest as 64 hexadecimal digits."""
         digests = [[name, *(part.hexdigest() for part in parts)] for name, parts in self._columns.items()]
         return hashlib.sha256(json.dumps([self.rows, digests]).encode()).hexdigest()
 
 
 def _plain_parts(array: pa.Array) -> tuple[memoryview, memoryview]:
-    """Of a column: lengths of texts (-1 for null) and their bytes; or nothing, and the integers."""
+    """Return lengths of texts (-1 for null) and their bytes; for an integer column, nothing and the integers."""
     if pa.types.is_integer(array.type):
         integers = pc.fill_null(array.cast(pa.int64()), _NO_INTEGER).to_numpy()
         return memoryview(b""), memoryview(integers.astype("<i8"))
@@ -82,7 +83,7 @@ def _plain_parts(array: pa.Array) -> tuple[memoryview, memoryview]:
 
 
 def _tables(rows: Dataset) -> Iterator[pa.Table]:
-    """The rows in order, ``GROUP_ROWS`` at a time, each column in one piece."""
+    """Yield the rows in order, ``GROUP_ROWS`` at a time, each column as one chunk."""
     for table in rows.with_format("arrow").iter(GROUP_ROWS):
         yield table.combine_chunks()
 
@@ -91,16 +92,16 @@ def _tables(rows: Dataset) -> Iterator[pa.Table]:
 
 
 def fingerprint(spec: TaskSpec, edition: EditionName) -> str:
-    """Changes whenever files or record of a task may: with declaration, edition, the code that makes rows, format."""
+    """Return a digest that changes with the declaration, the edition, the version of the rows or the file format."""
     return task_hash(spec, rows_version(), edition, f"published {FORMAT} {GROUP_ROWS} {FILE_BYTES} {_PARQUET}")
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from building in a folder.
+    """Lock a folder so that no other process builds in it.
 
     Raises:
-        BlockingIOError: another process does.
+        BlockingIOError: another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
@@ -115,7 +116,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def read_built(folder: Path, spec: TaskSpec, edition: EditionName) -> TaskRecord | None:
-    """The record of a task as it lies in a folder, None where it was not built or is no longer what would be built."""
+    """Return the record of a task built in a folder; None if it was not built or is out of date."""
     path = folder / spec.config_name / _RECORD
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
@@ -125,9 +126,11 @@ def read_built(folder: Path, spec: TaskSpec, edition: EditionName) -> TaskRecord
         digests = {name: _file_digest(folder / name) for name in record.paths}
     except (OSError, ValueError):
         return None
-    if digests == written.get(_DIGESTS):  # the size alone would not show a flipped bit, which would be published
+    if digests == written.get(_DIGESTS):  # file sizes alone would not reveal a flipped bit
         return record
-    logger.warning("%s: its files in %s are not those that were built; they are built again", spec.name, path.parent)
+    logger.warning(
+        "%s: its files in %s have changed since they were built; building them again", spec.name, path.parent
+    )
     return None
 
 
@@ -139,30 +142,30 @@ def _file_digest(path: Path) -> str:
         return digest.hexdigest()
 
 
-def build_task(name: str, folder: Path, edition: EditionName = "careful", *, anew: bool = False) -> TaskRecord:
-    """Write a task's files, unless they are there already.
+def build_task(name: str, folder: Path, edition: EditionName = "careful", *, rebuild: bool = False) -> TaskRecord:
+    """Write the files of a task, unless they are up to date.
 
     Args:
         name: ``group/task``.
-        folder: of all tasks; ``locked`` by the caller.
-        edition: careful, or what the paper used.
-        anew: read the sources and write the files again, whatever is there.
+        folder: folder of all tasks; the caller has ``locked`` it.
+        edition: careful or paper.
+        rebuild: read the sources and write the files again, even if they are up to date.
 
     Returns:
         The task's record.
 
     Raises:
-        UnknownTaskError: no such task.
-        NoSourceError: no source of the task can serve.
+        UnknownTaskError: no task has this name.
+        NoSourceError: none of the task's sources can be used.
     """
     spec = get_task(name).edition(edition)
-    if not anew and (built := read_built(folder, spec, edition)):
+    if not rebuild and (built := read_built(folder, spec, edition)):
         return built
-    mode = DownloadMode.FORCE_REDOWNLOAD if anew else DownloadMode.REUSE_DATASET_IF_EXISTS
+    mode = DownloadMode.FORCE_REDOWNLOAD if rebuild else DownloadMode.REUSE_DATASET_IF_EXISTS
     loaded = load_dataset("metaeval", name, edition=edition, download_mode=mode)
     report = read_report(next(iter(loaded.values())).info)
-    # why a source did not serve here can hold paths and addresses of this machine
-    report.passed_over = [{**entry, "reason": "could not serve"} for entry in report.passed_over]
+    # the reason can contain paths and addresses of this machine
+    report.passed_over = [{**entry, "reason": "could not be used"} for entry in report.passed_over]
     aside, place = folder / f".{spec.config_name}.partial", folder / spec.config_name
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -198,10 +201,10 @@ def _write_split(rows: Dataset, split: str, spec: TaskSpec, folder: Path) -> Spl
         digest.add(table)
     count = -(-digest.num_bytes // FILE_BYTES) or 1
     groups = -(-digest.rows // GROUP_ROWS)
-    per_file = -(-groups // count)  # row groups in a file; the last has fewer
+    per_file = -(-groups // count)  # row groups per file; the last file can have fewer
     count = -(-groups // per_file)
     paths = [folder / f"{split}-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
-    schema = features(spec).arrow_schema  # holds the class names, where `datasets` looks for them
+    schema = features(spec).arrow_schema  # contains the class names in the metadata that `datasets` reads
     tables = _tables(rows)
     for path in paths:
         with pq.ParquetWriter(path, schema, **_PARQUET) as writer:
@@ -213,7 +216,7 @@ def _write_split(rows: Dataset, split: str, spec: TaskSpec, folder: Path) -> Spl
 
 
 def in_order(records: Iterable[TaskRecord]) -> list[TaskRecord]:
-    """Records in catalogue order; behind them those of tasks that this release does not know, by name."""
+    """Return records in catalogue order, followed by those of tasks unknown to this release, sorted by name."""
     places = {name: place for place, name in enumerate(all_tasks())}
     return sorted(records, key=lambda record: (places.get(record.task, len(places)), record.task))
 
@@ -222,22 +225,22 @@ def in_order(records: Iterable[TaskRecord]) -> list[TaskRecord]:
 
 
 def differences(record: TaskRecord, folder: Path) -> list[str]:
-    """Compare a task of a published copy, read as anybody's ``datasets`` reads it, with what was built.
+    """Compare a task of a published copy, loaded with plain ``datasets``, with the built one.
 
     Args:
-        record: what was built.
-        folder: the copy, downloaded: its card and the task's folder.
+        record: record of the built task.
+        folder: downloaded copy: its card and the folder of the task.
 
     Returns:
-        What differs, in words; nothing where all is equal: splits, columns, class names, number and content of rows.
+        Differences in splits, columns, class names, number and content of rows, in words; empty if there are none.
     """
     try:
         loaded = load_dataset(str(folder), record.config, streaming=True)
-    except Exception as error:  # any reason why it cannot be loaded is what we want to know
+    except Exception as error:  # report any reason why it cannot be loaded
         return [f"cannot be loaded: {_one_line(error)}"]
     found = []
     if set(loaded) != set(record.splits):
-        found.append(f"has splits {', '.join(loaded)}; built were {', '.join(record.splits)}")
+        found.append(f"has splits {', '.join(loaded)}; expected {', '.join(record.splits)}")
     for split, built in record.splits.items():
         if split in loaded:
             found += [f"{split}: {text}" for text in _split_differences(loaded[split], record, built)]
@@ -258,25 +261,25 @@ def _split_differences(rows: Any, record: TaskRecord, built: SplitRecord) -> Ite
         return
     promised = (rows.info.splits or {}).get(str(rows.split))
     if digest.rows != built.rows:
-        yield f"has {digest.rows:,} rows; built were {built.rows:,}"
+        yield f"has {digest.rows:,} rows; expected {built.rows:,}"
     elif digest.hexdigest() != built.content:
-        yield "has as many rows as were built, with other content"
+        yield "has the expected number of rows, but with other content"
     if promised is None or promised.num_examples != built.rows:
         number = "no number of rows" if promised is None else f"{promised.num_examples:,} rows"
-        yield f"the card says {number}; built were {built.rows:,}"
+        yield f"the card states {number}; expected {built.rows:,}"
 
 
 def _feature_differences(found: Features, record: TaskRecord) -> list[str]:
     columns = [*record.fields, "label", "idx"]
     if sorted(found) != sorted(columns):
-        return [f"has columns {', '.join(found)}; built were {', '.join(columns)}"]
+        return [f"has columns {', '.join(found)}; expected {', '.join(columns)}"]
     label = found["label"]
     names = list(label.names) if isinstance(label, ClassLabel) else None
     if names != list(record.names):
-        return [f"has class names {names}; built were {list(record.names)}"]
+        return [f"has class names {names}; expected {list(record.names)}"]
     kinds = {name: getattr(found[name], "dtype", None) for name in columns}
-    odd = [name for name in columns if kinds[name] != ("string" if name in record.fields else "int64")]
-    return [f"column {name} is of type {kinds[name]}" for name in odd]
+    wrong = [name for name in columns if kinds[name] != ("string" if name in record.fields else "int64")]
+    return [f"column {name} is of type {kinds[name]}" for name in wrong]
 
 
 def _one_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Reading a task from a published copy: ``load_dataset("metaeval", "glue/cola", source="ORG/NAME")``.
+"""Read a task from a published copy: ``load_dataset("metaeval", "glue/cola", source="ORG/NAME")``.
 
-Its rows are in the schema already: nothing is cast, dropped or split here, only checked against what the copy says of
-itself and what this release declares. A copy is read at one commit, whatever happens to its branch meanwhile.
+The rows of a copy are already in the schema. They are not cast, dropped or split here, only checked against the record
+of the copy and the declaration of this release. A copy is read at one commit, even if its branch moves meanwhile.
 """
 
 from __future__ import annotations
@@ -19,26 +19,17 @@ import pyarrow.compute as pc
 from metaeval_datasets.record import RECORDS_FILE, RecordError, TaskRecord, load_records
 from metaeval_datasets.report import Report
 from metaeval_datasets.schema import LABEL, UNLABELLED, features
-from metaeval_datasets.sources.opening import (
-    DOWNLOADS,
-    Access,
-    NoSourceError,
-    Piece,
-    SourceError,
-    Token,
-    fetch_file,
-    fetch_whole,
-    list_files,
-    naming,
-    open_piece,
-)
+from metaeval_datasets.sources.asking import NoSourceError, SourceError
+from metaeval_datasets.sources.hub_files import Access, Token, fetch_file, fetch_whole, list_files
+from metaeval_datasets.sources.opening import DOWNLOADS
 from metaeval_datasets.sources.parquet import parquet_tables
+from metaeval_datasets.sources.source_files import Piece, name_in_errors, open_piece
 from metaeval_datasets.spec import EditionName, TaskSpec
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One task of a published copy: repository, full id of the commit, what the copy says of it, sizes of its files."""
+    """Describe one task of a published copy: repository, full commit id, its record, and the sizes of its files."""
 
     repo: str
     commit: str
@@ -47,62 +38,62 @@ class Copy:
 
     @property
     def report(self) -> Report:
-        """What was done to make the rows, and where they were read from."""
+        """Return the report of the published rows, with the copy that they are read from."""
         copy = f"{self.repo} ({self.record.config}), commit {self.commit}"
         return dataclasses.replace(self.record.report, copy=copy)
 
 
 def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | None, access: Access) -> Copy:
-    """Look for a task in a published copy.
+    """Find a task in a published copy.
 
     Args:
-        repo: dataset repository, ``ORG/NAME``, that ``metaeval publish`` has made.
-        spec: the task, in the edition that is wanted.
-        edition: that edition.
+        repo: dataset repository, ``ORG/NAME``, created by ``metaeval publish``.
+        spec: the task in the requested edition.
+        edition: the requested edition.
         revision: branch, tag or commit of the repository; None is the main branch.
         access: how to reach the Hub.
 
     Raises:
-        NoSourceError: there is no such copy, it lacks the task or some of its files, or holds it in another edition or
-            with other columns or class names than this release declares.
+        NoSourceError: the copy does not exist, lacks the task or some of its files, or has the task in another edition
+            or with other columns or class names than this release declares.
     """
     at = f"{repo} at {revision}" if revision else repo
     try:
         listing = list_files(repo, revision, access.token, access.cache_dir)
         if RECORDS_FILE not in listing.files:
-            raise SourceError(f"has no {RECORDS_FILE}: it was not made by `metaeval publish`")
+            raise SourceError(f"has no {RECORDS_FILE}; expected a repository created by `metaeval publish`")
         path = fetch_file(repo, RECORDS_FILE, listing.commit, access)
         records = load_records(Path(path).read_bytes())
         if spec.name not in records:
-            raise SourceError(f"does not hold it among its {len(records)} tasks")
+            raise SourceError(f"does not contain this task among its {len(records)} tasks")
         record = records[spec.name]
         if gone := sorted(record.paths.keys() - set(listing.files)):
-            raise SourceError(f"lacks {gone[0]}")
+            raise SourceError(f"lacks the file {gone[0]}")
         _check(record, spec, edition)
     except (SourceError, RecordError) as error:
-        raise NoSourceError(f"task {spec.name}: the copy {at} cannot serve it: {error}") from error
+        raise NoSourceError(f"task {spec.name}: the copy {at} cannot be used: {error}") from error
     return Copy(repo, listing.commit, record, listing.sizes)
 
 
 def _check(record: TaskRecord, spec: TaskSpec, edition: EditionName) -> None:
     if record.edition != edition:
-        raise SourceError(f"holds the {record.edition} edition, not the {edition} one")
+        raise SourceError(f"contains the {record.edition} edition; expected the {edition} edition")
     for what, held, declared in (
         ("columns", record.fields, tuple(spec.texts)),
         ("class names", record.names, spec.names),
     ):
         if held != declared:
             raise SourceError(
-                f"has the {what} {list(held)}, and this release declares {list(declared)}; "
+                f"has the {what} {list(held)}, but this release declares {list(declared)}; "
                 "give the revision that was published with this release"
             )
 
 
 def open_copy(copy: Copy, access: Access) -> dict[str, tuple[Piece, ...]]:
-    """Split -> its files in order, fetched (or to be read where they lie).
+    """Return split -> its files in order, downloaded (or to be read remotely).
 
     Raises:
-        SourceError: the Hub does not give a file; says why.
+        SourceError: a file cannot be downloaded; the message says why.
     """
     record = copy.record
     jobs = [(split, f"{record.config}/{name}") for split, made in record.splits.items() for name in made.files]
@@ -124,17 +115,17 @@ def _piece(copy: Copy, path: str, access: Access) -> Piece:
 def copied_tables(
     pieces: Sequence[Piece], spec: TaskSpec, token: Token = None
 ) -> Iterator[tuple[tuple[int, int], pa.Table]]:
-    """The rows of files of a copy.
+    """Yield the rows of files of a copy.
 
     Yields:
         (number of the file, number of the batch) and a table in the schema.
 
     Raises:
-        SourceError: a file lacks a column, or a label is none of the classes.
+        SourceError: a file lacks a column, or a label is not one of the classes.
     """
     schema = features(spec).arrow_schema
     for number, piece in enumerate(pieces):
-        with naming(piece), open_piece(piece, token) as file:
+        with name_in_errors(piece), open_piece(piece, token) as file:
             for batch, rows in enumerate(parquet_tables(file, schema.names, piece.remote)):
                 table = rows.cast(schema)
                 _check_labels(table, spec, piece)

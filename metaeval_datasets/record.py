@@ -1,8 +1,8 @@
-"""What a published copy says of its tasks: the records of ``tasks.json``, beside the data in its repository. Pure.
+"""Describe the tasks of a published copy: the records in ``tasks.json``, stored with the data. This module does no I/O.
 
-A record holds what a reader of the card, ``load_dataset("metaeval", ..., source=)`` and the verification need: the
-declaration as far as it matters without the source, what was done to the rows, and for each split its files, its number
-of rows and a digest of their content.
+A record contains what the card, ``load_dataset("metaeval", ..., source=)`` and ``metaeval publish --verify`` need: the
+parts of the declaration that matter without the source, the report of how the rows were built, and for each split its
+files, its number of rows and a digest of their content.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from metaeval_datasets.spec import SPLITS
 RECORDS_FILE = "tasks.json"
 _TASK = re.compile(r"[a-z0-9_]+/[A-Za-z0-9_+.\-]+")
 _DATA_FILE = re.compile(r"[a-z]+-\d{5}-of-\d{5}\.parquet")
-FORMAT = 1  # of the file and of the folders
+FORMAT = 1  # version of the file format and the folder layout
 
 
 class RecordError(ValueError):
-    """A ``tasks.json`` that this release cannot read; says why."""
+    """Raised for a ``tasks.json`` that this release cannot read; the message says why."""
 
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """One split of a published task.
+    """Describe one split of a published task.
 
     Args:
         rows: number of rows.
-        num_bytes: of the rows in memory, as Arrow holds them.
-        content: digest of the rows, whatever files hold them (``publish.Digest``).
+        num_bytes: bytes of the rows in memory, in Arrow format.
+        content: digest of the rows, independent of their files (``publish.Digest``).
         files: file name -> size in bytes, in order.
     """
 
@@ -47,21 +47,23 @@ class SplitRecord:
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """One published task.
+    """Describe one published task.
 
     Args:
         task: ``group/task``.
         edition: ``careful`` or ``paper``.
-        fingerprint: of the declaration and of the code that made the rows.
+        fingerprint: digest of the declaration and of the version of the rows.
         type: task type.
         fields: names of the text columns.
-        names, canonical: class names in index order; those shared between tasks.
-        license, citation: as declared.
-        in_101: one of the 101 tasks of the paper.
-        notes: what a user should know.
-        paper: how the paper's edition differs; empty where it does not, or where this is it.
-        report: what was done to make the rows.
-        splits: in the order train, validation, test.
+        names: class names in index order.
+        canonical: class names shared between tasks, in index order.
+        license: licence, as declared.
+        citation: key of the reference, as declared.
+        in_101: whether the task is one of the 101 tasks of the paper.
+        notes: what users should know.
+        paper: how the paper's edition differs; empty if it does not, or if this is the paper's edition.
+        report: how the rows were built.
+        splits: split -> its record, in the order train, validation, test.
     """
 
     task: str
@@ -81,22 +83,22 @@ class TaskRecord:
 
     @property
     def config(self) -> str:
-        """Name of the config, and of the folder."""
+        """Return the name of the config and of its folder."""
         return self.task.replace("/", "-")
 
     @property
     def paths(self) -> dict[str, int]:
-        """Path in the repository -> size in bytes, of all files."""
+        """Return path in the repository -> size in bytes, for all files."""
         splits = self.splits.values()
         return {f"{self.config}/{name}": size for split in splits for name, size in split.files.items()}
 
     @property
     def rows(self) -> int:
-        """Rows of all splits."""
+        """Return the number of rows of all splits."""
         return sum(split.rows for split in self.splits.values())
 
     def is_like(self, other: TaskRecord) -> bool:
-        """Tell whether all but the files is the same; their sizes depend on the release of pyarrow."""
+        """Return whether two records are equal except for the files, whose sizes depend on the version of pyarrow."""
         return self._without_files() == other._without_files()
 
     def _without_files(self) -> TaskRecord:
@@ -104,15 +106,15 @@ class TaskRecord:
         return dataclasses.replace(self, splits=splits)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data."""
+        """Return the record as data for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, data: Any) -> TaskRecord:
-        """From what ``to_dict`` gave, read back from JSON.
+        """Create a record from the result of ``to_dict``, read back from JSON.
 
         Raises:
-            RecordError: it is something else.
+            RecordError: the data is not a record.
         """
         try:
             values = {entry.name: data[entry.name] for entry in dataclasses.fields(cls)}
@@ -127,42 +129,42 @@ class TaskRecord:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise RecordError(f"a record is not as expected: {type(error).__name__}: {str(error)[:200]}") from error
         if place := _misfit(record, cls, "record"):
-            raise RecordError(f"a record is not as expected: {place[:200]} has a value of another type")
+            raise RecordError(f"a record is not as expected: {place[:200]} has a value of the wrong type")
         if not sound:
-            raise RecordError(f"a record of {record.task!r} names a task or files as there are none")
+            raise RecordError(f"the record of {record.task!r} has an invalid task name or file name")
         return record
 
 
 def dump_records(records: Iterable[TaskRecord]) -> str:
-    """The text of ``tasks.json``: the same for the same records in the same order."""
+    """Return the text of ``tasks.json``; equal records in the same order give equal texts."""
     tasks = [record.to_dict() for record in records]
     return json.dumps({"format": FORMAT, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n"
 
 
 def load_records(text: str | bytes) -> dict[str, TaskRecord]:
-    """Task name -> record, from the text of ``tasks.json``.
+    """Return task name -> record, from the text of ``tasks.json``.
 
     Raises:
-        RecordError: the text is no such file, or of a later format.
+        RecordError: the text is not such a file, or has another format.
     """
     try:
         data = json.loads(text)
         written, tasks = data["format"], data["tasks"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        told = f"{type(error).__name__}: {str(error)[:200]}"
-        raise RecordError(f"{RECORDS_FILE} is not as expected: {told}") from error
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise RecordError(f"{RECORDS_FILE} is not as expected: {reason}") from error
     if written != FORMAT or isinstance(written, bool):
         raise RecordError(
-            f"{RECORDS_FILE} has format {repr(written)[:80]}, this release reads {FORMAT}; another may read it"
+            f"{RECORDS_FILE} has format {repr(written)[:80]}, expected {FORMAT}; use another release of metaeval"
         )
     if not isinstance(tasks, list):
-        raise RecordError(f"{RECORDS_FILE} is not as expected: tasks is a {type(tasks).__name__}, not a list")
+        raise RecordError(f"{RECORDS_FILE} is not as expected: `tasks` is a {type(tasks).__name__}, expected a list")
     records = [TaskRecord.from_dict(entry) for entry in tasks]
     return {record.task: record for record in records}
 
 
 def _misfit(value: Any, hint: Any, place: str) -> str | None:
-    """Return the first place whose value, read from JSON, is not of the type of its field; None if there is none."""
+    """Return the first field whose value, read from JSON, has the wrong type; None if there is none."""
     if isinstance(hint, UnionType):
         return None if any(_misfit(value, part, place) is None for part in get_args(hint)) else place
     kind, parts = get_origin(hint) or hint, get_args(hint)

@@ -1,7 +1,7 @@
-"""What was done to make a task: where its rows came from, how its splits were made, which rows are missing and why.
+"""Report how a dataset was built: where its rows come from, how its splits were made, which rows are missing and why.
 
-It is kept in ``DatasetInfo.description``, as sentences and as JSON, so that it travels with every loaded dataset:
-``read_report(dataset.info)``.
+The report is stored in ``DatasetInfo.description`` as sentences and as JSON, so every loaded dataset carries it. Read
+it with ``read_report(dataset.info)``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ _MARK = "report: "
 
 @dataclass
 class SplitReport:
-    """One split of ours: the official split it is taken from, whether it is cut from it, rows, classes it lacks."""
+    """Report on one split of the task.
+
+    Args:
+        official: official split that its rows come from.
+        derived: whether it is a part of the official split, rather than the whole.
+        rows: number of rows; None when streaming.
+        lacks: classes without a row in this split.
+    """
 
     official: str
     derived: bool
@@ -30,7 +37,12 @@ class SplitReport:
 
 @dataclass
 class OfficialReport:
-    """One official split: rows cast from it, and those of them in no split of ours, by reason."""
+    """Report on one official split.
+
+    Args:
+        read: number of rows cast from it.
+        dropped: reason -> number of these rows that are in no split of the task.
+    """
 
     read: int
     dropped: dict[str, int]
@@ -38,18 +50,19 @@ class OfficialReport:
 
 @dataclass
 class Report:
-    """Facts about a loaded task.
+    """Report how a loaded task was built.
 
     Args:
-        task, edition: what was asked for.
-        source: repository, config and revision that served.
-        commit: the commit its files are from; None for rows made here.
-        missing: what the declaration promises and the source lacks.
-        passed_over: sources tried before, each ``{"source", "reason"}``.
-        splits: split of ours -> where its rows come from.
-        official: official split -> rows read and dropped; known once the task was prepared, not when streaming.
-        unlabelled: official splits that were not read because their labels are hidden -> rows, None if not known.
-        copy: the published copy that was read in place of the source, with its commit; None where none was.
+        task: name of the task, ``group/task``.
+        edition: ``careful`` or ``paper``.
+        source: repository, config and revision that the rows come from.
+        commit: commit id of its files; None for rows that this package generates.
+        missing: splits that are declared but missing in the source.
+        passed_over: sources that were tried before and not used, each ``{"source", "reason"}``.
+        splits: split of the task -> where its rows come from.
+        official: official split -> rows read and dropped; empty when streaming.
+        unlabelled: official splits that were not read because their labels are hidden -> rows, None if unknown.
+        copy: published copy that was read instead of the source, with its commit; None if the source was read.
     """
 
     task: str
@@ -64,31 +77,31 @@ class Report:
     copy: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able data."""
+        """Return the report as data for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
-        """From what ``to_dict`` gave."""
+        """Create a report from the result of ``to_dict``."""
         splits = {name: SplitReport(**entry) for name, entry in data.pop("splits").items()}
         official = {name: OfficialReport(**entry) for name, entry in data.pop("official").items()}
         return cls(**data, splits=splits, official=official)
 
     def lines(self) -> list[str]:
-        """The facts as sentences."""
+        """Return the report as sentences."""
         commit = f", commit {self.commit}" if self.commit else ""
         lines = [f"Read from the copy {self.copy}."] if self.copy else []
         lines += [f"Rows from {self.source}{commit}."]
         lines += [f"Not used: {entry['source']}: {entry['reason']}." for entry in self.passed_over]
-        lines += [f"The source lacks {text}: splits are not those of the whole task." for text in self.missing]
+        lines += [
+            f"The source lacks {text}, so the splits differ from those of the complete task." for text in self.missing
+        ]
         for name, split in self.splits.items():
             rows = "" if split.rows is None else f": {split.rows:,} rows"
             origin = "derived from the" if split.derived else "the"
             lines.append(f"{name}{rows}, {origin} official {split.official} split.")
             if split.lacks:
-                lines.append(
-                    f"{name} has no row of {', '.join(split.lacks)}: the official split has too few that can be moved."
-                )
+                lines.append(f"{name} has no row of {', '.join(split.lacks)}: too few rows can be moved to it.")
         for name, official in self.official.items():
             for reason, count in official.dropped.items():
                 lines.append(f"Dropped from official {name}: {count:,} of {official.read:,} rows ({reason}).")
@@ -99,26 +112,28 @@ class Report:
 
 
 def describe(spec: TaskSpec, report: Report | None = None) -> str:
-    """Text for ``DatasetInfo.description``: the task in words, then the report in words and as JSON."""
+    """Return text for ``DatasetInfo.description``: the task in words, then the report as sentences and as JSON."""
     fields = "one text field" if spec.num_text_fields == 1 else "two text fields"
     text = f"{spec.name}: {spec.type.value}, {fields}, classes {', '.join(spec.names)}."
     parts = [text, *([spec.notes] if spec.notes else [])]
     if report is not None:
-        # escaped, because a reason may hold any of the characters that end a line for some reader
+        # ASCII only, because a reason can contain characters that some readers treat as line breaks
         parts += [*report.lines(), _MARK + json.dumps(report.to_dict())]
     return "\n".join(parts)
 
 
 def read_report(info: DatasetInfo) -> Report:
-    """The report of a dataset that was loaded through ``metaeval``.
+    """Return the report of a dataset that was loaded through ``metaeval``.
 
     Args:
         info: ``dataset.info`` or ``builder.info``.
 
     Raises:
-        ValueError: the info holds no report.
+        ValueError: the info contains no report.
     """
     for line in reversed((info.description or "").split("\n")):
         if line.startswith(_MARK):
             return Report.from_dict(json.loads(line[len(_MARK) :]))
-    raise ValueError("the info holds no report; is this a dataset loaded with load_dataset('metaeval', ...)?")
+    raise ValueError(
+        "the dataset info contains no report; expected a dataset loaded with load_dataset('metaeval', ...)"
+    )

@@ -1,9 +1,9 @@
-"""The way of a task's rows from an opened source to its splits, a batch at a time, and the count of what was lost.
+"""Read the rows of a task from its source into its splits, batch by batch, and count the rows that are dropped.
 
-Where no split is derived, every official split is read once, a batch at a time. Where one is, which rows it gets is
-known when all of the official train split was seen: reading it keeps 9 bytes of each row in memory (17 with row groups)
-and sets the row, cast, aside on disk, from where each split takes its own. When streaming nothing is set aside, and the
-source is read again for each split. No pass holds more than a batch of texts.
+If no split is derived, every official split is read once. If a split is derived, its rows are known only after the
+whole official train split was read: this pass keeps 9 bytes per row in memory (17 with row groups) and stores the cast
+rows on disk, from where each split reads its own. When streaming, nothing is stored, and the source is read again for
+each split. No pass keeps more than one batch of texts in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_sourc
 from metaeval_datasets.hashing import combine, mix
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
-from metaeval_datasets.sources.opening import Opened, Piece, SourceError, Token, naming, read_piece
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.hub_files import Token
+from metaeval_datasets.sources.opening import Opened
+from metaeval_datasets.sources.source_files import Piece, name_in_errors, read_piece
 from metaeval_datasets.spec import Alone, TaskSpec
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, count_classes, cut, split_rule
 
@@ -31,23 +34,23 @@ DUPLICATE = "same texts and label as an earlier row"
 
 @dataclass
 class Counts:
-    """Rows cast from one official split, those of them in no split of ours, by reason, and what their labels were."""
+    """Count the rows cast from one official split, those dropped by reason, and their labels."""
 
     read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     labels: LabelTally = field(default_factory=LabelTally)
 
     def add(self, other: Counts) -> None:
-        """Add what was counted elsewhere, such as in another process."""
+        """Add the counts of another object, such as from another process."""
         self.read += other.read
         self.dropped.update(other.dropped)
         self.labels.add_all(other.labels)
 
     def refuse(self, spec: TaskSpec, official: str) -> None:
-        """See that the labels of a split are those declared.
+        """Check that the labels of a split are those declared.
 
         Raises:
-            SourceError: they are not; names some.
+            SourceError: they are not; the message names some.
         """
         if spec.has_labels and (reason := self.labels.refusal(spec.names)):
             raise SourceError(f"{official}: {reason}")
@@ -55,7 +58,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Shard:
-    """Files that are read one after the other, with the number of the first row; shards can be read in parallel."""
+    """Describe files that are read in sequence, and the number of their first row; shards can be read in parallel."""
 
     pieces: tuple[Piece, ...]
     first_row: int = 0
@@ -63,13 +66,13 @@ class Shard:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which split each cast row of the official train split goes to.
+    """Assign each cast row of the official train split to a split.
 
     Args:
         codes: (N,): 0 for train, k for the k-th derived split (from 1), ``DROPPED``.
-        derived: derived splits, in the order in which they were cut.
-        counts: of the pass over the official train split.
-        classes: (1 + derived splits, C): rows of each class in train and in each derived split.
+        derived: derived splits, in the order in which they were derived.
+        counts: counts of the official train split.
+        classes: (1 + derived splits, C): number of rows of each class in train and in each derived split.
     """
 
     codes: NDArray[np.uint8]
@@ -78,27 +81,27 @@ class Assignment:
     classes: NDArray[np.int64]
 
     def code(self, split: str) -> int:
-        """The code of a split."""
+        """Return the code of a split."""
         return 0 if split == "train" else 1 + self.derived.index(split)
 
     def rows(self, split: str) -> int:
-        """Number of rows of a split."""
+        """Return the number of rows of a split."""
         return int(self.classes[self.code(split)].sum())
 
     def lacking(self, split: str) -> list[int]:
-        """Classes that have rows and none of them in a split."""
+        """Return the classes that have rows, but none in a split."""
         return np.flatnonzero((self.classes[self.code(split)] == 0) & self.classes.any(axis=0)).tolist()
 
 
 def rule_for(opened: Opened) -> Rule:
-    """The split rule, for the official splits that an opened source has."""
+    """Return the split rule for the official splits of an opened source."""
     if not opened.spec.has_labels:
         return Rule({split: split for split in opened.pieces}, ())
     return split_rule(set(opened.pieces))
 
 
 def shards(opened: Opened, official: str) -> list[Shard]:
-    """The parts of an official split that can be read in parallel, each knowing the number of its first row."""
+    """Return the parts of an official split that can be read in parallel, each with the number of its first row."""
     pieces = opened.pieces[official]
     if opened.spec.distinct or any(piece.rows is None for piece in pieces):
         return [Shard(pieces)]
@@ -111,11 +114,11 @@ def assign(opened: Opened, rule: Rule, token: Token = None, aside: Path | None =
 
     Args:
         opened: the source.
-        rule: what is derived from the official train split.
-        token: for remote files.
-        aside: folder that the usable rows are left in, in the schema, for ``split_tables``; None leaves none.
+        rule: the split rule, with the splits to derive.
+        token: token for remote files.
+        aside: folder to store the usable rows in, for ``split_tables``; None stores none.
     """
-    # note: one file after the other; four at a time halve the time on idle cores and double the memory.
+    # Read one file at a time: four in parallel would halve the time on idle cores, but double the memory.
     found = _Found()
     for shard in shards(opened, "train"):
         _look_at(opened, shard, found, token, aside)
@@ -131,9 +134,9 @@ def assign(opened: Opened, rule: Rule, token: Token = None, aside: Path | None =
 
 @dataclass
 class _Found:
-    """Of N cast rows, M usable: codes (N bytes), contents, groups if any (8 M bytes each), labels (M), and counts.
+    """Collect codes (N bytes) of N cast rows; contents, groups (8 M bytes each), labels of M usable rows; and counts.
 
-    Byte arrays grow where they are; lists of arrays would be copied in the end, and need twice the memory for it.
+    Byte arrays grow in place; lists of arrays would have to be copied at the end, with twice the memory.
     """
 
     codes: bytearray = field(default_factory=bytearray)
@@ -144,7 +147,7 @@ class _Found:
 
 
 def _look_at(opened: Opened, shard: Shard, found: _Found, token: Token, aside: Path | None) -> None:
-    """Read a shard of the official train split for what the cut needs to know."""
+    """Read a shard of the official train split and collect what the derivation of splits needs."""
     with _rows_aside(opened.spec, shard, aside) as keep:
         for table, usable in _checked(opened, shard, found.counts, token):
             found.codes += np.where(usable, 0, DROPPED).astype(np.uint8).data
@@ -158,7 +161,7 @@ def _look_at(opened: Opened, shard: Shard, found: _Found, token: Token, aside: P
 
 @contextmanager
 def _rows_aside(spec: TaskSpec, shard: Shard, aside: Path | None) -> Iterator[Callable[[pa.Table], None]]:
-    """What to call with the cast rows of a shard, batch by batch, to leave them in a folder; no folder, no rows."""
+    """Return a function that stores the cast rows of a shard in a folder, batch by batch; without a folder, a no-op."""
     if aside is None:
         yield lambda table: None
         return
@@ -180,16 +183,16 @@ def split_tables(
     token: Token = None,
     aside: Path | None = None,
 ) -> Iterator[tuple[tuple[int, int], pa.Table]]:
-    """The rows of one split of ours, cast to the schema.
+    """Yield the rows of one split of the task, cast to the schema.
 
     Args:
         opened: the source.
         parts: shards of the official split that the rows come from.
         split: train, validation or test.
-        assignment: for rows of an official train split that something is derived from; it was counted before.
-        counts: filled as rows are read, where there is no assignment.
-        token: for remote files.
-        aside: folder that ``assign`` has left the rows in; None reads the source again.
+        assignment: assignment of rows, if splits are derived from the official train split.
+        counts: updated while rows are read, if there is no assignment.
+        token: token for remote files.
+        aside: folder in which ``assign`` stored the rows; None reads the source again.
 
     Yields:
         (number of the shard, number of the batch) and a table that is not empty.
@@ -212,7 +215,7 @@ def _only(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
 
 
 def _usable(opened: Opened, shard: Shard, counts: Counts, token: Token) -> Iterator[pa.Table]:
-    """The usable rows of a shard, in the schema."""
+    """Yield the usable rows of a shard in the schema."""
     for table, usable in _checked(opened, shard, counts, token):
         yield to_schema(_only(table, usable), opened.spec)
 
@@ -220,7 +223,7 @@ def _usable(opened: Opened, shard: Shard, counts: Counts, token: Token) -> Itera
 def _checked(
     opened: Opened, shard: Shard, counts: Counts, token: Token
 ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
-    """Cast batches of a shard, and which of their rows can be used; what cannot is counted."""
+    """Yield cast batches of a shard and a mask of their usable rows; count the others."""
     spec = opened.spec
     seen = Seen()
     for table in _cast_batches(opened, shard, token, counts.labels):
@@ -245,10 +248,10 @@ def _without_repeats(
 
 
 def _set_aside(path: Path, assignment: Assignment, first: int, split: str) -> Iterator[pa.Table]:
-    """The rows of a split among those that ``assign`` has left in a file, which begins with cast row ``first``."""
+    """Yield the rows of a split from a file that ``assign`` stored, which begins with cast row ``first``."""
     usable = assignment.codes[first:]
     usable = usable[usable != DROPPED]
-    with pa.OSFile(str(path), "rb") as file:  # not mapped into memory, where it would count as used
+    with pa.OSFile(str(path), "rb") as file:  # not memory-mapped, which would count as used memory
         for batch in pa.ipc.open_stream(file):
             codes, usable = usable[: len(batch)], usable[len(batch) :]
             yield _only(pa.Table.from_batches([batch]), codes == assignment.code(split))
@@ -257,7 +260,7 @@ def _set_aside(path: Path, assignment: Assignment, first: int, split: str) -> It
 def _assigned(
     opened: Opened, shard: Shard, assignment: Assignment, first: int, split: str, token: Token
 ) -> Iterator[pa.Table]:
-    """The rows of a split in a shard, which begins with cast row ``first``, in the schema."""
+    """Yield the rows of a split in a shard, which begins with cast row ``first``, in the schema."""
     for table in _cast_batches(opened, shard, token):
         codes = assignment.codes[first : first + len(table)]
         first += len(table)
@@ -268,7 +271,7 @@ def _cast_batches(opened: Opened, shard: Shard, token: Token, seen: LabelTally |
     row = shard.first_row
     for piece in shard.pieces:
         for table in read_piece(piece, opened.spec, opened.source, token):
-            with naming(piece):
+            with name_in_errors(piece):
                 cast = cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names, seen)
             yield cast
             row += len(table)

@@ -1,8 +1,8 @@
-"""The one schema of every task: column names, ``Features``, and the check of rows.
+"""Define the schema of all tasks: column names, ``Features``, and the check of rows.
 
-A task has ``sentence``, or ``sentence1`` and ``sentence2``; ``label``, a ClassLabel with the task's class names;
-and ``idx``, the number of the row in its source split, by which it can be traced back. Where a split of ours is put
-together from several files, configs or splits of a source, rows are counted through them in the declared order.
+A task has the columns ``sentence``, or ``sentence1`` and ``sentence2``; ``label``, a ClassLabel with the task's class
+names; and ``idx``, the row number in the source split, to trace a row back. If a split consists of several files,
+configs or splits of a source, rows are numbered across them in the declared order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from metaeval_datasets.spec import TaskSpec
 
 LABEL, IDX = "label", "idx"
 
-# Codes below zero that a label may have after casting.
+# Negative codes of labels that are not a class, after casting.
 UNLABELLED, LEFT_OUT, UNKNOWN, FILTERED = -1, -2, -3, -4
 REASONS = {
     UNLABELLED: "no label",
@@ -28,35 +28,35 @@ REASONS = {
 
 
 def features(spec: TaskSpec) -> Features:
-    """Columns of a task and their types, as a user of ``datasets`` sees them."""
+    """Return the columns of a task and their types, as ``datasets`` shows them."""
     texts = {name: Value("string") for name in spec.texts}
     return Features({**texts, LABEL: ClassLabel(names=list(spec.names)), IDX: Value("int64")})
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece, without a copy where it is in one already; ``combine_chunks`` copies even then."""
+    """Return a column as one array; unlike ``combine_chunks``, do not copy a single chunk."""
     if column.num_chunks == 1:
         return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def empty_reason(name: str) -> str:
-    """What a row without text in field ``name`` is counted under."""
+    """Return the reason for dropping a row that has no text in field ``name``."""
     return f"empty {name}"
 
 
 def check_rows(table: pa.Table, spec: TaskSpec, keep_unlabelled: bool = False) -> tuple[pa.BooleanArray, Counter[str]]:
-    """Which rows of a cast table can be used, and how many cannot, by reason.
+    """Return which rows of a cast table can be used, and the number of other rows by reason.
 
-    A row counts once, under the first reason that holds: its label, then its texts in order.
+    A row counts once, under the first reason that applies: its label, then its texts in order.
 
     Args:
         table: N rows with the task's text columns (string) and ``label`` (int64, or a code below zero).
         spec: the task.
-        keep_unlabelled: rows without a label are kept (a diagnostic set whose labels are hidden).
+        keep_unlabelled: keep rows without a label (for a diagnostic set whose labels are hidden).
 
     Returns:
-        N booleans without nulls, and the counts; only reasons that occur have one.
+        N booleans without nulls, and the counts of the reasons that occur.
     """
     dropped: Counter[str] = Counter()
     label = one_array(table[LABEL])
@@ -75,13 +75,13 @@ def check_rows(table: pa.Table, spec: TaskSpec, keep_unlabelled: bool = False) -
 
 
 def is_blank(texts: pa.Array) -> pa.BooleanArray:
-    """True where a text is null, empty or white space only; never null."""
+    """Return True where a text is null, empty or only white space; the result has no nulls."""
     blank = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
     return pc.fill_null(blank, True)
 
 
 def to_schema(table: pa.Table, spec: TaskSpec) -> pa.Table:
-    """The columns of the schema, in its order and types; what casting carried besides is left behind."""
+    """Return the columns of the schema in its order and types, without the helper columns of casting."""
     for name in spec.may_be_empty:
         position = table.schema.get_field_index(name)
         table = table.set_column(position, name, pc.fill_null(table[name], ""))

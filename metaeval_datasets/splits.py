@@ -1,17 +1,17 @@
-"""The one split rule, for all tasks (paper, section 4, made precise and safe).
+"""Define the split rule of all tasks (paper, section 4, with details that the paper leaves open).
 
-- test: the labelled official test split; else the labelled official validation split; else 20 % of the data.
-- validation: the official one if still free; else 20 % of what remains of train, at most 10,000 rows.
-- train: the rest. A source without a train split has nothing derived (a diagnostic set is test only).
+- test: the labelled official test split, or else the labelled official validation split, or else 20 % of train.
+- validation: the official one if it is not used for test, or else 20 % of the remaining train rows, at most 10,000.
+- train: the rest. Nothing is derived without an official train split (a diagnostic set has only a test split).
 
-Derived splits are taken in the order of a hash of the texts: they depend on the content of the usable rows only, not
-on their order, the machine or the number of processes. Rows with the same texts, and rows of one declared group, go
-to one side, together with whatever such rows link them to. Each class gets its share of a derived split, and one row at
-least where it has two; what duplicates and groups of several classes leave free is filled in the order of the hash.
+Derived splits are chosen in the order of a hash of the texts: they depend only on the content of the usable rows, not
+on their order, the machine or the number of processes. Rows with equal texts, rows of one declared group, and all rows
+linked by them stay in the same split. Each class gets its share of a derived split, and at least one row if it has two.
+Space that duplicates and groups with several classes leave is filled in the order of the hash.
 
-The paper cuts sets without splits 64/16/20, and does not say what it does where only a test or only a validation
-split exists; upstream halves the split there is. Here an official split is never cut. The paper does not say that its
-splits are stratified; without it, a class of a 40-row task can be missing from the test split.
+The paper splits datasets without splits 64/16/20. It does not say what it does if only a test or only a validation
+split exists; the original code halves that split. Here an official split is never divided. The paper does not say
+whether its splits are stratified; without stratification, a class of a 40-row task can be missing from the test split.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
 MAX_VALIDATION_ROWS = 10_000
 SPLIT_SEED = 2022
-SPARE_ROWS = 1000  # looked at beyond those that derived splits have room for
-BLOCK_ROWS = 1 << 16  # ranked at a time
+SPARE_ROWS = 1000  # rows considered beyond the size of the derived splits
+BLOCK_ROWS = 1 << 16  # rows ranked at a time
 
-DROPPED = 255  # code of a row that is in no split
+DROPPED = 255  # code of a row that is not in any split
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Where the rows of each split come from.
+    """Describe where the rows of each split come from.
 
     Args:
-        official: split -> official split that it takes its rows from.
-        derived: splits cut from the official train split, in the order in which they are cut.
+        official: split -> official split that its rows come from.
+        derived: splits derived from the official train split, in the order in which they are derived.
     """
 
     official: dict[str, str]
@@ -51,13 +51,13 @@ class Rule:
 
 
 def split_rule(labelled: Collection[str]) -> Rule:
-    """Apply the rule to the labelled official splits that there are.
+    """Apply the rule to the labelled official splits of a source.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there is no such split.
     """
     if not labelled:
-        raise ValueError("no labelled split to take rows from")
+        raise ValueError("no labelled official split; expected train, validation or test")
     official, derived = {}, []
     if "test" in labelled:
         official["test"] = "test"
@@ -78,7 +78,7 @@ def split_rule(labelled: Collection[str]) -> Rule:
 
 
 def content_hashes(table: pa.Table, spec: TaskSpec) -> Hashes:
-    """Hash of each row's texts, (N,): equal for exact duplicates, whatever their labels."""
+    """Return a hash of each row's texts, (N,), equal for exact duplicates with any labels."""
     hashes = np.zeros(len(table), np.uint64)
     for name in spec.texts:
         hashes = combine(hashes, text_hashes(table[name], SPLIT_SEED))
@@ -90,13 +90,13 @@ def cut(
 ) -> NDArray[np.uint8]:
     """Choose the rows of derived splits.
 
-    A split may end up with fewer rows than its share where duplicates and groups leave nothing that fits.
+    A split can get fewer rows than its share if no unit of duplicates or groups fits the remaining space.
 
     Args:
         contents: hash of each usable row's texts, (N,).
         groups: number of each row's group, (N,), or None.
-        derived: splits to cut, in order; the rest is train.
-        labels: class of each row, (N,), not negative; None where all are of one class.
+        derived: splits to derive, in order; the rest is train.
+        labels: class of each row, (N,), not negative; None if all rows have the same class.
 
     Returns:
         (N,): 0 for train, k for the k-th split of ``derived``, counted from 1.
@@ -122,19 +122,19 @@ def cut(
 def count_classes(
     codes: NDArray[np.uint8], labels: NDArray[np.integer[Any]], splits: int, classes: int
 ) -> NDArray[np.int64]:
-    """Rows of each split and class, (splits, C), from the code and the class of each row, (N,)."""
+    """Return the number of rows by split and class, (splits, C), from the code and class of each row, (N,)."""
     counts = np.zeros(splits * classes, np.int64)
-    for start in range(0, len(codes), BLOCK_ROWS):  # a histogram takes 8 bytes a row
+    for start in range(0, len(codes), BLOCK_ROWS):  # a histogram takes 8 bytes per row
         block = slice(start, start + BLOCK_ROWS)
         counts += np.bincount(codes[block].astype(np.int64) * classes + labels[block], minlength=len(counts))
     return counts.reshape(splits, classes)
 
 
 def _first_rows(contents: Hashes, wanted: int) -> NDArray[np.int64]:
-    """Positions of the rows that come first in the order, about as many as wanted, with all duplicates of each."""
+    """Return the positions of about ``wanted`` first rows in hash order, with all their duplicates."""
     if wanted >= len(contents):
         return np.arange(len(contents))
-    last = np.uint64(wanted * 2**64 // len(contents))  # ranks are spread evenly
+    last = np.uint64(wanted * 2**64 // len(contents))  # ranks are uniformly distributed
     found = [
         start + np.flatnonzero(mix(contents[start : start + BLOCK_ROWS]) <= last)
         for start in range(0, len(contents), BLOCK_ROWS)
@@ -143,7 +143,7 @@ def _first_rows(contents: Hashes, wanted: int) -> NDArray[np.int64]:
 
 
 def _room(name: str, rows: int) -> int:
-    """Rows that a derived split may take of that many."""
+    """Return the maximum size of a derived split, given the number of available rows."""
     if name == "test":
         return int(TEST_SHARE * rows + 0.5)
     return min(int(VALIDATION_SHARE * rows + 0.5), MAX_VALIDATION_ROWS)
@@ -156,7 +156,7 @@ def _choose(
     counts: NDArray[np.int64],
     derived: Collection[str],
 ) -> tuple[NDArray[np.uint8], bool]:
-    """Choose as ``cut`` does, from the rows that come first in the order, or from all.
+    """Choose rows as ``cut`` does, from the first rows in hash order or from all rows.
 
     Args:
         contents: of these rows, as in ``cut``, (N,).
@@ -187,7 +187,7 @@ def _choose(
 
 
 def _shares(counts: NDArray[np.int64], room: int) -> NDArray[np.int64]:
-    """How many rows of each class go to a split that has room for some, (C,): by largest remainder.
+    """Return the rows of each class in a split of limited size, (C,), by the largest remainder method.
 
     A class of one row stays in train; one of more rows gets one at least, if there is room for that many classes.
     """
@@ -206,9 +206,9 @@ def _shares(counts: NDArray[np.int64], room: int) -> NDArray[np.int64]:
 
 
 def _unit_classes(unit_of: NDArray[np.int64], labels: NDArray[np.integer[Any]], units: int) -> NDArray[np.integer[Any]]:
-    """The class that most rows of each unit have, (U,); the first of those where several are as frequent."""
+    """Return the majority class of each unit, (U,); the first one if several are equally frequent."""
     classes = np.zeros(units, labels.dtype)
-    classes[unit_of] = labels  # of one of its rows, which is of all in nearly every unit
+    classes[unit_of] = labels  # the class of one of its rows, which nearly always is that of all
     mixed = np.unique(unit_of[classes[unit_of] != labels])
     if len(mixed):
         rows = np.flatnonzero(np.isin(unit_of, mixed))
@@ -222,7 +222,7 @@ def _unit_classes(unit_of: NDArray[np.int64], labels: NDArray[np.integer[Any]], 
 def _fill_shares(
     sizes: NDArray[np.int64], classes: NDArray[np.integer[Any]], shares: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Positions of the units to take for each class to have its share, as far as they fit."""
+    """Return the positions of the units that give each class its share, as far as they fit."""
     by_class = np.argsort(classes, kind="stable")
     bounds = np.searchsorted(classes[by_class], np.arange(len(shares) + 1))
     wanted = np.flatnonzero(shares)
@@ -234,7 +234,7 @@ def _fill_shares(
 def _fill_rest(
     sizes: NDArray[np.int64], classes: NDArray[np.integer[Any]], taken: NDArray[np.int64], room: int
 ) -> NDArray[np.int64]:
-    """Positions of units to take besides, in order; the last unit of a class only where nothing else is left."""
+    """Return the positions of additional units, in order; the last unit of a class only if no other is left."""
     if not room:
         return np.empty(0, np.int64)
     free = np.ones(len(sizes), bool)
@@ -248,7 +248,7 @@ def _fill_rest(
 
 
 def _units(contents: Hashes, groups: Hashes | None) -> tuple[NDArray[np.int64], NDArray[np.int64], Hashes]:
-    """Sets of rows that must stay together: the unit of each row (N,), and each unit's size and rank (U,)."""
+    """Return the sets of rows that must stay together: unit of each row (N,), size and rank of each unit (U,)."""
     values, content_of = np.unique(contents, return_inverse=True)
     if groups is None:
         unit_of = content_of
@@ -256,13 +256,13 @@ def _units(contents: Hashes, groups: Hashes | None) -> tuple[NDArray[np.int64], 
     else:
         component = _components(content_of, np.unique(groups, return_inverse=True)[1], len(values))
         firsts, unit_of = np.unique(component[content_of], return_inverse=True)
-        ranks = values[firsts]  # the smallest content hash of the unit, whichever order the rows came in
-    # Mixed once more: the smallest of many hashes is small, and large units would otherwise all come first.
+        ranks = values[firsts]  # the smallest content hash of the unit, independent of the order of rows
+    # Mix again: the minimum of many hashes is small, so large units would otherwise all come first.
     return unit_of, np.bincount(unit_of, minlength=len(ranks)), mix(ranks)
 
 
 def _components(content_of: NDArray[np.int64], group_of: NDArray[np.int64], contents: int) -> NDArray[np.int64]:
-    """Smallest content number in the connected component of each content (U,), rows being the links."""
+    """Return the smallest content number in the connected component of each content (U,), linked by rows."""
     component = np.arange(contents)
     while True:
         smallest = np.full(int(group_of.max(initial=-1)) + 1, contents)
@@ -276,7 +276,7 @@ def _components(content_of: NDArray[np.int64], group_of: NDArray[np.int64], cont
 
 
 def _fill(sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
-    """Positions of the units to take, in order: each that still fits."""
+    """Return the positions of the units to take: in order, each one that still fits."""
     taken = []
     positions = np.flatnonzero(sizes <= room)
     while len(positions):
@@ -290,13 +290,13 @@ def _fill(sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
 
 
 class Seen:
-    """Rows already met in a split, by texts and label: 8 bytes for each distinct one."""
+    """Remember the distinct rows of a split by texts and label, with 8 bytes per row."""
 
     def __init__(self) -> None:
         self._hashes: Hashes = np.empty(0, np.uint64)
 
     def first(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """True where a row is the first with its hash, in this batch and all before it, (N,)."""
+        """Return True for each row that is the first with its hash in all batches so far, (N,)."""
         values, positions = np.unique(hashes, return_index=True)
         fresh = ~np.isin(values, self._hashes)
         self._hashes = np.union1d(self._hashes, values[fresh])

@@ -1,4 +1,4 @@
-"""What a person wants to see of a loaded task: rows, shares of the classes, lengths of the texts, some examples."""
+"""Summarise a loaded task: rows, class shares, text lengths and examples."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from metaeval_datasets.aspects import length_counts
 from metaeval_datasets.schema import LABEL
 from metaeval_datasets.spec import TaskSpec
 
-MEASURED_ROWS = 100_000  # of a split; of more rows every second, third, ... is measured
+MEASURED_ROWS = 100_000  # rows of a split to measure; in a longer split, every second, third, ... row is measured
 BATCH_ROWS = 50_000
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Numbers of words of texts: a quarter of them has at most ``lower``, half at most ``median``, and so on."""
+    """Contain quartiles and maximum of the number of words of texts."""
 
     lower: int
     median: int
@@ -29,14 +29,14 @@ class Lengths:
 
 @dataclass
 class SplitSummary:
-    """One split.
+    """Summarise one split.
 
     Args:
-        rows: how many.
-        labels: class name -> rows, in the order of the names.
-        unlabelled: rows without a label.
+        rows: number of rows.
+        labels: class name -> number of rows, in the order of the names.
+        unlabelled: number of rows without a label.
         words: text field -> lengths.
-        every: 1 where all rows were measured for the lengths, n where every n-th was.
+        every: n if every n-th row was measured for the lengths; 1 if all were.
     """
 
     rows: int
@@ -48,10 +48,10 @@ class SplitSummary:
 
 @dataclass
 class Summary:
-    """A task.
+    """Summarise a task.
 
     Args:
-        splits: split -> numbers.
+        splits: split -> summary.
         examples_from: the split that the examples are from.
         examples: class name -> rows, each with the text fields and ``idx``.
     """
@@ -66,14 +66,14 @@ def summarise(splits: Mapping[str, Dataset], spec: TaskSpec, examples: int = 3) 
 
     Args:
         splits: split -> rows, such as a DatasetDict.
-        spec: its declaration, of the same edition.
-        examples: how many for each class, taken from the beginning, the middle and the end of the first split.
+        spec: its declaration in the same edition.
+        examples: number of examples per class, taken evenly from the first split.
 
     Raises:
         ValueError: there are no splits.
     """
     if not splits:
-        raise ValueError(f"{spec.name}: no splits to summarise")
+        raise ValueError(f"{spec.name}: there are no splits to summarise; expected at least one")
     labels = {split: _labels(rows) for split, rows in splits.items()}
     source = next(iter(splits))
     return Summary(
@@ -100,20 +100,20 @@ def _summarise_split(rows: Dataset, labels: NDArray[np.int64], spec: TaskSpec) -
 
 
 def _labels(rows: Dataset) -> NDArray[np.int64]:
-    """Class of each row, (N,); -1 for none."""
+    """Return the class of each row, (N,); -1 for none."""
     batches = rows.select_columns([LABEL]).with_format("arrow").iter(BATCH_ROWS)
     return np.concatenate([np.empty(0, np.int64), *(batch[LABEL].to_numpy() for batch in batches)])
 
 
 def _lengths(counts: NDArray[np.int64]) -> Lengths:
-    """From how many texts have 0, 1, 2, ... words."""
+    """Return lengths, given how many texts have 0, 1, 2, ... words."""
     totals = np.cumsum(counts)
     lower, median, upper = (int(np.searchsorted(totals, share * totals[-1])) for share in (0.25, 0.5, 0.75))
     return Lengths(lower, median, upper, int(np.flatnonzero(counts)[-1]))
 
 
 def _spread(positions: NDArray[np.int64], count: int) -> list[int]:
-    """That many of the positions, or all there are, evenly spread: neighbours in a source are often alike."""
+    """Return up to ``count`` positions, evenly spread because neighbours in a source are often similar."""
     count = min(count, len(positions))
     return [int(positions[number * len(positions) // count]) for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""A temporary folder for preparing a task: counts that come back from several processes, rows that are set aside."""
+"""Provide a temporary folder for preparing a task: counts from several processes, and rows stored until needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAILURE = "failure.txt"
 
 
 class Tally:
-    """Sums counts by name for the length of a with block; what another process adds to a copy of it is found here.
+    """Sum counts by name within a with block, including what other processes add to copies of this object.
 
     Args:
         parent: folder that the temporary folder is made in: the one that the prepared task goes to, where there is room
@@ -30,7 +30,7 @@ class Tally:
 
     def __enter__(self) -> Tally:
         if self._parent is not None:
-            # of a process that was killed; the lock of `datasets` sees to it that no other is at work here
+            # left by a killed process; the lock of `datasets` ensures that no other process works here
             for left in self._parent.glob(f"{_PREFIX}*"):
                 shutil.rmtree(left)
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
@@ -51,16 +51,16 @@ class Tally:
         (self.folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(entry), encoding="utf-8")
 
     def fail(self, reason: str) -> None:
-        """Leave word why a source failed; what another process raises arrives without its cause."""
+        """Store why a source failed; exceptions from other processes arrive without their cause."""
         (self.folder / _FAILURE).write_text(reason, encoding="utf-8")
 
     def failure(self) -> str | None:
-        """Why a source failed; None where none did."""
+        """Return why a source failed; None if none did."""
         path = self.folder / _FAILURE
         return path.read_text(encoding="utf-8") if path.exists() else None
 
     def sums(self) -> dict[str, Counts]:
-        """What was added so far, by name; zero for other names."""
+        """Return the sums so far by name; zero for other names."""
         sums: dict[str, Counts] = defaultdict(Counts)
         for path in self.folder.glob("*.json"):
             entry = json.loads(path.read_text(encoding="utf-8"))

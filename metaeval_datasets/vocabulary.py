@@ -1,4 +1,4 @@
-"""Canonical class names: one name for what means the same in several tasks, and only for that.
+"""Define canonical class names: one name for classes with the same meaning in several tasks.
 
 Tasks spell their classes as their sources do (``not-entailed``, ``non-entailment``, ``NEG``, ``1``); heads and label
 matrices that are shared between tasks go by the canonical names beside them. Two rules make them:
@@ -24,16 +24,16 @@ THREE_WAY_NLI = ("entailment", NLI_NEUTRAL, "contradiction")
 
 
 def renamed(names: Sequence[str], changes: dict[str, str]) -> tuple[str, ...]:
-    """Canonical names of a task's classes: as given in ``changes``, the others in their normal form.
+    """Return canonical names of a task's classes: those in ``changes``, and the normal form of the others.
 
     Raises:
         ValueError: ``changes`` names a class that the task does not have.
     """
     if extra := set(changes) - set(names):
-        raise ValueError(f"no class {sorted(extra)} to rename among {list(names)}")
+        raise ValueError(f"cannot rename the classes {sorted(extra)}; expected some of {list(names)}")
     return tuple(changes.get(name) or normal_name(name) for name in names)
 
 
 def rating(what: str) -> tuple[str, str]:
-    """Canonical names of the classes ``low`` and ``high`` of a rating."""
+    """Return canonical names of the classes ``low`` and ``high`` of a rating."""
     return (f"low_{what}", f"high_{what}")

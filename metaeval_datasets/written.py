@@ -1,4 +1,4 @@
-"""What a label or a filter value means by its written form, however a reader has typed it. Pure.
+"""Interpret labels and filter values by their written form, whatever type a reader returns. This module does no I/O.
 
 The same label is ``true`` in JSON, a boolean in Parquet and ``TRUE`` in CSV; or 1, 1.0 and ``"1"``. Here all of them
 mean the same, so that a declaration does not depend on the format of the files.
@@ -18,19 +18,19 @@ _ANSWERS = {"yes": True, "no": False}
 
 
 def is_missing(token: Any) -> bool:
-    """Tell whether a value is null or not a number."""
+    """Return whether a value is null or NaN."""
     return token is None or (isinstance(token, (float, Decimal)) and math.isnan(token))
 
 
 def truth(token: Any) -> bool | None:
-    """The boolean that a value is or spells, in any case; None for other values."""
+    """Return the boolean that a value is or spells (upper or lower case); None for other values."""
     if isinstance(token, bool):
         return token
     return _TRUTH.get(token.strip().casefold()) if isinstance(token, str) else None
 
 
 def whole_number(token: Any) -> int | None:
-    """The whole number that a value is or spells (``1``, ``"1"``, ``1.0``, ``"1.0"``); None for other values."""
+    """Return the integer that a value is or spells (``1``, ``"1"``, ``1.0``, ``"1.0"``); None for other values."""
     if isinstance(token, str):
         token = token.strip()
         return int(token.partition(".")[0]) if _WHOLE.fullmatch(token) else None
@@ -42,13 +42,13 @@ def whole_number(token: Any) -> int | None:
 
 
 def is_plain_number(text: str) -> bool:
-    """Tell whether a text spells a whole number without leading zeros; ``"01"`` may be another label than ``"1"``."""
+    """Return whether a text spells an integer without leading zeros; ``"01"`` can be another label than ``"1"``."""
     number = whole_number(text)
     return number is not None and text.strip().lstrip("+").partition(".")[0] == str(number)
 
 
 def for_truth(value: bool, words: Iterable[str]) -> str | None:
-    """The first word that means a boolean: ``true`` or ``false``, else ``yes`` or ``no``, in any case."""
+    """Return the first word that means a boolean: ``true``/``false``, or else ``yes``/``no`` (upper or lower case)."""
     words = list(words)
     for meanings in (_TRUTH, _ANSWERS):
         for word in words:
@@ -58,7 +58,7 @@ def for_truth(value: bool, words: Iterable[str]) -> str | None:
 
 
 def same(token: Any, declared: str | int | bool) -> bool:
-    """Tell whether a value of a file is a declared one; two texts must be equal."""
+    """Return whether a value of a file equals a declared one; two texts must be identical."""
     if is_missing(token):
         return False
     if isinstance(token, str) and isinstance(declared, str):

@@ -1,4 +1,4 @@
-"""Asking the Hub for data: again where the failure may pass, and what remains as a reason that a user understands."""
+"""Send requests to the Hub, retry temporary failures, and turn other failures into reasons that users understand."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ RETRY_STATUS = {408, 429, 500, 502, 503, 504}
 MAX_WAIT_SECONDS = 30.0
 
 T = TypeVar("T")
-_unreachable = [float("-inf")]  # when the Hub could not be reached, the last time
+_unreachable = [float("-inf")]  # time of the last failure to reach the Hub
 
 
 class SourceError(RuntimeError):
-    """A source cannot serve a task; says why."""
+    """Raised if a source cannot be used for a task; the message says why."""
 
 
 class SilentHubError(SourceError):
-    """The Hub gives no answer, for this source as for every other."""
+    """Raised if the Hub does not answer, for this source or any other."""
 
 
 class NoSourceError(SourceError):
-    """None of a task's sources can serve it; lists each with its reason."""
+    """Raised if none of a task's sources can be used; the message lists each with its reason."""
 
 
 def offline() -> str | None:
-    """The variable that keeps this process from asking the Hub for data; None where none does."""
+    """Return the environment variable that makes this process work offline; None if it may use the network."""
     if constants.HF_HUB_OFFLINE:
         names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
         return next((name for name in names if os.environ.get(name)), names[0])
@@ -62,17 +62,17 @@ def offline() -> str | None:
 
 
 def ask_hub(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_FILE_BYTES) -> T:
-    """Call the Hub, again where the failure may pass.
+    """Send a request to the Hub and retry it if the failure may be temporary.
 
     Args:
-        call: what to ask.
-        hasty: the caller can do without an answer: give up at once where nobody listens. The same is done where that
-            was found out a moment ago, so that a hundred tasks do not wait a hundred times.
-        max_bytes: of a file that is downloaded.
+        call: sends the request and returns the result.
+        hasty: give up at once if the Hub cannot be reached, because the caller can proceed without an answer. This is
+            also done if the Hub could not be reached a moment ago, so that a hundred tasks do not wait a hundred times.
+        max_bytes: largest size of a downloaded file.
 
     Raises:
-        SilentHubError: there is no answer.
-        SourceError: the answer is no, or the failure is of another kind; says why.
+        SilentHubError: the Hub does not answer.
+        SourceError: the Hub refuses the request, or the request fails for another reason; the message says why.
     """
     started = time.monotonic()
     hasty = hasty or started - _unreachable[0] < PATIENCE_SECONDS
@@ -86,7 +86,7 @@ def ask_hub(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_
             if wait is None or attempt == ATTEMPTS - 1 or (hasty and is_unreachable(root)):
                 if is_unreachable(root):
                     _unreachable[0] = time.monotonic()
-                # A Hub that is too busy for one source is too busy for the others.
+                # A Hub that limits the rate for one source limits it for all others.
                 silent = why_silent(root) is not None or _status(root) == 429
                 raise (SilentHubError if silent else SourceError)(_reason(error)) from root
             logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
@@ -95,12 +95,12 @@ def ask_hub(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_
 
 
 def may_pass(error: BaseException | None) -> bool:
-    """Tell whether a failure says nothing about the repository: the Hub is silent, busy or broken."""
+    """Return whether a failure is temporary: the Hub does not answer, is busy or has an internal error."""
     return _status(error) in RETRY_STATUS or why_silent(error) is not None
 
 
 def _root(error: BaseException) -> BaseException:
-    """The failure of a request that the client hides behind a file that is not in the cache."""
+    """Return the failed request that the client hides behind the error about a file missing in the cache."""
     cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
     return error if cause is None else _root(cause)
 
@@ -110,14 +110,14 @@ def _status(error: BaseException | None) -> int | None:
 
 
 def _asked_wait(error: BaseException) -> float | None:
-    """The seconds that the Hub asks to wait."""
+    """Return the seconds that the Hub asks to wait."""
     response = getattr(error, "response", None)
     written = "" if response is None else str(response.headers.get("Retry-After", ""))
     return float(written) if written.isdecimal() and len(written) < 10 else None
 
 
 def _wait_seconds(error: BaseException, attempt: int, seconds: float) -> float | None:
-    """How long to wait before another attempt; None where another would fail like the first, or it took too long."""
+    """Return the seconds to wait before the next attempt; None if it would fail too, or if too much time has passed."""
     never = (OfflineModeIsEnabled, LocalEntryNotFoundError, HubAnswerError, SlowHubError)
     if offline() or isinstance(error, never):
         return None
@@ -127,7 +127,7 @@ def _wait_seconds(error: BaseException, attempt: int, seconds: float) -> float |
         if status not in RETRY_STATUS or max(seconds, asked or 0.0) > PATIENCE_SECONDS:
             return None
         return backoff if asked is None else min(asked, MAX_WAIT_SECONDS)
-    # Of the client's HTTP library: a connection refused, reset, or cut off in the middle.
+    # Errors of the HTTP library: a connection was refused, reset or interrupted.
     transient = isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith(
         ("requests", "urllib3", "httpx", "httpcore")
     )
@@ -138,16 +138,16 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, GatedRepoError):
         return "gated: accept its conditions on the Hub and pass a token"
     if isinstance(error, RepositoryNotFoundError):
-        return "no such repository (or a private one, and the token does not open it)"
+        return "no such repository, or a private one that the token cannot access"
     if isinstance(error, RevisionNotFoundError):
         return "no such revision"
     if isinstance(error, HFValidationError):
-        return f"not the name of a repository: {error}".splitlines()[0]
+        return f"not a valid repository name: {error}".splitlines()[0]
     root = _root(error)
     if silent := why_silent(root):
         return silent
     if isinstance(root, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
-        why = f"offline ({variable})" if (variable := offline()) else "the Hub gives no answer"
+        why = f"offline ({variable})" if (variable := offline()) else "the Hub does not answer"
         return why + (", and a file of it is not in the cache" if isinstance(error, LocalEntryNotFoundError) else "")
     if isinstance(root, HubAnswerError):
         return str(root)

@@ -1,4 +1,4 @@
-"""Which files of a repository hold which split: from its card, else from how such repositories are laid out. Pure.
+"""Find the files of each split of a repository by its card or by common layouts. This module does no I/O.
 
 Cards and file names are written by strangers. A card that is too large, nested too deep or not of the expected form is
 treated as if it were not there, and neither patterns nor file names can make a search slow.
@@ -19,8 +19,8 @@ from metaeval_datasets.sources.patterns import Pattern
 KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
 ALIASES = {"validation": ("dev", "val", "valid")}
 
-MAX_CARD_BYTES = 2 << 20  # of a README, which are read; the largest real front matters have a few hundred kB
-MAX_NODES = 100_000  # of the front matter
+MAX_CARD_BYTES = 2 << 20  # bytes read of a README; the largest known front matters have a few hundred kB
+MAX_NODES = 100_000  # nodes of the front matter
 MAX_DEPTH = 32
 MAX_STEPS = 50_000_000  # patterns with wildcards times characters of paths; some 20 s at worst
 
@@ -32,7 +32,7 @@ _SPLIT_FOLDER = re.compile(r"(?P<split>\w+)/[^/]+\.\w+")
 
 @dataclass(frozen=True)
 class Card:
-    """What a repository's README says about its data.
+    """Contain what a repository's README states about its data.
 
     Args:
         configs: the entries under ``configs``, as they stand.
@@ -48,7 +48,7 @@ class Card:
 
 
 def read_card(text: str) -> Card:
-    """Read the front matter of a README; a card that is not understood is treated as if it were not there."""
+    """Parse the front matter of a README; a card that cannot be parsed is treated as missing."""
     try:
         return _card(_front_matter(text))
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError):
@@ -56,7 +56,7 @@ def read_card(text: str) -> Card:
 
 
 def _front_matter(text: str) -> Any:
-    """The YAML between the first two lines of ``---``; None where there is none.
+    """Return the parsed YAML between the first two lines of ``---``; None if there is none.
 
     Raises:
         ValueError: it has too many nodes or levels, or aliases, with which a few lines stand for billions.
@@ -65,22 +65,22 @@ def _front_matter(text: str) -> Any:
     if match is None:
         return None
     depth = nodes = 0
-    # Events come one at a time, so that the limits are found before anything is built.
+    # Check the limits on the stream of events, before any object is built.
     for event in yaml.parse(match.group(1), Loader=_Loader):
         nodes += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or nodes > MAX_NODES or depth > MAX_DEPTH or _is_long_number(event):
-            raise ValueError("the front matter has aliases, an endless number, or too many nodes or levels")
+            raise ValueError("the front matter has aliases, a very long number, or too many nodes or levels")
     return yaml.load(match.group(1), Loader=_Loader)  # noqa: S506 - a safe loader
 
 
 def _is_long_number(event: Any) -> bool:
-    """Tell whether a scalar may be read as a number of more than 1,000 characters; 1:1:1:... takes quadratic time."""
+    """Return whether a scalar could be read as a number of over 1,000 characters; 1:1:1:... takes quadratic time."""
     return isinstance(event, yaml.ScalarEvent) and len(event.value) > 1_000 and event.value[0] in "+-.0123456789"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader without dates: an impossible one is an error, and no fact that is read here is a date."""
+    """Load YAML safely without dates: an invalid date is an error, and no value that is read here is a date."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
         first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
@@ -110,12 +110,12 @@ def _card(facts: Any) -> Card:
 
 
 def _has_name(entry: Any) -> bool:
-    """Tell whether an entry is a mapping whose config name, if it has one, is a name."""
+    """Return whether an entry is a mapping whose config name, if present, is a string."""
     return isinstance(entry, dict) and isinstance(entry.get("config_name"), (str, type(None)))
 
 
 def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[str, tuple[str, ...]]:
-    """Split of the source -> its files in order, for one config of a repository.
+    """Return split of the source -> its files in order, for one config of a repository.
 
     Args:
         files: all paths in the repository.
@@ -130,7 +130,7 @@ def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[st
         return {split: matching(files, [prefix + path for path in paths]) for split, paths in patterns.items()}
     if entry is not None and entry.get("data_dir"):
         return _by_layout(files, str(entry["data_dir"]).strip("/") + "/")
-    # A config that is named must be found by its name: what lies elsewhere is another config's.
+    # A named config must be found by its name: files elsewhere belong to other configs.
     folders = [f"{config}/"] if config else []
     folders += ["data/", ""] if config in (None, "default") else []
     for folder in folders:
@@ -140,7 +140,7 @@ def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[st
 
 
 def lookup(splits: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
-    """Files of a split by its name, or by another name that it often has (validation: dev, val)."""
+    """Return the files of a split by its name or a common other name (validation: dev, val)."""
     for candidate in (name, *ALIASES.get(name, ())):
         if splits.get(candidate):
             return splits[candidate]
@@ -148,7 +148,7 @@ def lookup(splits: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
 
 
 def matching(files: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
-    """Files that match any of the patterns (``*`` within a folder, ``**`` across, ``?``, ``[...]``), sorted."""
+    """Return the sorted files that match any pattern (``*`` within a folder, ``**`` across, ``?``, ``[...]``)."""
     compiled = {Pattern(pattern) for pattern in patterns}
     known = [path for path in files if kind_of(path)]
     exact = {rule.literal for rule in compiled}
@@ -159,12 +159,12 @@ def matching(files: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
 
 
 def kind_of(path: str) -> str | None:
-    """``parquet``, ``csv`` or ``json`` by the file's extension; None for other files."""
+    """Return ``parquet``, ``csv`` or ``json`` by the file extension; None for other files."""
     return KINDS.get("." + path.rsplit(".", 1)[-1].lower())
 
 
 def missing_shards(files: Sequence[str]) -> str | None:
-    """What is missing where files are numbered ``-00000-of-00003`` and some of the numbers are not there."""
+    """Return which files are missing if files are numbered ``-00000-of-00003`` and some numbers do not occur."""
     numbered = [(path[: match.start()], int(match.group(1))) for path in files if (match := _SHARD.search(path))]
     for (stem, total), held in sorted(Counter(numbered).items()):
         if held < total:
@@ -173,7 +173,7 @@ def missing_shards(files: Sequence[str]) -> str | None:
 
 
 def _by_layout(files: Sequence[str], folder: str) -> dict[str, tuple[str, ...]]:
-    """``<folder>train-00000-of-00001.parquet``, ``<folder>train.csv`` or ``<folder>train/0000.parquet``."""
+    """Find ``<folder>train-00000-of-00001.parquet``, ``<folder>train.csv`` or ``<folder>train/0000.parquet``."""
     found: dict[str, dict[str, list[str]]] = {}
     for path in sorted(files):
         rest = path[len(folder) :]
@@ -181,7 +181,7 @@ def _by_layout(files: Sequence[str], folder: str) -> dict[str, tuple[str, ...]]:
         kind = kind_of(path)
         if path.startswith(folder) and match and kind:
             found.setdefault(match["split"], {}).setdefault(kind, []).append(path)
-    # A split stored twice is read once, from the format that keeps types.
+    # If a split is stored twice, read it from the format that keeps types.
     return {split: tuple(kinds.get("parquet") or kinds.get("json") or kinds["csv"]) for split, kinds in found.items()}
 
 
@@ -196,7 +196,7 @@ def _card_entry(card: Card, config: str | None) -> Mapping[str, Any] | None:
 
 
 def _card_patterns(data_files: Any) -> dict[str, list[str]]:
-    """Split -> patterns, from any of the forms that a card may use."""
+    """Return split -> patterns, from any of the forms that a card can use."""
     patterns: dict[str, list[str]] = {}
     if isinstance(data_files, dict):
         data_files = [{"split": split, "path": path} for split, path in data_files.items()]

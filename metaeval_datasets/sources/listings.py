@@ -1,7 +1,6 @@
-"""Which commit and files a repository had when the Hub was last asked, kept for when it cannot be.
+"""Cache the commit and the files of repositories, for use when the Hub cannot be reached.
 
-A kept listing is a help and never a condition: where it cannot be written, read or understood, it is as if there were
-none.
+The cache is optional: if a listing cannot be written, read or parsed, it is treated as missing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Listing:
-    """Commit, paths and sizes in bytes (path -> size, as far as known) of a repository at a revision."""
+    """Contain the commit, the paths and the known sizes (path -> bytes) of a repository at a revision."""
 
     commit: str
     files: tuple[str, ...]
@@ -36,7 +35,7 @@ class Listing:
 
 
 def read_listing(repo: str, revision: str | None, cache_dir: str | None = None) -> Listing | None:
-    """The listing that was kept last; None where there is none that can be read."""
+    """Return the listing that was cached last; None if there is none or it cannot be read."""
     for path in _places(repo, revision, cache_dir):
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
@@ -47,15 +46,15 @@ def read_listing(repo: str, revision: str | None, cache_dir: str | None = None) 
         except FileNotFoundError:
             continue
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            logger.debug("the listing %s is as if it were not there: %s: %s", path, type(error).__name__, error)
+            logger.debug("ignoring the cached listing %s: %s: %s", path, type(error).__name__, error)
     return None
 
 
 def keep_listing(listing: Listing, repo: str, revision: str | None, cache_dir: str | None = None) -> None:
-    """Keep a listing in the first cache that can be written; in none if there is none."""
+    """Write a listing to the first cache folder that is writable, if any."""
     text = json.dumps(asdict(listing))
     for path in _places(repo, revision, cache_dir):
-        # A name of its own for every call: threads share a process id, and so do containers that share a cache.
+        # Unique per call: threads share a process id, and containers that share a cache can have equal process ids.
         aside = path.with_suffix(f".{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +62,7 @@ def keep_listing(listing: Listing, repo: str, revision: str | None, cache_dir: s
             os.replace(aside, path)
             return
         except OSError as error:
-            logger.debug("listing not kept at %s: %s", path, error)
+            logger.debug("listing not written to %s: %s", path, error)
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
 
@@ -75,8 +74,8 @@ def _sizes(stored: Any) -> dict[str, int]:
 
 
 def _places(repo: str, revision: str | None, cache_dir: str | None) -> list[Path]:
-    """Where a listing may lie: in the cache that was asked for, then in the usual one."""
-    # As in the cache of the Hub client, the address of the Hub is no part of the key: a mirror has the same commits.
+    """Return the possible paths of a listing: in the requested cache, then in the default one."""
+    # As in the cache of the Hub client, the key does not include the address of the Hub: a mirror has the same commits.
     key = hashlib.sha256(f"{repo}@{revision}".encode()).hexdigest()[:32]
     caches = dict.fromkeys(str(cache) for cache in (cache_dir, datasets.config.HF_DATASETS_CACHE) if cache)
     return [Path(cache).expanduser() / FOLDER / f"{key}.json" for cache in caches if "://" not in cache]

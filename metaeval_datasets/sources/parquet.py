@@ -1,4 +1,4 @@
-"""Reading Parquet in the memory of a batch, and refusing files that would take far more than texts do.
+"""Read Parquet files with the memory of one batch, and refuse files that would need far more memory than texts do.
 
 A small file can hold a text of a gigabyte, or one of megabytes that a dictionary repeats in each row. Sizes are
 looked at before anything is decoded: in the footer, and for large columns in the headers of their pages.
@@ -16,27 +16,27 @@ import pyarrow.parquet as pq
 from metaeval_datasets.sources.readers import MAX_CELL_BYTES, FormatError, require_columns
 
 BATCH_ROWS = 8192
-BATCH_BYTES = 128 << 20  # of a column in a batch, at most
-MAX_MEAN_BYTES = 128 << 10  # of the cells of a large column
-MAX_EXPANSION = 100  # of a large column, against its size in the file
-LARGE_COLUMN_BYTES = 64 << 20  # of a row group
-MAX_PAGE_BYTES = 1024 * MAX_MEAN_BYTES  # writers put a thousand rows or so in a page
-HEADER_BYTES = 4096  # read at a time; a page's header holds its least and greatest value
+BATCH_BYTES = 128 << 20  # maximum bytes of a column in a batch
+MAX_MEAN_BYTES = 128 << 10  # maximum mean bytes per cell of a large column
+MAX_EXPANSION = 100  # maximum ratio of memory to file size of a large column
+LARGE_COLUMN_BYTES = 64 << 20  # bytes of a large column in a row group
+MAX_PAGE_BYTES = 1024 * MAX_MEAN_BYTES  # writers put about a thousand rows in a page
+HEADER_BYTES = 4096  # bytes read at a time; a page header contains the smallest and largest value
 
 
 def open_parquet(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
-    """A Parquet file whose rows are read a batch at a time, in the memory of a batch.
+    """Open a Parquet file whose rows are read batch by batch, with the memory of one batch.
 
     Args:
         file: open, and seekable.
         dictionaries: columns of texts that are read as dictionaries.
     """
-    # note: pre_buffer, the default of later releases of pyarrow, holds the whole file until its last batch is read
+    # pre_buffer, the default of later pyarrow versions, would keep the whole file in memory
     return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False, read_dictionary=list(dictionaries))
 
 
 def parquet_tables(file: BinaryIO, columns: Sequence[str], remote: bool = False) -> Iterator[pa.Table]:
-    """The columns of a file in batches.
+    """Yield the columns of a file in batches.
 
     Args:
         file: open, and seekable.
@@ -54,7 +54,7 @@ def parquet_tables(file: BinaryIO, columns: Sequence[str], remote: bool = False)
         if not remote and chunk.total_uncompressed_size > LARGE_COLUMN_BYTES:
             _check_pages(name, chunk, file)
     rows = BATCH_ROWS if remote else _batch_rows(file, opened, columns)
-    # one thread: two columns are soon decoded, and handing them over costs more than it saves
+    # One thread: decoding two columns is fast, and passing them between threads costs more than it saves.
     for batch in opened.iter_batches(rows, columns=list(columns), use_threads=False):
         table = pa.Table.from_batches([batch]).replace_schema_metadata(None).select(list(columns))
         for name in columns:
@@ -67,7 +67,7 @@ _MAX_CELL = f"{MAX_CELL_BYTES >> 20} MiB"
 
 
 def _chunks(metadata: pq.FileMetaData, name: str) -> Iterator[pq.ColumnChunkMetaData]:
-    """What the footer says of a column in each row group."""
+    """Yield the footer's description of a column in each row group."""
     numbers = [
         number
         for number in range(metadata.num_columns)
@@ -88,7 +88,7 @@ def _check_size(name: str, chunk: pq.ColumnChunkMetaData) -> None:
 
 
 def _check_pages(name: str, chunk: pq.ColumnChunkMetaData, file: BinaryIO) -> None:
-    """Refuse a column with a page that is too large; pages are decoded as a whole."""
+    """Refuse a column that has a too large page, because pages are decoded as a whole."""
     offset = chunk.data_page_offset
     if chunk.dictionary_page_offset:
         offset = min(offset, chunk.dictionary_page_offset)
@@ -96,7 +96,7 @@ def _check_pages(name: str, chunk: pq.ColumnChunkMetaData, file: BinaryIO) -> No
     while offset < end:
         file.seek(offset)
         header = page_header(file.read(HEADER_BYTES))
-        if header is None:  # longer, or damaged: the reader will tell
+        if header is None:  # longer or damaged; the reader will raise an error
             return
         size, stored, length = header
         if size > MAX_PAGE_BYTES:
@@ -107,7 +107,7 @@ def _check_pages(name: str, chunk: pq.ColumnChunkMetaData, file: BinaryIO) -> No
 
 
 def page_header(content: bytes) -> tuple[int, int, int] | None:
-    """Size of a page in memory, its size in the file, and the length of its header, which begins ``content``.
+    """Return the size of a page in memory and in the file, and the length of its header at the start of ``content``.
 
     The header is a struct in Thrift's compact protocol, of which fields 2 and 3 are these sizes. None where it does not
     end within ``content``, or is none.
@@ -121,7 +121,7 @@ def page_header(content: bytes) -> tuple[int, int, int] | None:
 
 
 def _skip_struct(content: bytes, at: int, numbers: dict[int, int], depth: int) -> int:
-    """The end of a struct that begins at a place; its integers are put into ``numbers`` by field."""
+    """Return the end of a struct that begins at a position; store its integers in ``numbers`` by field."""
     if depth > 8:
         raise ValueError("nested too deep for a page's header")
     field = 0
@@ -145,7 +145,7 @@ def _skip_struct(content: bytes, at: int, numbers: dict[int, int], depth: int) -
             at += 1
         elif kind == 7:
             at += 8
-        elif kind not in (1, 2):  # booleans are in the kind; headers have no lists or maps
+        elif kind not in (1, 2):  # booleans are encoded in the kind; headers have no lists or maps
             raise ValueError("no field of a page's header")
     return at + 1
 
@@ -161,7 +161,7 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _batch_rows(file: BinaryIO, opened: pq.ParquetFile, columns: Sequence[str]) -> int:
-    """Rows of a batch: fewer where a dictionary holds texts so long that a batch of them would not fit in memory."""
+    """Return the rows per batch, fewer if texts in a dictionary are so long that a batch would not fit in memory."""
     texts = [name for name in columns if _is_text(opened.schema_arrow.field(name).type)]
     longest = 1
     if texts:
@@ -180,7 +180,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _longest(column: pa.Array | pa.ChunkedArray) -> int:
-    """Bytes of the longest text of a column; 0 where it holds others."""
+    """Return the bytes of the longest text of a column; 0 if it is not a column of texts."""
     if not _is_text(column.type):
         return 0
     if pa.types.is_dictionary(column.type):

@@ -1,4 +1,4 @@
-"""Glob patterns over paths, matched in time proportional to the path, whatever the pattern. Pure.
+"""Match glob patterns against paths in time proportional to the path, for any pattern.
 
 Patterns come from the cards of strangers. As a regular expression, ``*a*a*a*a*b`` takes exponential time on some paths;
 here all the places that a pattern can be at are followed together, as the bits of one integer.
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-MAX_PATTERN = 1_000  # characters; no path is as long
+MAX_PATTERN = 1_000  # characters; paths are shorter
 _PIECES = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])")
 _ANY, _NO_SLASH = re.compile("(?s:.)"), re.compile("[^/]")
 _NEVER = re.compile("(?!)")
@@ -18,17 +18,17 @@ _NEVER = re.compile("(?!)")
 
 @dataclass(frozen=True)
 class Pattern:
-    """``*`` within a folder, ``**`` across folders, ``?`` and ``[...]`` for one character, and literal text."""
+    """Match ``*`` within a folder, ``**`` across folders, ``?`` and ``[...]`` for one character, and literal text."""
 
     text: str
 
     @property
     def literal(self) -> str | None:
-        """The one path that a pattern without wildcards matches; None where it has some."""
+        """Return the only path that a pattern without wildcards matches; None if it has wildcards."""
         return None if _PIECES.search(self._text) else self._text
 
     def matches(self, path: str) -> bool:
-        """Tell whether the whole path matches; none does where the pattern is longer than any path."""
+        """Return whether the whole path matches; always False if the pattern is longer than any path."""
         start, end = self._ends
         if len(self.text) > MAX_PATTERN or not (path.startswith(start) and path.endswith(end)):
             return False
@@ -42,20 +42,20 @@ class Pattern:
 
     @cached_property
     def _text(self) -> str:
-        """The pattern with runs of wildcards shortened to what they mean."""
+        """Return the pattern with equivalent, shorter runs of wildcards."""
         text = re.sub(r"\*{3,}(?![*/])", "**", self.text.removeprefix("./"))
         text = re.sub(r"\*{5,}(?=/)", lambda run: "***" if len(run[0]) % 2 else "****", text)
         return re.sub(r"(?<!\*)(\*\*/)+", "**/", text)
 
     @cached_property
     def _ends(self) -> tuple[str, str]:
-        """The literal texts that every match begins and ends with."""
+        """Return the literal texts that every match begins and ends with."""
         pieces = _PIECES.split(self._text)
         return pieces[0], pieces[-1]
 
     @cached_property
     def _masks(self) -> dict[str, tuple[int, int]]:
-        """Character -> the steps that it completes, and those that it leaves where they are, as bits."""
+        """Return character -> the steps that it completes and those that it leaves in place, as bits."""
         return {}
 
     def _learn(self, character: str) -> tuple[int, int]:
@@ -68,7 +68,7 @@ class Pattern:
 
     @cached_property
     def _steps(self) -> list[tuple[str, re.Pattern[str]]]:
-        """One character, or any number of them ("many"); "skip" may leave out the two steps that follow it."""
+        """Match one character, or any number of them ("many"); "skip" can skip the two following steps."""
         steps: list[tuple[str, re.Pattern[str]]] = []
         for piece in _PIECES.split(self._text):
             if piece == "**/":
@@ -94,7 +94,7 @@ class Pattern:
         return sum(1 << place for place, (kind, _) in enumerate(self._steps) if kind == "skip")
 
     def _closed(self, places: int) -> int:
-        """The places, and those that are reached from them without a character."""
+        """Return the positions, and those that can be reached from them without a character."""
         while True:
             skipped = places & self._skip
             reached = places | (places & self._many) << 1 | skipped << 1 | skipped << 3
@@ -104,7 +104,7 @@ class Pattern:
 
 
 def _one_of(piece: str) -> re.Pattern[str]:
-    """The characters of ``[...]`` or ``[!...]``; none where a range runs backwards."""
+    """Return the characters of ``[...]`` or ``[!...]``; none if a range is reversed."""
     characters = re.escape(piece[1:-1].lstrip("!")).replace(r"\-", "-")
     try:
         return re.compile(f"[{'^' if piece[1] == '!' else ''}{characters}]")

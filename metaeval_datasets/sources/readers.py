@@ -1,4 +1,4 @@
-"""Readers of CSV and JSON lines that guess no types: what a file holds is read as it is written. Pure.
+"""Read CSV and JSON lines without guessing types: values are read as they are written. This module opens no files.
 
 Readers that infer types turn "007" into 7 and a column of dates into timestamps, and fail where a column that nobody
 asked for changes its type. These read the declared columns only. They hold a block of the file in memory, and refuse
@@ -16,18 +16,18 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-BLOCK_BYTES = 8 << 20  # of a file, read at a time
+BLOCK_BYTES = 8 << 20  # bytes of a file read at a time
 MAX_CELL_BYTES = 16 << 20
 MAX_ROW_BYTES = 64 << 20
 MAX_COLUMNS = 10_000
 
 
 class FormatError(ValueError):
-    """A file is not what its extension says, or larger than it may be; says where."""
+    """Raised if a file does not match its extension or exceeds a size limit; the message says where."""
 
 
 def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
-    """See that all columns are there, each once.
+    """Check that all columns are present, each once.
 
     Raises:
         FormatError: one is not; names it, and those that are.
@@ -45,7 +45,7 @@ def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
 def csv_tables(
     file: BinaryIO, columns: Sequence[str], delimiter: str, quote: str | None, header: Sequence[str] | None
 ) -> Iterator[pa.Table]:
-    """The columns of a CSV file as texts, a block of rows at a time; an empty field is an empty text.
+    """Yield the columns of a CSV file as texts, a block of rows at a time; an empty field is an empty text.
 
     Args:
         file: in UTF-8.
@@ -58,9 +58,11 @@ def csv_tables(
     Raises:
         FormatError: it is no such file; names the line.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_BYTES))  # of the process; the default is 128 KiB
+    csv.field_size_limit(
+        max(csv.field_size_limit(), MAX_CELL_BYTES)
+    )  # applies to the whole process; the default is 128 KiB
     lines = _Lines(file)
-    # note: strict, so that a quote that only opens a text is an error; otherwise it swallows rows up to the next quote
+    # strict: an unclosed quotation mark is an error; otherwise it would swallow rows up to the next one
     quoting: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
     reader = csv.reader(lines, delimiter=delimiter, strict=True, **quoting)
     try:
@@ -126,13 +128,13 @@ def _check_length(length: int) -> None:
 
 
 class _Number(str):
-    """A number as it is written: 1.50 as a text, and whole numbers of any size, stay what they are."""
+    """Keep a number as it is written, such as the text 1.50 and integers of any size."""
 
     __slots__ = ()
 
 
 def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None) -> Iterator[pa.Table]:
-    """The columns of a JSON-lines file, a block of rows at a time; null where a row lacks one.
+    """Yield the columns of a JSON-lines file, a block of rows at a time; null where a row lacks a column.
 
     Columns hold texts, and numbers as they are written, or lists of these. Other columns of the file may hold anything.
 
@@ -150,9 +152,9 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
         if first:
             block = block.removeprefix(codecs.BOM_UTF8)
             if block.lstrip()[:1] == b"[":
-                raise FormatError("is a JSON array; JSON lines were expected")
+                raise FormatError("is a JSON array; expected JSON lines")
             first = False
-        # in pieces: a long line would be copied once for each of its blocks
+        # collect parts, because a long line would be copied once per block
         lines, newline, tail = block.rpartition(b"\n")
         if not newline:
             rest += tail
@@ -167,7 +169,7 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
 
 
 class _JsonRows:
-    """Turns lines into tables; knows how many lines there were, and which columns."""
+    """Convert lines to tables, and keep track of the line number and of the columns."""
 
     def __init__(self, columns: Sequence[str], label: str | None) -> None:
         self._columns, self._label = columns, label
@@ -175,10 +177,10 @@ class _JsonRows:
         self.line = 0
         self.present: dict[
             str, None
-        ] = {}  # columns that a row has, in order; all of the first row, those read of others
+        ] = {}  # columns in order: all of the first row, and those that are read of other rows
 
     def table(self, lines: bytes) -> pa.Table | None:
-        """The rows of some lines; None where there are none."""
+        """Return the rows of some lines; None if there are none."""
         found: list[list[Any]] = [[] for _ in self._columns]
         for line in lines.split(b"\n"):
             self.line += 1
@@ -201,19 +203,19 @@ class _JsonRows:
             if not self.present:
                 json.loads(line, object_pairs_hook=_once)
         except RecursionError:
-            raise FormatError(f"line {self.line:,} is nested too deep") from None
+            raise FormatError(f"line {self.line:,} is nested too deeply") from None
         except (json.JSONDecodeError, UnicodeDecodeError, FormatError) as error:
             raise FormatError(f"line {self.line:,}: {error}") from error
         if not isinstance(row, dict):
             raise FormatError(
-                f"line {self.line:,} holds {str(row)[:40]!r}; expected an object with a key for each column"
+                f"line {self.line:,} contains {str(row)[:40]!r}; expected an object with a key for each column"
             )
         self.present = self.present or dict.fromkeys(row)
         return row
 
 
 def _none(_: str) -> None:
-    """NaN and Infinity are no values of ours."""
+    """Refuse NaN and Infinity, which are not valid JSON."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -225,10 +227,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _json_column(name: str, values: list[Any], label: bool) -> pa.Array:
-    """Texts, or lists of texts where a value is a list; of labels also booleans and whole numbers."""
+    """Return texts, or lists of texts if a value is a list; for labels also booleans and integers."""
     given = [value for value in values if value is not None]
     if any(isinstance(value, dict) for value in given):
-        raise FormatError(f"column {name!r} holds an object; expected texts, numbers, booleans or lists of them")
+        raise FormatError(f"column {name!r} contains an object; expected texts, numbers, booleans or lists of them")
     if label and given and all(isinstance(value, bool) for value in given):
         return pa.array(values, pa.bool_())
     if label and given and all(isinstance(value, _Number) and _is_int64(value) for value in given):
@@ -236,10 +238,10 @@ def _json_column(name: str, values: list[Any], label: bool) -> pa.Array:
     if not any(isinstance(value, list) for value in given):
         return pa.array([_json_text(value) for value in values], pa.string())
     if not all(isinstance(value, list) for value in given):
-        raise FormatError(f"column {name!r} holds lists and other values")
+        raise FormatError(f"column {name!r} contains lists and other values; expected one kind")
     lists = [None if value is None else [_json_text(item) for item in value] for value in values]
     if any(isinstance(item, (list, dict)) for items in lists for item in items or ()):
-        raise FormatError(f"column {name!r} holds lists of lists; expected lists of texts")
+        raise FormatError(f"column {name!r} contains lists of lists; expected lists of texts")
     return pa.array(lists, pa.list_(pa.string()))
 
 
@@ -248,5 +250,5 @@ def _is_int64(number: str) -> bool:
 
 
 def _json_text(value: Any) -> Any:
-    """Booleans as they are written; strings, and numbers that are strings already, as they are."""
+    """Return booleans as they are written in JSON, and strings (including numbers kept as strings) unchanged."""
     return ("true" if value else "false") if isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""What the Hub's answers are held to, whichever client asks: time, bytes, and headers that become names of files.
+"""Limit the answers of the Hub for all clients: time, bytes, and headers that become file names.
 
 The Hub client waits without end for some answers, reads others whatever their length, and takes the ETag of an answer
 for the name of a file. Its sessions are bounded here, for the time in which this package asks the Hub.
@@ -32,12 +32,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
 CONNECT_SECONDS = 10.0
-SILENT_SECONDS = 15.0  # without a byte of the answer, where the client names no other time
-WRITE_SECONDS = 120.0  # the same for requests that write: a commit of many files takes a while
-GRACE_SECONDS = 30.0  # of waiting for bytes, after which an answer must have come at
+SILENT_SECONDS = 15.0  # seconds without a byte of the answer, unless the client sets another limit
+WRITE_SECONDS = 120.0  # the same for requests that write: a commit of many files takes long
+GRACE_SECONDS = 30.0  # seconds of waiting for bytes before the minimum speed applies:
 LEAST_BYTES_PER_SECOND = 1_000
-PATIENCE_SECONDS = 60.0  # after which nothing is asked again; half of it where the Hub does not answer at all
-MAX_ANSWER_BYTES = 64 << 20  # of an answer that is held in memory
+PATIENCE_SECONDS = 60.0  # seconds after which no request is retried; half of it if the Hub does not answer at all
+MAX_ANSWER_BYTES = 64 << 20  # maximum bytes of an answer that is kept in memory
 MAX_FILE_BYTES = 16 << 30
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ETAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=-]{0,255}")
@@ -46,18 +46,18 @@ _READS = frozenset({"GET", "HEAD"})
 
 
 class HubAnswerError(requests.RequestException):
-    """The Hub's answer is too long, or not of the form that the Hub promises."""
+    """Raised if an answer of the Hub is too long or malformed."""
 
 
 class SlowHubError(requests.RequestException):
-    """The Hub was waited for long enough; no further request was sent."""
+    """Raised if the Hub was slow for too long; no further request was sent."""
 
 
 # --- Words ----------------------------------------------------------------------------------------------------------
 
 
 def why_silent(error: BaseException | None) -> str | None:
-    """Say in words why no answer came; None where one came, or where the failure is of another kind."""
+    """Return why there was no answer; None if there was one, or if the failure is of another kind."""
     hub = f"the Hub at {constants.ENDPOINT}"
     if isinstance(error, requests.exceptions.ProxyError):
         return f"{hub} cannot be reached through the proxy ({_cause(error)}); check HTTP_PROXY and HTTPS_PROXY"
@@ -66,7 +66,7 @@ def why_silent(error: BaseException | None) -> str | None:
     if isinstance(error, OfflineModeIsEnabled):
         return None
     slow = (SlowHubError, requests.ReadTimeout, TimeoutError, ReadTimeoutError)
-    # Of a body that stops, `requests` makes a ConnectionError.
+    # `requests` raises ConnectionError if a body stops.
     if isinstance(error, slow) or (isinstance(error, requests.ConnectionError) and "Read timed out" in str(error)):
         return f"{hub} does not answer, or too slowly; try again later"
     if isinstance(error, (requests.ConnectionError, ConnectionError, ProtocolError)):
@@ -75,7 +75,7 @@ def why_silent(error: BaseException | None) -> str | None:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason in a few words, such as "Connection refused"."""
+    """Return the innermost reason in a few words, such as "Connection refused"."""
     written = " ".join(str(error).split())
     if found := re.search(r"\[Errno -?\d+\] ([^'\")]+)", written):
         return found[1].strip()
@@ -85,19 +85,19 @@ def _cause(error: BaseException) -> str:
 
 
 def is_unreachable(error: BaseException | None) -> bool:
-    """Tell whether no connection came about: no network, no such host, or nobody listens."""
+    """Return whether there was no connection: no network, unknown host, or connection refused."""
     reason = getattr(error.args[0], "reason", None) if error is not None and error.args else None
     return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
 
 
 def is_unwritable(error: BaseException | None) -> bool:
-    """Tell whether an error says that a cache cannot be written."""
+    """Return whether an error means that a cache is not writable."""
     return isinstance(error, OSError) and error.errno in _UNWRITABLE
 
 
 @contextmanager
 def understood(what: str) -> Iterator[None]:
-    """Turn what the Hub client raises over an answer of another form into an error that says so.
+    """Convert errors of the Hub client about malformed answers into a HubAnswerError.
 
     Raises:
         HubAnswerError: instead of the KeyError and the like.
@@ -111,31 +111,31 @@ def understood(what: str) -> Iterator[None]:
             raise
         told = f"{type(error).__name__}: {error}"[:200]
         raise HubAnswerError(
-            f"what {constants.ENDPOINT} answers about {what} is not what a Hub answers ({told}); check HF_ENDPOINT"
+            f"the answer of {constants.ENDPOINT} about {what} is not that of a Hub ({told}); check HF_ENDPOINT"
         ) from error
 
 
 def commit_of(sha: object, what: str) -> str:
-    """Return the full id of a commit, as the Hub names it.
+    """Return the full commit id given by the Hub.
 
     Raises:
         HubAnswerError: it is none.
     """
     if isinstance(sha, str) and _COMMIT.fullmatch(sha):
         return sha
-    raise HubAnswerError(f"the Hub names {str(sha)[:80]!r} as the commit of {what}; expected 40 hexadecimal digits")
+    raise HubAnswerError(f"the Hub gives {str(sha)[:80]!r} as the commit of {what}; expected 40 hexadecimal digits")
 
 
 # --- Limits ---------------------------------------------------------------------------------------------------------
 
 _lock = threading.Lock()
-_limits: list[int] = []  # bytes of a file, of each call that is under way
-_own = threading.local()  # of a thread: .size of the file that it asked about last, .lost seconds of waiting in vain
+_limits: list[int] = []  # maximum bytes per file of each running call
+_own = threading.local()  # per thread: .size of the last requested file, .lost seconds waited without an answer
 
 
 @contextmanager
 def bounded(max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[None]:
-    """Hold the Hub's answers to the limits of this module while the body runs.
+    """Apply the limits of this module to the Hub's answers while the block runs.
 
     Args:
         max_file_bytes: of one file that is downloaded.
@@ -152,7 +152,7 @@ def bounded(max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[None]:
 
 
 def _install() -> None:
-    """Bound the sessions that the Hub client makes from now on, unless they are already."""
+    """Apply the limits to all sessions that the Hub client creates from now on, if not done before."""
     make = _http._GLOBAL_BACKEND_FACTORY
     if getattr(make, "is_bounded", False):
         return
@@ -176,7 +176,7 @@ def _bound(session: requests.Session) -> requests.Session:
 def _send(send: Callable[..., requests.Response], request: requests.PreparedRequest, **options: Any) -> Any:
     if not _limits:
         return send(request, **options)
-    if getattr(_own, "lost", 0.0) > GRACE_SECONDS:  # the Hub client asks up to six times by itself
+    if getattr(_own, "lost", 0.0) > GRACE_SECONDS:  # the Hub client itself retries up to six times
         raise SlowHubError(f"no answer in {_own.lost:.0f} seconds")
     if options.get("timeout") is None:
         options["timeout"] = (CONNECT_SECONDS, SILENT_SECONDS if request.method in _READS else WRITE_SECONDS)
@@ -193,7 +193,7 @@ def _lose(seconds: float) -> None:
 
 
 def _check(response: requests.Response, **options: Any) -> None:
-    """Check the headers that name files, and the length."""
+    """Check the headers that become file names, and the length."""
     if not _limits:
         return
     if response.request.method == "HEAD" and response.ok:
@@ -211,7 +211,7 @@ def _check(response: requests.Response, **options: Any) -> None:
 
 
 def _check_names(response: requests.Response) -> None:
-    """See that what becomes part of a path is no path.
+    """Check that a value that becomes part of a path is not itself a path.
 
     Raises:
         HubAnswerError: it is one.
@@ -226,7 +226,7 @@ def _check_names(response: requests.Response) -> None:
 
 
 def _most_in_memory(response: requests.Response) -> int:
-    """Bytes that an answer may have which is held in memory: more than usual where more were asked for."""
+    """Return the maximum bytes of an answer kept in memory; more than usual if the request asks for more."""
     asked = re.fullmatch(r"bytes=(\d+)-(\d+)", str(response.request.headers.get("Range", "")))
     return max(MAX_ANSWER_BYTES, int(asked[2]) - int(asked[1]) + 1) if asked else MAX_ANSWER_BYTES
 
@@ -238,13 +238,13 @@ def _counted(chunks: Iterator[bytes], response: requests.Response, most: int) ->
         if total > most:
             response.close()
             raise HubAnswerError(
-                f"the answer for {response.request.path_url[:200]} is longer than {most:,} bytes; it was not read on"
+                f"the answer for {response.request.path_url[:200]} is longer than {most:,} bytes; reading was stopped"
             )
         yield chunk
 
 
 class _Paced(io.RawIOBase):
-    """Bytes of an answer, as long as they come fast enough; only the time spent waiting for them counts."""
+    """Read an answer as long as it is fast enough; only the time spent waiting for bytes counts."""
 
     def __init__(self, raw: Any) -> None:
         self._raw, self._waited, self._received = raw, 0.0, 0
@@ -271,7 +271,7 @@ class _Paced(io.RawIOBase):
 
 
 class _PacedResponse(HTTPResponse):
-    """An answer whose status line, headers and body all have to keep the pace."""
+    """Apply the minimum speed to the status line, the headers and the body of an answer."""
 
     def __init__(self, sock: Any, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
         super().__init__(sock, debuglevel, method, url)
@@ -300,11 +300,11 @@ class _SafePool(HTTPSConnectionPool):
 
 @cache
 def spare_cache() -> Path:
-    """A cache for where that of the Hub client cannot be written; it is gone when this process ends."""
+    """Return a temporary cache for use if that of the Hub client is not writable; deleted when this process ends."""
     folder, owner = Path(tempfile.mkdtemp(prefix="metaeval-cache-")), os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # and not a fork of it
+        if os.getpid() == owner:  # not in a forked process
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)

@@ -1,1 +1,1 @@
-"""Declarations of tasks, one module for each group: data a reviewer can check, no I/O."""
+"""Declare the tasks, one module per group: data that a reviewer can check, without I/O."""

@@ -1,4 +1,4 @@
-"""ADE: does a sentence from a medical report tell of an adverse drug effect?"""
+"""ADE: does a sentence from a medical report describe an adverse drug effect?"""
 
 from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
 
@@ -20,8 +20,8 @@ TASKS = [
         citation="gurulingappa2012ade",
         paper=Edition(why="The paper keeps repeated sentences.", distinct=False),
         notes=(
-            "The source has a sentence once for each drug and effect it names (23,516 rows, 20,896 distinct "
-            "sentences); here it is kept once."
+            "The source repeats a sentence for each drug and effect that it names (23,516 rows, 20,896 distinct "
+            "sentences). Each sentence is kept once."
         ),
     ),
 ]

@@ -13,6 +13,6 @@ TASKS = [
         rows={"train": 120000, "test": 7600},
         license="unknown",
         citation="zhang2015charcnn",
-        notes="From a collection for non-commercial use.",
+        notes="The source is a collection for non-commercial use.",
     ),
 ]

@@ -13,6 +13,9 @@ TASKS = [
         rows={"train": 3600000, "test": 400000},
         license="apache-2.0",
         citation="zhang2015charcnn",
-        notes="The body of the review, as in the paper; the source's title is left out. 3.6 million training rows.",
+        notes=(
+            "The text is the body of the review, without its title, as in the paper. The task has 3.6 million "
+            "training rows."
+        ),
     ),
 ]

@@ -36,6 +36,6 @@ TASKS = [
             ),
             rows={"train": 16946, "validation": 1000, "test": 1000},
         ),
-        notes="The three rounds put together, split by split, in their order.",
+        notes="The three rounds are concatenated in order within each split.",
     ),
 ]

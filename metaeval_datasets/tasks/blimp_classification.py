@@ -41,7 +41,7 @@ _SETS = {
 
 
 def _task(field: str, notes: str) -> TaskSpec:
-    """One field; the five differ in nothing else."""
+    """Declare the task of one field; the five tasks differ only in the field."""
     return TaskSpec(
         name=f"blimp_classification/{field}",
         sources=(
@@ -56,7 +56,7 @@ def _task(field: str, notes: str) -> TaskSpec:
                 revision="refs/convert/parquet",
                 columns={"sentence": "text"},
                 groups=Alone(),
-                note="The paper's own casting, without its pairs: the partner of a test sentence may be in train.",
+                note="The paper's own version without pair numbers: the partner of a test sentence may be in train.",
             ),
         ),
         sentence="sentence",
@@ -67,7 +67,7 @@ def _task(field: str, notes: str) -> TaskSpec:
         rows={"train": 1000 * len(_SETS[field])},
         license="cc-by-4.0",
         citation="warstadt2020blimp",
-        paper=Edition(why="The paper splits sentences at random, pairs or not.", groups=Alone()),
+        paper=Edition(why="The paper splits sentences at random and ignores pairs.", groups=Alone()),
         notes=notes,
     )
 

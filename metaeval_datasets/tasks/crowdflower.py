@@ -39,7 +39,7 @@ TASKS = [
         canonical=("neutral", "negative", "off_topic", "positive"),
         type=TaskType.EMOTION,
         rows={"train": 190},
-        notes="190 tweets. In no current list of its maintainer, although the other sets of the repository are.",
+        notes="The task has 190 tweets. Its maintainer no longer lists it, unlike the other sets of the repository.",
         **_TRAIN_ONLY,
     ),
     TaskSpec(
@@ -50,7 +50,10 @@ TASKS = [
         canonical=("believes_warming", "denies_warming"),
         type=TaskType.OTHER,
         rows={"train": None},
-        notes="Does the author believe that global warming happens? Many tweets recur, some with both labels.",
+        notes=(
+            "Does the author believe that global warming is happening? Many tweets occur several times, some with "
+            "both labels."
+        ),
         **_TRAIN_ONLY,
     ),
     TaskSpec(
@@ -72,12 +75,12 @@ TASKS = [
         type=TaskType.OTHER,
         rows={"train": 3118},
         paper=Edition(
-            why="The paper keeps Exclude, a state of the annotation, as a class.",
+            why="The paper keeps Exclude, an annotation state, as a class.",
             names=("Information", "Action", "Exclude", "Dialogue"),
             canonical=("information_message", "action_message", "excluded_message", "dialogue_message"),
             label_values={},
         ),
-        notes="What a company's message is for. Rows that the annotators marked Exclude are left out.",
+        notes="The classes are purposes of a company's message. Rows that the annotators marked Exclude are dropped.",
         **_TRAIN_ONLY,
     ),
     TaskSpec(
@@ -90,15 +93,15 @@ TASKS = [
         type=TaskType.OTHER,
         rows={"train": 8000},
         paper=Edition(
-            why="The paper keeps 'not sure', a state of the annotation, as a class, and the remnants of HTML.",
+            why="The paper keeps 'not sure', an annotation state, as a class, and does not remove HTML line breaks.",
             sentence="text",
             names=("not sure", "yes", "no"),
             canonical=("unsure_news", "relevant_news", "irrelevant_news"),
             label_values={},
         ),
         notes=(
-            "Is a news article relevant to the economy of the United States? Rows marked 'not sure' are left out, and "
-            "remnants of HTML line breaks become blanks."
+            "Is a news article relevant to the economy of the United States? Rows marked 'not sure' are dropped, and "
+            "HTML line breaks are replaced by spaces."
         ),
         **_TRAIN_ONLY,
     ),
@@ -120,7 +123,7 @@ TASKS = [
         canonical=("partisan", "not_partisan"),
         type=TaskType.OTHER,
         rows={"train": 5000},
-        notes="A quarter of the texts hold wrongly decoded characters.",
+        notes="A quarter of the texts contain wrongly decoded characters.",
         **_TRAIN_ONLY,
     ),
     TaskSpec(
@@ -141,7 +144,9 @@ TASKS = [
         canonical=renamed(_EMOTIONS, {"hate": "hatred", "happiness": "joy", "neutral": "no_emotion"}),
         type=TaskType.EMOTION,
         rows={"train": 40000},
-        notes=("Noisy labels. The order of the last seven classes in the source is not known; they are read by name."),
+        notes=(
+            "The labels are noisy. The order of the last seven classes in the source is unknown; they are read by name."
+        ),
         **_TRAIN_ONLY,
     ),
 ]

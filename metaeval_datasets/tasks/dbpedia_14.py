@@ -1,4 +1,4 @@
-"""DBpedia: what kind of thing an article is about."""
+"""DBpedia: the kind of thing that an article describes."""
 
 from metaeval_datasets.spec import Source, TaskSpec, TaskType
 
@@ -18,6 +18,6 @@ TASKS = [
         rows={"train": 560000, "test": 70000},
         license="cc-by-sa-3.0",
         citation="zhang2015charcnn",
-        notes="The beginning of the article, as in the paper; its title is left out. Rows are sorted by class.",
+        notes="The text is the beginning of the article without its title, as in the paper. Rows are sorted by class.",
     ),
 ]

@@ -43,8 +43,8 @@ TASKS = [
         license="apache-2.0",
         citation="sileo2019discovery",
         notes=(
-            "Balanced over 174 markers; the class names keep the commas and underscores of the source. 1.57 million "
-            "training rows: the paper reads 30,000 of them an epoch."
+            "The 174 markers are balanced, and class names keep the commas and underscores of the source. Of the 1.57 "
+            "million training rows, the paper uses 30,000 per epoch."
         ),
     ),
 ]

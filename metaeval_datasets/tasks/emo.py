@@ -22,14 +22,14 @@ TASKS = [
         license="unknown",
         citation="chatterjee2019emocontext",
         paper=Edition(
-            why="The paper reads the canonical texts: lower-cased, emoji spelled out, without a validation split.",
+            why="The paper uses the canonical texts: lower case, emoji spelled out, without a validation split.",
             sources=_CANONICAL,
             splits=("train", "test"),
             rows={"train": 30160, "test": 5509},
         ),
         notes=(
-            "No copy of the canonical texts is kept as plain files, so the first source is one whose spelling was "
-            "cleaned (licence mpl-2.0) and which adds a validation split; its three turns are joined by blanks."
+            "No copy of the canonical texts exists as plain files. The first source has cleaned spelling (licence "
+            "mpl-2.0) and adds a validation split. Its three turns are joined by spaces."
         ),
     ),
 ]

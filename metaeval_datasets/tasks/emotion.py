@@ -12,6 +12,6 @@ TASKS = [
         rows={"train": 16000, "validation": 2000, "test": 2000},
         license="other",
         citation="saravia2018carer",
-        notes="For education and research only, says the card. Labels come from hashtags and are noisy.",
+        notes="The card allows use for education and research only. Labels come from hashtags and are noisy.",
     ),
 ]

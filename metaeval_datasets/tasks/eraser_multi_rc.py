@@ -15,8 +15,8 @@ TASKS = [
         license="other",
         citation="deyoung2020eraser",
         notes=(
-            "Question and answer are joined by ' || ' in the source. The passage is long: cut it rather than the "
-            "question. That the type is FACTICITY is a guess."
+            "Question and answer are joined by ' || ' in the source. The passage is long: truncate it, not "
+            "the question. The task type FACTICITY is a guess."
         ),
     ),
 ]

@@ -1,7 +1,7 @@
 """ETHICS (Hendrycks et al. 2021): is it acceptable, reasonable, shown, better?
 
-The raw files code 1 as "wrong" for commonsense and as "reasonable" or "shown" for the others; here the numbers are
-mapped by what they mean. The official test file is the validation split and the adversarially filtered one
+The raw files code 1 as "wrong" for commonsense and as "reasonable" or "shown" for the others; the numbers are
+mapped by their meaning. The official test file is the validation split and the adversarially filtered one
 (``test_hard``) the test split, as in the paper's sizes.
 """
 
@@ -18,12 +18,12 @@ _WRONG: dict[str | int, str | None] = {0: "acceptable", 1: "unacceptable"}  # co
 _REASONABLE: dict[str | int, str | None] = {0: "unacceptable", 1: "acceptable"}  # the others: 1 means reasonable
 _TRAIT: dict[str, Text] = {"sentence1": Before("scenario", " [SEP] "), "sentence2": After("scenario", " [SEP] ")}
 _SWAP = Orient("baseline", "less_pleasant", labels=("first_better", "second_better"))
-_ONE_TEXT = "The paper reads metaeval/ethics, which prints the classes as acceptable, unacceptable"
-_HARD = "Validation is the authors' test file, test their adversarially filtered test_hard file."
+_ONE_TEXT = "The paper reads metaeval/ethics, which names the classes acceptable and unacceptable"
+_HARD = "Validation is the authors' test file, and test is their adversarially filtered file test_hard."
 
 
 def _csv(config: str, **more: Any) -> Source:
-    """The repository's own files; it holds a script too, so they are named."""
+    """Return the repository's own files by name, because the repository also contains a script."""
     return Source("hendrycks/ethics", config=config, files=_FILES, **more)
 
 
@@ -32,14 +32,17 @@ def _parquet(config: str, **more: Any) -> Source:
 
 
 def _author(config: str) -> Source:
-    """The paper's own casting; which way round its labels are was never verified, so only that edition reads it."""
+    """Return the paper's version, for its edition only, because the order of its labels was never verified."""
     return Source(
         "metaeval/ethics",
         config=config,
         revision="refs/convert/parquet",
         label_names=("acceptable", "unacceptable"),
         label_values={},
-        note="Labels in the order that the paper prints; whether it turned those of the raw files is not known.",
+        note=(
+            "Labels are in the order that the paper prints; it is unknown whether the labels of the raw files were "
+            "reversed."
+        ),
     )
 
 
@@ -56,7 +59,7 @@ TASKS = [
         license="mit",
         citation="hendrycks2021ethics",
         paper=Edition(
-            why=f"{_ONE_TEXT}, and shares these names with linguistic acceptability.",
+            why=f"{_ONE_TEXT} and uses these class names for linguistic acceptability too.",
             sources=(
                 _author("commonsense"),
                 _csv("commonsense", columns={"text": "input"}),
@@ -65,7 +68,7 @@ TASKS = [
             sentence="text",
             canonical=("acceptable", "unacceptable"),
         ),
-        notes=f"Raw label 1 means wrong. Posts of many hundred words beside one-sentence scenarios. {_HARD}",
+        notes=f"Raw label 1 means wrong. The texts are one-sentence scenarios and posts of many hundred words. {_HARD}",
     ),
     TaskSpec(
         name="ethics/deontology",
@@ -80,7 +83,9 @@ TASKS = [
         license="mit",
         citation="hendrycks2021ethics",
         paper=Edition(
-            why=f"{_ONE_TEXT}, and joins scenario and excuse in one text (how is not known; here with a space).",
+            why=(
+                f"{_ONE_TEXT} and joins scenario and excuse in one text (the separator is unknown; here it is a space)."
+            ),
             sources=(
                 _author("deontology"),
                 _csv("deontology", columns={"text": Join("scenario", "excuse")}),
@@ -103,7 +108,7 @@ TASKS = [
         license="mit",
         citation="hendrycks2021ethics",
         paper=Edition(
-            why=f"{_ONE_TEXT}, and shares these names with linguistic acceptability.",
+            why=f"{_ONE_TEXT} and uses these class names for linguistic acceptability too.",
             sources=(
                 _author("justice"),
                 _csv("justice", columns={"text": "scenario"}),
@@ -126,18 +131,18 @@ TASKS = [
         citation="hendrycks2021ethics",
         paper=Edition(
             why=(
-                "The paper's copy (removed in 2023) had one text and the classes acceptable, unacceptable; how it "
-                "rendered a pair is not known. Here the two scenarios are joined by 'is better than', acceptable where "
-                "that holds, as in the author's later copy."
+                "The paper's copy (removed in 2023) had one text and the classes acceptable and unacceptable; its "
+                "text for a pair is unknown. Here the two scenarios are joined by 'is better than', and the class is "
+                "acceptable if that is true, as in the author's later copy."
             ),
             sentence=Join("baseline", "less_pleasant", separator=" is better than "),
             names=("acceptable", "unacceptable"),
             label_values={"first_better": "acceptable", "second_better": "unacceptable"},
         ),
         notes=(
-            "The source has pairs without a label, the more pleasant scenario first. Half of the pairs, chosen by a "
-            "hash of their content, are swapped; the label says which scenario is the more pleasant. The copy on the "
-            "Hub has one pair less a split than the authors' files (13,738, 4,808 and 4,272), which have no header "
+            "The source has pairs without a label, with the more pleasant scenario first. Half of the pairs, chosen by "
+            "a hash of their content, are swapped; the label tells which scenario is more pleasant. The copy on the "
+            "Hub has one pair less per split than the authors' files (13,738, 4,808 and 4,272), which have no header "
             f"line: the first pair of each was taken for one. {_HARD}"
         ),
     ),
@@ -166,7 +171,7 @@ TASKS = [
             label_values={0: "unacceptable", 1: "acceptable"},
         ),
         notes=(
-            "A scenario and a character trait; about 80 % of the rows do not show it, for each scenario comes with "
+            "Does a scenario show a character trait? About 80 % of the rows do not, because each scenario comes with "
             f"five traits. {_HARD}"
         ),
     ),

@@ -17,6 +17,6 @@ TASKS = [
         rows={"train": 998},
         license="agpl-3.0",
         citation="mollas2020ethos",
-        notes="The first source cuts the 998 comments in two (598 and 400); they are put together again.",
+        notes="The first source splits the 998 comments in two (598 and 400); both parts are concatenated.",
     ),
 ]

@@ -29,7 +29,7 @@ TASKS = [
         rows={"train": 67349, "validation": 872, "test": 1821},
         license="other",
         citation="socher2013sst",
-        notes="Training rows are phrases. Made of the same reviews as rotten_tomatoes.",
+        notes="Training rows are phrases from the same reviews as rotten_tomatoes.",
     ),
     TaskSpec(
         name="glue/mrpc",
@@ -45,7 +45,7 @@ TASKS = [
         rows={"train": 3668, "validation": 408, "test": 1725},
         license="other",
         citation="dolan2005mrpc",
-        notes="The one task of GLUE whose test labels are public.",
+        notes="This is the only task of GLUE whose test labels are public.",
     ),
     TaskSpec(
         name="glue/qqp",
@@ -62,7 +62,7 @@ TASKS = [
         rows={"train": 363846, "validation": 40430, "test": 390965},
         license="other",
         citation="iyer2017qqp",
-        notes="A few questions are empty and their rows are dropped.",
+        notes="A few questions are empty; their rows are dropped.",
     ),
     TaskSpec(
         name="glue/mnli",
@@ -79,7 +79,7 @@ TASKS = [
         rows={"train": 392702, "validation": 9815, "test": 9796},
         license="other",
         citation="williams2018mnli",
-        notes="The matched splits; the mismatched ones (9,832 and 9,847 rows) are not read.",
+        notes="The task uses the matched splits; the mismatched ones (9,832 and 9,847 rows) are not read.",
     ),
     TaskSpec(
         name="glue/qnli",
@@ -130,8 +130,8 @@ TASKS = [
         license="other",
         citation="levesque2012winograd",
         notes=(
-            "The order of the classes is the reverse of that of rte and qnli. Validation is adversarial to train: an "
-            "accuracy below the majority class is normal, and 71 rows say little."
+            "The order of the classes is the reverse of that of rte and qnli. Validation is adversarial to train, "
+            "so an accuracy below the majority class is normal, and 71 rows are too few for conclusions."
         ),
     ),
     TaskSpec(
@@ -148,6 +148,9 @@ TASKS = [
         in_101=False,
         license="other",
         citation="wang2019glue",
-        notes="A diagnostic set without public labels on the Hub, to be predicted; not one of the 101.",
+        notes=(
+            "This diagnostic set has no public labels on the Hub; use it for prediction. It is not one of the 101 "
+            "tasks."
+        ),
     ),
 ]

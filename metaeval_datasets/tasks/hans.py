@@ -1,4 +1,4 @@
-"""HANS: templates on which shallow heuristics of inference fail."""
+"""HANS: templates on which shallow inference heuristics fail."""
 
 from metaeval_datasets.spec import Source, TaskSpec, TaskType
 from metaeval_datasets.vocabulary import ENTAILMENT
@@ -19,6 +19,8 @@ TASKS = [
         rows={"train": 30000, "validation": 30000},
         license="unknown",
         citation="mccoy2019hans",
-        notes="No labelled test split: validation becomes test. The authors' repository is under the MIT licence.",
+        notes=(
+            "There is no labelled test split, so validation becomes test. The authors' repository has the MIT licence."
+        ),
     ),
 ]

@@ -25,7 +25,7 @@ TASKS = [
             label_values={},
         ),
         notes=(
-            "Two of the four states of the annotation are no classes and are left out: idk/skip (73 rows) and relation "
+            "Two of the four annotation states are not classes and are dropped: idk/skip (73 rows) and relation "
             "(168 rows, hateful only together with neighbouring sentences)."
         ),
     ),

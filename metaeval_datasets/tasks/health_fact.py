@@ -13,7 +13,7 @@ TASKS = [
                 "marcov/health_fact_promptsource",
                 config="default",
                 columns={"main_text": ConfigText({"default": ""})},
-                note="Claims without the article; a prompt-rendered copy that probably holds a row several times.",
+                note="Claims without the article, from a copy made for prompts that probably repeats rows.",
             ),
         ),
         sentence1="claim",
@@ -26,13 +26,14 @@ TASKS = [
         license="mit",
         citation="kotonya2020pubhealth",
         paper=Edition(
-            why="The paper keeps repeated rows and reads the canonical copy alone.",
+            why="The paper keeps repeated rows and uses only the canonical copy.",
             sources=(_CANONICAL,),
             distinct=False,
         ),
         notes=(
-            "Rows whose label is -1 (veracity missing) are dropped. The second text is a whole article, far beyond 128 "
-            "tokens; a claim without its article is kept. Exact repeats are removed: one of the copies has them."
+            "Rows with label -1 (veracity missing) are dropped. The second text is a whole article, much longer than "
+            "128 tokens. A claim without an article is kept. Exact duplicates are removed, because one copy has "
+            "them."
         ),
     ),
 ]

@@ -15,8 +15,8 @@ TASKS = [
         license="cc-by-4.0",
         citation="chakravarthi2020hopeedi",
         notes=(
-            "No labelled test split: validation becomes test. Only 22 training rows are not English. The authors also "
-            "give two tab-separated files without a header outside the Hub."
+            "There is no labelled test split, so validation becomes test. Only 22 training rows are not English. "
+            "The authors also publish two tab-separated files without a header outside the Hub."
         ),
     ),
 ]

@@ -8,11 +8,15 @@ TASKS = [
         sources=(
             Source("vincentkoc/hover-parquet"),
             Source("hover-nlp/hover", config="default", revision="refs/pr/9"),
-            Source("hover-nlp/hover", config="default", note="Holds files once the proposal that adds them is merged."),
+            Source(
+                "hover-nlp/hover",
+                config="default",
+                note="Has files only after the pull request that adds them is merged.",
+            ),
             Source(
                 "Dzeniks/hover",
                 label_names=("SUPPORTED", "NOT_SUPPORTED"),
-                note="A copy with evidence, other splits and reversed labels; only its claims are read.",
+                note="A copy with evidence, other splits and reversed labels; only its claims are used.",
             ),
         ),
         sentence="claim",
@@ -23,9 +27,9 @@ TASKS = [
         license="cc-by-sa-4.0",
         citation="jiang2020hover",
         notes=(
-            "The claim alone, as in the paper: the source gives titles and line numbers of the evidence, not its text, "
-            "so that the verdict can only be guessed. No labelled test split: validation becomes test. The card says "
-            "mit, the data are under cc-by-sa-4.0."
+            "The text is the claim alone, as in the paper: the source gives titles and line numbers of the evidence, "
+            "not its text, so the verdict can only be guessed. There is no labelled test split, so validation "
+            "becomes test. The card states mit, but the data are under cc-by-sa-4.0."
         ),
     ),
 ]

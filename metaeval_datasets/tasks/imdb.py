@@ -16,7 +16,7 @@ TASKS = [
         citation="maas2011imdb",
         notes=(
             "The source's third split (unsupervised, 50,000 reviews) has no labels and is not read. Rows are sorted by "
-            "class; whole reviews, far beyond 128 tokens."
+            "class. Texts are whole reviews, much longer than 128 tokens."
         ),
     ),
 ]

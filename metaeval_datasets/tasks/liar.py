@@ -19,12 +19,12 @@ TASKS = [
         citation="wang2017liar",
         paper=Edition(
             why=(
-                "The paper's loader reads `context`, the occasion of the statement ('a press release'), from which its "
-                "truth cannot be told; where none is given, the text is empty."
+                "The paper's loader reads `context`, the occasion of the statement ('a press release'), which does not "
+                "determine its truth; the text is empty if no occasion is given."
             ),
             sentence="context",
             may_be_empty=("sentence",),
         ),
-        notes="The order of the classes is not that of their truth.",
+        notes="The classes are not ordered by degree of truth.",
     ),
 ]

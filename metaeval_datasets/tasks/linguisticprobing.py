@@ -1,4 +1,4 @@
-"""SentEval's probing tasks: what a sentence embedding knows of grammar.
+"""SentEval's probing tasks: the grammatical properties that a sentence embedding encodes.
 
 Formerly metaeval/linguisticprobing. The copy on the Hub lost 13 to 30 % of the rows of seven of the nine sets (the
 printed sizes say so): probably a quotation mark swallowed the lines that follow it, so that a few rows may hold
@@ -18,7 +18,7 @@ _PROBING: dict[str, Any] = {
 }
 _WHOLE = {"train": 100000, "validation": 10000, "test": 10000}
 _LOSSY = {"train": None, "validation": None, "test": None}
-_LOST = "The source lacks 13 to 30 % of SentEval's rows, and a few rows may hold several sentences."
+_LOST = "The source lacks 13 to 30 % of SentEval's rows, and a few rows may contain several sentences."
 
 _CONSTITUENTS = (
     "ADVP_NP_VP_.", "CC_ADVP_NP_VP_.", "CC_NP_VP_.", "IN_NP_VP_.", "NP_ADVP_VP_.", "NP_NP_VP_.", "NP_PP_.", "NP_VP_.",
@@ -41,7 +41,7 @@ TASKS = [
         names=("NN", "NNS"),
         canonical=("singular_subject", "plural_subject"),
         rows=_LOSSY,
-        notes=f"Number of the subject of the main clause. {_LOST}",
+        notes=f"The class is the number of the subject of the main clause. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -50,7 +50,7 @@ TASKS = [
         names=("NN", "NNS"),
         canonical=("singular_object", "plural_object"),
         rows=_LOSSY,
-        notes=f"Number of the direct object of the main clause. {_LOST}",
+        notes=f"The class is the number of the direct object of the main clause. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -59,7 +59,7 @@ TASKS = [
         names=("PAST", "PRES"),
         canonical=("past", "present"),
         rows=_LOSSY,
-        notes=f"Tense of the main verb. {_LOST}",
+        notes=f"The class is the tense of the main verb. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -68,7 +68,7 @@ TASKS = [
         names=("0", "1", "2", "3", "4", "5"),
         canonical=("words_5_8", "words_9_12", "words_13_16", "words_17_20", "words_21_25", "words_26_28"),
         rows=_LOSSY,
-        notes=f"Number of words, in six bins. {_LOST}",
+        notes=f"The class is the number of words, in six bins. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -77,7 +77,7 @@ TASKS = [
         names=_CONSTITUENTS,
         canonical=renamed(tuple(name.removesuffix("_.") for name in _CONSTITUENTS), {"OTHER": "other_constituents"}),
         rows=_LOSSY,
-        notes=f"Constituents under the root of the tree; the order of the names on the Hub is not verified. {_LOST}",
+        notes=f"Constituents below the root of the tree; the order of class names on the Hub is not verified. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -85,7 +85,7 @@ TASKS = [
         sources=_sources("tree_depth"),
         names=("depth_5", "depth_6", "depth_7", "depth_8", "depth_9", "depth_10", "depth_11"),
         rows=_LOSSY,
-        notes=f"Depth of the constituency tree; the order of the names on the Hub is not verified. {_LOST}",
+        notes=f"Depth of the constituency tree; the order of class names on the Hub is not verified. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -94,7 +94,7 @@ TASKS = [
         names=("I", "O"),
         canonical=("inverted_clauses", "original_sentence"),
         rows=_WHOLE,
-        notes="Whether two coordinated clauses were swapped: I inverted, O original.",
+        notes="Were two coordinated clauses swapped? I: inverted, O: original.",
         **_PROBING,
     ),
     TaskSpec(
@@ -103,7 +103,7 @@ TASKS = [
         names=("C", "O"),
         canonical=("replaced_word", "original_sentence"),
         rows=_LOSSY,
-        notes=f"Whether a noun or verb was replaced by another: C changed, O original. {_LOST}",
+        notes=f"Was a noun or verb replaced by another? C: changed, O: original. {_LOST}",
         **_PROBING,
     ),
     TaskSpec(
@@ -112,7 +112,7 @@ TASKS = [
         names=("I", "O"),
         canonical=("swapped_words", "original_sentence"),
         rows=_WHOLE,
-        notes="Whether two neighbouring words were swapped: I inverted, O original.",
+        notes="Were two neighbouring words swapped? I: inverted, O: original.",
         **_PROBING,
     ),
 ]

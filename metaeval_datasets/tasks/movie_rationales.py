@@ -13,6 +13,6 @@ TASKS = [
         rows={"train": 1600, "validation": 200, "test": 199},
         license="unknown",
         citation="deyoung2020eraser",
-        notes="Reviews of several hundred words. There is no good second source: other copies are truncated.",
+        notes="Reviews have several hundred words. The task has only one source because other copies are truncated.",
     ),
 ]

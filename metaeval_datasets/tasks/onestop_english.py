@@ -17,16 +17,16 @@ TASKS = [
         citation="vajjala2018onestop",
         paper=Edition(
             why=(
-                "The paper splits rows at random, so that versions of one article fall on both sides, and leaves the "
-                "word Intermediate at the head of the intermediate texts."
+                "The paper splits rows at random, so versions of one article are in several splits, and keeps the word "
+                "Intermediate at the start of the intermediate texts."
             ),
             sentence="text",
             groups=Alone(),
         ),
         notes=(
-            "189 articles at three levels, stored level by level: rows i, i + 189 and i + 378 are one article and stay "
-            "together. All intermediate texts begin with a line that says so; it is taken away. Whole articles, far "
-            "beyond 128 tokens."
+            "The source has 189 articles at three levels, level by level: rows i, i + 189 and i + 378 are one "
+            "article and stay together. The line that names the level at the start of intermediate texts is removed. "
+            "Texts are whole articles, much longer than 128 tokens."
         ),
     ),
 ]

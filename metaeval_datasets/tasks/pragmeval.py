@@ -1,7 +1,7 @@
-"""PragmEval: discourse and pragmatics, twenty sets brought into one form (Sileo et al. 2019).
+"""PragmEval: discourse and pragmatics, twenty sets in one format (Sileo et al. 2019).
 
 All are of type DISCOURSE, as the paper's counts suggest, although some are about emotion or fact. A few evaluation
-texts recur in train; the notes say where.
+texts also occur in train; the notes say where.
 """
 
 from typing import Any
@@ -72,7 +72,7 @@ TASKS = [
         citation="park2014verifiability",
         notes=(
             "Can a claim be verified, by experience or otherwise? 70 % of the test rows are unverifiable; 2 "
-            "validation and 12 test texts recur in train."
+            "validation and 12 test texts also occur in train."
         ),
         **_SINGLE,
     ),
@@ -84,8 +84,8 @@ TASKS = [
         rows={"train": 5470, "validation": 684, "test": 683},
         citation="buechel2017emobank",
         notes=(
-            "A rating cut at its median, so that rows near the cut are coin flips. 11 validation and 11 test "
-            "sentences recur in train, and 9 training sentences have both labels."
+            "The classes split a rating at its median, so rows near the median are close to random. 11 validation "
+            "and 11 test sentences also occur in train, and 9 training sentences have both labels."
         ),
         **_SINGLE,
     ),
@@ -96,7 +96,7 @@ TASKS = [
         canonical=renamed(_SWITCHBOARD, {"Other": "other_act", "Quotation": "quotation_act"}),
         rows={"train": 18930, "validation": 2113, "test": 649},
         citation="godfrey1992switchboard",
-        notes="41 dialogue acts of single utterances, without their context.",
+        notes="The classes are 41 dialogue acts of single utterances without context.",
         **_SINGLE,
     ),
     TaskSpec(
@@ -106,7 +106,7 @@ TASKS = [
         canonical=rating("eloquence"),
         rows={"train": 725, "validation": 91, "test": 90},
         citation="carlile2018persuasiveness",
-        notes="The five persuasiveness sets share their pairs, and test pairs of one are training pairs of another.",
+        notes="The five persuasiveness tasks share their pairs: test pairs of one task are training pairs of another.",
         **_PAIR,
     ),
     TaskSpec(
@@ -115,7 +115,7 @@ TASKS = [
         names=_MRDA,
         rows={"train": 14484, "validation": 1630, "test": 6459},
         citation="shriberg2004mrda",
-        notes="51 dialogue acts, of which one has no training row and two have fewer than ten.",
+        notes="Of the 51 dialogue acts, one has no training row and two have fewer than ten.",
         **_SINGLE,
     ),
     TaskSpec(
@@ -124,7 +124,7 @@ TASKS = [
         names=_GUM,
         rows={"train": 1700, "validation": 259, "test": 248},
         citation="zeldes2017gum",
-        notes="17 relations of rhetorical structure, no_relation among them.",
+        notes="The classes are 17 relations of rhetorical structure, including no_relation.",
         **_PAIR,
     ),
     TaskSpec(
@@ -134,7 +134,10 @@ TASKS = [
         canonical=("observing", "favor", "against"),
         rows={"train": 2076, "validation": 259, "test": 259},
         citation="ferreira2016emergent",
-        notes=("Stance of a headline (second) towards a claim (first). 10 validation and 8 test pairs recur in train."),
+        notes=(
+            "The class is the stance of a headline (second text) towards a claim (first text). 10 validation and 8 "
+            "test pairs also occur in train."
+        ),
         **_PAIR,
     ),
     TaskSpec(
@@ -144,7 +147,7 @@ TASKS = [
         canonical=rating("relevance"),
         rows={"train": 725, "validation": 91, "test": 90},
         citation="carlile2018persuasiveness",
-        notes="Shares its pairs with the other persuasiveness sets.",
+        notes="The task shares its pairs with the other persuasiveness tasks.",
         **_PAIR,
     ),
     TaskSpec(
@@ -154,7 +157,7 @@ TASKS = [
         canonical=rating("specificity"),
         rows={"train": 504, "validation": 62, "test": 62},
         citation="carlile2018persuasiveness",
-        notes="Shares its pairs with the other persuasiveness sets.",
+        notes="The task shares its pairs with the other persuasiveness tasks.",
         **_PAIR,
     ),
     TaskSpec(
@@ -164,7 +167,7 @@ TASKS = [
         canonical=rating("strength"),
         rows={"train": 371, "validation": 46, "test": 46},
         citation="carlile2018persuasiveness",
-        notes="Shares its pairs with the other persuasiveness sets.",
+        notes="The task shares its pairs with the other persuasiveness tasks.",
         **_PAIR,
     ),
     TaskSpec(
@@ -174,7 +177,7 @@ TASKS = [
         canonical=rating("dominance"),
         rows={"train": 6392, "validation": 798, "test": 798},
         citation="buechel2017emobank",
-        notes="A rating cut at its median. 19 validation and 16 test sentences recur in train.",
+        notes="The classes split a rating at its median. 19 validation and 16 test sentences also occur in train.",
         **_SINGLE,
     ),
     TaskSpec(
@@ -184,7 +187,7 @@ TASKS = [
         canonical=rating("implicature"),
         rows={"train": 3724, "validation": 465, "test": 465},
         citation="lahiri2015squinky",
-        notes="A rating cut at its median; the three squinky sets share their sentences.",
+        notes="The classes split a rating at its median; the three squinky tasks share their sentences.",
         **_SINGLE,
     ),
     TaskSpec(
@@ -194,7 +197,7 @@ TASKS = [
         canonical=("not_sarcasm", "sarcasm"),
         rows={"train": 3754, "validation": 469, "test": 469},
         citation="oraby2016sarcasm",
-        notes="A post and the reply to it. 4 validation and 4 test pairs recur in train.",
+        notes="The texts are a post and a reply to it. 4 validation and 4 test pairs also occur in train.",
         **_PAIR,
     ),
     TaskSpec(
@@ -204,7 +207,7 @@ TASKS = [
         canonical=rating("formality"),
         rows={"train": 3622, "validation": 453, "test": 452},
         citation="lahiri2015squinky",
-        notes="A rating cut at its median; the three squinky sets share their sentences.",
+        notes="The classes split a rating at its median; the three squinky tasks share their sentences.",
         **_SINGLE,
     ),
     TaskSpec(
@@ -213,7 +216,9 @@ TASKS = [
         names=_STAC,
         rows={"train": 11230, "validation": 1247, "test": 1304},
         citation="asher2016stac",
-        notes="18 discourse relations of a chat, no_relation among them. 7 test pairs recur in train.",
+        notes=(
+            "The classes are 18 discourse relations in chats, including no_relation. 7 test pairs also occur in train."
+        ),
         **_PAIR,
     ),
     TaskSpec(
@@ -222,7 +227,10 @@ TASKS = [
         names=_PDTB,
         rows={"train": 12907, "validation": 1204, "test": 1085},
         citation="prasad2008pdtb",
-        notes="16 senses of implicit relations; two have one row each. The texts are under terms of the LDC.",
+        notes=(
+            "The classes are 16 senses of implicit relations; two have one row each. The LDC licence applies to the "
+            "texts."
+        ),
         **_PAIR,
     ),
     TaskSpec(
@@ -232,7 +240,7 @@ TASKS = [
         canonical=renamed(_PREMISETYPE, {"definition": "definition_premise"}),
         rows={"train": 566, "validation": 71, "test": 70},
         citation="carlile2018persuasiveness",
-        notes="Eight classes for 566 training rows; two have two or three.",
+        notes="The task has eight classes and 566 training rows; two classes have two or three rows.",
         **_PAIR,
     ),
     TaskSpec(
@@ -242,7 +250,7 @@ TASKS = [
         canonical=rating("informativeness"),
         rows={"train": 3719, "validation": 465, "test": 464},
         citation="lahiri2015squinky",
-        notes="A rating cut at its median; the three squinky sets share their sentences.",
+        notes="The classes split a rating at its median; the three squinky tasks share their sentences.",
         **_SINGLE,
     ),
     TaskSpec(
@@ -252,7 +260,7 @@ TASKS = [
         canonical=("value_claim", "fact_claim", "policy_claim"),
         rows={"train": 160, "validation": 20, "test": 19},
         citation="carlile2018persuasiveness",
-        notes="160 training rows.",
+        notes="The task has 160 training rows.",
         **_PAIR,
     ),
     TaskSpec(
@@ -262,7 +270,7 @@ TASKS = [
         canonical=rating("valence"),
         rows={"train": 5150, "validation": 644, "test": 643},
         citation="buechel2017emobank",
-        notes="A rating cut at its median. 11 validation and 6 test sentences recur in train.",
+        notes="The classes split a rating at its median. 11 validation and 6 test sentences also occur in train.",
         **_SINGLE,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Recast (the Diverse Natural Language Inference Collection): other annotations turned into inference.
+"""Recast (the Diverse Natural Language Inference Collection): other annotations recast as inference.
 
 Formerly metaeval/recast. Index 1 is entailment, the reverse of snli and mnli.
 """
@@ -38,15 +38,15 @@ TASKS = [
         license="unknown",
         citation="poliak2018dnc",
         notes=(
-            "Six annotation grades that are documented nowhere, not a label of inference; validation has no row of "
-            "grade 6, test none of 2 and 6. Kept for the benchmark's sake."
+            "The classes are six undocumented annotation grades, not inference labels. Validation has no row of "
+            "grade 6, test none of grades 2 and 6. The task is kept because it is part of the benchmark."
         ),
     ),
     TaskSpec(
         name="recast/recast_puns",
         sources=_sources("recast_puns"),
         rows={"train": None, "validation": 1752, "test": 1756},
-        notes="The same jokes recur with other names of persons in all splits.",
+        notes="The same jokes occur with different names of persons in all splits.",
         **_NLI,
     ),
     TaskSpec(
@@ -65,7 +65,7 @@ TASKS = [
         name="recast/recast_verbcorner",
         sources=_sources("recast_verbcorner"),
         rows={"train": None, "validation": None, "test": None},
-        notes="Templates with invented verbs.",
+        notes="The texts are templates with invented verbs.",
         **_NLI,
     ),
     TaskSpec(
@@ -78,7 +78,7 @@ TASKS = [
         name="recast/recast_sentiment",
         sources=_sources("recast_sentiment"),
         rows={"train": 4800, "validation": 600, "test": 600},
-        notes="Templates around reviews; balanced.",
+        notes="The texts are templates with reviews. The classes are balanced.",
         **_NLI,
     ),
     TaskSpec(

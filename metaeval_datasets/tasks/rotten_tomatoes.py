@@ -13,6 +13,6 @@ TASKS = [
         rows={"train": 8530, "validation": 1066, "test": 1066},
         license="unknown",
         citation="pang2005rt",
-        notes="The sentences that glue/sst2 was made of: its training phrases overlap with the test split here.",
+        notes="These are the sentences that glue/sst2 is based on: its training phrases overlap with this test split.",
     ),
 ]

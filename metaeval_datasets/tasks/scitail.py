@@ -17,11 +17,11 @@ TASKS = [
         license="unknown",
         citation="khot2018scitail",
         paper=Edition(
-            why="Appendix B prints three classes; no row is a contradiction.",
+            why="Appendix B lists three classes, but no row is a contradiction.",
             names=("entailment", "neutral", "contradiction"),
             canonical=THREE_WAY_NLI,
             label_values={"entails": "entailment"},
         ),
-        notes="Listed in Appendix B but not one of the 101 of figure 5.",
+        notes="The task is listed in Appendix B but is not one of the 101 tasks of figure 5.",
     ),
 ]

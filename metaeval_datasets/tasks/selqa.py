@@ -19,14 +19,14 @@ TASKS = [
         citation="jurczyk2016selqa",
         paper=Edition(
             why=(
-                "The paper's loader reads the question alone, with the classes called 0 and 1; the same question "
-                "occurs with both, so that nothing can be learned."
+                "The paper's loader reads only the question and names the classes 0 and 1. Each question occurs with "
+                "both classes, so nothing can be learned."
             ),
             sentence="question",
             names=("0", "1"),
             canonical=("not_answer", "answer"),
             label_values={},
         ),
-        notes="One row in ten is an answer. The source calls the classes 0 and 1.",
+        notes="One row in ten is an answer. The source names the classes 0 and 1.",
     ),
 ]

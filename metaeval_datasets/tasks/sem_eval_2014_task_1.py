@@ -13,7 +13,7 @@ TASKS = [
                 columns={"premise": "sentence_A", "hypothesis": "sentence_B", "entailment_judgment": "label"},
                 label_names=("entailment", "neutral", "contradiction"),
                 label_values={"entailment": "ENTAILMENT", "neutral": "NEUTRAL", "contradiction": "CONTRADICTION"},
-                note="The same pairs in other splits: 4,439, 495 and 4,906 rows.",
+                note="The same pairs with other splits: 4,439, 495 and 4,906 rows.",
             ),
         ),
         sentence1="premise",
@@ -25,6 +25,6 @@ TASKS = [
         rows={"train": 4500, "validation": 500, "test": 4927},
         license="cc-by-4.0",
         citation="marelli2014sick",
-        notes="The licence is that of the card; SICK itself is under cc-by-nc-sa-3.0.",
+        notes="The licence is the one that the card states; SICK itself is under cc-by-nc-sa-3.0.",
     ),
 ]

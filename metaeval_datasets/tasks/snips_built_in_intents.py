@@ -18,6 +18,6 @@ TASKS = [
         rows={"train": 328},
         license="cc0-1.0",
         citation="coucke2018snips",
-        notes="328 rows for ten intents.",
+        notes="The task has 328 rows for ten intents.",
     ),
 ]

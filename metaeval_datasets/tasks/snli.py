@@ -16,8 +16,8 @@ TASKS = [
         license="cc-by-sa-4.0",
         citation="bowman2015snli",
         notes=(
-            "Rows on which the annotators did not agree carry -1 (785 train, 158 validation, 176 test) and are "
-            "dropped; upstream keeps them."
+            "Rows on which the annotators disagree have label -1 (785 train, 158 validation, 176 test) and are "
+            "dropped; the original repository keeps them."
         ),
     ),
 ]

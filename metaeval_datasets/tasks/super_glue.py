@@ -1,4 +1,4 @@
-"""SuperGLUE, as far as it is classification. Test labels are hidden, so validation becomes the test split."""
+"""SuperGLUE, its classification tasks. Test labels are hidden, so validation becomes the test split."""
 
 from metaeval_datasets.spec import Edition, Join, Source, TaskSpec, TaskType
 from metaeval_datasets.vocabulary import ENTAILMENT, NLI_NEUTRAL
@@ -24,7 +24,7 @@ TASKS = [
         rows={"train": 9427, "validation": 3270, "test": 3245},
         license="other",
         citation="clark2019boolq",
-        notes="The passage is long: cut it rather than the question. That the type is FACTICITY is a guess.",
+        notes="The passage is long: truncate it, not the question. The task type FACTICITY is a guess.",
     ),
     TaskSpec(
         name="super_glue/cb",
@@ -38,7 +38,7 @@ TASKS = [
         rows={"train": 250, "validation": 56, "test": 250},
         license="other",
         citation="demarneffe2019cb",
-        notes="The order of the classes is not that of snli and mnli. 56 test rows say little.",
+        notes="The classes are in another order than in snli and mnli. With 56 test rows, results are uncertain.",
     ),
     TaskSpec(
         name="super_glue/wic",
@@ -53,11 +53,11 @@ TASKS = [
         license="other",
         citation="pilehvar2019wic",
         paper=Edition(
-            why="The paper's loader leaves out the word whose sense is asked for.",
+            why="The paper's loader omits the word whose senses are compared.",
             sentence1="sentence1",
             sentence2="sentence2",
         ),
-        notes="Does a word have the same sense in two sentences? The word stands before the first sentence.",
+        notes="Does a word have the same sense in two sentences? The word is placed before the first sentence.",
     ),
     TaskSpec(
         name="super_glue/axb",
@@ -72,7 +72,10 @@ TASKS = [
         in_101=False,
         license="other",
         citation="wang2019superglue",
-        notes="A diagnostic set, test only, not one of the 101; the sentences of glue/ax with two classes.",
+        notes=(
+            "This diagnostic set has only a test split and is not one of the 101 tasks; it has the sentences of "
+            "glue/ax with two classes."
+        ),
     ),
     TaskSpec(
         name="super_glue/axg",
@@ -87,6 +90,6 @@ TASKS = [
         in_101=False,
         license="other",
         citation="rudinger2018winogender",
-        notes="A diagnostic set (Winogender), test only, not one of the 101.",
+        notes="This diagnostic set (Winogender) has only a test split and is not one of the 101 tasks.",
     ),
 ]

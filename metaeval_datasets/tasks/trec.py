@@ -38,13 +38,13 @@ TASKS = [
         citation="li2002trec",
         paper=Edition(
             why=(
-                "The paper's copy had 47 classes: fine classes of the same name under different coarse ones (desc, "
-                "other) were merged, in another order."
+                "The paper's copy had 47 classes in another order: fine classes with the same name under different "
+                "coarse classes (desc, other) were merged."
             ),
             names=_PAPER,
             canonical=tuple(f"asks_{name}" for name in _PAPER),
             label_values={name: name.split(":")[1] for name in _FINE},
         ),
-        notes="50 fine classes; several have no row among the 500 of the test split.",
+        notes="The task has 50 fine classes; several have no row in the test split (500 rows).",
     ),
 ]

@@ -1,4 +1,4 @@
-"""TweetEval: tweets. Its emotion task is not in the collection, because upstream knew another task of that name."""
+"""TweetEval: tweets. Its emotion task is not in the collection because another task had that name."""
 
 from metaeval_datasets.spec import ConfigText, Edition, Source, TaskSpec, TaskType
 
@@ -46,7 +46,7 @@ TASKS = [
         rows={"train": 45000, "validation": 5000, "test": 50000},
         license="unknown",
         citation="barbieri2018emoji",
-        notes="Which emoji was taken out of the tweet.",
+        notes="The class is the emoji that was removed from the tweet.",
     ),
     TaskSpec(
         name="tweet_eval/hate",
@@ -58,7 +58,9 @@ TASKS = [
         rows={"train": 9000, "validation": 1000, "test": 2970},
         license="unknown",
         citation="basile2019hate",
-        notes="The paper prints not-hate. Some test texts are also in train, and a few texts are empty (dropped).",
+        notes=(
+            "The paper spells one class not-hate. Some test texts are also in train; a few texts are empty and dropped."
+        ),
     ),
     TaskSpec(
         name="tweet_eval/irony",

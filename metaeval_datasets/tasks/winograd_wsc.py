@@ -2,7 +2,7 @@
 
 from metaeval_datasets.spec import Edition, Items, Join, Source, TaskSpec, TaskType
 
-_WHY = "The source and the paper call the classes 0 and 1."
+_WHY = "The source and the paper name the classes 0 and 1."
 _NOTES = (
     "A choice between two options, test only. The second text is the pronoun and the options, in their order; where "
     "the pronoun stands in the text is left out. wsc273 is part of wsc285, and both overlap with glue/wnli."

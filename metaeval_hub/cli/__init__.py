@@ -84,7 +84,7 @@ def _is_for_users(error: Exception) -> bool:
     if isinstance(error, (ValueError, OSError, ImportError, MemoryError)):
         return True
     from metaeval_datasets.catalog import UnknownTaskError
-    from metaeval_datasets.sources.opening import SourceError
+    from metaeval_datasets.sources.asking import SourceError
 
     torch = sys.modules.get("torch")
     return isinstance(error, (UnknownTaskError, SourceError, *([torch.OutOfMemoryError] if torch else [])))

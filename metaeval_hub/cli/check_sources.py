@@ -1,8 +1,9 @@
-"""Ask the Hub about every source of every task.
+"""Compare the declared sources of tasks with the Hub.
 
-For each source: does it exist, is it gated or moved, which commit is it at, are its splits, columns and class names
-those of the declaration, how many rows has it, under which licence. Nothing is downloaded whole. Tasks that are not
-as declared are listed, worst first; --all lists them all. The exit status is 1 where a task has no usable source.
+The command checks for each source whether it exists, whether it is gated or was renamed, and whether its splits,
+columns, class names, numbers of rows and licence are as declared. It downloads no complete file. It lists the tasks
+that differ from their declaration, worst first; --all lists every task. The exit status is 1 if a task has no usable
+source.
 """
 
 from __future__ import annotations
@@ -24,30 +25,34 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from metaeval_datasets.sources.check import Answers, SourceCheck, TaskCheck
+    from metaeval_datasets.sources.check_results import SourceCheck, TaskCheck
+    from metaeval_datasets.sources.hub_answers import Answers
     from metaeval_datasets.spec import EditionName
 
 STYLES = {"not usable": "red", "differs": "yellow", "usable": "green"}
 CONVERT_BRANCH = "refs/convert/parquet"
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}")
-WIDE = 120  # columns of a terminal from which on a table is easier to read than a list
+WIDE = 120  # terminal width in characters from which a table is easier to read than a list
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("names", nargs="*", help="tasks and groups, such as pragmeval glue/cola; all tasks if none")
     parser.add_argument(
-        "--edition", choices=("careful", "paper"), help="only this edition (default: both, where they differ)"
+        "names", nargs="*", help="tasks and groups, such as pragmeval or glue/cola (default: all tasks)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write all that was found as JSON; - for standard output")
-    parser.add_argument("--all", action="store_true", help="list the sources that are as declared, too")
-    parser.add_argument("--workers", type=int, default=8, help="questions to the Hub at the same time (default 8)")
+    parser.add_argument(
+        "--edition", choices=("careful", "paper"), help="check only this edition (default: both, if they differ)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all results to this JSON file; - is standard output")
+    parser.add_argument("--all", action="store_true", help="also list tasks that are as declared")
+    parser.add_argument("--workers", type=int, default=8, help="parallel requests to the Hub (default: 8)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check, show and write; 1 where a task has no usable source."""
+    """Check the sources, print and write the results; return 1 if a task has no usable source."""
     from metaeval_datasets import get_task, list_tasks, select_tasks
-    from metaeval_datasets.sources.check import Answers, check_tasks
+    from metaeval_datasets.sources.check import check_tasks
+    from metaeval_datasets.sources.hub_answers import Answers
 
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")
@@ -60,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
         if options.edition in (None, edition) and (edition == "careful" or get_task(name).paper is not None)
     ]
     if not entries:
-        raise ValueError(f"none of {', '.join(options.names)} has an edition {options.edition!r} of its own")
+        raise ValueError(
+            f"none of {', '.join(options.names)} has its own {options.edition!r} edition; leave out --edition"
+        )
     if options.json and options.json != "-":
         check_file(Path(options.json), "--json")
     answers = Answers()
@@ -82,13 +89,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(console: Console, checks: list[TaskCheck], everything: bool) -> None:
-    """The tasks, worst first: a table, or where the terminal is too narrow for one a list."""
-    careful = {check.task: _what(check) for check in checks if check.edition == "careful"}
+    """Print the tasks, worst first, as a table, or as a list if the terminal is too narrow."""
+    careful = {check.task: _findings(check) for check in checks if check.edition == "careful"}
     listed = [
         check
         for check in sorted(checks, key=_badness, reverse=True)
-        # the paper's edition is told apart where something else is found for it
-        if check.edition == "careful" or _what(check) != careful.get(check.task)
+        # list the paper's edition only if its result differs
+        if check.edition == "careful" or _findings(check) != careful.get(check.task)
     ]
     if not everything:
         listed = [check for check in listed if check.status != "usable"]
@@ -109,25 +116,25 @@ def _show(console: Console, checks: list[TaskCheck], everything: bool) -> None:
 
 
 def _count(checks: list[TaskCheck]) -> str:
-    """Count tasks, and editions of the paper beside them: the sums at the end keep them apart too."""
+    """Count tasks and editions of the paper separately, as the totals at the end do."""
     paper = sum(check.edition == "paper" for check in checks)
     return str(len(checks) - paper) + (f" and {paper} of the paper's editions" if paper else "")
 
 
 def _badness(check: TaskCheck) -> tuple[bool, bool, bool, bool]:
-    """No source; splits missing; another source than the first; anything else not as declared."""
+    """Return a sort key: no usable source, then missing splits, then a fallback source, then any other difference."""
     if check.serves is None:
         return True, True, True, True
     source = check.sources[check.serves]
     return False, bool(source.missing), bool(check.serves), bool(source.findings)
 
 
-def _what(check: TaskCheck) -> list[tuple[str, list[str]]]:
+def _findings(check: TaskCheck) -> list[tuple[str, list[str]]]:
     return [(source.source, source.findings) for source in check.sources]
 
 
 def _table(checks: list[TaskCheck], *columns: str) -> Table:
-    """A line for each source; with the status, for a pipe, the task is named on each of its lines."""
+    """Return a table with one line per source; in a pipe, every line has the status and the task."""
     table = make_table(*columns)
     for column in table.columns:
         column.overflow = "fold"
@@ -153,7 +160,7 @@ def _name(check: TaskCheck) -> str:
 
 
 def _short(source: SourceCheck) -> str:
-    """A source in few words: the first of many configs, the start of a commit."""
+    """Describe a source briefly, with the first of its configs and the start of a commit id."""
     if source.repo is None:
         return source.source
     configs = source.configs[0] if source.configs else ""
@@ -167,26 +174,26 @@ def _short(source: SourceCheck) -> str:
 
 
 def _style(check: TaskCheck, number: int) -> str:
-    """What serves stands out."""
+    """Return the style of a source; sources that are not used are dimmed."""
     return "" if check.serves in (None, number) else "dim"
 
 
 def _words(check: TaskCheck, number: int) -> str:
-    """What is wrong with a source, and whether it is the one that serves."""
+    """Describe what is wrong with a source, and whether rows come from it."""
     source = check.sources[number]
-    serves = ["serves"] if check.serves == number and (number or source.findings) else []
+    serves = ["used"] if check.serves == number and (number or source.findings) else []
     return "; ".join([*serves, *source.findings]) or _facts(source)
 
 
 def _facts(source: SourceCheck) -> str:
-    """What there is to say of a source that is as declared."""
+    """Describe a source that is as declared."""
     rows = ", ".join(f"{split} {entry.rows:,}" for split, entry in source.splits.items() if entry.rows is not None)
     commit = f"commit {source.commit[:10]}" if source.commit else ""
     return "; ".join(filter(None, ["as declared", rows, commit]))
 
 
 def _sums(checks: list[TaskCheck], answers: Answers, seconds: float) -> list[str]:
-    """How many are in which state."""
+    """Return the totals as lines."""
     lines = []
     for edition, noun in (("careful", "task"), ("paper", "edition of the paper")):
         counts = Counter(check.status for check in checks if check.edition == edition)
@@ -198,9 +205,9 @@ def _sums(checks: list[TaskCheck], answers: Answers, seconds: float) -> list[str
             )
     sources = [source for check in checks for source in check.sources]
     if unanswered := sum(not source.answered for source in sources):
-        lines.append(f"for {unanswered} of {len(sources)} sources the Hub gave no answer: try again later")
+        lines.append(f"the Hub did not answer for {unanswered} of {len(sources)} sources; try again later")
     files = answers.count("footer") + answers.count("head")
-    asked = f"asked for {answers.count('repo')} repositories and {files} files" if answers.count() else "nothing asked"
+    asked = f"read {answers.count('repo')} repositories and {files} files" if answers.count() else "no requests"
     lines.append(f"{len(sources)} sources: {asked}, {seconds:.1f} s")
     return lines
 
@@ -209,7 +216,7 @@ def _sums(checks: list[TaskCheck], answers: Answers, seconds: float) -> list[str
 
 
 def _write(path: str, checks: list[TaskCheck], answers: Answers, seconds: float) -> None:
-    """Write the whole report; a file appears at once or not at all."""
+    """Write the complete report; a file is replaced atomically."""
     from huggingface_hub import constants
 
     facts = {

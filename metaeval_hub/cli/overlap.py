@@ -1,10 +1,10 @@
-"""Find texts that evaluation splits share with training splits, of the same task or of others.
+"""Find texts that evaluation splits share with training splits of the same task or of other tasks.
 
-Compares the validation and test splits of the tasks with the training splits of the same tasks, and shows the worst
-pairs. Texts are compared without case, punctuation and white space; metaeval_datasets/overlap.py says precisely how.
-With --out it writes overlap.json (everything), overlap.csv (a line for each pair of tasks that shares texts, with an
-example), overlap_matrix.csv and overlap_matrix.png (evaluation tasks by training tasks). The exit status is 1 where a
-task could not be loaded.
+The command compares the validation and test splits of all given tasks with all their training splits, and shows the
+pairs of tasks that share most. Case, punctuation and white space are ignored; metaeval_datasets/overlap.py has the
+exact rules. With --out it writes overlap.json (all results), overlap.csv (one line per pair of tasks that share texts,
+with an example), overlap_matrix.csv and overlap_matrix.png (evaluation tasks by training tasks). The exit status is 1
+if a task could not be loaded.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from metaeval_datasets.overlap_report import Overlap, Pair
 
-PLAIN_WIDTH = 220  # of the table where the output is no terminal
-MIN_EXAMPLE = 20  # characters of an example worth showing
-MAX_REASON = 160  # characters of a reason shown; all of it is in the JSON file
+PLAIN_WIDTH = 220  # width of the table if the output is not a terminal
+MIN_EXAMPLE = 20  # minimum number of characters of an example
+MAX_REASON = 160  # characters shown of a reason; the JSON file has all
 COLUMNS = (
     *("evaluation_task", "training_task", "evaluation_rows", "shared_rows", "share", "whole_rows", "exact_rows"),
     *("validation_rows", "test_rows", "example_split", "example_evaluation_row", "example_training_row"),
@@ -43,22 +43,26 @@ COLUMNS = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("names", nargs="*", help="tasks and groups, such as pragmeval glue/cola; all tasks if none")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the JSON, the CSV files and the picture")
-    parser.add_argument("--edition", choices=("careful", "paper"), default="careful", help="edition of the tasks")
     parser.add_argument(
-        "--min-length", type=int, default=20, help="characters (letters, digits) of a text that counts (default 20)"
+        "names", nargs="*", help="tasks and groups, such as pragmeval or glue/cola (default: all tasks)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write JSON, CSV and the figure to this folder")
+    parser.add_argument(
+        "--edition", choices=("careful", "paper"), default="careful", help="edition of the tasks (default: careful)"
+    )
+    parser.add_argument(
+        "--min-length", type=int, default=20, help="minimum letters and digits of a text to compare (default: 20)"
     )
     parser.add_argument(
         "--max-repeats", type=int, default=10,
-        help="rows of a split that may share one sentence of a pair before it counts as their topic (default 10)",
+        help="ignore a sentence of a pair that more rows of a split share, as their topic (default: 10)",
     )  # fmt: skip
-    parser.add_argument("--whole-only", action="store_true", help="compare pairs as a whole, not their sentences alone")
-    parser.add_argument("--top", type=int, default=20, help="pairs of tasks to show (default 20)")
+    parser.add_argument("--whole-only", action="store_true", help="compare only whole pairs, not single sentences")
+    parser.add_argument("--top", type=int, default=20, help="pairs of tasks to show (default: 20)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, show the worst pairs, write the files; 1 where a task could not be loaded."""
+    """Compare the tasks, print the worst pairs, write the files; return 1 if a task could not be loaded."""
     from metaeval_datasets import list_tasks, select_tasks
     from metaeval_datasets.overlap import Rules
     from metaeval_datasets.overlap_report import find_overlap
@@ -81,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         shown = reason if options.verbose or len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…"
         console.print(f"not loaded: {name}: {shown}", soft_wrap=True, markup=False, style="yellow", highlight=False)
     if failed:
-        text = f"{len(failed)} of {len(names)} tasks could not be loaded; what they share is not in the report"
+        text = f"{len(failed)} of {len(names)} tasks could not be loaded; the report does not include them"
         console.print(text, soft_wrap=True, style="bold yellow", highlight=False)
     return 1 if failed else 0
 
@@ -89,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 def _load(
     names: list[str], edition: str, step: Callable[[str, bool], None]
 ) -> tuple[dict[str, DatasetDict], dict[str, str]]:
-    """The tasks that load, and for each of the others the reason in one line."""
+    """Load the tasks; return them, and task -> reason in one line for those that cannot be loaded."""
     from metaeval_datasets import load_dataset
 
     tasks, failed = {}, {}
@@ -97,7 +101,7 @@ def _load(
         step(f"load {name}", True)
         try:
             tasks[name] = load_dataset("metaeval", name, edition=edition)
-        except Exception as error:  # any reason counts: it is reported with the task's name
+        except Exception as error:  # every failure is reported with the name of the task
             reason = str(error).removeprefix(f"task {name}: ")
             failed[name] = " ".join(f"{type(error).__name__}: {reason}".split())
     return tasks, failed
@@ -106,7 +110,7 @@ def _load(
 def _facts(
     overlap: Overlap, tasks: dict[str, DatasetDict], failed: dict[str, str], edition: str, seconds: float
 ) -> dict[str, Any]:
-    """The report as JSON-able data, beside what it was made from."""
+    """Return the report and its inputs as data for JSON."""
     from metaeval_datasets import read_report
 
     made_by = {"version": version("metaeval"), "edition": edition, "seconds": round(seconds, 1)}
@@ -118,7 +122,7 @@ def _facts(
 
 
 def _show(console: Console, overlap: Overlap, facts: dict[str, Any], top: int) -> None:
-    """Print the worst pairs, and the sums."""
+    """Print the worst pairs and the totals."""
     if overlap.pairs:
         console.print(_table(overlap.pairs[:top], console.width))
     if len(overlap.pairs) > top:
@@ -126,12 +130,12 @@ def _show(console: Console, overlap: Overlap, facts: dict[str, Any], top: int) -
     for line in _sums(overlap):
         console.print(line, soft_wrap=True, highlight=False)
     if partial := sum(bool(entry["missing"]) for entry in facts["tasks"].values()):
-        text = f"{partial} tasks came from a source that lacks rows: their numbers may be too small"
+        text = f"{partial} tasks were loaded from incomplete sources, so their numbers may be too low"
         console.print(text, soft_wrap=True, style="yellow", highlight=False)
 
 
 def _table(pairs: list[Pair], width: int) -> Table:
-    """One line a pair of tasks; with an example where ``width``, in characters, leaves room for it."""
+    """Return a table with one line per pair of tasks, and an example if ``width`` (characters) leaves room."""
     from rich.table import Table
     from rich.text import Text
 
@@ -154,7 +158,7 @@ def _table(pairs: list[Pair], width: int) -> Table:
 
 
 def _sums(overlap: Overlap) -> list[str]:
-    """What was compared and found in all, in sentences."""
+    """Return the totals as sentences."""
     tasks = overlap.tasks.values()
     rows, training = sum(task.evaluation_rows for task in tasks), sum(task.rows.get("train", 0) for task in tasks)
     own, others, short = (sum(getattr(task, name) for task in tasks) for name in ("in_own", "in_others", "short"))
@@ -170,7 +174,7 @@ def _sums(overlap: Overlap) -> list[str]:
 
 
 def _write(folder: Path, overlap: Overlap, facts: dict[str, Any]) -> list[Path]:
-    """Write the files; returns their paths."""
+    """Write the files and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "overlap.json", folder / "overlap.csv", folder / "overlap_matrix.csv"]
     paths[0].write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -189,7 +193,7 @@ def _write(folder: Path, overlap: Overlap, facts: dict[str, Any]) -> list[Path]:
 
 
 def _line(pair: Pair) -> dict[str, str | int]:
-    """A line of overlap.csv."""
+    """Return a line of overlap.csv."""
     return {
         "evaluation_task": pair.evaluation,
         "training_task": pair.training,
@@ -209,7 +213,7 @@ def _line(pair: Pair) -> dict[str, str | int]:
 
 
 def _draw(path: Path, overlap: Overlap) -> Path:
-    """Draw the tasks that share anything, by name, so that related tasks stand together."""
+    """Draw the tasks that share texts, sorted by name so that related tasks are neighbours."""
     from metaeval_hub.analysis.plots import draw_shares
 
     shares, rows, columns = overlap.shares(), overlap.evaluation_tasks, overlap.training_tasks
@@ -220,9 +224,9 @@ def _draw(path: Path, overlap: Overlap) -> Path:
         [rows[row] for row in kept_rows],
         [columns[column] for column in kept_columns],
         path,
-        title="Evaluation rows of which a text is in a training split\n"
+        title="Evaluation rows that share a text with a training split\n"
         f"({len(kept_rows)} of {len(rows)} evaluation tasks and {len(kept_columns)} of {len(columns)} training tasks; "
-        "the others share nothing)",
+        "the others share no text)",
         axes=("training split of", "validation and test splits of"),
         label="share of evaluation rows (numbers: %)",
     )
@@ -237,7 +241,7 @@ def _console() -> Console:
 
 @contextmanager
 def _progress(tasks: int) -> Iterator[Callable[[str, bool], None]]:
-    """A bar on standard error that gets one step for each task loaded and one for each training split read."""
+    """Show a progress bar on standard error, with one step per loaded task and one per training split."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

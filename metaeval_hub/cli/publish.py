@@ -1,10 +1,10 @@
 """Publish tasks as a dataset repository that loads without this package.
 
-The repository id and the token are checked first. Then tasks are built on disk, each to a folder of Parquet files; what
-is there and unchanged is not built again. Then everything that changed goes up in one commit, with a card that
-describes all that is in the repository. Whatever interrupts leaves the repository as it was, and the same command goes
-on. --dry-run builds and tells what would be sent; --verify sends nothing either: it reads back what is published, and
-compares it with what was built.
+The command first checks the repository id and the token. It then builds each task as a folder of Parquet files and
+skips tasks that are already built and unchanged. Finally it uploads everything that changed in one commit, with a card
+that describes the whole repository. An interruption leaves the repository unchanged, and the same command resumes.
+--dry-run builds the tasks and lists what would be uploaded. --verify uploads nothing: it reads the published tasks
+back and compares them with those built here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from metaeval_hub.hub.client import RepoState
 
 CARD = "README.md"
-# What a repository may hold before anything was published to it; a card made on the Hub's site is replaced.
+# Files that a new repository may contain. A card created on the Hub's website is replaced.
 _OF_NEW_REPOSITORIES = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE", "LICENSE.md", "LICENSE.txt"})
 
 
@@ -36,26 +36,28 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--repo-id",
         required=True,
         metavar="ORG/NAME",
-        help="dataset repository, made if new; NAME alone is one of yours",
+        help="dataset repository, created if it does not exist; NAME alone is in your namespace",
     )
-    parser.add_argument("--tasks", nargs="+", metavar="NAME", help="tasks and groups; all tasks if not given")
-    parser.add_argument("--edition", choices=("careful", "paper"), default="careful", help="edition of the tasks")
+    parser.add_argument("--tasks", nargs="+", metavar="NAME", help="tasks and groups to publish (default: all tasks)")
     parser.add_argument(
-        "--folder", type=Path, default=Path("published"), help="where the files are built (default ./published)"
+        "--edition", choices=("careful", "paper"), default="careful", help="edition of the tasks (default: careful)"
     )
-    parser.add_argument("--private", action="store_true", help="only members see a repository made by this command")
-    parser.add_argument("--prune", action="store_true", help="remove tasks that are published and not selected now")
-    parser.add_argument("--skip-failed", action="store_true", help="go on with the others where tasks cannot be built")
-    parser.add_argument("--anew", action="store_true", help="read the sources and build again, whatever is there")
-    parser.add_argument("--tag", help="tag of the commit (default v and the version of this package)")
-    parser.add_argument("--move-tag", action="store_true", help="move the tag where another commit has it")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("published"), help="folder to build the files in (default: ./published)"
+    )
+    parser.add_argument("--private", action="store_true", help="create the repository as private")
+    parser.add_argument("--prune", action="store_true", help="remove published tasks that are not selected")
+    parser.add_argument("--skip-failed", action="store_true", help="publish the other tasks if some cannot be built")
+    parser.add_argument("--rebuild", action="store_true", help="read the sources and build all tasks again")
+    parser.add_argument("--tag", help="tag of the commit (default: v and the version of metaeval)")
+    parser.add_argument("--move-tag", action="store_true", help="move the tag if another commit has it")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--dry-run", action="store_true", help="build, and tell what would be sent")
-    mode.add_argument("--verify", action="store_true", help="build, and compare with what is published")
+    mode.add_argument("--dry-run", action="store_true", help="build the tasks and list what would be uploaded")
+    mode.add_argument("--verify", action="store_true", help="build the tasks and compare them with the published ones")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build, then publish or compare; 1 where a task could not be built or differs."""
+    """Build the tasks, then publish or compare them; return 1 if a task could not be built or differs."""
     from metaeval_datasets import list_tasks, select_tasks
     from metaeval_datasets.publish import locked
 
@@ -73,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             with quiet(options.verbose, bars=False):
                 return int(not _verify(records, options.repo_id, options.folder) or lacking)
         if lacking:
-            print(f"{len(failed)} of {len(names)} tasks not built: nothing was sent (--skip-failed sends the others)")
+            print(f"{len(failed)} of {len(names)} tasks not built, nothing uploaded; --skip-failed uploads the others")
             return 1
         with quiet(options.verbose):
             _publish(records, options)
@@ -81,10 +83,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_target(options: argparse.Namespace) -> None:
-    """Complete the repository id; and where something will be sent, see that the token may write.
+    """Complete the repository id, and check that the token may write if something will be uploaded.
 
     Raises:
-        ValueError, HubError: the id or the token will not do.
+        ValueError: the repository id is not valid.
+        HubError: the token is missing or may not write.
     """
     from metaeval_hub.hub.client import check_repo_id, check_token, push_target
 
@@ -96,22 +99,22 @@ def _check_target(options: argparse.Namespace) -> None:
 
 
 def _build(names: Sequence[str], options: argparse.Namespace) -> tuple[list[TaskRecord], dict[str, str]]:
-    """Build all tasks; for those that cannot be built the reason."""
+    """Build all tasks; return the records, and task -> reason for those that cannot be built."""
     from metaeval_datasets.publish import build_task
 
     records, failed = [], {}
     with progress(len(names), "building") as step:
         for number, name in enumerate(names):
             try:
-                records.append(build_task(name, options.folder, options.edition, anew=options.anew))
-            except Exception as error:  # any reason counts: it is reported with the task's name
+                records.append(build_task(name, options.folder, options.edition, rebuild=options.rebuild))
+            except Exception as error:  # every failure is reported with the name of the task
                 failed[name] = _reason(error, name)
             step(names[number + 1] if number + 1 < len(names) else "")
     return records, failed
 
 
 def _reason(error: Exception, name: str) -> str:
-    """Why a task could not be built; the reason of each source on a line of its own."""
+    """Return why a task could not be built, with one line per source."""
     from metaeval_datasets import NoSourceError
 
     text = str(error).removeprefix(f"task {name}: ").replace("\n", "\n  ")
@@ -128,12 +131,12 @@ def _sum(records: Sequence[TaskRecord], folder: Path) -> str:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be sent.
+    """Describe an upload.
 
     Args:
-        files: name in the repository -> file, of those that are not there as they should be.
-        stale: names of files that go.
-        tasks: task -> new, changed, unchanged, kept (not selected now) or removed.
+        files: path in the repository -> local file, for files that are missing or different there.
+        stale: paths of files to remove.
+        tasks: task -> new, changed, unchanged, kept (published but not selected) or removed.
     """
 
     files: Mapping[str, Path]
@@ -144,8 +147,8 @@ class _Plan:
         counts = {status: list(self.tasks.values()).count(status) for status in ("new", "changed", "removed")}
         others = len(self.tasks) - sum(counts.values())
         size = sum(path.stat().st_size for path in self.files.values())
-        told = ", ".join(f"{count} {status}" for status, count in counts.items())
-        return f"{told}, {others} unchanged; {_count(len(self.files), 'file')} to send, {_megabytes(size)}"
+        summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{summary}, {others} unchanged; {_count(len(self.files), 'file')} to upload, {_megabytes(size)}"
 
 
 def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
@@ -157,16 +160,18 @@ def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None
         create_repo(repo_id, repo_type="dataset", private=options.private)
         state = repo_state(repo_id, repo_type="dataset")
     if options.private and state is not None and not state.private:
-        raise ValueError(f"{repo_id} is public; --private is for new repositories, make it private on the Hub first")
+        raise ValueError(
+            f"{repo_id} is public and --private only applies to new repositories; make it private on the Hub first"
+        )
     plan = _plan(records, _published(repo_id, state), state, options)
     print(f"{repo_id}: {plan}")
     if options.dry_run:
         for name, status in plan.tasks.items():
             print(f"  {status:9}  {name}")
-        print(f"nothing was sent; the card is {options.folder / CARD}")
+        print(f"nothing was uploaded; the card is {options.folder / CARD}")
         return
-    if state is None:  # it was there a moment ago
-        raise ValueError(f"{repo_id} was made and is not there; try again")
+    if state is None:  # it was created a moment ago
+        raise ValueError(f"{repo_id} was created but cannot be found; run the command again")
     commit = state.commit
     if plan.files or plan.stale:
         try:
@@ -180,8 +185,8 @@ def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None
             )
         except ConflictError as error:
             raise ConflictError(
-                f"{repo_id} was changed by someone else meanwhile; it is as they left it, nothing of this call is in "
-                "it. Call again to publish on top of that"
+                f"{repo_id} was changed by someone else meanwhile, so nothing was uploaded; run the command again to "
+                "publish on top of that change"
             ) from error
         commit = made.oid
         print(f"published: {made.commit_url}")
@@ -189,14 +194,14 @@ def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None
     if place == commit:
         print(f"tagged {tag}: {commit}")
     else:
-        print(f"tag {tag} stays at {place}; --move-tag moves it, --tag gives another")
+        print(f"tag {tag} stays at {place}; use --move-tag to move it, or --tag for another name")
 
 
 def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
-    """Records of the tasks that a repository holds, by name.
+    """Return task -> record of the tasks in a repository.
 
     Raises:
-        ValueError: it holds something else than published tasks.
+        ValueError: the repository contains other files than published tasks.
     """
     from metaeval_datasets.record import RECORDS_FILE, load_records
     from metaeval_hub.hub.client import fetch
@@ -206,15 +211,15 @@ def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
     if RECORDS_FILE not in state.files:
         if other := sorted(state.files.keys() - _OF_NEW_REPOSITORIES):
             raise ValueError(
-                f"{repo_id} holds {other[0]} and no {RECORDS_FILE}: it was not published by this command, which would "
-                "replace its card; give another --repo-id"
+                f"{repo_id} contains {other[0]} but no {RECORDS_FILE}: it was not published by this command, which "
+                "would replace its card; give another --repo-id"
             )
         return {}
     folder = fetch(repo_id, revision=state.commit, allow_patterns=[RECORDS_FILE], repo_type="dataset")
     records = load_records((folder / RECORDS_FILE).read_bytes())
     for name, record in list(records.items()):
         if gone := sorted(record.paths.keys() - state.files.keys()):
-            print(f"{repo_id}: {gone[0]} is gone; {name} is left out of the card unless it is published again")
+            print(f"{repo_id}: {gone[0]} is missing; {name} is not in the card unless it is published again")
             del records[name]
     return records
 
@@ -225,7 +230,7 @@ def _plan(
     state: RepoState | None,
     options: argparse.Namespace,
 ) -> _Plan:
-    """Write the card and the records of all that the repository will hold, and compare everything with it."""
+    """Write the card and the records of the future repository, and compare all files with the current one."""
     from metaeval_datasets.publish import in_order
     from metaeval_datasets.record import RECORDS_FILE, dump_records
     from metaeval_hub.hub.client import changed_files
@@ -234,10 +239,10 @@ def _plan(
     built = {record.task: record for record in records}
     others = {name: record for name, record in published.items() if name not in built}
     kept = {} if options.prune else others
-    if odd := [name for name, record in kept.items() if record.edition != options.edition]:
+    if other_edition := [name for name, record in kept.items() if record.edition != options.edition]:
         raise ValueError(
-            f"{options.repo_id} holds {odd[0]} in the {kept[odd[0]].edition} edition, and a repository holds one; give "
-            "another --repo-id, or --prune to replace what is there"
+            f"{options.repo_id} contains {other_edition[0]} in the {kept[other_edition[0]].edition} edition, and a "
+            "repository has one edition; give another --repo-id, or --prune to replace its tasks"
         )
     merged = in_order([*built.values(), *kept.values()])
     folder: Path = options.folder
@@ -265,21 +270,21 @@ def _default_tag() -> str:
     try:
         return f"v{version('metaeval')}"
     except PackageNotFoundError:
-        raise ValueError("the package is not installed, and its version not known; give a --tag") from None
+        raise ValueError("the version is unknown because metaeval is not installed; give a --tag") from None
 
 
 # --- Verification ---------------------------------------------------------------------------------------------------
 
 
 def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
-    """Read back what is published, print what differs from what was built, and tell whether nothing does."""
+    """Read back the published tasks, print all differences from the built ones, and return whether there are none."""
     from metaeval_datasets.publish import differences, in_order
     from metaeval_datasets.record import RECORDS_FILE
     from metaeval_hub.hub.client import fetch, repo_state
 
     state = repo_state(repo_id, repo_type="dataset")
     if state is None:
-        raise ValueError(f"there is no dataset {repo_id}, or the token may not see it")
+        raise ValueError(f"there is no dataset {repo_id}, or the token cannot access it; check --repo-id and HF_TOKEN")
     published = _published(repo_id, state)
     found: dict[str, list[str]] = {}
     with progress(len(records), "reading back") as step, _empty_folder(folder / ".verify") as cache:
@@ -287,7 +292,7 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
             if record.task not in published:
                 found[record.task] = ["is not published"]
             else:
-                # `datasets` looks at the files of the first config, whichever it is to load
+                # `datasets` inspects the files of the first config, whichever config it loads
                 configs = {in_order(published.values())[0].config, record.config}
                 copy = fetch(
                     repo_id,
@@ -298,20 +303,20 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
                 )
                 found[record.task] = differences(record, copy)
                 if not record.is_like(published[record.task]):
-                    found[record.task].append(f"{RECORDS_FILE} tells of something else than what was built")
+                    found[record.task].append(f"its record in {RECORDS_FILE} differs from the built one")
             step(record.task)
     for task, texts in found.items():
         for text in texts:
             print(f"{task}: {text}")
     differing = sum(bool(texts) for texts in found.values())
-    told = f"{differing} of {_count(len(records), 'task')} differ" if differing else "as built"
-    print(f"{repo_id} at {state.commit}: {_count(len(records), 'task')} read back, {told}")
+    result = f"{differing} of {_count(len(records), 'task')} differ" if differing else "as built"
+    print(f"{repo_id} at {state.commit}: {_count(len(records), 'task')} read back, {result}")
     return not differing
 
 
 @contextmanager
 def _empty_folder(path: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards; one that an earlier call left is emptied."""
+    """Create an empty folder that is deleted afterwards, replacing one left by an earlier call."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     try:

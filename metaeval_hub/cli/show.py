@@ -1,7 +1,7 @@
-"""Show one task: rows, classes, lengths of its texts, examples, and where it comes from.
+"""Show one task: rows, classes, text lengths, examples and source.
 
-The task is loaded, and the first time downloaded; demo tasks such as demo/film_reviews need no network. Where no
-source can serve it, what is declared is shown, and the exit status is 1.
+The command loads the task and downloads it the first time; demo tasks such as demo/film_reviews need no network. If
+none of its sources can be used, the command shows the declaration and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -19,25 +19,27 @@ if TYPE_CHECKING:
     from metaeval_datasets import Report, TaskSpec
     from metaeval_datasets.summary import SplitSummary, Summary
 
-EXAMPLES = 3  # for each class
-MANY_CLASSES = 20  # from which on one example each is enough to see what they are
-BAR = 20  # characters of a bar that stands for all rows
+EXAMPLES = 3  # examples per class
+MANY_CLASSES = 20  # with more classes, one example per class is enough
+BAR = 20  # width in characters of a bar for all rows
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("name", help="a task, such as glue/cola; metaeval tasks lists them")
-    parser.add_argument("--edition", choices=("careful", "paper"), default="careful", help="default: careful")
-    parser.add_argument("--split", choices=("train", "validation", "test"), help="only this split; examples from it")
+    parser.add_argument("name", help="a task, such as glue/cola; `metaeval tasks` lists all")
+    parser.add_argument(
+        "--edition", choices=("careful", "paper"), default="careful", help="edition of the task (default: careful)"
+    )
+    parser.add_argument("--split", choices=("train", "validation", "test"), help="show only this split (default: all)")
     parser.add_argument(
         "--examples", type=int, metavar="N",
-        help=f"for each class (default {EXAMPLES}; 1 where there are more than {MANY_CLASSES} classes)",
+        help=f"examples per class (default: {EXAMPLES}, or 1 with more than {MANY_CLASSES} classes)",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print JSON, with whole texts")
+    parser.add_argument("--json", action="store_true", help="print JSON with complete texts")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Load the task and print what is known of it."""
+    """Load the task and print its properties."""
     from metaeval_datasets import NoSourceError, get_task, load_dataset, read_report
     from metaeval_datasets.summary import summarise
 
@@ -74,8 +76,8 @@ def _refuse_groups(name: str) -> None:
     tasks = list_tasks(group=name)
     if tasks and name not in tasks:
         raise ValueError(
-            f"{name} is a group of {len(tasks)} tasks, and this command shows one of them, such as {tasks[0]}; "
-            f"metaeval tasks {name} lists them all"
+            f"{name} is a group of {len(tasks)} tasks; give one of them, such as {tasks[0]} (`metaeval tasks {name}` "
+            f"lists all)"
         )
 
 
@@ -115,11 +117,11 @@ def _show(console: Console, declared: TaskSpec, spec: TaskSpec, report: Report, 
 
 
 def _show_declared(console: Console, declared: TaskSpec, spec: TaskSpec, edition: str) -> None:
-    """What is known of a task that cannot be loaded."""
+    """Print the declaration of a task that cannot be loaded."""
     rows = ", ".join(f"{split} {count:,}" for split, count in spec.rows.items() if count is not None)
     _show_head(console, spec, edition)
     _show_facts(
-        console, declared, spec, edition, [("classes", ", ".join(spec.names)), ("official rows", rows or "not known")]
+        console, declared, spec, edition, [("classes", ", ".join(spec.names)), ("official rows", rows or "unknown")]
     )
 
 
@@ -132,11 +134,11 @@ def _show_head(console: Console, spec: TaskSpec, edition: str) -> None:
 
 
 def _show_rows(console: Console, spec: TaskSpec, report: Report, summary: Summary) -> None:
-    """Splits, where they are from, and how long their texts are."""
+    """Print the splits, their sources and the lengths of their texts."""
     rows = []
     for split, numbers in summary.splits.items():
         taken = report.splits[split]
-        origin = f"{'cut from' if taken.derived else 'official'} {taken.official}"
+        origin = f"{'derived from' if taken.derived else 'official'} {taken.official}"
         lengths = [f"{found.lower} {found.median} {found.upper} ({found.longest})" for found in numbers.words.values()]
         rows.append([split, f"{numbers.rows:,}", origin, *(lengths or ["-"] * len(spec.texts))])
     titles = ["split", "rows", "taken from", *(f"{name}, words" for name in spec.texts)]
@@ -144,14 +146,13 @@ def _show_rows(console: Console, spec: TaskSpec, report: Report, summary: Summar
     print_columns(console, titles, rows, numbers=[1], hint="--json")
     every = max(numbers.every for numbers in summary.splits.values())
     console.print(
-        "words: quartiles, and the longest"
-        + (f"; of long splits every {every}th row was measured" if every > 1 else ""),
+        "words: quartiles and maximum" + (f"; measured on every {every}th row of long splits" if every > 1 else ""),
         style="dim",
     )
 
 
 def _show_labels(console: Console, spec: TaskSpec, summary: Summary) -> None:
-    """Share of each class in each split, the first with a bar."""
+    """Print the share of each class in each split, with a bar for the first split."""
     from metaeval_datasets.spec import normal_name
 
     first, *others = summary.splits
@@ -161,7 +162,7 @@ def _show_labels(console: Console, spec: TaskSpec, summary: Summary) -> None:
         share, *shares = (_share(numbers, name) for numbers in summary.splits.values())
         names = (
             [name, canonical] if shared else [name]
-        )  # shared with other tasks, where it is not just another spelling
+        )  # the name shared with other tasks, if it is more than another spelling
         rows.append([*names, _percent(share), _bar(share), *map(_percent, shares)])
     titles = ["class", *(["shared name"] if shared else []), first, "", *others]
     console.print()
@@ -178,20 +179,20 @@ def _share(numbers: SplitSummary, name: str) -> float:
 
 
 def _percent(share: float) -> str:
-    """With one digit; "-" for nothing at all."""
+    """Return a share in percent with one digit; "-" for zero."""
     if not share:
         return "-"
     return f"{share:.1%}" if share >= 0.001 else "<0.1%"
 
 
 def _bar(share: float) -> str:
-    """As many eighths of a character as there are; something for anything above zero."""
+    """Return a bar in steps of an eighth of a character; any share above zero is visible."""
     eighths = max(round(share * BAR * 8), 1 if share else 0)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
 def _show_examples(console: Console, summary: Summary) -> None:
-    """Rows of each class, a line a text, as much of it as the line has room for."""
+    """Print rows of each class, one line per text, cut at the width of the terminal."""
     if not any(summary.examples.values()):
         return
     from rich.text import Text
@@ -202,16 +203,16 @@ def _show_examples(console: Console, summary: Summary) -> None:
         for row in rows:
             for number, field in enumerate(field for field in row if field != "idx"):
                 line = Text(("  - " if number == 0 else "    ") + " ".join(str(row[field]).split()))
-                line.truncate(console.width, overflow="ellipsis")  # a Chinese character takes two columns
+                line.truncate(console.width, overflow="ellipsis")  # counts Chinese characters as two columns
                 console.print(line, no_wrap=True)
 
 
 def _origin(report: Report) -> list[tuple[str, str]]:
-    """Which source served, what it lacks, what was dropped, what was not read."""
+    """Return lines about the source: what it lacks, which rows were dropped, which were not read."""
     lines = [("source", report.source + (f", commit {report.commit}" if report.commit else ""))]
-    lines += [("", f"not {entry['source']}: {entry['reason']}") for entry in report.passed_over]
+    lines += [("", f"not used: {entry['source']}: {entry['reason']}") for entry in report.passed_over]
     if report.missing:
-        lines.append(("", f"lacks {', '.join(report.missing)}: these are not the splits of the whole task"))
+        lines.append(("", f"lacks {', '.join(report.missing)}, so the splits differ from those of the complete task"))
     dropped = [
         f"{count:,} of {official.read:,} rows of official {split}: {reason}"
         for split, official in report.official.items()
@@ -229,14 +230,14 @@ def _origin(report: Report) -> list[tuple[str, str]]:
 def _show_facts(
     console: Console, declared: TaskSpec, spec: TaskSpec, edition: str, first: list[tuple[str, str]]
 ) -> None:
-    """Name and text on a line each: those given, then licence, notes, edition of the paper; and the reference."""
+    """Print the given facts, then licence, notes, the paper's edition and the reference."""
     lines = [*first, ("licence", spec.license)]
     if declared.notes:
         lines.append(("notes", declared.notes))
     if declared.paper is not None:
         lines.append(("paper", declared.paper.why + (" (--edition paper)" if edition == "careful" else "")))
     elif edition == "paper":
-        lines.append(("paper", "used the task as the careful edition has it"))
+        lines.append(("paper", "same as the careful edition"))
     table = make_table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,8 +1,8 @@
 """List the tasks of the collection.
 
-Names and conditions are combined: metaeval tasks glue pragmeval --type nli --max-rows 10000. Rows are those of the
-official train split as declared, or of the test split of a task that has no other. In a terminal too narrow for all
-columns the last ones are left out; in a pipe, and with --json, nothing is.
+Names and conditions are combined: metaeval tasks glue pragmeval --type nli --max-rows 10000. Numbers of rows are the
+declared rows of the official train split, or of the test split if a task has no other. A terminal too narrow for all
+columns does not show the last ones; pipes and --json always contain everything.
 """
 
 from __future__ import annotations
@@ -19,33 +19,44 @@ if TYPE_CHECKING:
 
     from metaeval_datasets import TaskSpec
 
-# As in TaskType, which is not imported here: `metaeval --help` would take seconds.
+# Same as TaskType, which is not imported because `metaeval --help` would take seconds.
 TYPES = (
     *("acceptability", "discourse", "emotion", "facticity", "grammar", "nli", "paraphrase_detection"),
     "other",
 )
-COLUMNS = ("task", "type", "classes", "rows", "fields", "licence")  # the last ones go first where there is no room
+COLUMNS = (
+    "task",
+    "type",
+    "classes",
+    "rows",
+    "fields",
+    "licence",
+)  # the last columns are dropped first if there is no room
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("names", nargs="*", help="tasks and groups, such as pragmeval demo; the collection if none")
     parser.add_argument(
-        "--type", nargs="+", metavar="TYPE", choices=TYPES, help="of these types: " + ", ".join(TYPES),
+        "names", nargs="*", help="tasks and groups, such as pragmeval or glue/cola (default: the collection)"
+    )
+    parser.add_argument(
+        "--type", nargs="+", metavar="TYPE", choices=TYPES, help="only tasks of these types: " + ", ".join(TYPES),
     )  # fmt: skip
-    parser.add_argument("--fields", type=int, choices=(1, 2), help="over one sentence, or over pairs")
-    parser.add_argument("--min-rows", type=int, metavar="N", help="with at least this many rows")
-    parser.add_argument("--max-rows", type=int, metavar="N", help="with at most this many rows")
-    parser.add_argument("--license", nargs="+", metavar="LICENCE", help="under one of these licences, as declared")
+    parser.add_argument("--fields", type=int, choices=(1, 2), help="only tasks with this number of text fields")
+    parser.add_argument("--min-rows", type=int, metavar="N", help="only tasks with at least N rows")
+    parser.add_argument("--max-rows", type=int, metavar="N", help="only tasks with at most N rows")
+    parser.add_argument(
+        "--license", nargs="+", metavar="LICENCE", help="only tasks under one of these licences, as declared"
+    )
     parser.add_argument("--in-101", action="store_true", help="only the 101 tasks of the paper")
-    parser.add_argument("--json", action="store_true", help="print JSON: one object a task")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object per task")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the tasks that meet the conditions."""
+    """Print the tasks that meet all conditions."""
     specs = [spec for spec in _named(options.names) if _meets(spec, options)]
     if options.license:
-        _see_that_they_exist(options.license)
+        _check_licenses(options.license)
     unknown = 0
     if options.min_rows is not None or options.max_rows is not None:
         sized = [spec for spec in specs if size(spec) is not None]
@@ -57,16 +68,16 @@ def run(options: argparse.Namespace) -> None:
     else:
         _show(make_console(), specs)
     if unknown:
-        print(f"left out: {unknown} tasks whose number of rows is not declared", file=sys.stderr)
+        print(f"not listed: {unknown} tasks whose number of rows is not declared", file=sys.stderr)
 
 
 def size(spec: TaskSpec) -> int | None:
-    """Rows of the official train split as declared, or of the test split of a task that has no other."""
+    """Return the declared rows of the official train split, or of the test split if a task has no other."""
     return declared_rows(spec)["train" if "train" in spec.splits else spec.splits[-1]]
 
 
 def declared_rows(spec: TaskSpec) -> dict[str, int | None]:
-    """Official split -> rows of the task, which can be several for one row of its source; None where not known."""
+    """Return official split -> rows of the task (one source row can give several); None if unknown."""
     from metaeval_datasets.cast import rows_per_source_row
 
     factor = rows_per_source_row(spec.sources[0])
@@ -88,13 +99,13 @@ def _meets(spec: TaskSpec, options: argparse.Namespace) -> bool:
     )
 
 
-def _see_that_they_exist(licenses: list[str]) -> None:
+def _check_licenses(licenses: list[str]) -> None:
     from metaeval_datasets import get_task, list_tasks
 
     known = sorted({get_task(name).license for name in [*list_tasks(), *list_tasks(group="demo")]})
     for name in licenses:
         if name.lower() not in known:
-            raise ValueError(f"no task has the licence {name!r}; there are {', '.join(known)}")
+            raise ValueError(f"no task has the licence {name!r}; expected one of {', '.join(known)}")
 
 
 def _facts(spec: TaskSpec) -> dict[str, object]:

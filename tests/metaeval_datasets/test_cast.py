@@ -80,8 +80,8 @@ def test_separators_are_literal(separator):
     ("text", "problem"),
     [
         ("c", "no column 'c'; the source has a, b, items, label, n"),
-        ("items", "lists of texts need Items"),
-        (Items("a"), "not lists of texts"),
+        ("items", "declare Items for lists of texts"),
+        (Items("a"), "expected lists of texts"),
         (ConfigText({"there": "x"}), "no text is declared for config 'here'"),
     ],
 )
@@ -168,9 +168,9 @@ def test_a_column_of_labels():
 def test_names_that_come_with_files_must_be_those_declared():
     spec = task(label_values={"skip": None})
     check_label_names(spec, spec.sources[0], ("yes", "skip", "no"))
-    with pytest.raises(CastError, match=r"\['Yes'\] are not among the declared names, and nothing gives \['yes'\]"):
+    with pytest.raises(CastError, match=r"\['Yes'\] are not among the declared names, and no label maps to \['yes'\]"):
         check_label_names(spec, spec.sources[0], ("no", "Yes"))
-    with pytest.raises(CastError, match=r"nothing gives \['no'\]"):
+    with pytest.raises(CastError, match=r"no label maps to \['no'\]"):
         check_label_names(spec, spec.sources[0], ("yes",))
 
 

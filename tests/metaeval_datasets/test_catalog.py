@@ -34,7 +34,7 @@ def test_demo_tasks_come_last():
 
 
 def test_names_are_unique():
-    with pytest.raises(SpecError, match="task glue/cola: `name` is taken"):
+    with pytest.raises(SpecError, match="task glue/cola: `name` is used by another declaration"):
         collect([task(name="glue/cola"), task(name="glue/mrpc"), task(name="glue/cola")])
 
 

@@ -142,13 +142,13 @@ def test_an_interrupted_build_leaves_what_was_there(made_up, declare, tmp_path, 
     assert build_task(name, tmp_path).notes == "Changed."
 
 
-def test_built_anew_reads_the_source_again(hub, made_up, tmp_path):
+def test_rebuild_reads_the_source_again(hub, made_up, tmp_path):
     name = made_up()
     first = build_task(name, tmp_path)
     repo = publish.get_task(name).sources[0].repo
     hub.add_repo(repo, {"test.parquet": parquet(numbered(0, 40), ("no", "yes"))}, repo_type="dataset")
     assert build_task(name, tmp_path) == first
-    assert build_task(name, tmp_path, anew=True).rows == 40
+    assert build_task(name, tmp_path, rebuild=True).rows == 40
 
 
 def test_the_record_tells_the_edition_and_how_the_paper_differs(made_up, tmp_path):
@@ -166,7 +166,7 @@ def test_the_record_tells_the_edition_and_how_the_paper_differs(made_up, tmp_pat
 
 def test_why_a_source_did_not_serve_stays_here(made_up, tmp_path):
     record = build_task(made_up(others=(Source("nobody/gone"),)), tmp_path)
-    assert record.report.passed_over == [{"source": "nobody/gone", "reason": "could not serve"}]
+    assert record.report.passed_over == [{"source": "nobody/gone", "reason": "could not be used"}]
 
 
 def test_a_folder_is_built_in_by_one_at_a_time(tmp_path):
@@ -225,28 +225,28 @@ def test_records_come_back_as_they_were(built):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.update(format=2), "has format 2, this release reads 1"),
+        (lambda data: data.update(format=2), "has format 2, expected 1"),
         (lambda data: data.pop("tasks"), "not as expected: KeyError"),
         (lambda data: data["tasks"][0].pop("names"), "a record is not as expected: KeyError: 'names'"),
         (lambda data: data["tasks"][0].update(splits=3), "a record is not as expected: TypeError"),
         (lambda data: data["tasks"][0].update(report={}), "a record is not as expected: KeyError"),
-        (lambda data: data.update(tasks=3), "tasks is a int, not a list"),
-        (lambda data: data.update(tasks=None), "tasks is a NoneType, not a list"),
-        (lambda data: data.update(format=["x" * 9999]), "has format .{80}, this release"),
+        (lambda data: data.update(tasks=3), "`tasks` is a int, expected a list"),
+        (lambda data: data.update(tasks=None), "`tasks` is a NoneType, expected a list"),
+        (lambda data: data.update(format=["x" * 9999]), "has format .{80}, expected 1"),
         (lambda data: data["tasks"][0].update(names=3), "a record is not as expected: TypeError"),
-        (lambda data: data["tasks"][0].update(license=[]), r"record\.license has a value of another type"),
+        (lambda data: data["tasks"][0].update(license=[]), r"record\.license has a value of the wrong type"),
         (
             lambda data: data["tasks"][0]["report"].update(missing="x"),
-            r"record\.report\.missing has a value of another",
+            r"record\.report\.missing has a value of the wrong type",
         ),
         (
             lambda data: data["tasks"][0]["splits"]["test"].update(rows="1"),
-            r"record\.splits\['test'\]\.rows has a value of another type",
+            r"record\.splits\['test'\]\.rows has a value of the wrong type",
         ),
-        (lambda data: data["tasks"][0].update(task="../../x/y"), "names a task or files as there are none"),
+        (lambda data: data["tasks"][0].update(task="../../x/y"), "has an invalid task name or file name"),
         (
             lambda data: data["tasks"][0]["splits"]["test"].update(files={"../x": 1}),
-            "names a task or files as there are none",
+            "has an invalid task name or file name",
         ),
     ],
 )
@@ -313,26 +313,26 @@ def test_a_copy_in_other_files_has_none_either(copy):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda c: rewrite(c, "test", other_text), ["test: has as many rows as were built, with other content"]),
+        (lambda c: rewrite(c, "test", other_text), ["test: has the expected number of rows, but with other content"]),
         (
             lambda c: rewrite(c, "test", lambda table: table.slice(1)),
-            ["test: has 199 rows; built were 200"],
+            ["test: has 199 rows; expected 200"],
         ),
         (
             lambda c: replace_in_card(c, "num_examples: 200", "num_examples: 201"),
-            ["test: the card says 201 rows; built were 200"],
+            ["test: the card states 201 rows; expected 200"],
         ),
         (
             lambda c: replace_in_card(c, "          '0': entailment", "          '0': entails"),
             [
-                f"{split}: has class names ['entails', 'neutral', 'contradiction']; built were "
+                f"{split}: has class names ['entails', 'neutral', 'contradiction']; expected "
                 "['entailment', 'neutral', 'contradiction']"
                 for split in ("train", "validation", "test")
             ],
         ),
         (
             lambda c: replace_in_card(c, "  - split: test\n    path: demo-photo_nli/test-*\n", ""),
-            ["has splits train, validation; built were train, validation, test"],
+            ["has splits train, validation; expected train, validation, test"],
         ),
         (
             lambda c: replace_in_card(c, "  - name: idx\n    dtype: int64", "  - name: idx\n    dtype: int32"),

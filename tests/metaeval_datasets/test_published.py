@@ -1,4 +1,4 @@
-"""Loading a task from a published copy gives what its sources give, at one commit; what cannot serve is told."""
+"""A published copy gives the rows of its sources, at one commit; copies that cannot be used are refused."""
 
 import re
 
@@ -21,7 +21,7 @@ def copy(hub, declare, tmp_path):
     def send(rows=60, edition="careful", **fields):
         hub.add_repo(source, {"train.parquet": parquet(numbered(0, rows), ("no", "yes"))}, repo_type="dataset")
         declare(task(**{"sources": (Source(source),), "splits": ("train",), **fields}))
-        record = publish.build_task(NAME, tmp_path, edition, anew=True)
+        record = publish.build_task(NAME, tmp_path, edition, rebuild=True)
         files = {name: (tmp_path / name).read_bytes() for name in record.paths}
         files["tasks.json"] = dump_records([record])
         hub.add_repo(repo, files, repo_type="dataset")
@@ -128,7 +128,7 @@ def test_rows_without_labels_keep_none(hub, copy):
 def refusal(repo, **options):
     with pytest.raises(NoSourceError) as caught:
         load_dataset("metaeval", NAME, source=repo, **options)
-    start = f"task {NAME}: the copy {repo} cannot serve it: "
+    start = f"task {NAME}: the copy {repo} cannot be used: "
     assert str(caught.value).startswith(start)
     return str(caught.value).removeprefix(start)
 
@@ -136,21 +136,23 @@ def refusal(repo, **options):
 def test_what_is_no_copy_is_told(copy, hub, declare):
     copy()
     assert refusal(hub.name("gone")).startswith("no such repository")
-    assert refusal(copy.source) == "has no tasks.json: it was not made by `metaeval publish`"
+    assert refusal(copy.source) == "has no tasks.json; expected a repository created by `metaeval publish`"
     hub.add_repo(copy.source, {"tasks.json": "[]"}, repo_type="dataset")
     assert refusal(copy.source).startswith("tasks.json is not as expected")
-    with pytest.raises(NoSourceError, match=rf"the copy {copy.repo} at v9 cannot serve it: no such revision"):
+    with pytest.raises(NoSourceError, match=rf"the copy {copy.repo} at v9 cannot be used: no such revision"):
         load_dataset("metaeval", NAME, source=copy.repo, revision="v9")
     other = declare(task(name="made_up/other"))
-    with pytest.raises(NoSourceError, match=r"task made_up/other: the copy .* does not hold it among its 1 tasks"):
+    with pytest.raises(
+        NoSourceError, match=r"task made_up/other: the copy .* does not contain this task among its 1 tasks"
+    ):
         load_dataset("metaeval", other, source=copy.repo)
 
 
 def test_another_edition_is_refused(copy):
     copy(paper=Edition(why="The paper keeps one of equal rows.", distinct=True))
-    assert refusal(copy.repo, edition="paper") == "holds the careful edition, not the paper one"
+    assert refusal(copy.repo, edition="paper") == "contains the careful edition; expected the paper edition"
     copy(edition="paper", paper=Edition(why="The paper keeps one of equal rows.", distinct=True))
-    assert refusal(copy.repo) == "holds the paper edition, not the careful one"
+    assert refusal(copy.repo) == "contains the paper edition; expected the careful edition"
     assert load_dataset("metaeval", NAME, source=copy.repo, edition="paper")["train"].num_rows
 
 
@@ -158,11 +160,11 @@ def test_other_columns_or_classes_than_declared_are_refused(copy, declare):
     copy()
     declare(task(sources=(Source(copy.source),), splits=("train",), names=("never", "always")))
     assert refusal(copy.repo) == (
-        "has the class names ['no', 'yes'], and this release declares ['never', 'always']; "
+        "has the class names ['no', 'yes'], but this release declares ['never', 'always']; "
         "give the revision that was published with this release"
     )
     declare(task(sources=(Source(copy.source),), splits=("train",), sentence1="text", sentence2="text"))
-    assert "has the columns ['sentence'], and this release declares ['sentence1', 'sentence2']" in refusal(copy.repo)
+    assert "has the columns ['sentence'], but this release declares ['sentence1', 'sentence2']" in refusal(copy.repo)
 
 
 def damaged(copy, hub, change):
@@ -178,7 +180,7 @@ def damaged(copy, hub, change):
     [
         (
             {"sentence": ["a"], "label": [0], "idx": [0]},
-            r"test split .* has \d+ rows, and it says that it has 12",
+            r"test split .* has \d+ rows, but its record says 12",
         ),
         ({"sentence": ["a"], "label": [2], "idx": [0]}, r"labels from 2 to 2, 0 null; expected 0 to 1"),
         ({"sentence": ["a"], "label": [-1], "idx": [0]}, r"labels from -1 to -1, 0 null; expected 0 to 1"),
@@ -197,4 +199,4 @@ def test_a_file_that_is_gone_is_told(copy, hub):
     repo, path = hub.repo(copy.repo, "dataset"), next(iter(record.paths))
     head = repo.commit("main").sha
     repo.add_commit("refs/heads/main", {path: None}, author="user", title="By hand", parent=head)
-    assert refusal(copy.repo) == f"lacks {path}"
+    assert refusal(copy.repo) == f"lacks the file {path}"

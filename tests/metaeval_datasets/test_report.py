@@ -42,7 +42,7 @@ def test_it_says_all_in_words():
         "A note.",
         "Rows from made/up (cola), commit abc123.",
         "Not used: first/choice: gone",
-        "The source lacks split 'test': splits are not those of the whole task.",
+        "The source lacks split 'test', so the splits differ from those of the complete task.",
         "train: 1,600 rows, the official train split.",
         "test, derived from the official train split.",
         "Dropped from official train: 3 of 2,003 rows (no label).",
@@ -54,5 +54,5 @@ def test_it_says_all_in_words():
 
 @pytest.mark.parametrize("description", ["", "Some other dataset."])
 def test_other_infos_hold_none(description):
-    with pytest.raises(ValueError, match="the info holds no report"):
+    with pytest.raises(ValueError, match="the dataset info contains no report"):
         read_report(datasets.DatasetInfo(description=description))

@@ -254,7 +254,7 @@ def test_an_edition_can_have_other_splits():
 
 def test_edition_without_differences_is_the_task_itself():
     assert COLA.edition("paper") == COLA.edition("careful")
-    with pytest.raises(SpecError, match="no edition 'upstream'"):
+    with pytest.raises(SpecError, match="unknown edition 'upstream'"):
         COLA.edition("upstream")
 
 

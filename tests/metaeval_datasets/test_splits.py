@@ -33,7 +33,7 @@ def test_rule(labelled, official, derived):
 
 
 def test_rule_needs_labels():
-    with pytest.raises(ValueError, match="no labelled split"):
+    with pytest.raises(ValueError, match="no labelled official split"):
         split_rule(set())
 
 

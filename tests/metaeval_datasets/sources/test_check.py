@@ -8,9 +8,13 @@ import pytest
 
 from metaeval_datasets import get_task
 from metaeval_datasets.catalog import list_tasks
-from metaeval_datasets.sources import asking, check
-from metaeval_datasets.sources.check import Answers, SourceCheck, TaskCheck, check_source, check_tasks, whole_lines
-from metaeval_datasets.sources.opening import Access, NoSourceError, open_source
+from metaeval_datasets.sources import asking, hub_answers
+from metaeval_datasets.sources.asking import NoSourceError
+from metaeval_datasets.sources.check import check_source, check_tasks
+from metaeval_datasets.sources.check_results import SourceCheck, TaskCheck
+from metaeval_datasets.sources.hub_answers import Answers, whole_lines
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.spec import Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -67,11 +71,11 @@ BROKEN = {
     "files": (files(), {"files": {"train": "{config}.csv"}}, "has no file 'cola.csv'; nearest 'cola/test-00000-of-"),
     "data": ({"script.py": "print('no code of a source runs')"}, {}, "has no Parquet, CSV or JSON file (2 files)"),
     "columns": (files({"words": ["a"], "label": [0]}), {}, "has no column 'text'; its columns are words, label"),
-    "a nested text": (files({"text": [["a"]], "label": [0]}), {}, "column 'text' holds list<"),
+    "a nested text": (files({"text": [["a"]], "label": [0]}), {}, "column 'text' contains list<"),
     "class names": (files(label_names=("nope", "yep")), {}, "['nope', 'yep'] are not among the declared names"),
-    "a broken file": (dict.fromkeys(files(), b"PAR1 no Parquet PAR1"), {}, "is no readable Parquet file"),
+    "a broken file": (dict.fromkeys(files(), b"PAR1 no Parquet PAR1"), {}, "is not a readable Parquet file"),
     "an empty file": (dict.fromkeys(files(), b""), {}, "is empty"),
-    "an array": ({"cola/train.json": '[{"text": "a", "label": 0}]'}, {}, "is a JSON array; JSON lines were expected"),
+    "an array": ({"cola/train.json": '[{"text": "a", "label": 0}]'}, {}, "is a JSON array; expected JSON lines"),
     "CSV columns": ({"cola/train.csv": "words,label\na,0\n"}, {}, "has no column 'text'; its columns are words, label"),
 }
 
@@ -95,7 +99,7 @@ def test_what_cannot_serve_is_told_and_loading_agrees(add, what):
         (TEXT_LABELS, "train: labels 'maybe', 'perhaps' outside the declared names 'no', 'yes'"),
         ({"text": ["a"], "label": [7]}, "train: label 7 outside the declared names"),
         ({"text": list("abcd"), "label": [1, 2, 1, 2]}, "train: label 2 outside the declared names"),
-        ({"text": ["a", "b"], "label": [-1, -1]}, "train: no row has a label; if they are hidden"),
+        ({"text": ["a", "b"], "label": [-1, -1]}, "train: no row has a label; if the labels are hidden"),
     ],
 )
 def test_a_split_without_a_row_to_use_is_a_problem(add, table, reason):
@@ -129,7 +133,7 @@ def test_a_gated_source_is_not_usable_unless_the_token_opens_it(hub):
     assert "accept its conditions" in found.problems[0]
     repo.granted.add(hub.user)
     found = look(Source(name, config="cola"))
-    assert (found.status, found.gated, found.findings) == ("differs", True, ["is gated; this token opens it"])
+    assert (found.status, found.gated, found.findings) == ("differs", True, ["is gated; this token has access"])
 
 
 # --- Usable, differs --------------------------------------------------------------------------------------------------
@@ -144,8 +148,8 @@ def test_what_differs_is_told(hub, add):
     assert found.name == new
     assert found.findings == [
         "lacks split 'validation'",
-        f"is called {new} now",
-        "licence mit, declared cc0-1.0",
+        f"is now called {new}",
+        "licence mit (declared cc0-1.0)",
         "train 10 rows (declared 12)",
     ]
 
@@ -188,14 +192,14 @@ def test_the_convert_branch_has_the_licence_of_the_main_one(hub, add):
     converted = {f"cola/{split}/0000.parquet": parquet(numbered(0, 10)) for split in SPLITS}
     hub.add_repo(name, converted, repo_type="dataset", revision="refs/convert/parquet")
     found = look(Source(name, config="cola", revision="refs/convert/parquet"))
-    assert found.findings == ["licence gpl-3.0, declared cc0-1.0"]
+    assert found.findings == ["licence gpl-3.0 (declared cc0-1.0)"]
 
 
 # --- CSV and JSON -----------------------------------------------------------------------------------------------------
 
 
 def test_only_the_head_of_text_files_is_read(hub, add, monkeypatch):
-    monkeypatch.setattr(check, "HEAD_BYTES", 300)
+    monkeypatch.setattr(hub_answers, "HEAD_BYTES", 300)
     lines = [f'"text, number {number}\nof many","{NAMES[number % 2]}"' for number in range(200)]
     card = {"dataset_info": {"config_name": "c", "splits": [{"name": "train", "num_examples": 200, "num_bytes": 1}]}}
     name = add(
@@ -247,7 +251,7 @@ def test_what_tasks_share_is_asked_for_once(hub, add, declare):
 
 
 def test_a_footer_longer_than_the_first_range(hub, add, monkeypatch):
-    monkeypatch.setattr(check, "FOOTER_BYTES", 100)
+    monkeypatch.setattr(hub_answers, "FOOTER_BYTES", 100)
     found = look(Source(add(files()), config="cola"))
     assert not found.findings
     assert hub.requests.count("/cdn/") == 6
@@ -368,8 +372,8 @@ def test_a_source_that_breaks_the_check_ends_no_other(add, declare, monkeypatch)
         declare(task(name=f"made_up/{number}", sources=(Source(name, config="cola"),)))
         for number, name in enumerate((broken, whole))
     ]
-    ask = check.repo_facts
-    monkeypatch.setattr(check, "repo_facts", lambda repo, *rest: {}[repo] if repo == broken else ask(repo, *rest))
+    ask = hub_answers.repo_facts
+    monkeypatch.setattr(hub_answers, "repo_facts", lambda repo, *rest: {}[repo] if repo == broken else ask(repo, *rest))
     first, second = check_tasks([(name, "careful") for name in reversed(names)], Answers())
     assert (first.status, second.status) == ("usable", "not usable")
     assert second.sources[0].problems == [f"cannot be checked: KeyError: '{broken}'"]

@@ -7,8 +7,10 @@ import pytest
 from datasets import load_dataset
 
 from metaeval_datasets.sources import asking, listings
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files
 from metaeval_datasets.sources.listings import Listing, keep_listing, read_listing
-from metaeval_datasets.sources.opening import Access, SourceError, fetch_file, list_files, open_source
+from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.spec import Source
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -65,9 +67,9 @@ def test_a_damaged_listing_is_as_if_there_were_none(content, cache, repo, monkey
     assert read_listing(repo, None) is None
     with monkeypatch.context() as context:
         context.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        with pytest.raises(SourceError, match=r"offline \(HF_HUB_OFFLINE\), and the cache has no list of its files"):
+        with pytest.raises(SourceError, match=r"offline \(HF_HUB_OFFLINE\), and the list of its files is not in"):
             list_files(repo, None, None)
-    assert list_files(repo, None, None) == expected == read_listing(repo, None)  # and is written anew
+    assert list_files(repo, None, None) == expected == read_listing(repo, None)  # and is written again
 
 
 def test_threads_keep_one_listing(cache):
@@ -117,7 +119,7 @@ def test_what_was_listed_serves_where_the_hub_does_not(fault, repo, hub, monkeyp
     else:
         hub.faults.add(route="info", times=None, **fault)
     assert list_files(repo, None, None) == before
-    assert f"its files are taken to be those of commit {before.commit}, as last seen" in caplog.text
+    assert f"using its files at commit {before.commit}, as last cached" in caplog.text
 
 
 def test_a_refusal_is_no_silence(repo, hub):

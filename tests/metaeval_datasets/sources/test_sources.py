@@ -9,15 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaeval_datasets.sources import asking, readers
-from metaeval_datasets.sources.opening import (
-    BATCH_ROWS,
-    Access,
-    NoSourceError,
-    Piece,
-    SourceError,
-    open_source,
-    read_piece,
-)
+from metaeval_datasets.sources.asking import NoSourceError, SourceError
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.opening import open_source
+from metaeval_datasets.sources.parquet import BATCH_ROWS
+from metaeval_datasets.sources.source_files import Piece, read_piece
 from metaeval_datasets.spec import Alone, Items, Keep, RowModulus, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -148,7 +144,7 @@ def test_json_lines(hub, monkeypatch):
 
 def test_json_arrays_are_refused_with_a_reason(hub):
     spec = task(sources=(Source(add(hub, {"train.json": '[{"text": "a", "label": 0}]'})),), splits=("train",))
-    with pytest.raises(NoSourceError, match="is a JSON array; JSON lines were expected"):
+    with pytest.raises(NoSourceError, match="is a JSON array; expected JSON lines"):
         open_source(spec)
 
 
@@ -220,16 +216,16 @@ def test_each_source_that_cannot_serve_is_named_with_its_reason(hub, repo):
         (Source("nobody/nothing"), "no such repository"),
         (Source(repo, config="cola", revision="0" * 40), "no such revision"),
         (Source(repo, config="mrpc"), "has none of the splits"),
-        (Source(private, config="cola"), "no such repository (or a private one"),
+        (Source(private, config="cola"), "no such repository, or a private one"),
         (Source(gated, config="cola"), "gated"),
         (Source(wrong_column, config="cola"), "has no column 'text'; its columns are words, label"),
         (Source(wrong_names, config="cola"), "['Yes'] are not among the declared names"),
         (Source(doubled, config="cola"), "has the column 'text' 2 times"),
-        (Source(lists, config="cola"), "column 'label' holds list<"),
+        (Source(lists, config="cola"), "column 'label' contains list<"),
         (Source(from_one, config="cola"), "labels are counted from 1"),
         (Source(spelt, config="cola"), "4 of 4 labels are outside the declared names, such as 'No', 'Yes'"),
         (Source(empty, config="cola"), "the train split has no rows"),
-        (Source(broken, config="cola"), "no readable Parquet file"),
+        (Source(broken, config="cola"), "not a readable Parquet file"),
     ]
     bad = [source for source, _ in expected]
     opened = open_source(task(sources=[*bad, Source(repo, config="cola")]))

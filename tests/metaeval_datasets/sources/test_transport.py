@@ -11,16 +11,9 @@ import pytest
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download
 
 from metaeval_datasets.sources import asking, transport
-from metaeval_datasets.sources.opening import (
-    Access,
-    NoSourceError,
-    SilentHubError,
-    SourceError,
-    fetch_file,
-    list_files,
-    open_source,
-    repo_facts,
-)
+from metaeval_datasets.sources.asking import NoSourceError, SilentHubError, SourceError
+from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files, repo_facts
+from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.sources.transport import HubAnswerError, bounded, is_unreachable, why_silent
 from metaeval_datasets.spec import Source
 from tests.metaeval_datasets.conftest import task
@@ -115,7 +108,7 @@ def test_a_silent_hub_is_not_asked_for_the_other_sources(serve):
     with pytest.raises(NoSourceError) as caught:
         open_source(task(sources=(Source("made/up"), Source("made/other"))))
     assert {path for _, path in asked} == {"/api/datasets/made/up?blobs=True"}
-    assert "- made/other: the Hub gives no answer, and the cache has no list of its files" in str(caught.value)
+    assert "- made/other: the Hub does not answer, and the list of its files is not in the cache" in str(caught.value)
 
 
 @pytest.mark.parametrize("how", ["silent", "slow body"])
@@ -212,7 +205,7 @@ def test_an_answer_of_another_form_is_a_reason(how, serve):
     body = b"<html>Welcome</html>" if how == "page" else json.dumps(BROKEN[how]).encode()
     asked = serve(lambda connection, *_: send(connection, body))
     for ask in (list_files, repo_facts):
-        with pytest.raises(SourceError, match=r"is not what a Hub answers|expected 40 hexadecimal digits"):
+        with pytest.raises(SourceError, match=r"is not that of a Hub|expected 40 hexadecimal digits"):
             ask("made/up", None, None)
     assert len(asked) == 2  # which another attempt would not change
 

@@ -49,9 +49,9 @@ def test_a_pipe_gets_a_line_for_each_source_worst_first(three, capsys):
     assert gone == f"not usable made_up/gone {three} (d) has no config 'd'; it has 'c'"
     assert nothing == "not usable made_up/gone nobody/nothing no such repository, or a private one"
     assert first == "differs made_up/other nobody/nothing no such repository, or a private one"
-    assert second == f"differs made_up/other {three} (c) serves; train 10 rows (declared 12)"
+    assert second == f"differs made_up/other {three} (c) used; train 10 rows (declared 12)"
     assert (blank, tasks) == ("", "3 tasks: 1 as declared, 1 usable but differ, 1 not usable")
-    assert asked.startswith("6 sources: asked for 2 repositories and 3 files, ")
+    assert asked.startswith("6 sources: read 2 repositories and 3 files, ")
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
@@ -96,7 +96,7 @@ def test_the_paper_s_edition_is_told_apart_where_something_else_is_found(repo, d
     assert "2 tasks: 1 as declared, 1 usable but differ, 0 not usable\n2 editions of the paper: 0 as" in printed
     assert main(["check-sources", "made_up", "--edition", "careful"]) == 0
     assert main(["check-sources", "demo/manners", "--edition", "paper"]) == 1
-    assert "none of demo/manners has an edition 'paper' of its own" in capsys.readouterr().err
+    assert "none of demo/manners has its own 'paper' edition; leave out --edition" in capsys.readouterr().err
 
 
 def test_json_has_everything(three, hub, tmp_path, capsys):
@@ -126,7 +126,7 @@ def test_what_the_hub_does_not_answer_is_said(three, hub, capsys):
     assert main(["check-sources", "made_up/good"]) == 1
     printed = capsys.readouterr().out
     assert "the Hub answered 503" in printed
-    assert "for 1 of 2 sources the Hub gave no answer: try again later" in printed
+    assert "the Hub did not answer for 1 of 2 sources; try again later" in printed
 
 
 def test_errors_are_one_line(capsys):

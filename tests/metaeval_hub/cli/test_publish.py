@@ -103,7 +103,7 @@ print(json.dumps(found))
 def test_published_tasks_load_without_this_package_and_are_verified(hub, publish, stored, run_python):
     status, printed = publish(FIRST, SECOND)
     assert status == 0
-    assert "2 new, 0 changed, 0 removed, 0 unchanged; 8 files to send" in printed
+    assert "2 new, 0 changed, 0 removed, 0 unchanged; 8 files to upload" in printed
     head, files = stored()
     assert f"commit/{head}" in printed
     assert tasks_of(files) == [FIRST, SECOND]
@@ -129,7 +129,7 @@ def test_an_unchanged_publish_sends_nothing(hub, publish, stored):
     hub.requests.clear()
     status, printed = publish(*SOME)
     assert status == 0
-    assert "0 new, 0 changed, 0 removed, 3 unchanged; 0 files to send" in printed
+    assert "0 new, 0 changed, 0 removed, 3 unchanged; 0 files to upload" in printed
     assert stored() == before
     assert {request.method for request in hub.requests} <= {"GET", "HEAD"}
     assert len(hub.requests) <= 8
@@ -190,7 +190,7 @@ def test_a_task_whose_files_are_gone_leaves_the_card_or_is_sent_again(hub, publi
     repo.add_commit("refs/heads/main", gone, author="user", title="By hand", parent=head)
     status, printed = publish(THIRD)
     assert status == 0
-    assert "demo-topics/train-00000-of-00001.parquet is gone; demo/topics is left out of the card" in printed
+    assert "demo-topics/train-00000-of-00001.parquet is missing; demo/topics is not in the card" in printed
     records = load_records(stored()[1]["tasks.json"].decode())
     assert list(records) == [FIRST, THIRD]
     assert publish(SECOND)[0] == 0
@@ -205,7 +205,7 @@ def test_a_repository_of_something_else_is_left_alone(hub, publish, stored):
     before = stored()
     status, printed = publish(FIRST)
     assert status == 1
-    assert f"metaeval publish: {publish.repo} holds train.csv and no tasks.json" in printed
+    assert f"metaeval publish: {publish.repo} contains train.csv but no tasks.json" in printed
     assert stored() == before
 
 
@@ -220,7 +220,7 @@ def test_records_of_another_format_are_left_alone(hub, publish, stored):
     before = stored()
     status, printed = publish(FIRST)
     assert status == 1
-    assert "tasks.json has format 9, this release reads 1" in printed
+    assert "tasks.json has format 9, expected 1" in printed
     assert stored() == before
 
 
@@ -231,7 +231,7 @@ def test_private_is_for_new_repositories(hub, publish):
     hub.add_repo(public, repo_type="dataset")
     status, printed = publish(FIRST, private=True, repo_id=public)
     assert status == 1
-    assert f"{public} is public; --private is for new repositories" in printed
+    assert f"{public} is public and --private only applies to new repositories" in printed
     assert hub.repo(public, "dataset").files() == [".gitattributes"]
 
 
@@ -240,7 +240,7 @@ def test_a_repository_holds_one_edition(hub, publish, stored):
     before = stored()
     status, printed = publish(FIRST, edition="paper")
     assert status == 1
-    assert f"{publish.repo} holds {SECOND} in the careful edition, and a repository holds one" in printed
+    assert f"{publish.repo} contains {SECOND} in the careful edition, and a repository has one" in printed
     assert stored() == before
     assert publish(FIRST, edition="paper", prune=True)[0] == 0
     assert {record.edition for record in load_records(stored()[1]["tasks.json"].decode()).values()} == {"paper"}
@@ -249,8 +249,8 @@ def test_a_repository_holds_one_edition(hub, publish, stored):
 def test_nothing_is_sent_where_a_task_cannot_be_built(hub, publish, stored, waits):
     status, printed = publish(FIRST, "hans/plain_text")
     assert status == 1
-    assert "not built: hans/plain_text: no source can serve it\n  - " in printed
-    assert "1 of 2 tasks not built: nothing was sent (--skip-failed sends the others)" in printed
+    assert "not built: hans/plain_text: none of its sources can be used\n  - " in printed
+    assert "1 of 2 tasks not built, nothing uploaded; --skip-failed uploads the others" in printed
     assert ("dataset", publish.repo) not in hub.store.repos
     assert publish(FIRST, "hans/plain_text", skip_failed=True)[0] == 0
     assert tasks_of(stored()[1]) == [FIRST]
@@ -309,7 +309,7 @@ def test_a_tag_stays_where_it_is_unless_moved(hub, publish, stored):
     first, _ = stored()
     status, printed = publish(SECOND)
     assert status == 0
-    assert f"tag v0.1.0 stays at {first}; --move-tag moves it, --tag gives another" in printed
+    assert f"tag v0.1.0 stays at {first}; use --move-tag to move it, or --tag for another name" in printed
     second, _ = stored()
     repo = hub.repo(publish.repo, "dataset")
     assert publish(SECOND, tag="v0.1.1")[0] == 0
@@ -330,7 +330,7 @@ def test_verification_tells_what_differs(hub, publish, folder):
     assert status == 1
     head = hub.repo(publish.repo, "dataset").commit("main").sha
     assert printed.splitlines()[1:] == [
-        "demo/topics: test: has 400 rows; built were 200",
+        "demo/topics: test: has 400 rows; expected 200",
         "demo/spam: is not published",
         f"{publish.repo} at {head}: 3 tasks read back, 2 of 3 tasks differ",
     ]
@@ -358,7 +358,7 @@ def test_verification_tells_where_the_card_is_of_other_rows(hub, publish, stored
     hub.add_repo(publish.repo, {"tasks.json": json.dumps(records)}, repo_type="dataset")
     status, printed = publish(FIRST, verify=True)
     assert status == 1
-    assert f"{FIRST}: tasks.json tells of something else than what was built" in printed
+    assert f"{FIRST}: its record in tasks.json differs from the built one" in printed
 
 
 def test_verification_of_nothing_is_an_error(publish):
@@ -535,7 +535,7 @@ def test_of_two_publishers_one_wins_and_the_other_goes_on(hub, publish, stored, 
     monkeypatch.setattr(client, "push_files", late)
     status, printed = publish(SECOND)
     assert status == 1
-    assert f"{publish.repo} was changed by someone else meanwhile; it is as they left it" in printed
+    assert f"{publish.repo} was changed by someone else meanwhile, so nothing was uploaded" in printed
     assert tasks_of(stored()[1]) == [FIRST, THIRD]
     assert publish(SECOND)[0] == 0
     assert tasks_of(stored()[1]) == [FIRST, SECOND, THIRD]

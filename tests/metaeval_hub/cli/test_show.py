@@ -108,14 +108,14 @@ def test_origin_and_losses_are_told(odd, capsys):
     printed = capsys.readouterr().out
     for text in (
         f"source    {odd}, commit ",
-        "not nobody/nothing: no such repository",
+        "not used: nobody/nothing: no such repository",
         "dropped   1 of 20 rows of official train: empty sentence",
         "not read  official test, labels hidden (7 rows)",
         "licence   cc0-1.0",
         "notes     A note.",
         "paper     The paper swaps the names. (--edition paper)",
         "@misc{li2002trec,",
-        "cut from train",
+        "derived from train",
         "official validation",
     ):
         assert text in printed
@@ -137,8 +137,10 @@ def test_a_task_that_cannot_be_loaded_shows_what_is_declared(declare, capsys):  
     assert main(["show", "made_up/gone"]) == 1
     captured = capsys.readouterr()
     assert "classes        no, yes" in captured.out
-    assert "official rows  not known" in captured.out
-    assert captured.err.startswith("metaeval show: task made_up/gone: no source can serve it: nobody/nothing: no such")
+    assert "official rows  unknown" in captured.out
+    assert captured.err.startswith(
+        "metaeval show: task made_up/gone: none of its sources can be used: nobody/nothing: no such"
+    )
     assert captured.err.count("\n") == 1
     assert main(["show", "made_up/gone", "--json"]) == 1
     assert capsys.readouterr().out == ""

@@ -41,7 +41,7 @@ def test_sizes(capsys):
     assert tasks.size(get_task("blimp_classification/syntax_semantics")) == 26_000  # 13,000 pairs
     main(["tasks", "--max-rows", "100000"])
     unknown = [name for name in list_tasks() if tasks.size(get_task(name)) is None]
-    assert f"left out: {len(unknown)} tasks whose number of rows is not declared" in capsys.readouterr().err
+    assert f"not listed: {len(unknown)} tasks whose number of rows is not declared" in capsys.readouterr().err
 
 
 def test_a_pipe_gets_everything_whole(capsys):
@@ -69,7 +69,7 @@ def test_a_terminal_gets_the_columns_that_fit(width, columns, monkeypatch):
     ("arguments", "message"),
     [
         (["gluu"], "metaeval tasks: no task or group 'gluu'; closest: glue"),
-        (["--license", "gpl"], "metaeval tasks: no task has the licence 'gpl'; there are agpl-3.0, apache-2.0"),
+        (["--license", "gpl"], "metaeval tasks: no task has the licence 'gpl'; expected one of agpl-3.0, apache-2.0"),
     ],
 )
 def test_errors_are_one_line(arguments, message, capsys):

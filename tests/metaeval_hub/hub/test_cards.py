@@ -137,7 +137,7 @@ def test_the_paper_edition_says_so(records):
 
 def test_number_words(records):
     card = dataset_card("org/name", records[2:])
-    assert "\n1 task and 1 row: " in card
+    assert "\n1 task with 1 row of " in card
     assert yaml.safe_load(card.split("---\n")[1])["size_categories"] == ["n<1K"]
 
 
