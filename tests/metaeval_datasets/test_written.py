@@ -95,7 +95,7 @@ def test_keep_compares_written_forms(values, column, kept):
 )
 def test_what_cannot_be_a_label_or_a_text_is_named(column):
     for table, name in (({"text": ["a", "b"], "label": column}, "label"), ({"text": column, "label": [0, 1]}, "text")):
-        with pytest.raises(CastError, match=f"column '{name}' holds"):
+        with pytest.raises(CastError, match=f"column '{name}' contains"):
             cast_table(pa.table(table), task(), Source("made/up"))
 
 

@@ -136,7 +136,7 @@ def test_a_model_of_another_kind_is_not_replaced(tmp_path):
     """The files of transformers have the same names, also those of the encoder that the model is made of."""
     tiny_encoder(tmp_path / "encoder")
     before, model = contents(tmp_path / "encoder"), make(encoder=tmp_path / "encoder")
-    with pytest.raises(FileExistsError, match="not of a model of metaeval; its model would be replaced"):
+    with pytest.raises(FileExistsError, match="not of a metaeval model; saving would replace that model"):
         model.save_pretrained(tmp_path / "encoder")
     assert contents(tmp_path / "encoder") == before
 

@@ -336,8 +336,8 @@ HOSTILE = {
     "mixture of types": (half("heads.bias"), r"heads\.bias is F32\[5\]; its configuration calls for F16\[5\]"),
     "float16 that is not a number": (half(value=float("nan")), "heads.bias contains values that are not finite"),
     "float16 without end": (half(value=float("inf")), "heads.bias contains values that are not finite"),
-    "bfloat16 that is not a number": (half(value=float("nan"), dtype=torch.bfloat16), "heads.bias holds values"),
-    "bfloat16 without end": (half(value=-float("inf"), dtype=torch.bfloat16), "heads.bias holds values"),
+    "bfloat16 that is not a number": (half(value=float("nan"), dtype=torch.bfloat16), "heads.bias contains values"),
+    "bfloat16 without end": (half(value=-float("inf"), dtype=torch.bfloat16), "heads.bias contains values"),
     # files
     "pickle of weights": (pickled("pytorch_model.bin"), r"pytorch_model\.bin holds code, or a pickle"),
     "pickle of an adapter": (pickled("encoder/pytorch_adapter.bin"), r"encoder/pytorch_adapter\.bin holds code"),

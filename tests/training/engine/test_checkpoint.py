@@ -64,13 +64,13 @@ DAMAGE = {
     "optimizer.safetensors is damaged": damage_bits,
     "FileNotFoundError": lambda path: (path / "model.safetensors").unlink(),
     "Expecting ',' delimiter": lambda path: (path / "state.json").write_text('{"step": 2'),
-    "it has no 'sha256' of its content": lambda path: (path / "state.json").write_text(json.dumps({"step": 2})),
+    "lacks the digest 'sha256' of its content": lambda path: (path / "state.json").write_text(json.dumps({"step": 2})),
     "instead of a JSON object": lambda path: (path / "state.json").write_text("[]"),
     "can't decode byte": lambda path: (path / "state.json").write_bytes(b'{"step": "\xff"}'),
     "nested too deeply": lambda path: (path / "state.json").write_text("[" * 100_000),
     "1e999, which is not finite": lambda path: change_state(path, '"step": 20', '"step": 1e999'),
-    "belongs to other content": lambda path: change_state(path, '"step": 20', '"step": 21'),
-    "its 'sha256' belongs": lambda path: change_state(path, "1.5", "null"),
+    "differs from that of its content": lambda path: change_state(path, '"step": 20', '"step": 21'),
+    "its digest 'sha256' differs": lambda path: change_state(path, "1.5", "null"),
     "is of step 20, the folder's name says 30": lambda path: path.rename(path.with_name("step-00000030")),
 }
 
