@@ -74,12 +74,20 @@ def csv_tables(
         require_columns(columns, names)
         places = [names.index(column) for column in columns]
         found: list[list[str]] = [[] for _ in columns]
-        block = lines.block
+        block, line = lines.block, reader.line_num
         for row in reader:
             if not row:
                 continue
             if len(row) != len(names):
                 raise FormatError(f"line {reader.line_num:,} has {len(row)} columns; expected {len(names)}")
+            # In a TSV file a quoted field with both a tab and a line break is nearly always several rows that two plain
+            # quotes enclose. Only a row of several lines can have one, so others are not searched.
+            if delimiter == "\t" and reader.line_num > line + 1 and any("\t" in cell and "\n" in cell for cell in row):
+                raise FormatError(
+                    f"line {reader.line_num:,} ends a quoted field with tabs and line breaks, likely several rows; "
+                    "if its texts contain quotes as they are, declare Source(quote=None)"
+                )
+            line = reader.line_num
             for cells, place in zip(found, places, strict=True):
                 cells.append(row[place])
             if lines.block != block:

@@ -132,3 +132,11 @@ def test_long_cells_and_lines_are_refused(monkeypatch):
     for read, begin in ((read_csv, "text,label\n"), (read_json, '{"text": "')):
         with pytest.raises(FormatError, match="has a line of more than 1 MiB"):
             read(begin + "a" * (2 << 20))
+
+
+def test_rows_that_two_plain_quotes_of_a_tsv_enclose_are_no_field():
+    content = 'text\tlabel\n"begins with a quote\t0\nb\t1\nends with one"\t1\n'
+    with pytest.raises(FormatError, match=r"line 4 ends a quoted field .* declare Source\(quote=None\)"):
+        read_csv(content, delimiter="\t")
+    assert len(read_csv(content, delimiter="\t", quote=None)) == 3
+    assert read_csv('text\tlabel\n"two\nlines"\t1\n', delimiter="\t") == rows(("two\nlines", "1"))
