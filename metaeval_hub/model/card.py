@@ -101,7 +101,7 @@ def _included(record: ModelRecord) -> str:
 
 
 def _model_metadata(record: ModelRecord, results: Mapping[str, Mapping[str, float | None]], name: str | None) -> str:
-    """Return the YAML that the Hub reads: what the model stands on, and its results in the form of model-index."""
+    """Return the YAML that the Hub reads: the base of the model, and its results in the form of model-index."""
     on_hub = record.base.kind == "hub"
     relation = "finetune" if record.conditional.conditioning == "full" else "adapter"
     scores = [_result(record, task, split, score) for task in record.labels for split in SPLITS

@@ -55,7 +55,7 @@ class TaskClassifier(PreTrainedModel):
         self.task = task
         self._labels = labels
         self.tokenizer: PreTrainedTokenizerBase = model.tokenizer
-        self.guess: Guess | None = None  # what it stands on, where it was made without labelled examples
+        self.guess: Guess | None = None  # its basis, if it was made without labelled examples
         self.eval()
 
     def __repr__(self) -> str:
