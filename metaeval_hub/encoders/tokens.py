@@ -202,14 +202,14 @@ def fix_options(tokenizer: PreTrainedTokenizerFast) -> None:
 
 
 class TextEncoder:
-    """Turns texts into token ids of at most ``max_length``; any number of threads may call it at a time.
+    """Turn texts into at most ``max_length`` token ids each. Any number of threads may call it at the same time.
 
-    It has a copy of the tokenizer that nothing changes after it was made: the class of transformers sets how texts are
-    cut anew in every call, which fails or cuts elsewhere while another thread is in one.
+    It uses a private copy of the tokenizer, which never changes. The tokenizers of transformers set their truncation in
+    every call; if another thread is in a call, that fails or truncates the other thread's texts.
 
     Args:
-        tokenizer: of an encoder, after ``fix_options``.
-        max_length: tokens that are kept of a text, or of a pair, the longer text of which is cut first.
+        tokenizer: the tokenizer of an encoder, after ``fix_options``.
+        max_length: the most tokens of a text or a pair; the longer text of a pair is truncated first.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int) -> None:

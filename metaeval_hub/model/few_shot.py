@@ -257,9 +257,7 @@ def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Itera
 def _check_given(name: str, row: int, value: Any) -> None:
     """Check that the class of an example is given, as a name or number."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        raise ValueError(
-            f"{name}: example {row} has class {value}; give it a class name or number, or leave the example out"
-        )
+        raise ValueError(f"{name}: example {row} has class {value}; give it a class, or leave the example out")
     if not isinstance(value, (str, int)):
         raise ValueError(
             f"{name}: example {row} has class {shown(value)}; expected one of the names of classes, or its number"

@@ -131,7 +131,7 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
         ([("a", 2)], ("x", "y"), ValueError, "example 0 has class 2"),
         ([("a", "x")], None, ValueError, "my/task: expected two or more different class names"),
         ([("a", "x"), ("b", "z")], "xz", TypeError, "my/task: labels is 'xz'; expected a list"),
-        ([("a", None), ("b", "x")], None, ValueError, "my/task: example 0 has class None; give it"),
+        ([("a", None), ("b", "x")], None, ValueError, "my/task: example 0 has class None; give it a class, or"),
         ([("a", "x"), ("b", float("nan"))], ("x", "y"), ValueError, "my/task: example 1 has class nan"),
         ([("a", "x"), ("b", pd.NA)], None, ValueError, "my/task: example 1 has class <NA>; expected one of"),
         ([("a", True)], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
