@@ -32,6 +32,7 @@ Precision = Literal["no", "bf16", "fp16"]
 MatmulPrecision = Literal["highest", "high", "medium"]
 Pooling = Literal["cls", "mean"]
 Edition = Literal["careful", "paper"]
+CapBy = Literal["step", "running", "classes"]
 Decontaminate = Literal["no", "whole", "sentences"]
 Conditioning = Literal["pilault", "layernorm", "mahabadi", "adapter", "full"]
 
@@ -170,7 +171,13 @@ class TrainConfig:
     )
     clip_norm: float = setting(1.0, "optimisation", "scale gradients down to at most this norm; 0: off", "NORM")
     loss_cap: float = setting(
-        1.0, "optimisation", "scale each task's loss so that its mean is at most this value; 0: off", "NATS"
+        1.0, "optimisation", "scale a task's losses down if they exceed this value (see --cap-by); 0: off", "NATS"
+    )
+    cap_by: CapBy = setting(
+        "step",
+        "optimisation",
+        "what is compared with --loss-cap: the mean loss of the task's examples in the step; a running mean of the "
+        "task; or the mean in the step, with the cap counted in multiples of ln(classes)",
     )
     mixed_precision: Precision = setting("no", "optimisation", "number format of the encoder's computations")
 

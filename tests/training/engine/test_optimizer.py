@@ -1,7 +1,7 @@
 import pytest
 import torch
 from metaeval_training.engine import optimizer as optim
-from metaeval_training.engine.optimizer import RowLazyAdamW, cap_factors, rate_factor
+from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
 from torch import nn
 
 from metaeval_hub.conditional.conditioning import TaskConditioning
@@ -105,19 +105,6 @@ def test_rows_refuse_decay_and_scalars():
         RowLazyAdamW([{"params": [nn.Parameter(torch.ones(2, 2))], "by_row": True, "weight_decay": 0.1}], lr=1.0)
     with pytest.raises(ValueError, match="contains a scalar, which has no rows"):
         RowLazyAdamW([{"params": [nn.Parameter(torch.tensor(1.0))], "by_row": True, "weight_decay": 0.0}], lr=1.0)
-
-
-@pytest.mark.parametrize(
-    ("mean", "cap", "factor"), [(0.4, 1.0, 1.0), (4.0, 1.0, 0.25), (4.0, 2.0, 0.5), (4.0, 0.0, 1.0), (0.0, 1.0, 1.0)]
-)
-@pytest.mark.parametrize("examples", [1, 8])
-def test_the_cap_is_on_the_mean_loss_of_a_task(mean, cap, factor, examples):
-    assert cap_factors(torch.tensor([mean * examples]), torch.tensor([float(examples)]), cap).item() == factor
-
-
-def test_absent_tasks_have_factor_1_and_a_nan_stays_with_the_loss():
-    sums = torch.tensor([0.0, 2.0, float("nan")])
-    assert cap_factors(sums, torch.tensor([0.0, 1.0, 1.0]), 1.0).tolist() == [1.0, 0.5, 1.0]
 
 
 def test_an_embedding_that_a_step_did_not_use_stays():

@@ -32,7 +32,8 @@ from metaeval_training.engine.checkpoint import (
     save_checkpoint,
 )
 from metaeval_training.engine.evaluation import evaluate_tasks
-from metaeval_training.engine.optimizer import RowLazyAdamW, cap_factors, rate_factor
+from metaeval_training.engine.loss_cap import LossCap
+from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
 from metaeval_training.runs.folder import RunError, RunFolder, command_line
 from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
@@ -105,6 +106,8 @@ class Trainer:
         self.pad = self.model.tokenizer.pad_token_id
         self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.rows = [task.train for task in self.tasks]
+        classes = [len(task.labels) for task in self.tasks]
+        self.cap = LossCap(config.loss_cap, config.cap_by, classes, self.accelerator.device)
         self.majorities = {
             task.name: majority_accuracy(task.train.labels, task.splits["validation"].labels)
             for task in self.tasks
@@ -160,6 +163,7 @@ class Trainer:
         try:
             self.model.load_trained_state(checkpoint.tensors["model"])
             load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
+            self.cap.restore(checkpoint.tensors.get("loss_cap", {}))
         except (KeyError, ValueError, RuntimeError) as error:
             raise TrainingError(
                 f"the checkpoint of step {checkpoint.step} belongs to another model: {error}. Start a new run"
@@ -185,13 +189,13 @@ class Trainer:
         inputs = collate(self.rows, mine if weight else batch.share(0, len(batch.rows)), self.pad, accelerator.device)
         labels, task_ids = inputs.pop("labels"), inputs["task_ids"]
         losses = F.cross_entropy(self.wrapped(**inputs).float(), labels, reduction="none") * weight
-        # Sums of losses and numbers of examples per task, over all processes; one entry for a step of one task.
-        groups = task_ids if len(batch.tasks) > 1 else torch.zeros_like(labels)
+        # Sums of losses and numbers of examples per task, over all processes.
+        groups = task_ids.expand(len(labels))
         entries = torch.stack([losses.detach(), torch.full_like(losses, weight)], dim=1)
-        sums: Any = entries.new_zeros(len(self.tasks) if len(batch.tasks) > 1 else 1, 2).index_add_(0, groups, entries)
+        sums: Any = entries.new_zeros(len(self.tasks), 2).index_add_(0, groups, entries)
         if world > 1:
             sums = accelerator.reduce(sums, reduction="sum")
-        factors = cap_factors(sums[:, 0], sums[:, 1], config.loss_cap)[groups]
+        factors = self.cap.factors(sums[:, 0], sums[:, 1])[groups]
         self.optimizer.zero_grad()
         accelerator.backward((losses * factors).sum() * (world / len(batch.rows)))
         norm: Any = sums.new_tensor(math.nan)
@@ -253,6 +257,8 @@ class Trainer:
                 "config": self.config.to_dict(),
             }
             tensors = {"model": self.model.trained_state(), "optimizer": optimizer_tensors(self.optimizer)}
+            if self.cap.state():
+                tensors["loss_cap"] = self.cap.state()
             try:
                 if self.run.metrics.exists():
                     sync(self.run.metrics)  # a power cut must not leave a checkpoint without its earlier metrics

@@ -1,4 +1,4 @@
-"""Update only the vectors that a step used (AdamW), and compute learning rates and loss caps.
+"""Update only the vectors that a step used (AdamW), and compute learning rates.
 
 Task embeddings and label vectors are dense matrices with one vector per task or label. In plain AdamW, the vectors of
 tasks that are absent from a step keep moving by their momentum: in a measurement, a z that was trained for 20 steps
@@ -112,23 +112,3 @@ def rate_factor(step: int, steps: int, warmup: float, schedule: Schedule) -> flo
     if step < rising:
         return (step + 1) / rising
     return 1.0 if schedule == "constant" else (steps - step) / max(steps - rising, 1)
-
-
-def cap_factors(loss_sums: Tensor, examples: Tensor, cap: float) -> Tensor:
-    """Return the factor of each task's losses that makes their mean at most ``cap``.
-
-    Source: Sileo & Moens 2022, section 5.1 ("the loss of a task is capped at 1.0"). A clamp would have no gradient
-    above the cap, where every task with three or more classes starts, and lost 15 points of accuracy in a
-    measurement. A factor keeps the direction of the gradient.
-
-    Args:
-        loss_sums: sum of each task's losses over all processes, (n,), without gradient.
-        examples: number of examples in each sum, (n,); 0 for an absent task.
-        cap: largest mean loss of a task, in nats; 0: no cap.
-
-    Returns:
-        (n,): min(1, cap / mean loss); 1 for absent tasks.
-    """
-    if not cap:
-        return torch.ones_like(loss_sums)
-    return (cap * examples / loss_sums).nan_to_num(nan=1.0, posinf=1.0).clamp(max=1.0)
