@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_rows
-from metaeval_hub.analysis.projection import LEAST, project
+from metaeval_hub.analysis.projection import LEAST, ProjectionMethod, project
 from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
@@ -151,7 +151,7 @@ def make_space(
     name: str,
     emb: TaskEmbeddings,
     *,
-    methods: Sequence[Literal["pca", "umap"]] = ("pca",),
+    methods: Sequence[ProjectionMethod] = ("pca",),
     seed: int = 0,
     statistics: Mapping[str, ArrayLike] | None = None,
     about: Mapping[str, str] | None = None,
@@ -183,7 +183,7 @@ def make_space(
     return Space(name, emb, maps, found, dict(about or {}), warning)
 
 
-def _draw(emb: TaskEmbeddings, method: Literal["pca", "umap"], seed: int) -> Map:
+def _draw(emb: TaskEmbeddings, method: ProjectionMethod, seed: int) -> Map:
     points = project(emb, method, seed)
     if method == "umap":
         note = f"UMAP by cosine, seed {seed}: neighbours stay together, but gaps and directions carry little meaning."

@@ -14,6 +14,7 @@ from metaeval_datasets.catalog import DEMO_GROUP, UnknownTaskError, get_task
 from metaeval_datasets.schema import LABEL
 from metaeval_datasets.spec import TaskSpec
 from metaeval_hub.analysis.embedded_runs import UNKNOWN, EmbeddedRun
+from metaeval_hub.analysis.projection import ProjectionMethod
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
 from metaeval_hub.results.schema import TaskResult
@@ -31,9 +32,7 @@ MOST_CHARACTERS = 200  # longer texts are shortened
 Which = Literal["none", "demo", "open", "all"]
 
 
-def space_of(
-    run: EmbeddedRun, *, methods: Sequence[Literal["pca", "umap"]], seed: int = 0, force: bool = False
-) -> Space:
+def space_of(run: EmbeddedRun, *, methods: Sequence[ProjectionMethod], seed: int = 0, force: bool = False) -> Space:
     """Return what the page shows about a run.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from metaeval_hub.results.comparison_tables import show_change, show_interval
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
 from metaeval_hub.results.schema import RunResult, TaskResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.terminal import ShowStep
 
 SECTION = "Beyond the paper: accuracy by number of labelled examples"
 TITLES: Mapping[str, str] = {
@@ -167,9 +168,7 @@ def _left_out(runs: Sequence[RunResult]) -> list[str]:
     return [f"{task} has no result for {', '.join(names)}: {reason}." for (task, reason), names in reasons.items()]
 
 
-def section(
-    found: Mapping[str, Sequence[RunResult]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
-) -> Section:
+def section(found: Mapping[str, Sequence[RunResult]], folder: Path, made: Mapping[str, Any], step: ShowStep) -> Section:
     """Return the few-shot section of the report, and write its figures.
 
     Args:

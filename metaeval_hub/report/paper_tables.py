@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from metaeval_hub.analysis import geometry as analyses
 from metaeval_hub.analysis import probing as probes
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.prediction import prediction
+from metaeval_hub.analysis.stability import stability_across, stability_within
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs
@@ -21,6 +21,7 @@ from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import INTERVALS
 from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TITLES: Mapping[str, str] = {
@@ -193,7 +194,7 @@ def table_2(inputs: Inputs) -> Section:
     command = SEEDS.format(" --embeddings-per-task 3 --name within")
     if not inputs.several:
         return Section(title, (Missing("runs with three embeddings per task", command),))
-    table = _with_paper(analyses.stability_within(inputs.several), paper.TABLE_2, "random")
+    table = _with_paper(stability_within(inputs.several), paper.TABLE_2, "random")
     note = (
         "The paper reports 1.0 for random embeddings, which is below the chance level of this rate; the paper may have "
         "computed its rate differently than its text describes."
@@ -208,7 +209,7 @@ def table_3(inputs: Inputs) -> Section:
     runs = inputs.single if len(inputs.single) > 1 else inputs.several
     if len(runs) < 2:
         return Section(title, (Missing("two or more runs over the same tasks with different seeds", SEEDS.format("")),))
-    table = _with_paper(analyses.stability_across(runs), paper.TABLE_3, "random")
+    table = _with_paper(stability_across(runs), paper.TABLE_3, "random")
     return Section(title, (Shown("table3", table),), _analyze("stability", runs))
 
 
@@ -219,7 +220,7 @@ def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
 # --- Table 4 ---
 
 
-def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str], None] = analyses.silent) -> Section:
+def table_4(inputs: Inputs, *, permutations: int, seed: int, step: ShowStep = show_nothing) -> Section:
     """Return the section on aspects predicted from embeddings, and on z predicted from aspects."""
     title = "Table 4: aspects predicted from task embeddings"
     runs, features = inputs.single or inputs.several, inputs.features
@@ -243,8 +244,8 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
     blocks: list[Block] = [Shown("table4", shown)]
     if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
         step("groups left out")
-        deals = min(probes.DEALS, permutations)
-        across = probes.probing_across(runs, features, vectors, deals=deals, seed=seed)
+        reassignments = min(probes.REASSIGNMENTS, permutations)
+        across = probes.probing_across(runs, features, vectors, reassignments=reassignments, seed=seed)
         blocks.append(Shown("table4_groups", across))
     blocks.append(Shown("prediction", prediction(runs, features, vectors)))
     command = _analyze("probing", runs, f" --permutations {permutations}")

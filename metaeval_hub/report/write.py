@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
-from metaeval_hub.analysis.geometry import geometry, silent
+from metaeval_hub.analysis.geometry import geometry
 from metaeval_hub.analysis.plot_tables import draw_geometry
+from metaeval_hub.analysis.projection import ProjectionMethod
 from metaeval_hub.report import few_shot, files
 from metaeval_hub.report import paper_tables as sections
 from metaeval_hub.report.claims import claims
@@ -23,6 +24,7 @@ from metaeval_hub.report.overview import overview
 from metaeval_hub.report.per_task import by_task
 from metaeval_hub.report.zero_shot import beyond, table_5
 from metaeval_hub.results.tables import Table
+from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.safe_files.printable import one_line, without_control
 
 TITLE = "Task embeddings: our results compared with the paper's"
@@ -49,7 +51,7 @@ class ReportJob:
     seed: int = 0
     least_rows: int = 0
     force: bool = False
-    step: Callable[[str], None] = silent
+    step: ShowStep = show_nothing
 
 
 def write_report(places: Sequence[str], job: ReportJob) -> list[Path]:
@@ -146,7 +148,7 @@ def figures(inputs: Inputs, job: ReportJob) -> list[Section]:
     ]
 
 
-def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca", "umap"], job: ReportJob) -> Section:
+def _figure(title: str, stem: str, run: EmbeddedRun | None, method: ProjectionMethod, job: ReportJob) -> Section:
     if run is None:
         command = sections.COMMANDS["pilault"]
         if stem == "figure4":

@@ -1,4 +1,4 @@
-"""Helpers of commands: paths and labels of a command line, tables that fit a terminal, and a progress bar."""
+"""Helpers of commands: paths and labels of a command line, tables that fit a terminal, and progress bars."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 ENDLESS = 100_000  # width, in characters, where the output is no terminal: nothing is cut or wrapped
 GAP = 2  # blanks between the columns of a table
 PHRASE = 13  # characters of a text of several words that are not wrapped
+
+ShowStep = Callable[[str], None]  # called with a short description before each step of a long computation
+
+
+def show_nothing(description: str) -> None:
+    """Show no progress."""
 
 
 # --- The command line ---

@@ -6,9 +6,10 @@ import pytest
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun, read_all, read_embedded, same_tasks
-from metaeval_hub.analysis.geometry import geometry, stability_across, stability_within
+from metaeval_hub.analysis.geometry import geometry
 from metaeval_hub.analysis.prediction import prediction
 from metaeval_hub.analysis.probing import probing, probing_across
+from metaeval_hub.analysis.stability import stability_across, stability_within
 from tests.metaeval_hub.embedded import KINDS, TASKS, planted_features, planted_values, write_results, write_run
 
 RNG = np.random.default_rng(0)
@@ -168,11 +169,11 @@ def test_what_a_group_has_in_common_is_not_read_across_groups():
     run, features = EmbeddedRun("run", "run", TaskEmbeddings(TASKS, values)), planted_features()
     within = {row["features"]: row for row in probing([run], features, {}, permutations=9).records}
     assert within["latent z"]["task_type_p"] == pytest.approx(0.1)
-    table = probing_across([run], features, {}, deals=1)
+    table = probing_across([run], features, {}, reassignments=1)
     across = {row["features"]: row for row in table.records}
     assert across["latent z"]["task_type"] < within["latent z"]["task_type"] - 0.2
     # types that z does hold are read in groups that were never seen
-    table = probing_across([make_run(seed=1)], features, {}, deals=4)
+    table = probing_across([make_run(seed=1)], features, {}, reassignments=4)
     planted = {row["features"]: row for row in table.records}
     assert planted["latent z"]["task_type"] > 0.7
     assert planted["latent z"]["task_type_chance"] < 0.4
@@ -189,7 +190,7 @@ def test_what_is_the_same_for_all_tasks_is_not_probed_nor_averaged():
         row[aspect] for aspect in ("domain_cluster", "train_rows", "median_words", "text_fields") if aspect in row
     ]
     assert row["average"] == pytest.approx(np.mean(varied))
-    assert any(note.startswith("The same for all tasks") and "task type" in note for note in table.notes)
+    assert any(note.startswith("Not predicted, because they are the same for all tasks") and "task type" in note for note in table.notes)
 
 
 def test_probing_needs_tasks_in_common():

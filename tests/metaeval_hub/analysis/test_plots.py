@@ -48,5 +48,5 @@ def test_curves_have_a_panel_a_task_and_one_legend(tmp_path):
     path = draw_curves(panels, tmp_path / "c.svg", title="t", axes=axes, levels=levels, level_title="majority")
     text = path.read_text()
     assert all(text.count(f"<!-- {word} -->") == 1 for word in (*panels, "ours", "probe", "majority"))
-    with pytest.raises(ValueError, match="no point to draw"):
+    with pytest.raises(ValueError, match="the panels have no points"):
         draw_curves({}, path, title="t", axes=axes, levels={}, level_title="majority")

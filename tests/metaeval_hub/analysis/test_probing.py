@@ -83,7 +83,7 @@ def test_across_groups_by_hand():
     values = np.array([[-3.0], [-2.9], [3.0], [-3.0], [3.0], [2.9], [9.0]])
     labels = np.array([0, 0, 1, 1, 0, 0, 2])
     groups = np.array([0, 0, 0, 1, 1, 1, 2])
-    found = probe_across(values, labels, groups, permutations=50)
+    found = probe_across(values, labels, groups, reassignments=50)
     assert found.tasks == 6
     assert found.accuracy == 0.0
     assert found.majority == pytest.approx(4 / 6)
@@ -91,20 +91,20 @@ def test_across_groups_by_hand():
     assert found.p_value == 1.0  # nothing is below 0
     with pytest.raises(ValueError, match="all tasks are in one group"):
         probe_across(values, labels, np.zeros(7, int))
-    with pytest.raises(ValueError, match="permutations must be at least 1, got 0"):
-        probe_across(values, labels, groups, permutations=0)
+    with pytest.raises(ValueError, match="reassignments must be at least 1, got 0"):
+        probe_across(values, labels, groups, reassignments=0)
     assert probe_across(values, groups, groups).tasks == 0  # every class is of one group
 
 
 def test_what_is_planted_across_groups_is_read_and_noise_is_not():
     values, labels = planted(4, 1.5)
     groups = np.arange(len(labels)) // 5
-    found = probe_across(values, labels, groups, permutations=19)
+    found = probe_across(values, labels, groups, reassignments=19)
     assert found.accuracy > 0.9
     assert found.p_value == pytest.approx(1 / 20)
     assert found.chance < 0.5
     noise = np.random.default_rng(9).normal(size=values.shape)
-    found = probe_across(noise, labels, groups, permutations=19)
+    found = probe_across(noise, labels, groups, reassignments=19)
     assert found.p_value > 0.05
     assert found.accuracy == pytest.approx(found.chance, abs=0.2)
 

@@ -36,7 +36,7 @@ def test_gains_are_with_less_without():
 
 
 def test_runs_over_the_same_tasks_measure_nothing():
-    with pytest.raises(ValueError, match="2 runs over the same tasks measure no transfer"):
+    with pytest.raises(ValueError, match="2 runs with the same tasks cannot measure transfer"):
         gains_of_runs([{"a": 0.1}, {"a": 0.2}])
 
 
@@ -82,7 +82,7 @@ def test_a_table_of_gains_is_read_and_its_faults_are_named():
     np.testing.assert_array_equal(found.values, [[0.01, np.nan], [-0.02, 0.5]])
     for text, message in (
         ("target,a\n", "expected a line of sources"),
-        ("t,a,a\nx,1,2\n", "a task comes twice"),
+        ("t,a,a\nx,1,2\n", "a task is repeated"),
         ("t,a,b\nx,1\n", "the line of x has 2 cells; expected 3"),
         ("t,a\nx,much\n", "x, a: 'much' is not a number"),
     ):
@@ -104,8 +104,8 @@ def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named()
         ("b", "70.0", "70.0"), ("c", "80.0", "50.0"), ("d", "-", "-"),
     ]  # fmt: skip
     notes = " ".join(table.notes)
-    assert "Not above the majority class, so transfer from them may help little: b." in notes
-    assert "a itself is not above its majority class (50.0, majority 60.0 %)" in notes
+    assert "Not more accurate than their majority class, so unlikely to help: b." in notes
+    assert "a itself is not more accurate than its majority class (50.0 %, majority 60.0 %)" in notes
     fine = transfer("c", {"z": embeddings.select(["c", "d"])}, results={"z": results})
     assert "above" not in " ".join(fine.notes)
 
@@ -114,7 +114,7 @@ def test_only_columns_that_are_there_are_explained():
     embeddings = TaskEmbeddings(("a", "b", "c"), np.array([[1, 0], [10, 1], [0, 1]]))
     table = transfer("a", {"z": embeddings})
     assert [column.title for column in table.columns] == ["rank", "by z", "cosine"]
-    assert table.notes == ("Nearest by cosine: a prediction of which tasks help.",)
+    assert table.notes == ("Tasks are ordered by cosine, which is only a prediction of which tasks help.",)
     measured = transfer("a", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]])))
     assert "measured: test accuracy of the target with the task minus that without it" in measured.notes[0]
     assert transfer("c", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]]))).notes == table.notes

@@ -193,7 +193,7 @@ def test_card_of_a_model_of_which_little_is_known():
     assert 'from_pretrained("path or Hub id of this model")' in card
     assert 'predict("glue/mnli", ["a text", "another text"])' in card
     assert "| task | texts | classes |\n" in card
-    assert card.endswith("Where the rows came from is not recorded; ask whoever trained the model.\n")
+    assert card.endswith("The sources of the rows are not recorded; ask the authors of the model.\n")
 
 
 NAMES = [
