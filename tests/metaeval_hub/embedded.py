@@ -8,6 +8,7 @@ import numpy as np
 from metaeval_datasets import get_task, list_tasks
 from metaeval_datasets.aspects import Aspects
 from metaeval_hub import TaskEmbeddings
+from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 
 TASKS = tuple(list_tasks())[:48]
@@ -78,3 +79,13 @@ def write_run(
     facts = {"seed": seed, "config": config, "encoder": {"id": "tiny"}, **facts}
     (folder / "results.json").write_text(json.dumps({"tasks": rows, "mean": {"test": accuracy}, **facts}))
     return folder
+
+
+def make_run(name="run", **options):
+    values = planted_values(**options)
+    return EmbeddedRun(name, name, TaskEmbeddings(TASKS, values[:, 0], values if values.shape[1] > 1 else None))
+
+
+def noise_run(seed, copies=1):
+    values = np.random.default_rng(seed).normal(size=(len(TASKS), copies, 16))
+    return EmbeddedRun(f"noise{seed}", "noise", TaskEmbeddings(TASKS, values[:, 0], values if copies > 1 else None))

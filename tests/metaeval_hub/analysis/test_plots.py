@@ -50,3 +50,13 @@ def test_curves_have_a_panel_a_task_and_one_legend(tmp_path):
     assert all(text.count(f"<!-- {word} -->") == 1 for word in (*panels, "ours", "probe", "majority"))
     with pytest.raises(ValueError, match="the panels have no points"):
         draw_curves({}, path, title="t", axes=axes, levels={}, level_title="majority")
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_map_is_drawn(tmp_path, ending):
+    names = tuple(f"g/{i}" for i in range(12))
+    points = np.random.default_rng(0).normal(size=(12, 2))
+    path = draw_map(points, names, {"g/1": "NLI", "g/2": "EMOTION"}, tmp_path / f"map.{ending}", title="t")
+    assert path.stat().st_size > 5_000
+    with pytest.raises(ValueError, match=r"expected \(11, 2\)"):
+        draw_map(points, names[1:], {}, path, title="t")

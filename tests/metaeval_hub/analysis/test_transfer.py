@@ -81,7 +81,7 @@ def test_a_table_of_gains_is_read_and_its_faults_are_named():
     assert (found.targets, found.sources) == (("x", "y"), ("a", "b"))
     np.testing.assert_array_equal(found.values, [[0.01, np.nan], [-0.02, 0.5]])
     for text, message in (
-        ("target,a\n", "expected a line of sources"),
+        ("target,a\n", "expected a line with the names of the sources"),
         ("t,a,a\nx,1,2\n", "a task is repeated"),
         ("t,a,b\nx,1\n", "the line of x has 2 cells; expected 3"),
         ("t,a\nx,much\n", "x, a: 'much' is not a number"),

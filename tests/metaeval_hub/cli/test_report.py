@@ -43,3 +43,25 @@ def test_folders_of_vectors_are_taken_and_a_misspelt_one_is_not_passed_over(tmp_
     assert finished([str(run), str(tmp_path / "fisher")]) == [str(run), str(tmp_path / "fisher")]
     with pytest.raises(ValueError, match="multitsk-1 is neither the folder of a run nor"):
         finished([str(run), str(tmp_path / "multitsk-1")])
+
+
+def test_a_folder_without_a_run_ends_in_a_line(tmp_path, capsys):
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "has no results.json" in capsys.readouterr().err
+
+
+def test_a_report_goes_into_the_model_s_repository(tmp_path, hub, capsys):
+    from huggingface_hub import HfApi
+
+    repo = hub.name("model")
+    run = str(write_run(tmp_path / "multitask-1", tasks=TASKS[:20]))
+    arguments = ["report", run, "--out", str(tmp_path / "out"), "--permutations", "1", "--push", repo]
+    assert main(arguments) == 1
+    assert f"--push {repo}: this model does not exist" in capsys.readouterr().err
+    HfApi().create_repo(repo)
+    HfApi().upload_file(path_or_fileobj=b"{}", path_in_repo="config.json", repo_id=repo)
+    HfApi().upload_file(path_or_fileobj=b"old", path_in_repo="report/old.csv", repo_id=repo)
+    assert main(arguments) == 0
+    files = set(HfApi().list_repo_files(repo))
+    assert {"config.json", "report/report.html", "report/report.md", "report/figure5.svg"} <= files
+    assert "report/old.csv" not in files

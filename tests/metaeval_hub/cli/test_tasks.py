@@ -77,3 +77,13 @@ def test_errors_are_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert error.startswith(message)
     assert error.count("\n") == 1
+
+
+def test_tasks_are_listed_and_filtered(capsys):
+    assert main(["tasks", "demo", "--type", "nli", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows
+    assert all(row["name"].startswith("demo/") and row["type"] == "nli" for row in rows)
+    assert main(["tasks", "demo"]) == 0
+    printed = capsys.readouterr().out
+    assert all(row["name"] in printed for row in rows)

@@ -7,9 +7,18 @@ import random
 
 import pytest
 
-from metaeval_hub.results.run_results import ResultsError, SourceRows, is_run, read_runs, read_source_rows
-from metaeval_hub.results.schema import FEW_SHOT, SplitRows, SplitScores
+from metaeval_hub.results.run_results import (
+    NoRunError,
+    ResultsError,
+    SourceRows,
+    UnfinishedRunError,
+    is_run,
+    read_runs,
+    read_source_rows,
+)
+from metaeval_hub.results.schema import FEW_SHOT, SplitRows, SplitScores, parse_task
 from tests.metaeval_hub.results.test_comparison import task
+from tests.metaeval_hub.results.test_comparison import write as write_tasks
 
 WHOLE = {
     "tasks": {"g/a": {**task(0.75), "origin": {"source": "s", "edition": "careful"}, "cos_z_z0": 0.5, "classes": 2}},
@@ -125,3 +134,40 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "results.json")
     with pytest.raises(ResultsError, match="it is not the folder of a run"):
         read_runs(tmp_path)
+
+
+def test_runs_are_read_from_a_file_a_folder_or_its_sub_folders(tmp_path):
+    tasks = {"g/a": task(0.5)}
+    plain = write_tasks(tmp_path / "multitask-1", tasks)
+    for method in ("tfidf", "mean"):
+        write_tasks(tmp_path / "probes-1" / method, tasks)
+    assert [run.label for run in read_runs(plain)] == ["multitask-1"]
+    assert [run.label for run in read_runs(plain / "results.json")] == ["multitask-1"]
+    assert [run.label for run in read_runs(tmp_path / "probes-1")] == ["probes-1/mean", "probes-1/tfidf"]
+    (run,) = read_runs(plain, "ours")
+    assert (run.label, run.tasks, run.facts.seed) == ("ours", {"g/a": parse_task(task(0.5))}, 3)
+
+
+def test_what_is_no_result_is_named(tmp_path):
+    for name, config in {"multitask-1": {"output_dir": "runs"}, "probes-1": {"settings": {"output_dir": "r"}}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        with pytest.raises(
+            UnfinishedRunError, match=rf"results\.json: the run is not finished; .* --resume .*/{name}$"
+        ):
+            read_runs(tmp_path / name)
+    (tmp_path / "model").mkdir()
+    for text in (None, '{"model_type": "bert"}', "[]", "{"):
+        if text is not None:
+            (tmp_path / "model" / "config.json").write_text(text)
+        with pytest.raises(NoRunError, match="it is not the folder of a run"):
+            read_runs(tmp_path / "model")
+    (tmp_path / "map.html").write_text("")
+    with pytest.raises(NoRunError, match=r"map\.html is neither the folder of a run nor"):
+        read_runs(tmp_path / "map.html")
+    with pytest.raises(ResultsError, match="neither the folder of a run nor"):
+        read_runs(tmp_path / "nowhere")
+    for text in ("{", "[]", '{"tasks": {"a": {"test": null}}}', '{"tasks": {"a": 3}}', '{"mean": {}}'):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form)"):
+            read_runs(tmp_path)

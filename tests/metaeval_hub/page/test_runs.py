@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 from datasets import Dataset, DatasetDict
 
 from metaeval_datasets import TaskType, get_task, load_dataset
@@ -12,48 +11,15 @@ from metaeval_datasets.aspects import Aspects
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import read_embedded
-from metaeval_hub.cli import main
-from metaeval_hub.page.push import push_space
 from metaeval_hub.page.runs import OPEN_LICENSES, editions_of, facts_of, may_show, read_data, space_of
 from metaeval_hub.task_data.domains import fit_domains
-from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
-
-DEMO = ("demo/film_reviews", "demo/picnic_nli", "demo/topics", "demo/spam")
-
-
-def make_run(folder, tasks=DEMO, seed=0, cosine=0.1, **change):
-    """A finished run's folder, as training leaves it."""
-    values = np.random.default_rng(seed).normal(size=(len(tasks), 4)).astype(np.float32)
-    TaskEmbeddings(tuple(tasks), values).save(folder / "task_embeddings")
-    rows = {
-        task: {
-            "rows": {
-                "train": {"kept": 40, "available": 400 + number, "labels": "0"},
-                "test": {"kept": 20, "available": 200, "labels": "0"},
-            },
-            "origin": {"source": "metaeval_datasets.demo", "commit": None, "edition": "careful"},
-            "classes": 2,
-            "majority": 0.5,
-            "validation": None,
-            "test": {"accuracy": 0.5 + number / 10} if number else None,
-            "cos_z_z0": cosine,
-        }
-        for number, task in enumerate(tasks)
-    }
-    facts = {"tasks": rows, "encoder": {"id": "tiny"}, "seed": seed, "steps": 4000, "versions": {"metaeval": "0.1.0"}}
-    (folder / "results.json").write_text(json.dumps({**facts, **change}), encoding="utf-8")
-    return folder
+from tests.metaeval_hub.demo_run import DEMO, make_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "demo-1")
-
-
-def data_of(path):
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text.split('<script id="data" type="application/json">')[1].split("</script>")[0])
 
 
 def test_a_run_is_read_with_its_figures(run):
@@ -187,77 +153,4 @@ def test_only_open_licences_and_demo_tasks_are_shown_by_default():
 # --- the command ---
 
 
-def test_the_command_writes_a_page_of_its_runs(run, tmp_path, capsys):
-    other = make_run(tmp_path / "demo-1", seed=1)
-    out = tmp_path / "new" / "map.html"
-    assert main(["page", f"first={run}", str(other), "--out", str(out), "--title", "Two runs"]) == 0
-    printed = capsys.readouterr().out
-    assert f"{out}: 4 tasks, " in printed
-    data = data_of(out)
-    assert data["title"] == "Two runs"
-    assert [each["name"] for each in data["runs"]] == ["first", "demo-1"]
-    assert data["facts"][0]["examples"]
-    assert "Median words" in [column["title"] for column in data["aspects"]]
-
-
-def test_runs_of_one_name_are_told_apart(run, tmp_path):
-    other = make_run(tmp_path / "demo-1", seed=1)
-    assert main(["page", str(run), str(other), "--out", str(tmp_path / "map.html"), "--examples", "none"]) == 0
-    data = data_of(tmp_path / "map.html")
-    assert [each["name"] for each in data["runs"]] == [str(run), str(other)]
-    assert "examples" not in data["facts"][0]
-
-
-def test_errors_are_one_line(run, tmp_path, capsys):
-    missing = str(tmp_path / "none")
-    assert main(["page", missing]) == 1
-    assert main(["page", str(run), "--examples", "all", "--push", "org/name", "--out", str(tmp_path / "map.html")]) == 1
-    printed = capsys.readouterr().err.splitlines()
-    assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id")
-    assert printed[1].startswith("metaeval page: --examples all shows texts whose licence may forbid sharing")
-    assert not (tmp_path / "map.html").exists()
-
-
 # --- the Hub ---
-
-
-def test_the_page_becomes_a_static_space_and_is_replaced_there(hub, run, tmp_path, capsys):
-    name, out = hub.name("space"), tmp_path / "map.html"
-    arguments = ["page", str(run), "--out", str(out), "--title", 'A "map": of <tasks>', "--push", name, "--private"]
-    assert main(arguments) == 0
-    assert f"/spaces/{name}/commit/" in capsys.readouterr().out
-    repo = hub.repo(name, "space")
-    assert repo.private
-    assert repo.read("index.html") == out.read_bytes()
-    _, metadata, text = repo.read("README.md").decode().split("---\n", 2)
-    card = yaml.safe_load(metadata)
-    assert (card["sdk"], card["app_file"], card["title"]) == ("static", "index.html", 'A "map": of <tasks>')
-    assert 'A "map": of <tasks>' in text
-    assert main([*arguments[:-3], "--title", "Anew", "--push", name]) == 0
-    assert repo.read("index.html") == out.read_bytes()
-
-
-def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
-    page = tmp_path / "map.html"
-    page.write_text("page", encoding="utf-8")
-    name = hub.name("space")
-    hub.add_repo(name, {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"import gradio"}, repo_type="space")
-    with pytest.raises(ValueError, match=f"metaeval did not create the Space {name}"):
-        push_space(page, name, title="Map")
-    assert "index.html" not in hub.repo(name, "space").files()
-    public = hub.name("space")
-    push_space(page, public, title="Map")
-    with pytest.raises(ValueError, match=f"{public} is public, and --private applies to new Spaces only"):
-        push_space(page, public, title="Map", private=True)
-
-
-def test_the_page_goes_beside_a_model_and_changes_nothing_else(hub, run, tmp_path, capsys):
-    name = hub.name("model")
-    hub.add_repo(name, {"README.md": b"a card", "config.json": b"{}"})
-    out = tmp_path / "map.html"
-    assert main(["page", str(run), "--out", str(out), "--push-to-model", name]) == 0
-    repo = hub.repo(name)
-    assert repo.read("task_map.html") == out.read_bytes()
-    assert repo.read("README.md") == b"a card"
-    assert main(["page", str(run), "--out", str(out), "--push-to-model", hub.name("none")]) == 1
-    assert "push the model first" in capsys.readouterr().err
