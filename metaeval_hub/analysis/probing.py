@@ -230,7 +230,7 @@ def _std(values: NDArray[np.float64]) -> float | None:
 
 
 def _majority_record(classes: Mapping[Aspect, NDArray[np.int64]]) -> dict[str, Any]:
-    shares = {aspect: majority(labels) for aspect, labels in classes.items()}
+    shares: dict[str, float] = {aspect: majority(labels) for aspect, labels in classes.items()}
     return {"features": "majority", **shares, "average": float(np.mean(list(shares.values())))}
 
 

@@ -146,7 +146,7 @@ def _trained_tasks(record: ModelRecord, results: Mapping[str, Mapping[str, float
     columns = ("majority", *SPLITS)
     scored = [key for key in columns if any(results.get(task, {}).get(key) is not None for task in record.labels)]
     header = ["task", "texts", "classes", *(f"{key} %" for key in scored)]
-    rows = [
+    lines = [
         [
             code_span(task),
             str(record.fields.get(task, "-")),
@@ -155,11 +155,11 @@ def _trained_tasks(record: ModelRecord, results: Mapping[str, Mapping[str, float
         ]
         for task, labels in record.labels.items()
     ]
-    if scored and len(rows) > 1:
+    if scored and len(lines) > 1:
         means = {key: _mean([results.get(task, {}).get(key) for task in record.labels]) for key in scored}
-        rows.append(["mean of the tasks with a score", "", "", *_scores(means, scored)])
+        lines.append(["mean of the tasks with a score", "", "", *_scores(means, scored)])
     text = "Accuracies are for `metaeval`'s splits.\n\n" if scored else ""
-    return text + markdown_table(header, rows, ("texts", *header[3:]))
+    return text + markdown_table(header, lines, ("texts", *header[3:]))
 
 
 def _scores(values: Mapping[str, float | None], keys: Sequence[str]) -> list[str]:
@@ -175,7 +175,7 @@ def _trained_licenses(record: ModelRecord) -> str:
     """Return the licence and the source of the rows of each task, as Markdown."""
     if not record.origins:
         return "The sources of the rows are not recorded; ask the authors of the model."
-    rows = [
+    origins = [
         [
             code_span(task),
             origin.license or "not known",
@@ -188,7 +188,7 @@ def _trained_licenses(record: ModelRecord) -> str:
     lines = [
         "Each task has the licence that its source states (`unknown` if it states none). Check whether these licences "
         "allow your use of a model that was trained on the rows.",
-        markdown_table(["task", "licence", "rows from", "edition", "catalogue"], rows),
+        markdown_table(["task", "licence", "rows from", "edition", "catalogue"], origins),
     ]
     if missing := [code_span(task) for task in record.labels if task not in record.origins]:
         more = f" and {len(missing) - _SHOWN_TASKS} more" if len(missing) > _SHOWN_TASKS else ""

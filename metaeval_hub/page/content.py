@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_rows
+from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_vectors
 from metaeval_hub.analysis.projection import LEAST, ProjectionMethod, project
 from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -315,7 +315,7 @@ def _nearest(values: NDArray[np.floating]) -> tuple[NDArray[np.int64], list[list
     k = min(NEIGHBOURS, len(values) - 1)
     if k < 1:
         return np.empty((len(values), 0), np.int64), [[] for _ in values]
-    near = nearest_rows(values, k)
+    near = nearest_vectors(values, k)
     exact = values.astype(np.float64)
     norms = np.linalg.norm(exact, axis=1, keepdims=True)
     unit = np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metaeval_hub.analysis.distance_from_start import StillAtStartError, check_start_cosines, start_cosines
-from metaeval_hub.analysis.neighbours import nearest_rows
+from metaeval_hub.analysis.neighbours import nearest_vectors
 
 
 def test_cosines_with_the_start_are_averaged_over_the_embeddings_of_a_task():
@@ -40,7 +40,7 @@ def test_neighbours_are_mostly_those_of_the_start_just_where_it_is_refused():
     def of_start(cosine):
         values = cosine * start / np.linalg.norm(start, axis=1, keepdims=True)
         values += np.sqrt(1 - cosine**2) * learned / np.linalg.norm(learned, axis=1, keepdims=True)
-        near, before = nearest_rows(values, 10), nearest_rows(start, 10)
+        near, before = nearest_vectors(values, 10), nearest_vectors(start, 10)
         same_type = (kinds[near] == kinds[:, None]).mean()
         return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near, before, strict=True)]), same_type
 

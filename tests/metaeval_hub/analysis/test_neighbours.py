@@ -11,18 +11,18 @@ from metaeval_hub.analysis.neighbours import (
     chance_within,
     kept_across,
     kept_within,
-    nearest_rows,
+    nearest_vectors,
 )
 
 RNG = np.random.default_rng(0)
 
 
-def test_nearest_rows_are_other_rows_by_cosine():
+def test_nearest_vectors_are_other_rows_by_cosine():
     values = np.array([[1, 0], [10, 1], [0, 1], [-1, 0], [0, 0]])
-    assert nearest_rows(values, 2).tolist()[:2] == [[1, 2], [0, 2]]  # of 2 and 4, both at cosine 0, the earlier
-    assert nearest_rows(values, 4)[4].tolist() == [0, 1, 2, 3]
+    assert nearest_vectors(values, 2).tolist()[:2] == [[1, 2], [0, 2]]  # of 2 and 4, both at cosine 0, the earlier
+    assert nearest_vectors(values, 4)[4].tolist() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="cannot find 5 neighbours among 5 points; expected 1 to 4"):
-        nearest_rows(values, 5)
+        nearest_vectors(values, 5)
 
 
 def test_embeddings_of_one_task_that_lie_together_are_all_found():

@@ -298,7 +298,7 @@ def test_values_that_no_longer_fit_the_type_of_the_weights_are_refused():
     model = make()
     with pytest.raises(ValueError, match=r"x: task_embedding contains values that are not finite in torch\.float32"):
         model.add_task("x", ("a", "b"), np.full(3, 1e39))
-    with pytest.raises(ValueError, match="x: the fit ended in values that are not finite"):
+    with pytest.raises(ValueError, match="x: the fitted values are not finite"):
         spoil(make(), Z).fit_task("x", [("a", "p"), ("b", "q")], steps=1)
     config = ConditionalConfig(adapter_size=4, dim_z=3, z_from="features")
     features = make(config=config, task_features=[[1.0, 2.0], [2.0, 1.0]])

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from metaeval_hub.analysis.neighbours import chance_across, kept_across, nearest_rows
+from metaeval_hub.analysis.neighbours import chance_across, kept_across, nearest_vectors
 from metaeval_hub.page.content import Example, Map, Space, TaskFacts, make_space
 from metaeval_hub.page.write import write_page
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -555,7 +555,7 @@ def test_two_runs_side_by_side_with_the_neighbours_they_share(show, two):
     one, other = (space.emb.values for space in two.spaces)
     kept = kept_across(one, other)
     text = page.text("#panel")
-    rows = [nearest_rows(values, 10).tolist() for values in (one, other)]
+    rows = [nearest_vectors(values, 10).tolist() for values in (one, other)]
     counts = [len(set(a) & set(b)) for a, b in zip(*rows, strict=True)]
     chance = f"{100 * chance_across(24):.1f}%"
     assert f"Of the 10 nearest tasks of a task, {np.mean(counts):.1f} are near in both run 0 and run 1" in text

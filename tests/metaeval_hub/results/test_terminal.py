@@ -19,7 +19,7 @@ def test_labels_are_told_from_names_with_equals_signs(tmp_path, monkeypatch):
     assert labelled("x=org/name") == ("x", "org/name")
     assert labelled("none/a=b") == (None, "none/a=b")
     for wrong in ("x=", ""):
-        with pytest.raises(ValueError, match=r"names no run|is empty"):
+        with pytest.raises(ValueError, match=r"does not name a run|is empty"):
             labelled(wrong)
 
 

@@ -175,7 +175,7 @@ def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dic
 
     def add(name: str, task: HeldOut) -> Any:
         if by is not None:
-            return model.zero_shot(name, task.description, task.labels, by=by).guess
+            return model.zero_shot(name, task.description, task.labels, by=by).evidence
         rows, mean = tuple(task.labels.values()), model.task_embeddings.centroids().values.mean(axis=0)
         model.add_task(name, task.rows.labels, mean, label_vectors=rows, fields=task.description.fields)
         return None
