@@ -6,8 +6,9 @@ import pytest
 from metaeval_hub.results.comparison import ComparisonError, compare
 from metaeval_hub.results.comparison_tables import remarks, summary_table, task_table, to_markdown
 from metaeval_hub.results.intervals import mean_interval
+from metaeval_hub.results.results_json import parse_task
 from metaeval_hub.results.run_results import NoRunError, ResultsError, UnfinishedRunError, read_runs
-from metaeval_hub.results.schema import RunFacts, RunResult, parse_task
+from metaeval_hub.results.schema import RunFacts, RunResult
 
 
 def task(accuracy, majority=0.5, rows="aa", split="test"):
