@@ -56,6 +56,11 @@ def a_number(value: Any, where: str, least: float, most: float, words: str) -> f
     return float(value)
 
 
+def a_finite(value: Any, where: str) -> float:
+    """Return a finite number."""
+    return a_number(value, where, -MAX_COUNT, MAX_COUNT, "a finite number")
+
+
 def a_share(value: Any, where: str) -> float:
     """Return a number from 0 to 1."""
     return a_number(value, where, 0, 1, "a number from 0 to 1")

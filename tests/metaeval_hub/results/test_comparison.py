@@ -6,7 +6,8 @@ import pytest
 from metaeval_hub.results.comparison import ComparisonError, compare
 from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import mean_interval
-from metaeval_hub.results.schema import RunFacts, RunResult, parse_task
+from metaeval_hub.results.results_json import parse_task
+from metaeval_hub.results.schema import RunFacts, RunResult
 
 
 def task(accuracy, majority=0.5, rows="aa", split="test"):

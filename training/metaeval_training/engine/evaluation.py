@@ -20,29 +20,28 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from torch import Tensor, nn
 
+from metaeval_hub.results.schema import SplitScores
 from metaeval_training.data.encoding import EncodedRows, TaskData, collate
 from metaeval_training.data.sampling import Batch
 
 
-def scores(confusion: NDArray[np.int64]) -> dict[str, float]:
-    """Return accuracy, macro-F1 and Matthews' correlation.
+def scores(confusion: NDArray[np.int64]) -> SplitScores:
+    """Compute accuracy, macro-F1 and Matthews' correlation.
 
     Args:
         confusion: counts by true class (first axis) and predicted class (second axis), (C, C), not all zero.
 
     Returns:
-        "accuracy" in 0..1; "macro_f1" in 0..1, over the classes that occur as truth or prediction (any other class
-        has no F1); "matthews" in -1..1 (Gorodkin 2004), 0 if truth or prediction is constant.
+        The scores. Macro-F1 is the mean over the classes that occur as truth or prediction, because any other class
+        has no F1. Matthews' correlation (Gorodkin 2004) is 0 if truth or prediction is constant.
     """
     true, predicted = np.nonzero(confusion)
     weighted: Any = {"y_true": true, "y_pred": predicted, "sample_weight": confusion[true, predicted]}
-    return {
-        "accuracy": float(accuracy_score(**weighted)),
-        "macro_f1": float(f1_score(**weighted, average="macro")),
-        "matthews": float(matthews_corrcoef(**weighted))
-        if len(true) > 1
-        else 0.0,  # scikit-learn would warn for a single cell
-    }
+    return SplitScores(
+        accuracy=float(accuracy_score(**weighted)),
+        macro_f1=float(f1_score(**weighted, average="macro")),
+        matthews=float(matthews_corrcoef(**weighted)) if len(true) > 1 else 0.0,  # it warns about a single cell
+    )
 
 
 @torch.no_grad()
@@ -92,7 +91,7 @@ def evaluate_tasks(
     pad: int,
     accelerator: Accelerator,
     on_task: Callable[[int], None] = lambda done: None,
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, SplitScores]]:
     """Score all tasks.
 
     Args:
@@ -108,7 +107,7 @@ def evaluate_tasks(
         Task -> split -> scores, for the splits that the task has.
     """
     model.eval()
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, SplitScores]] = {}
     for number, task in enumerate(tasks):
         on_task(number)
         found[task.name] = {
