@@ -12,7 +12,7 @@ from metaeval_datasets import UnknownTaskError
 from metaeval_hub import TaskEmbeddings, UnsafeRepositoryError
 from metaeval_hub.analysis.plots import draw_map
 from metaeval_hub.analysis.projection import project
-from metaeval_hub.hub.client import HubError
+from metaeval_hub.hub.attempts import HubError
 
 RNG = np.random.default_rng(0)
 EMB = TaskEmbeddings(tuple(f"g/{i}" for i in range(12)), RNG.normal(size=(12, 6)).astype(np.float32))
