@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
-from metaeval_hub.hub.client import local_folder, repo_state
+from metaeval_hub.hub.names import local_folder
+from metaeval_hub.hub.repo_state import repo_state
 from metaeval_hub.results.run_results import CONFIG, RESULTS, at_home, is_run, read_results, read_runs, without_results
 from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings

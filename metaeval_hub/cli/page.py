@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
             "--examples all shows texts whose licence may forbid sharing; push with --examples open, demo or none"
         )
     from metaeval_hub.analysis.projection import umap_missing
-    from metaeval_hub.hub.client import push_target
+    from metaeval_hub.hub.login import push_target
     from metaeval_hub.page.runs import space_of
     from metaeval_hub.page.write import write_page
 

@@ -23,7 +23,7 @@ from metaeval_hub.results.terminal import progress, quiet
 
 if TYPE_CHECKING:
     from metaeval_datasets.record import TaskRecord
-    from metaeval_hub.hub.client import RepoState
+    from metaeval_hub.hub.repo_state import RepoState
 
 CARD = "README.md"
 # Files that a new repository may contain. A card created on the Hub's website is replaced.
@@ -89,7 +89,8 @@ def _check_target(options: argparse.Namespace) -> None:
         ValueError: the repository id is not valid.
         HubError: the token is missing or may not write.
     """
-    from metaeval_hub.hub.client import check_repo_id, check_token, push_target
+    from metaeval_hub.hub.login import check_token, push_target
+    from metaeval_hub.hub.names import check_repo_id
 
     check_repo_id(options.repo_id)
     if "/" not in options.repo_id:
@@ -152,7 +153,9 @@ class _Plan:
 
 
 def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
-    from metaeval_hub.hub.client import ConflictError, create_repo, push_files, repo_state, tag_commit
+    from metaeval_hub.hub.attempts import ConflictError
+    from metaeval_hub.hub.repo_state import repo_state
+    from metaeval_hub.hub.upload import create_repo, push_files, tag_commit
 
     repo_id, tag = options.repo_id, options.tag or _default_tag()
     state = repo_state(repo_id, repo_type="dataset")
@@ -204,7 +207,7 @@ def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
         ValueError: the repository contains other files than published tasks.
     """
     from metaeval_datasets.record import RECORDS_FILE, load_records
-    from metaeval_hub.hub.client import fetch
+    from metaeval_hub.hub.download import fetch
 
     if state is None:
         return {}
@@ -233,8 +236,8 @@ def _plan(
     """Write the card and the records of the future repository, and compare all files with the current one."""
     from metaeval_datasets.publish import in_order
     from metaeval_datasets.record import RECORDS_FILE, dump_records
-    from metaeval_hub.hub.client import changed_files
     from metaeval_hub.hub.dataset_card import dataset_card
+    from metaeval_hub.hub.repo_state import changed_files
 
     built = {record.task: record for record in records}
     others = {name: record for name, record in published.items() if name not in built}
@@ -280,7 +283,8 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
     """Read back the published tasks, print all differences from the built ones, and return whether there are none."""
     from metaeval_datasets.publish import differences, in_order
     from metaeval_datasets.record import RECORDS_FILE
-    from metaeval_hub.hub.client import fetch, repo_state
+    from metaeval_hub.hub.download import fetch
+    from metaeval_hub.hub.repo_state import repo_state
 
     state = repo_state(repo_id, repo_type="dataset")
     if state is None:

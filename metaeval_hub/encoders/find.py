@@ -19,7 +19,7 @@ from metaeval_hub.encoders.weights import (
     locate_tensors,
     weights_digest,
 )
-from metaeval_hub.hub.client import fetch
+from metaeval_hub.hub.download import fetch
 from metaeval_hub.safe_files.encoder_files import read_encoder_config
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from metaeval_hub.hub.client import create_repo, fetch, push_files, push_target, repo_state
+from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.login import push_target
+from metaeval_hub.hub.repo_state import repo_state
+from metaeval_hub.hub.upload import create_repo, push_files
 from metaeval_hub.page.space_card import SPACE_TAG, space_card
 
 INDEX = "index.html"  # page that a static Space shows

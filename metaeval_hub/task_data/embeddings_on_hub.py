@@ -8,7 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metaeval_hub.hub.client import fetch, push_folder, push_target
+from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.login import push_target
+from metaeval_hub.hub.upload import push_folder
 from metaeval_hub.safe_files.repository import check_file_names, naming
 from metaeval_hub.task_data.embeddings_card import EmbeddingTable, embeddings_card
 

@@ -23,8 +23,8 @@ from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.tokenizer import load_tokenizer
 from metaeval_hub.encoders.weights import weights_digest
-from metaeval_hub.hub import client
-from metaeval_hub.hub.client import HubError
+from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub.download import fetch
 from metaeval_hub.safe_files.allowed_values import DANGEROUS_KEYS, TOKENIZER_CLASSES
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES, check_encoder_config
 from metaeval_hub.safe_files.repository import check_file_names, check_inside, check_name, parse_json
@@ -681,8 +681,8 @@ def test_hostile_encoder_is_refused(name, place, hub, tmp_path, tripwire, caplog
 
 def test_repository_of_more_bytes_than_are_fetched_is_refused_unread(folder, hub, monkeypatch):
     repo = upload(folder, hub)
-    monkeypatch.setattr("metaeval_hub.hub.client.fetch.__kwdefaults__", {
-        **client.fetch.__kwdefaults__, "max_bytes": 10_000,
+    monkeypatch.setattr("metaeval_hub.hub.download.fetch.__kwdefaults__", {
+        **fetch.__kwdefaults__, "max_bytes": 10_000,
     })  # fmt: skip
     with pytest.raises(HubError, match=rf"{repo}: .* bytes together \(encoder/model.safetensors the largest\)"):
         ConditionalAdapterModel.from_pretrained(repo)

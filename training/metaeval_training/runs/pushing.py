@@ -14,7 +14,7 @@ import huggingface_hub
 from huggingface_hub.utils import disable_progress_bars
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.hub.client import push_files, push_folder
+from metaeval_hub.hub.upload import push_files, push_folder
 from metaeval_hub.model.storage import OWN_FILES
 from metaeval_hub.results.run_results import read_results
 from metaeval_hub.task_data.task_features import FEATURE_FILES
