@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metaeval_datasets import UnknownTaskError, get_task
+from metaeval_datasets.metric.scores import scores
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.encoders.find import MINILM
 from metaeval_hub.model.record import ModelRecord, read_record
@@ -18,7 +19,7 @@ from metaeval_training.atomic_files import expand
 from metaeval_training.config import ConfigError, TrainConfig, read_config
 from metaeval_training.data.encoding import TaskData
 from metaeval_training.data.rows import CHUNK, TaskRows, expand_tasks
-from metaeval_training.engine.evaluation import count_predictions, scores
+from metaeval_training.engine.evaluation import count_predictions
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.new_model import canonical_labels
 from metaeval_training.runs.per_task import Job

@@ -31,11 +31,10 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
+from metaeval_datasets.metric.scores import accuracy, score_predictions
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.engine.evaluation import scores
 from metaeval_training.runs import per_task
 from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
@@ -99,10 +98,10 @@ def fit_probe(
         predicted = {split: model.predict(features[split]) for split in evaluated}
         if "validation" not in labels:
             return predicted, {"C": strength, "accuracies": {}}
-        accuracy = float(np.mean(predicted["validation"] == labels["validation"]))
-        accuracies[f"{strength:g}"] = accuracy
-        if best is None or accuracy > best[0]:
-            best = (accuracy, strength, predicted)
+        validation = accuracy(labels["validation"], predicted["validation"])
+        accuracies[f"{strength:g}"] = validation
+        if best is None or validation > best[0]:
+            best = (validation, strength, predicted)
     if best is None:
         raise ValueError("the grid of C is empty")
     return best[2], {"C": best[1], "accuracies": accuracies}
@@ -122,12 +121,9 @@ def answer(
 ) -> Answer:
     """Return the task result with the chosen values, and the validation accuracy as text."""
     classes = len(task.labels)
-    found = {
-        split: scores(confusion_matrix(labels[split], rows, labels=range(classes))) for split, rows in predicted.items()
-    }
+    found = {split: score_predictions(labels[split], rows, classes) for split, rows in predicted.items()}
     row = {**task_result(labels, task.available, task.origin, classes, found), **chosen}
-    accuracy = found.get("validation", found.get("test", {})).get("accuracy")
-    return row, percent(accuracy)
+    return row, percent(found.get("validation", found.get("test", {})).get("accuracy"))
 
 
 def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, Any]]]:

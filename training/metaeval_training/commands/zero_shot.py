@@ -34,9 +34,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from metaeval_datasets import get_task
+from metaeval_datasets.metric.scores import score_predictions
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.model.zero_shot import By
@@ -52,7 +52,6 @@ from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import load_tasks, row_choice
-from metaeval_training.engine.evaluation import scores
 from metaeval_training.flags import CommandLine
 from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
@@ -217,7 +216,7 @@ def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
         for split in ("validation", "test"):
             if split in splits:
                 predicted = predict_majority(train_labels, len(splits[split]))
-                found[split] = scores(confusion_matrix(splits[split], predicted, labels=range(len(task.rows.labels))))
+                found[split] = score_predictions(splits[split], predicted, len(task.rows.labels))
         answers[task.rows.name] = task_result(
             splits, task.rows.available, task.rows.origin, len(task.rows.labels), found
         )

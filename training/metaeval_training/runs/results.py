@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaeval_datasets.metric.scores import accuracy
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.results.intervals import mean_interval, wilson
 from metaeval_training.data.encoding import TaskData
 
-Scores = Mapping[str, float]  # "accuracy", "macro_f1", "matthews"; see metaeval_training.engine.evaluation.scores
+Scores = Mapping[str, float]  # "accuracy", "macro_f1", "matthews"; see metaeval_datasets.metric.scores.scores
 
 
 def predict_majority(train_labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -26,7 +27,7 @@ def predict_majority(train_labels: NDArray[np.int64], count: int) -> NDArray[np.
 
 def majority_accuracy(train_labels: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     """Return the accuracy of ``predict_majority`` on ``labels``."""
-    return float(np.mean(labels == predict_majority(train_labels, len(labels))))
+    return accuracy(labels, predict_majority(train_labels, len(labels)))
 
 
 def labels_digest(labels: NDArray[np.int64]) -> str:
