@@ -2,41 +2,14 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from hypothesis import given
-from hypothesis import strategies as st
 from metaeval_training.data.encoding import EncodedRows, TaskData
-from metaeval_training.engine.evaluation import count_predictions, evaluate_tasks, scores
+from metaeval_training.engine.evaluation import count_predictions, evaluate_tasks
 from metaeval_training.runs.results import summarise
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, matthews_corrcoef
+from sklearn.metrics import confusion_matrix
 
-from metaeval_hub.results.schema import SplitScores, mean_scores
+from metaeval_hub.results.schema import mean_scores
 
 ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
-def test_scores_agree_with_scikit_learn(pairs):
-    true, predicted = zip(*pairs, strict=True)
-    got = scores(confusion_matrix(true, predicted, labels=range(5)))
-    assert got.accuracy == pytest.approx(accuracy_score(true, predicted))
-    assert got.macro_f1 == pytest.approx(f1_score(true, predicted, average="macro"))
-    expected = matthews_corrcoef(true, predicted) if len(set(true)) > 1 or len(set(predicted)) > 1 else 0.0
-    assert got.matthews == pytest.approx(expected)
-
-
-def test_scores_by_hand():
-    """Of 4 + 1 rows of class 0, 4 are found; of 2 + 3 rows of class 1, 3; class 2 occurs nowhere."""
-    got = scores(np.array([[4, 1, 0], [2, 3, 0], [0, 0, 0]]))
-    assert got.accuracy == 0.7
-    assert got.macro_f1 == pytest.approx((2 * 4 / (5 + 6) + 2 * 3 / (5 + 4)) / 2)
-    assert got.matthews == pytest.approx((4 * 3 - 1 * 2) / (6 * 4 * 5 * 5) ** 0.5)
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_constant_answer_has_a_score():
-    """As the majority class has on a skewed task, or a model that collapsed: no warning a task at the end of a run."""
-    assert scores(np.array([[8, 0], [2, 0]])) == SplitScores(0.8, pytest.approx(4 / 9), 0.0)
-    assert scores(np.array([[8, 0], [0, 0]])) == SplitScores(1.0, 1.0, 0.0)
 
 
 def rows_with_answers(count, seed=0):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 
+from metaeval_datasets.metric.scores import count_pairs
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.model.zero_shot import predict_z
 from metaeval_hub.results.schema import SplitScores
@@ -20,7 +20,7 @@ from metaeval_training.commands.probes import FEATURE_GRID, fit_probe, scaled
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import DataError, TaskRows
 from metaeval_training.data.sampling import generator
-from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.engine.loop import TrainingError
 from metaeval_training.runs.per_task import Job
 from metaeval_training.runs.results import predict_majority
@@ -149,7 +149,7 @@ class FewShotTask:
         return score(self.job, self.model, self._encoded, name, ("test",))["test"]
 
     def _compare(self, predicted: NDArray[np.int64]) -> SplitScores:
-        return scores(confusion_matrix(self.labels("test"), predicted, labels=range(len(self.task.labels))))
+        return split_scores(count_pairs(self.labels("test"), predicted, len(self.task.labels)))
 
     def _encoder_features(self) -> dict[str, NDArray[np.float32]]:
         """Return the mean over tokens of the test rows and of the training rows in any draw; other rows are 0."""

@@ -20,7 +20,7 @@ from metaeval_training.atomic_files import expand
 from metaeval_training.config import ConfigError, TrainConfig, read_config
 from metaeval_training.data.encoding import TaskData
 from metaeval_training.data.rows import CHUNK, TaskRows, expand_tasks
-from metaeval_training.engine.evaluation import count_predictions, scores
+from metaeval_training.engine.evaluation import count_predictions, split_scores
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.new_model import canonical_labels
 from metaeval_training.runs.per_task import Job
@@ -67,7 +67,7 @@ def score(
     """
     model.eval()
     return {
-        split: scores(
+        split: split_scores(
             count_predictions(
                 model, data.splits[split], model.task_id(name), len(data.labels), batch_size=job.config.eval_batch_size,
                 pad=model.tokenizer.pad_token_id, accelerator=job.accelerator,

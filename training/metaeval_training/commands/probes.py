@@ -32,13 +32,13 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
+from metaeval_datasets.metric.scores import accuracy, count_pairs
 from metaeval_hub.results.results_json import task_to_json
 from metaeval_hub.results.schema import Details, Regularization
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.runs import per_task
 from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
@@ -102,10 +102,10 @@ def fit_probe(
         predicted = {split: model.predict(features[split]) for split in evaluated}
         if "validation" not in labels:
             return predicted, Regularization(strength, {})
-        accuracy = float(np.mean(predicted["validation"] == labels["validation"]))
-        accuracies[f"{strength:g}"] = accuracy
-        if best is None or accuracy > best[0]:
-            best = (accuracy, strength, predicted)
+        validation = accuracy(labels["validation"], predicted["validation"])
+        accuracies[f"{strength:g}"] = validation
+        if best is None or validation > best[0]:
+            best = (validation, strength, predicted)
     if best is None:
         raise ValueError("the grid of C is empty")
     return best[2], Regularization(best[1], accuracies)
@@ -125,9 +125,7 @@ def answer(
 ) -> Answer:
     """Return the task result with the chosen regularization, and the validation accuracy as text."""
     classes = len(task.labels)
-    found = {
-        split: scores(confusion_matrix(labels[split], rows, labels=range(classes))) for split, rows in predicted.items()
-    }
+    found = {split: split_scores(count_pairs(labels[split], rows, classes)) for split, rows in predicted.items()}
     result = task_result(labels, task.available, task.origin, classes, found)
     shown = result.validation or result.test
     stored = task_to_json(replace(result, more=Details(regularization=chosen)))

@@ -34,9 +34,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from metaeval_datasets import get_task
+from metaeval_datasets.metric.scores import count_pairs
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.model.zero_shot import By
@@ -54,7 +54,7 @@ from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import load_tasks, row_choice
-from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.flags import CommandLine
 from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
@@ -220,7 +220,7 @@ def by_majority(tasks: Sequence[HeldOut]) -> dict[str, HeldOutAnswer]:
         for split in ("validation", "test"):
             if split in splits:
                 predicted = predict_majority(train_labels, len(splits[split]))
-                found[split] = scores(confusion_matrix(splits[split], predicted, labels=range(len(task.rows.labels))))
+                found[split] = split_scores(count_pairs(splits[split], predicted, len(task.rows.labels)))
         answers[task.rows.name] = task_result(
             splits, task.rows.available, task.rows.origin, len(task.rows.labels), found
         )

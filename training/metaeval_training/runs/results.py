@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metaeval_datasets.metric.scores import accuracy
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.results.schema import SplitRows, SplitScores, TaskResult
 from metaeval_training.data.encoding import TaskData
@@ -22,7 +23,7 @@ def predict_majority(train_labels: NDArray[np.int64], count: int) -> NDArray[np.
 
 def majority_accuracy(train_labels: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     """Return the accuracy of ``predict_majority`` on ``labels``."""
-    return float(np.mean(labels == predict_majority(train_labels, len(labels))))
+    return accuracy(labels, predict_majority(train_labels, len(labels)))
 
 
 def labels_digest(labels: NDArray[np.int64]) -> str:
