@@ -140,6 +140,53 @@ def test_the_paper_s_emo_has_no_validation_split(hub, tmp_path):
     assert read_report(loaded["test"].info).missing == []
 
 
+HANS = (  # repository, revision, path of each split, columns
+    (
+        "tasksource/hans",
+        "main",
+        {split: f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")},
+        ("sentence1", "sentence2", "labels"),
+    ),
+    (
+        "jhu-cogsci/hans",
+        "refs/convert/parquet",
+        {"train": "plain_text/train/0000.parquet", "validation": "plain_text/validation/0000.parquet"},
+        ("premise", "hypothesis", "label"),
+    ),
+)
+
+
+def load_hans(hub, repo, revision, paths, columns, numbers, cache):
+    """Load HANS from one source whose splits have pairs with the given numbers, with odd numbers in class 1."""
+    files = {}
+    for split, path in paths.items():
+        texts = [f"The judge saw {number} nurses ." for number in numbers[split]]
+        rows = dict(zip(columns, (texts, texts, [number % 2 for number in numbers[split]]), strict=True))
+        files[path] = parquet(rows)
+    hub.add_repo(repo, files, repo_type="dataset", revision=revision)
+    try:
+        return load_dataset("metaeval", "hans/plain_text", cache_dir=str(cache))
+    finally:
+        hub.remove(repo, "dataset")
+
+
+def test_hans_has_the_same_rows_from_the_package_and_from_the_original(hub, tmp_path):
+    """The package cuts the official validation split in two; no row of it may be lost."""
+    numbers = (
+        {"train": range(20), "validation": range(101, 130, 2), "test": range(100, 130, 2)},
+        {"train": range(20), "validation": range(100, 130)},
+    )
+    package, original = (
+        load_hans(hub, *source, rows, tmp_path / str(place))
+        for place, (source, rows) in enumerate(zip(HANS, numbers, strict=True))
+    )
+    assert {split: len(rows) for split, rows in package.items()} == {"train": 16, "validation": 4, "test": 30}
+    assert read_report(package["test"].info).missing == read_report(original["test"].info).missing == []
+    for split, rows in package.items():
+        texts, others = (sorted(zip(each["sentence1"], each["label"], strict=True)) for each in (rows, original[split]))
+        assert texts == others
+
+
 def test_an_edition_differs_from_the_task():
     for name in list_tasks():
         spec = get_task(name)
