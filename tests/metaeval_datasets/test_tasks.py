@@ -220,6 +220,38 @@ def test_the_same_class_has_one_canonical_name_and_other_classes_another():
     assert len(set(ratings)) == len(ratings) == 10
 
 
+def classes_by_canonical_name(edition):
+    """Canonical name -> the classes (task, number) of the 101 tasks that have it."""
+    classes = {}
+    for name in list_tasks(in_101=True):
+        for number, canonical in enumerate(get_task(name).edition(edition).canonical):
+            classes.setdefault(canonical, set()).add((name, number))
+    return classes
+
+
+def test_the_paper_edition_shares_a_label_vector_only_between_classes_of_one_meaning():
+    """The paper itself shares only the names acceptable and unacceptable between different meanings (ETHICS)."""
+    careful = {member: name for name, members in classes_by_canonical_name("careful").items() for member in members}
+    mixed = {
+        canonical
+        for canonical, members in classes_by_canonical_name("paper").items()
+        if canonical.isdecimal() or len({careful.get(member) for member in members}) > 1
+    }
+    assert mixed == {"acceptable", "unacceptable"}
+
+
+@pytest.mark.parametrize("name", ["cola", "sst2", "mrpc", "qqp", "mnli", "qnli", "rte"])
+@pytest.mark.parametrize("edition", ["careful", "paper"])
+def test_every_class_of_table_5_has_a_label_vector_that_other_tasks_train(name, edition):
+    others = {
+        canonical
+        for other in list_tasks(in_101=True)
+        if not other.startswith("glue/")
+        for canonical in get_task(other).edition(edition).canonical
+    }
+    assert set(get_task(f"glue/{name}").edition(edition).canonical) <= others
+
+
 def test_every_citation_has_a_reference_and_every_reference_a_task():
     cited = {spec.citation for spec in all_tasks().values()}
     assert cited == set(REFERENCES)
