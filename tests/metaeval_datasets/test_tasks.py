@@ -21,9 +21,11 @@ APPENDIX_B = {
 OUTSIDE_THE_101 = {
     "glue/ax", "super_glue/axb", "super_glue/axg", "winograd_wsc/wsc285", "winograd_wsc/wsc273", "scitail/tsv_format",
 }  # fmt: skip
+# The paper lists no types. Its largest type has 21 tasks (table 4: 20.8 % of 101), so that one of our 22 is elsewhere in
+# the paper; tweet_eval/irony and super_glue/wic are the least certain.
 TYPES = {
-    TaskType.DISCOURSE: 21,
-    TaskType.OTHER: 21,
+    TaskType.OTHER: 22,
+    TaskType.DISCOURSE: 20,
     TaskType.NLI: 17,
     TaskType.EMOTION: 14,
     TaskType.ACCEPTABILITY: 11,
@@ -66,6 +68,11 @@ def test_the_101_are_those_of_the_paper():
 
 def test_types_are_spread_as_the_papers_counts_suggest():
     assert Counter(get_task(name).type for name in list_tasks(in_101=True)) == TYPES
+
+
+def test_discourse_is_pragmeval():
+    assert {get_task(name).group for name in list_tasks(type=TaskType.DISCOURSE)} == {"pragmeval"}
+    assert get_task("discovery/discovery").type is TaskType.OTHER
 
 
 def test_64_tasks_of_the_paper_have_one_text_field():
