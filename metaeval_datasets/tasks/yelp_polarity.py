@@ -18,6 +18,7 @@ TASKS = [
             why="The source and the paper call the classes 1 and 2; line breaks stay a backslash and an n.",
             sentence="text",
             names=("1", "2"),
+            canonical=("negative", "positive"),
             label_values={},
         ),
         notes=(
