@@ -23,7 +23,7 @@ from metaeval_training.data.sampling import Batch
 
 
 def split_scores(counts: NDArray[np.int64]) -> SplitScores:
-    """Return the scores of counts by true class and predicted class, (C, C); see ``metaeval_datasets.metric.scores``."""
+    """Return the scores of counts by true and predicted class, (C, C); see ``metaeval_datasets.metric.scores``."""
     return SplitScores(**scores(counts))
 
 
