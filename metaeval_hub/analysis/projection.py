@@ -19,7 +19,7 @@ def umap_missing() -> str | None:
     try:
         from umap import UMAP  # noqa: F401 - another package, or a part of it, may have the name
     except Exception as error:  # numba raises errors of its own where its parts do not fit
-        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); pip install 'metaeval[analysis]'"
+        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); run: pip install 'metaeval[analysis]'"
     return None
 
 
