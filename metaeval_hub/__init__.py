@@ -39,5 +39,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+        try:
+            return getattr(import_module(_PLACES[name]), name)
+        except ModuleNotFoundError as error:
+            from metaeval_datasets.extras import missing
+
+            message = missing(error, "analysis" if name == "TaskEmbeddings" else "models")
+            raise ImportError(f"metaeval_hub.{name}: {message}" if message else str(error)) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,7 +21,7 @@ BARRED = {
 
 # Each module or room (folder) imports only those before it.
 DATASETS_ORDER = [
-    *("spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
+    *("extras", "spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
     "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",

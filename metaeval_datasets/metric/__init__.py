@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaeval_datasets.extras import missing
+
 if TYPE_CHECKING:
     from evaluate import EvaluationModule
 
@@ -35,7 +37,6 @@ def load_metric(task: str | None = None, **options: Any) -> EvaluationModule:
     try:
         import evaluate
     except ModuleNotFoundError as error:
-        if error.name != "evaluate":
-            raise
-        raise ImportError("load_metric needs the library evaluate: pip install 'metaeval[evaluate]'") from error
+        message = missing(error, "evaluate")
+        raise ImportError(f"load_metric: {message}" if message else str(error)) from error
     return evaluate.load(str(FOLDER), task, **options)

@@ -19,7 +19,7 @@ def umap_missing() -> str | None:
     try:
         from umap import UMAP  # noqa: F401 - an unrelated package may be called umap
     except Exception as error:  # numba raises its own errors if the versions of its parts do not match
-        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); pip install 'metaeval[analysis]'"
+        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); run: pip install 'metaeval[analysis]'"
     return None
 
 

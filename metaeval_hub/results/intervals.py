@@ -7,7 +7,6 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -76,6 +75,8 @@ def mean_interval(
     if len(array) < 2:
         return None
     if len(array) < FEW_TASKS:
+        from scipy.special import stdtrit  # here, because the dataset commands import this module and need no scipy
+
         half = float(stdtrit(len(array) - 1, (1 + level) / 2)) * array.std(ddof=1) / len(array) ** 0.5
         low, high = array.mean() - half, array.mean() + half
     else:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 
 CLUSTERS = 8  # of domains, section 5.5
 # Axes on which domains are clustered. On 57 real tasks and MiniLM's words 4 axes gave the same clusters from three
@@ -83,6 +81,9 @@ def fit_domains(words: NDArray[np.floating], clusters: int = CLUSTERS, *, seed: 
         clusters: at most as many as there are different vectors.
         seed: of the best of ten starts.
     """
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+
     words = np.asarray(words, np.float64)
     different = len(np.unique(words, axis=0))
     if different < 2:  # nothing to tell apart

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from metaeval_hub.results.results_json import parse_task
 from metaeval_hub.results.run_results import (
     NoRunError,
     ResultsError,
@@ -16,7 +17,7 @@ from metaeval_hub.results.run_results import (
     read_runs,
     read_source_rows,
 )
-from metaeval_hub.results.schema import FEW_SHOT, SplitRows, SplitScores, parse_task
+from metaeval_hub.results.schema import FEW_SHOT, SplitRows, SplitScores
 from tests.metaeval_hub.results.test_comparison import task
 from tests.metaeval_hub.results.test_comparison import write as write_tasks
 
