@@ -9,7 +9,7 @@ from metaeval_hub.report.inputs import read_inputs
 from tests.metaeval_hub.report.runs import SOME, write_few_shot
 
 
-def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
+def test_few_shot_means_are_over_tasks_with_results_of_all_methods(tmp_path):
     few = tmp_path / "few"
     write_few_shot(few, "zero_shot", 0, [[0.6], [0.7]], {SOME[2]: "no label row"})
     write_few_shot(few, "zero_shot", 8, [[0.7, 0.9], [0.8, 0.9]], {SOME[2]: "no label row"})
@@ -53,7 +53,7 @@ def test_each_few_shot_run_has_its_own_tables_and_figure(tmp_path):
     )
 
 
-def test_a_few_shot_run_that_no_task_has_answered_whole_leaves_the_report_as_it_is(tmp_path):
+def test_few_shot_run_without_complete_tasks_does_not_break_the_report(tmp_path):
     write_few_shot(tmp_path / "few", "zero_shot", 0, [], {SOME[0]: "no label row"})
     write_few_shot(tmp_path / "few", "fit", 8, [[0.7, 0.9]])
     write_few_shot(tmp_path / "few", "zero_shot", 8, [], {SOME[0]: "no label row"})

@@ -1,4 +1,4 @@
-"""What the schema of results.json writes, it reads back unchanged; means agree with those computed by hand."""
+"""Results are read back unchanged, and means agree with values computed by hand."""
 
 from pathlib import Path
 
