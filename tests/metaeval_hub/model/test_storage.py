@@ -173,6 +173,15 @@ def test_a_folder_may_be_below_the_home_folder(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
+def test_empty_folder_name_is_refused_and_the_current_folder_stays_unchanged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match='folder is ""; give the name of a folder, or "." for the current one'):
+        make().save_pretrained("")
+    assert not list(tmp_path.iterdir())
+    make().save_pretrained(".")
+    assert (tmp_path / "config.json").is_file()
+
+
 def test_a_failed_first_save_leaves_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "new", (), "a") as folder:
         (folder / "no such folder" / "a").write_text("x")
