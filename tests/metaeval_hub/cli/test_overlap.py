@@ -89,9 +89,9 @@ def test_unwritable_folder_is_reported_before_anything_is_read(place, planted, t
     Path("file").touch()
     planted["demo/film_reviews"] = AssertionError("was read")
     assert main(["overlap", *TASKS, "--out", place]) == 1
-    told = capsys.readouterr()
-    assert told.err.startswith(f"metaeval overlap: --out {place}: files cannot be written into ")
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"metaeval overlap: --out {place}: files cannot be written into ")
+    assert printed.out == ""
 
 
 def test_interrupted_it_leaves_nothing_and_says_so(planted, tmp_path, capsys):

@@ -137,15 +137,15 @@ def test_models_are_pickled_and_copied(method, way, tmp_path):
 
 
 def test_repr_is_one_line(model):
-    told = "encoder: tiny, conditioning: pilault, z of 3"
-    assert repr(model.for_task("x/three")) == f"TaskClassifier('x/three', classes: p, q, r; {told})"
-    assert repr(model) == f"ConditionalAdapterModel(2 tasks: x/one, x/three; {told})"
+    described = "encoder: tiny, conditioning: pilault, z of 3"
+    assert repr(model.for_task("x/three")) == f"TaskClassifier('x/three', classes: p, q, r; {described})"
+    assert repr(model) == f"ConditionalAdapterModel(2 tasks: x/one, x/three; {described})"
     many = ConditionalAdapterModel.create(
         "tiny", {"x/many": [str(i) for i in range(9)]}, ConditionalConfig(conditioning="full"), vocabulary=TEXTS
     )
-    told = "encoder: tiny, conditioning: full"
-    assert repr(many) == f"ConditionalAdapterModel(1 task: x/many; {told})"
-    assert repr(many.for_task("x/many")) == f"TaskClassifier('x/many', classes: 0, 1, 2, 3, 4 and 4 more; {told})"
+    described = "encoder: tiny, conditioning: full"
+    assert repr(many) == f"ConditionalAdapterModel(1 task: x/many; {described})"
+    assert repr(many.for_task("x/many")) == f"TaskClassifier('x/many', classes: 0, 1, 2, 3, 4 and 4 more; {described})"
 
 
 def test_an_unknown_task_names_the_closest(model):

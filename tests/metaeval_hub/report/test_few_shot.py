@@ -10,13 +10,13 @@ from tests.metaeval_hub.report.runs import SOME, write_few_shot
 
 
 def test_few_shot_means_are_over_tasks_with_results_of_all_methods(tmp_path):
-    few = tmp_path / "few"
-    write_few_shot(few, "zero_shot", 0, [[0.6], [0.7]], {SOME[2]: "no label row"})
-    write_few_shot(few, "zero_shot", 8, [[0.7, 0.9], [0.8, 0.9]], {SOME[2]: "no label row"})
-    write_few_shot(few, "probe", 8, [[0.5, 0.6], [0.6, 0.5], [0.1, 0.2]])
-    write_few_shot(few, "full", 8, [[0.6, 0.8], [0.6, 0.6], [0.9, 0.9]])
-    write_few_shot(few, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
-    (runs,) = read_inputs([str(few)]).few_shot.values()
+    folder = tmp_path / "few"
+    write_few_shot(folder, "zero_shot", 0, [[0.6], [0.7]], {SOME[2]: "no label row"})
+    write_few_shot(folder, "zero_shot", 8, [[0.7, 0.9], [0.8, 0.9]], {SOME[2]: "no label row"})
+    write_few_shot(folder, "probe", 8, [[0.5, 0.6], [0.6, 0.5], [0.1, 0.2]])
+    write_few_shot(folder, "full", 8, [[0.6, 0.8], [0.6, 0.6], [0.9, 0.9]])
+    write_few_shot(folder, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
+    (runs,) = read_inputs([str(folder)]).few_shot.values()
     table = means_table(runs)
     rows = {(row["method"], row["shots"]): row for row in table.records}
     ours, probe, full = (TITLES[key] for key in ("zero_shot", "probe", "full"))

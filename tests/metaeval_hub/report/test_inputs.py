@@ -91,8 +91,10 @@ def test_second_run_with_the_same_seed_is_left_out_and_named(tmp_path):
     inputs = read_inputs([*places, places[0]])  # one of them is given twice
     assert [each.path.parent.name for each in inputs.methods["pilault"]] == ["demo-1", "seed1-1", "seed2-1"]
     assert [each.name for each in inputs.single] == ["demo-1", "seed1-1", "seed2-1"]
-    (told,) = inputs.repeated
-    assert told == f"{places[1]} is left out: it has the same method, settings and seed as {places[0]}, which is shown"
+    (remark,) = inputs.repeated
+    assert (
+        remark == f"{places[1]} is left out: it has the same method, settings and seed as {places[0]}, which is shown"
+    )
     assert main(["report", *places, "--out", str(tmp_path / "out"), "--permutations", "1"]) == 0
-    assert told in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert remark in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "out" / "table3.json").read_text())["facts"]["pairs"] == 3
