@@ -91,7 +91,7 @@ def draw_map(
 
 
 def look_of(kind: str) -> tuple[str, str]:
-    """Return the colour and the marker of a task type, which do not depend on what else is drawn."""
+    """Return the colour and the marker of a task type, which are the same in every figure."""
     place = TYPE_LOOKS.index(kind if kind in TYPE_LOOKS else "unknown")
     return PALETTE[place], MARKERS[place]
 

@@ -48,7 +48,7 @@ def probe(
     the true labels and for the permuted ones.
 
     Args:
-        values: (n, D) features, used as they are.
+        values: (n, D) features; they are not rescaled.
         labels: (n,) classes from 0.
         permutations: number of permutations of the labels; the smallest possible p-value is 1 / (1 + permutations).
         seed: random seed of the permutations.
@@ -109,7 +109,7 @@ def probe_across(
     out the whole group, unlike the paper's.
 
     Args:
-        values: (n, D) features, used as they are.
+        values: (n, D) features; they are not rescaled.
         labels: (n,) classes from 0.
         groups: (n,) number of each task's group.
         reassignments: number of times that the features are assigned to the tasks at random. Classes and groups stay

@@ -92,6 +92,8 @@ def save_model(
     Returns:
         The folder.
     """
+    if not str(folder):  # Path("") is the current folder
+        raise ValueError('folder is ""; give the name of a folder, or "." for the current one')
     folder = Path(folder).expanduser()
     dtype = _stored_dtype(model)
     base, weights = model.base, {}

@@ -311,7 +311,7 @@ def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
     """Describe official splits of which fewer rows were read than the catalogue declares."""
     try:
         declared = get_task(name).rows
-    except UnknownTaskError:  # a task of somebody's own
+    except UnknownTaskError:  # a task outside the catalogue
         return []
     return [
         f"{split}: {count:,} of {declared[split]:,} rows"

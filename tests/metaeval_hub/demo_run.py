@@ -10,7 +10,7 @@ DEMO = ("demo/film_reviews", "demo/picnic_nli", "demo/topics", "demo/spam")
 
 
 def make_run(folder, tasks=DEMO, seed=0, cosine=0.1, **change):
-    """A finished run's folder, as training leaves it."""
+    """Write the folder of a finished run."""
     values = np.random.default_rng(seed).normal(size=(len(tasks), 4)).astype(np.float32)
     TaskEmbeddings(tuple(tasks), values).save(folder / "task_embeddings")
     rows = {

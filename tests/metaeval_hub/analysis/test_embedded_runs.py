@@ -11,7 +11,7 @@ from tests.metaeval_hub.embedded import KINDS, TASKS, make_run, write_results, w
 RNG = np.random.default_rng(0)
 
 
-def test_a_run_is_read_with_all_that_is_stored(tmp_path):
+def test_run_is_read_with_everything_stored(tmp_path):
     run = read_embedded(str(write_run(tmp_path / "a-1", copies=3, cosine=0.25)))
     assert (run.name, run.tasks, run.kinds) == ("a-1", TASKS, KINDS)
     assert run.embeddings.copies.shape == (len(TASKS), 3, 16)
@@ -21,19 +21,19 @@ def test_a_run_is_read_with_all_that_is_stored(tmp_path):
     assert run.check() is None
 
 
-def test_a_folder_of_task_embeddings_is_read_alone(tmp_path):
+def test_folder_of_task_embeddings_is_read_without_a_run(tmp_path):
     TaskEmbeddings(("my/a", "glue/cola"), np.eye(2)).save(tmp_path / "table")
     run = read_embedded(str(tmp_path / "table"))
     assert (run.name, run.kinds, run.features, run.start_cosines) == ("table", ("unknown", "acceptability"), None, None)
     assert "the distance of z from its random start is not stored" in run.check()
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path):
+def test_runs_with_the_same_name_are_labelled_by_path(tmp_path):
     places = [str(write_run(tmp_path / part / "same", features=False)) for part in "ab"]
     assert [run.name for run in read_all(places)] == places
 
 
-def test_what_has_not_moved_is_refused(tmp_path):
+def test_run_at_its_random_start_is_refused(tmp_path):
     run = read_embedded(str(write_run(tmp_path, cosine=0.97)))
     with pytest.raises(StillAtStartError, match="still at its random start"):
         run.check()
@@ -61,7 +61,7 @@ def test_what_has_not_moved_is_refused(tmp_path):
         ({"data.json": "{}"}, "has neither .* nor the config.json of a run or a model; expected one of these folders$"),
     ],
 )
-def test_folders_without_embeddings_say_what_they_lack(tmp_path, files, message):
+def test_errors_for_folders_without_embeddings_state_the_reason(tmp_path, files, message):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -69,13 +69,13 @@ def test_folders_without_embeddings_say_what_they_lack(tmp_path, files, message)
         read_embedded(str(tmp_path))
 
 
-def test_vectors_inside_a_run_without_z_are_named_and_read(tmp_path):
+def test_vectors_in_a_run_without_z_are_suggested_and_read(tmp_path):
     write_results(tmp_path / "single-1" / "full", TASKS[:3], [0.5] * 3, method="full")
     place = tmp_path / "single-1" / "full" / "fisher"
     TaskEmbeddings(TASKS[:3], np.eye(3)).save(place)
     with pytest.raises(ValueError, match=f"it is a run of full; .*; these folders have some: {place}$"):
         read_embedded(str(tmp_path / "single-1"))
-    (place / "results.json").write_text('{"tasks": {}}')  # as training/task_vectors.py writes it beside TextEmb
+    (place / "results.json").write_text('{"tasks": {}}')  # training/task_vectors.py writes this file next to TextEmb
     assert read_embedded(str(place)).tasks == TASKS[:3]
 
 
@@ -87,7 +87,7 @@ def test_runs_are_compared_on_the_tasks_they_share():
         same_tasks([one, other], least=11)
 
 
-def test_a_table_on_the_hub_is_read_and_what_is_nowhere_is_said(hub):
+def test_table_on_the_hub_is_read_and_missing_places_are_reported(hub):
     embeddings = TaskEmbeddings(TASKS[:5], RNG.normal(size=(5, 3)))
     repo = hub.name("vectors")
     embeddings.push_to_hub(repo)

@@ -1,4 +1,4 @@
-"""Analyses of runs with planted embeddings: what was planted is in the tables, beside the chance level."""
+"""The table on geometry: distances and coordinates agree with independent computations."""
 
 import numpy as np
 import pytest

@@ -25,7 +25,7 @@ def test_predictions_are_those_of_scikit_learn(classes, strength, dim, scale):
     assert LeaveOneOut(values).predict(labels).tolist() == expected.tolist()
 
 
-def test_the_only_task_of_its_class_cannot_be_read():
+def test_only_task_of_its_class_cannot_be_predicted():
     values, labels = planted(3, 2.0)
     labels = np.where(labels == 2, 1, labels)
     labels[7] = 5
@@ -36,10 +36,10 @@ def test_the_only_task_of_its_class_cannot_be_read():
     assert found[others].tolist() == expected[others].tolist()
 
 
-def test_points_that_hang_on_one_are_fitted_by_themselves():
+def test_influential_points_are_refitted():
     rng = np.random.default_rng(1)
     values = rng.normal(size=(24, 4))
-    values[3] *= 40  # without it the fit is another
+    values[3] *= 40  # an influential point
     labels = rng.integers(0, 3, 24)
     expected = cross_val_predict(LogisticRegression(tol=1e-8, max_iter=100_000), values, labels, cv=Folds())
     assert LeaveOneOut(values).predict(labels).tolist() == expected.tolist()

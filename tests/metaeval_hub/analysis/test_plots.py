@@ -1,4 +1,4 @@
-"""Pictures are written where their numbers and names fit, and refused where they do not."""
+"""Figures are written if numbers and names match; other input is refused."""
 
 import numpy as np
 import pytest
@@ -13,18 +13,18 @@ def test_shares_are_drawn(tmp_path, ending):
     shares = np.array([[0.0, 0.0004, 1.0], [0.5, 0.02, 0.0]])
     path = draw_shares(shares, ["a", "b"], ["c", "d", "e"], tmp_path / "new" / f"matrix.{ending}", **TEXTS)
     assert path.stat().st_size > 1000
-    if ending == "svg":  # cells of 1 % and more carry their number
+    if ending == "svg":  # cells of 1 % and more show their number
         assert [f"<!-- {number} -->" in path.read_text() for number in (100, 50, 2, 0)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("shape", "columns"), [((2, 3), ["c"]), ((0, 3), ["c", "d", "e"])])
-def test_shares_that_do_not_fit_are_refused(tmp_path, shape, columns):
+def test_shares_of_the_wrong_shape_are_refused(tmp_path, shape, columns):
     with pytest.raises(ValueError, match="shares has shape"):
         draw_shares(np.zeros(shape), ["a", "b"][: shape[0]], columns, tmp_path / "matrix.png", **TEXTS)
     assert not list(tmp_path.iterdir())
 
 
-def test_tasks_that_outliers_squeeze_are_named_in_a_plot_of_their_own(tmp_path):
+def test_dense_part_of_a_map_gets_its_own_plot(tmp_path):
     rng = np.random.default_rng(0)
     points = rng.normal(size=(30, 2))
     assert crowded(points).all()
@@ -38,7 +38,7 @@ def test_tasks_that_outliers_squeeze_are_named_in_a_plot_of_their_own(tmp_path):
     assert "<!-- the box -->" in text
 
 
-def test_curves_have_a_panel_a_task_and_one_legend(tmp_path):
+def test_curves_have_one_panel_per_task_and_one_legend(tmp_path):
     panels = {
         task: {"ours": [(0, 0.6, 0.0), (8, 0.7, 0.02)], "probe": [(8, 0.5, 0.01)]}
         for task in ("a/x", "b/y", "mean of 2")

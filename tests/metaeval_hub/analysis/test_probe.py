@@ -1,4 +1,4 @@
-"""Probes: scikit-learn's predictions, planted structure found, chance on noise, p-values that mean what they say."""
+"""Probes find planted classes, are at chance on noise, and have valid p-values."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from metaeval_hub.analysis.probe import majority, probe, probe_across
 from tests.metaeval_hub.analysis.test_leave_one_out import planted
 
 
-def test_planted_types_are_read_and_noise_is_not():
+def test_planted_types_are_predicted_and_noise_is_not():
     values, labels = planted(4, 1.5)
     found = probe(values, labels, permutations=99)
     assert found.accuracy > 0.9
@@ -20,7 +20,7 @@ def test_planted_types_are_read_and_noise_is_not():
     assert found.accuracy == pytest.approx(found.chance, abs=0.2)
 
 
-def test_p_values_of_noise_are_evenly_spread():
+def test_p_values_of_noise_are_uniform():
     """Under no relation P(p <= a) is at most a: of 40 draws about 8 lie at 0.2 or below."""
     found = [
         probe(rng.normal(size=(16, 3)), rng.permutation(16) % 2, permutations=19).p_value
@@ -58,7 +58,7 @@ def test_across_groups_by_hand():
     assert probe_across(values, groups, groups).tasks == 0  # every class is of one group
 
 
-def test_what_is_planted_across_groups_is_read_and_noise_is_not():
+def test_planted_classes_are_predicted_across_groups_and_noise_is_not():
     values, labels = planted(4, 1.5)
     groups = np.arange(len(labels)) // 5
     found = probe_across(values, labels, groups, reassignments=19)
@@ -79,7 +79,7 @@ def test_what_is_planted_across_groups_is_read_and_noise_is_not():
         (np.full((4, 2), np.nan), np.array([0, 1, 0, 1]), "finite values"),
     ],
 )
-def test_what_cannot_be_probed_is_refused(values, labels, message):
+def test_invalid_probes_are_refused(values, labels, message):
     with pytest.raises(ValueError, match=message):
         probe(values, labels, permutations=1)
 

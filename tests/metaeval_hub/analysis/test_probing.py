@@ -25,7 +25,7 @@ def test_probing_finds_the_planted_type_in_z_and_the_planted_domain_in_texts():
     assert rows["majority"]["average"] == pytest.approx(np.mean([rows["majority"][aspect] for aspect in aspects]))
 
 
-def test_what_a_group_has_in_common_is_not_read_across_groups():
+def test_group_membership_does_not_help_across_groups():
     """z that knows nothing but its group tells the type of a task, as long as others of its group are there."""
     groups = [name.rpartition("/")[0] for name in TASKS]
     rng = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def test_what_a_group_has_in_common_is_not_read_across_groups():
     table = probing_across([run], features, {}, reassignments=1)
     across = {row["features"]: row for row in table.records}
     assert across["latent z"]["task_type"] < within["latent z"]["task_type"] - 0.2
-    # types that z does hold are read in groups that were never seen
+    # types that z contains are predicted in unseen groups
     table = probing_across([make_run(seed=1)], features, {}, reassignments=4)
     planted = {row["features"]: row for row in table.records}
     assert planted["latent z"]["task_type"] > 0.7
@@ -45,7 +45,7 @@ def test_what_a_group_has_in_common_is_not_read_across_groups():
     assert planted["latent z"]["task_type_p"] == pytest.approx(1 / 5)
 
 
-def test_what_is_the_same_for_all_tasks_is_not_probed_nor_averaged():
+def test_constant_aspects_are_neither_probed_nor_averaged():
     tasks = [name for name, kind in zip(TASKS, KINDS, strict=True) if kind == "acceptability"]
     features = planted_features(tuple(tasks))
     table = probing([make_run().select(tasks)], features, {}, permutations=1)

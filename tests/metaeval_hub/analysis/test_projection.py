@@ -19,7 +19,7 @@ def test_pca_agrees_with_a_singular_value_decomposition():
     np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-6)
 
 
-def test_projections_say_what_they_need():
+def test_projections_refuse_too_few_tasks_and_unknown_methods():
     with pytest.raises(ValueError, match="umap needs at least 5 tasks, got 3"):
         project(EMB.select(EMB.names[:3]), "umap")
     with pytest.raises(ValueError, match="expected 'pca' or 'umap'"):

@@ -20,7 +20,7 @@ def test_planted_embeddings_are_stable_and_noise_is_at_chance():
         assert set(rows) == {*KINDS, "all", "chance"}
 
 
-def test_stability_says_what_it_needs():
+def test_errors_state_which_runs_stability_needs():
     with pytest.raises(ValueError, match=r"noise0 has one embedding per task, but .* --embeddings-per-task 3"):
         stability_within([noise_run(0)])
     with pytest.raises(ValueError, match="needs two or more runs"):

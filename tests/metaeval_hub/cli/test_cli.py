@@ -11,7 +11,7 @@ from metaeval_hub.cli import main, tasks
     [(ValueError("x"), True), (OSError("x"), True), (KeyError("x"), False), (TypeError("x"), False),
      (AttributeError("x"), False), (RuntimeError("x"), False)],
 )  # fmt: skip
-def test_faults_of_our_own_are_no_mistakes_of_users(error, caught, monkeypatch, capsys):
+def test_bugs_end_in_a_traceback_and_user_errors_in_one_line(error, caught, monkeypatch, capsys):
     def fail(options):
         raise error
 
@@ -25,7 +25,7 @@ def test_faults_of_our_own_are_no_mistakes_of_users(error, caught, monkeypatch, 
     assert "a bug in metaeval; please report it" in capsys.readouterr().err
 
 
-def test_an_endless_error_is_cut(monkeypatch, capsys):
+def test_long_error_message_is_shortened(monkeypatch, capsys):
     monkeypatch.setattr(tasks, "run", lambda options: (_ for _ in ()).throw(ValueError("x" * 10**6)))
     assert main(["tasks"]) == 1
     assert len(capsys.readouterr().err) < cli.MOST_CHARACTERS + 100

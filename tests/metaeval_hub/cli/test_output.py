@@ -1,4 +1,4 @@
-"""What the command prints: any encoding, any reader, any name; and which errors end in a line."""
+"""Output with any encoding, to closed pipes and full devices, and with any names."""
 
 import io
 
@@ -28,7 +28,7 @@ def test_every_encoding_can_write_every_text(encoding, shown):
 
 
 @pytest.mark.parametrize(("error", "status"), [(BrokenPipeError(32, "Broken pipe"), 0), (OSError(28, "full"), 1)])
-def test_work_is_finished_whoever_reads_the_output(error, status, tmp_path, monkeypatch, capsys):
+def test_command_finishes_if_the_output_cannot_be_written(error, status, tmp_path, monkeypatch, capsys):
     class Gone(io.StringIO):
         encoding = "utf-8"
 
@@ -42,7 +42,7 @@ def test_work_is_finished_whoever_reads_the_output(error, status, tmp_path, monk
     assert ("standard output cannot be written: full" in capsys.readouterr().err) == (status == 1)
 
 
-def test_what_a_terminal_obeys_is_not_shown(tmp_path, capsys):
+def test_control_characters_are_not_printed(tmp_path, capsys):
     name = "g/\x1b]52;c;eA==\x07\u202ea\nb"
     write(tmp_path / "[red]x[b]", {name: task(0.5), "g/b": task(0.7)})
     assert main(["compare", str(tmp_path / "[red]x[b]"), "--out", str(tmp_path / "t.md")]) == 0

@@ -24,7 +24,7 @@ def test_the_command_writes_a_page_of_its_runs(run, tmp_path, capsys):
     assert "Median words" in [column["title"] for column in data["aspects"]]
 
 
-def test_runs_of_one_name_are_told_apart(run, tmp_path):
+def test_runs_with_the_same_name_are_labelled_by_path(run, tmp_path):
     other = make_run(tmp_path / "demo-1", seed=1)
     assert main(["page", str(run), str(other), "--out", str(tmp_path / "map.html"), "--examples", "none"]) == 0
     data = data_of(tmp_path / "map.html")

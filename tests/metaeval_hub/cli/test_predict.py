@@ -43,7 +43,7 @@ def test_errors_are_one_line_and_status_1(folder, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_pair_without_a_tab_is_told_how_to_type_one(folder, capsys):
+def test_error_for_a_pair_without_a_tab_shows_how_to_type_one(folder, capsys):
     assert main(["predict", folder, "x/pair", r"a cat\ta dog"]) == 1
     error = capsys.readouterr().err
     assert "x/pair classifies pairs of texts, and text 1 is one text" in error
@@ -52,7 +52,7 @@ def test_a_pair_without_a_tab_is_told_how_to_type_one(folder, capsys):
     assert "tab" not in capsys.readouterr().err
 
 
-def test_a_missing_model_is_one_line_too(capsys):
+def test_missing_model_gives_one_line(capsys):
     assert main(["predict", "./nowhere", "x/one", "text"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("metaeval predict: './nowhere' is neither a folder nor a Hub id: there is no such folder")
@@ -60,7 +60,7 @@ def test_a_missing_model_is_one_line_too(capsys):
 
 
 @pytest.mark.parametrize("data", [b"a\nb c\n", b"a\r\nb c\r\n", b"\xef\xbb\xbfa\nb c", b"a\nb c"])
-def test_lines_of_standard_input_are_the_same_from_every_system(data, monkeypatch):
+def test_line_endings_of_all_systems_are_accepted(data, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))
     assert predict.read_lines() == ["a", "b c"]
 
@@ -73,7 +73,7 @@ def test_lines_that_are_not_utf_8_are_named(monkeypatch):
         predict._arguments(["a", os.fsdecode(b"\xe8")])
 
 
-def test_closed_standard_input_is_told(monkeypatch):
+def test_closed_standard_input_is_reported(monkeypatch):
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(ValueError, match="standard input is closed"):
         predict.read_lines()

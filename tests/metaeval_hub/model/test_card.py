@@ -18,7 +18,7 @@ from tests.metaeval_hub.hub.test_cards import COMMIT, compare
 
 
 def model_record(**values):
-    """A model of four tasks, of which less and less is known."""
+    """Return the record of a model with four tasks, each with fewer known facts."""
     origin = TaskOrigin("0.1.0", "careful", "nyu-mll/glue (mnli) at refs/convert/parquet", COMMIT, "other")
     known = {
         "base": BaseEncoder("hub", "org/encoder", COMMIT, "a" * 64),
@@ -61,7 +61,7 @@ def test_the_hub_reads_results_encoder_and_data():
     assert data.datasets == ["nyu-mll/glue", "sileod/pragmeval"]
 
 
-def test_card_of_a_model_of_which_little_is_known():
+def test_card_of_a_model_with_few_known_facts():
     bare = model_record(base=BaseEncoder("local", "tiny", None, "a" * 64), fields={}, origins={})
     card = model_card(bare)
     data = ModelCard(card).data

@@ -155,7 +155,7 @@ def test_tasks_share_a_label_vector():
 @pytest.mark.parametrize("method", ["pilault", "adapter", "full"])
 def test_shared_label_vectors_are_loaded_bit_identically_in_a_new_process(method, tmp_path, run_python):
     model = make_model(method)
-    model.remove_task("x/nli")  # its label vectors stay, so their order in the file is not that of creation
+    model.remove_task("x/nli")  # its label vectors stay, so the order in the file differs from that of creation
     model.add_task("x/three", ("e", "n", "c"), label_vectors=("entailment", "neutral", "contradiction"))
     model.save_pretrained(tmp_path)
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path)

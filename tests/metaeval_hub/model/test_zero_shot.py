@@ -102,7 +102,7 @@ def test_untrained_tasks_are_not_used_for_predictions():
     first = model.zero_shot("my/films", DESCRIPTION, POLARITY).evidence
     again = model.zero_shot("my/more", DESCRIPTION, POLARITY).evidence
     assert np.array_equal(first.z, again.z)
-    assert first.nearest == again.nearest  # the first is not among them
+    assert first.nearest == again.nearest  # the first new task is not among them
 
 
 def test_z_is_the_ridge_regression_from_the_aspects():

@@ -1,4 +1,4 @@
-"""What the page holds, read back from the file: numbers against independent ones, hostile texts, and the policy."""
+"""The data of the page agree with independent computations."""
 
 import re
 from importlib.resources import files
@@ -19,7 +19,7 @@ def embeddings(n=14, size=6, seed=0, prefix="a/t"):
     return TaskEmbeddings(tuple(f"{prefix}{i}" for i in range(n)), values)
 
 
-def test_neighbours_cosines_and_distances_are_those_of_the_table():
+def test_neighbours_cosines_and_distances_agree_with_the_table():
     emb = embeddings()
     data = content([make_space("run", emb)], {})
     (run,) = data["runs"]
@@ -49,7 +49,7 @@ def test_pca_notes_the_share_of_the_variance():
     assert f"explain {100 * spectrum[:2].sum() / spectrum.sum():.0f}% of the variance" in note
 
 
-def test_a_second_run_is_turned_onto_the_first_and_keeps_its_distances():
+def test_second_run_is_rotated_to_match_the_first():
     rng = np.random.default_rng(1)
     reference = rng.normal(size=(9, 2))
     angle = 2.0
@@ -60,7 +60,7 @@ def test_a_second_run_is_turned_onto_the_first_and_keeps_its_distances():
     centred = reference - reference.mean(axis=0)
     np.testing.assert_allclose(found, centred[order], atol=1e-9)
     two = (np.arange(1), np.arange(1))
-    assert turned(points, reference, two) is points  # one task in common says nothing of a direction
+    assert turned(points, reference, two) is points  # one shared task does not define a direction
 
 
 def test_runs_with_other_tasks_are_compared_over_those_in_common():
@@ -75,7 +75,7 @@ def test_runs_with_other_tasks_are_compared_over_those_in_common():
     assert len(common["near"][0][0]) == len(common["cosines"][1][0]) == 10
 
     same = content([make_space("one", one), make_space("two", embeddings(15, seed=3))], {})
-    assert "near" not in same["common"][0]  # the runs' own neighbours are those in common
+    assert "near" not in same["common"][0]  # the neighbours of the runs are those among shared tasks
     apart = content([make_space("one", one), make_space("two", embeddings(5, prefix="b/"))], {})
     assert apart["common"][0] == {"runs": [0, 1], "tasks": [], "near": [[], []], "cosines": [[], []]}
 
@@ -103,7 +103,7 @@ def test_the_gain_over_the_majority_is_added():
     np.testing.assert_allclose(space.statistics["gain"], [0.4, -0.1, np.nan])
 
 
-def test_several_embeddings_a_task_tell_how_stable_it_is():
+def test_several_embeddings_per_task_give_the_rate_kept():
     rng = np.random.default_rng(0)
     start = rng.normal(size=(12, 1, 5))
     copies = (start + 0.01 * rng.normal(size=(12, 3, 5))).astype(np.float32)
@@ -125,12 +125,12 @@ def test_several_embeddings_a_task_tell_how_stable_it_is():
         ({"statistics": {"test": np.zeros(2)}}, r"statistic test has shape \(2,\); expected \(3,\)"),
     ],
 )
-def test_what_does_not_fit_is_named(change, message):
+def test_errors_name_the_part_that_does_not_match(change, message):
     with pytest.raises(ValueError, match=message):
         Space(**{"name": "run", "emb": embeddings(3), "maps": {"pca": Map(np.zeros((3, 2)))}, **change})
 
 
-def test_runs_need_names_of_their_own():
+def test_runs_need_different_names():
     space = make_space("run", embeddings(3))
     for spaces in ([], [space, space]):
         with pytest.raises(ValueError, match="expected at least one run, each with a different name"):
@@ -140,7 +140,7 @@ def test_runs_need_names_of_their_own():
 # --- the file ---
 
 
-def test_a_task_type_has_one_look_in_pages_and_pictures():
+def test_task_type_looks_the_same_on_pages_and_in_figures():
     def looks(*kinds):
         emb = TaskEmbeddings(tuple(f"a/{kind}" for kind in kinds), np.eye(len(kinds), dtype=np.float32))
         titles = ["Not known" if kind == "unknown" else type_title(kind) for kind in kinds]

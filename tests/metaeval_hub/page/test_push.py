@@ -29,7 +29,7 @@ def test_the_page_becomes_a_static_space_and_is_replaced_there(hub, run, tmp_pat
     assert repo.read("index.html") == out.read_bytes()
 
 
-def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
+def test_space_without_a_map_is_not_replaced(hub, run, tmp_path):
     page = tmp_path / "map.html"
     page.write_text("page", encoding="utf-8")
     name = hub.name("space")
@@ -43,7 +43,7 @@ def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
         push_space(page, public, title="Map", private=True)
 
 
-def test_the_page_goes_beside_a_model_and_changes_nothing_else(hub, run, tmp_path, capsys):
+def test_page_is_added_to_a_model_without_changing_other_files(hub, run, tmp_path, capsys):
     name = hub.name("model")
     hub.add_repo(name, {"README.md": b"a card", "config.json": b"{}"})
     out = tmp_path / "map.html"

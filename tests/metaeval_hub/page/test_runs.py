@@ -1,4 +1,4 @@
-"""`metaeval page`: what it reads of runs, which texts it shows, and the page on the Hub."""
+"""Facts that the page shows about runs and tasks, and which texts it may show."""
 
 import json
 
@@ -22,13 +22,13 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "demo-1")
 
 
-def test_a_run_is_read_with_its_figures(run):
+def test_run_is_read_with_its_statistics(run):
     space = space_of(read_embedded(str(run)), methods=["pca"])
     assert space.name == "demo-1"
     np.testing.assert_allclose(space.statistics["test"], [np.nan, 0.6, 0.7, 0.8])
     np.testing.assert_allclose(space.statistics["gain"], [np.nan, 0.1, 0.2, 0.3])
     np.testing.assert_allclose(space.statistics["train_rows"], 40)
-    assert "validation" not in space.statistics  # no task has it
+    assert "validation" not in space.statistics  # no task has this type
     about = {
         "Encoder": "tiny",
         "Size of z": "4",
@@ -64,7 +64,7 @@ def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
     assert editions_of(runs) == {"glue/cola": "paper"}  # the other is not in the catalogue
 
 
-def test_runs_whose_z_has_not_moved_are_refused_or_marked(tmp_path):
+def test_runs_at_their_random_start_are_refused_or_marked(tmp_path):
     run = read_embedded(str(make_run(tmp_path / "run", cosine=0.95)))
     with pytest.raises(StillAtStartError, match="still at its random start"):
         space_of(run, methods=["pca"])
@@ -80,7 +80,7 @@ def test_tables_and_models_are_read_too(run, tmp_path):
     labels = {"my/one": ("no", "yes"), "my/two": ("a", "b")}
     model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=["a cat"])
     loaded = read_embedded(str(model.save_pretrained(tmp_path / "model")))
-    assert space_of(loaded, methods=["pca", "umap"]).maps.keys() == {"pca"}  # too few for the other
+    assert space_of(loaded, methods=["pca", "umap"]).maps.keys() == {"pca"}  # too few tasks for UMAP
 
 
 def test_features_stored_with_a_run_give_lengths_and_domains(run, tmp_path):
@@ -120,7 +120,7 @@ def test_lengths_and_examples_are_read_from_training_rows(run):
     assert found["demo/spam"] == facts["demo/spam"]  # not asked for
 
 
-def test_texts_are_cut_and_few(run):
+def test_examples_are_few_and_shortened(run):
     facts = facts_of([read_embedded(str(run))])
     rows = [{"sentence": "word " * 100, "label": label, "idx": label} for label in range(5)]
     task = get_task("demo/topics")

@@ -55,7 +55,7 @@ def test_hostile_texts_stay_data(hostile_page):
     assert next(text for tag, _, text in parsed.texts if tag == "title").startswith("</script><script>alert(1)")
 
 
-def test_the_policy_lets_run_only_the_script_and_style_of_the_page(hostile_page):
+def test_policy_allows_only_the_script_and_style_of_the_page(hostile_page):
     parsed = Parsed(hostile_page)
     (policy,) = [a["content"] for _, a in parsed.elements if a.get("http-equiv") == "Content-Security-Policy"]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -81,12 +81,12 @@ def test_no_part_of_the_script_turns_texts_into_markup_or_code():
         assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|WebSocket|sendBeacon", script)
 
 
-def test_the_page_without_data_is_small():
+def test_page_without_data_is_small():
     data = content([make_space("run", embeddings(2))], {})
     assert len(build_page(data)) - len(embed(data)) < 100_000
 
 
-def test_numbers_that_json_does_not_have_are_refused():
+def test_non_finite_numbers_are_refused():
     with pytest.raises(ValueError, match="not JSON compliant"):
         embed({"x": float("nan")})
 

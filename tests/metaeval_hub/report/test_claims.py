@@ -27,7 +27,7 @@ def test_claims_of_zero_shot_are_the_differences_of_table_5(tmp_path):
     assert row["paper"] == pytest.approx(averages[better, "paper"] - averages[worse, "paper"])
 
 
-def test_claims_are_read_with_their_intervals(report):
+def test_claims_have_intervals_and_verdicts(report):
     rows = {row["claim"]: row for row in json.loads((report / "claims.json").read_text())["rows"]}
     claim = rows["conditional adapter (Pilault) above full fine-tuning, one model per task"]
     assert claim["paper"] == pytest.approx(0.028)

@@ -3,7 +3,7 @@
 import re
 
 
-def test_the_page_needs_no_other_file(report):
+def test_report_page_is_self_contained(report):
     page = (report / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 4
     assert re.findall(r"(?:src|href)=\"(?!data:)", page) == []

@@ -9,14 +9,14 @@ from metaeval_hub.report.inputs import read_inputs
 from tests.metaeval_hub.report.runs import SOME, write_few_shot
 
 
-def test_few_shot_means_are_over_the_tasks_that_all_methods_answer(tmp_path):
-    few = tmp_path / "few"
-    write_few_shot(few, "zero_shot", 0, [[0.6], [0.7]], {SOME[2]: "no label row"})
-    write_few_shot(few, "zero_shot", 8, [[0.7, 0.9], [0.8, 0.9]], {SOME[2]: "no label row"})
-    write_few_shot(few, "probe", 8, [[0.5, 0.6], [0.6, 0.5], [0.1, 0.2]])
-    write_few_shot(few, "full", 8, [[0.6, 0.8], [0.6, 0.6], [0.9, 0.9]])
-    write_few_shot(few, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
-    (runs,) = read_inputs([str(few)]).few_shot.values()
+def test_few_shot_means_are_over_tasks_with_results_of_all_methods(tmp_path):
+    folder = tmp_path / "few"
+    write_few_shot(folder, "zero_shot", 0, [[0.6], [0.7]], {SOME[2]: "no label row"})
+    write_few_shot(folder, "zero_shot", 8, [[0.7, 0.9], [0.8, 0.9]], {SOME[2]: "no label row"})
+    write_few_shot(folder, "probe", 8, [[0.5, 0.6], [0.6, 0.5], [0.1, 0.2]])
+    write_few_shot(folder, "full", 8, [[0.6, 0.8], [0.6, 0.6], [0.9, 0.9]])
+    write_few_shot(folder, "full", 99, [], dict.fromkeys(SOME[:3], "60 training rows are fewer than 99"))
+    (runs,) = read_inputs([str(folder)]).few_shot.values()
     table = means_table(runs)
     rows = {(row["method"], row["shots"]): row for row in table.records}
     ours, probe, full = (TITLES[key] for key in ("zero_shot", "probe", "full"))
@@ -53,7 +53,7 @@ def test_each_few_shot_run_has_its_own_tables_and_figure(tmp_path):
     )
 
 
-def test_a_few_shot_run_that_no_task_has_answered_whole_leaves_the_report_as_it_is(tmp_path):
+def test_few_shot_run_without_complete_tasks_does_not_break_the_report(tmp_path):
     write_few_shot(tmp_path / "few", "zero_shot", 0, [], {SOME[0]: "no label row"})
     write_few_shot(tmp_path / "few", "fit", 8, [[0.7, 0.9]])
     write_few_shot(tmp_path / "few", "zero_shot", 8, [], {SOME[0]: "no label row"})

@@ -9,7 +9,7 @@ from tests.metaeval_hub.embedded import write_results
 from tests.metaeval_hub.report.runs import SOME
 
 
-def test_a_report_takes_the_place_of_an_older_one_and_of_nothing_else(places, tmp_path):
+def test_report_replaces_the_files_of_an_older_one_and_no_others(places, tmp_path):
     out = tmp_path / "out"
     assert main(["report", *places, "--out", str(out), "--permutations", "1"]) == 0
     assert (out / "figure4.png").exists()

@@ -14,7 +14,7 @@ from tests.metaeval_hub.embedded import write_results, write_run
 from tests.metaeval_hub.report.runs import SOME, of_each_task
 
 
-def test_runs_are_sorted_by_what_they_are(places):
+def test_runs_are_sorted_by_kind(places):
     inputs = read_inputs(places)
     assert set(inputs.methods) == {"pilault", "pilault, embeddings per task: 3", "full"}
     assert {key: len(runs) for key, runs in inputs.compared.items()} == {"pilault": 2, "full": 1}
@@ -43,7 +43,7 @@ def test_tasks_with_few_rows_can_be_left_out(places):
         ({"config": {"conditioning": "pilault", "embeddings_per_task": 3}}, "pilault, embeddings per task: 3"),
     ],
 )  # fmt: skip
-def test_methods_are_told_by_their_settings(tmp_path, facts, method):
+def test_methods_are_named_by_their_settings(tmp_path, facts, method):
     place = write_results(tmp_path / "run", SOME, np.ones(20), **facts)
     assert method_of(read_inputs([str(place)]).methods[method][0]) == method
 
@@ -69,7 +69,7 @@ def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
     assert rows["conditional adapter (Pilault); adapter_size 64, epochs 1.0"] == 1
 
 
-def test_runs_of_other_rates_and_of_many_other_settings_are_kept_apart(tmp_path):
+def test_runs_with_other_settings_are_separate(tmp_path):
     for seed, rate in enumerate((5e-5, 2e-4, 2e-4)):
         place = write_results(tmp_path / f"single{seed}", SOME, np.full(20, 0.6), method="full", seed=seed)
         of_each_task(place, rate=rate)
@@ -82,17 +82,19 @@ def test_runs_of_other_rates_and_of_many_other_settings_are_kept_apart(tmp_path)
     assert counts == {"pilault": 1, four: 1, f"{four} (2)": 1, "full": 2, "full; rate 5e-05": 1}
 
 
-def test_a_seed_counts_once_and_the_other_run_is_named(tmp_path):
+def test_second_run_with_the_same_seed_is_left_out_and_named(tmp_path):
     def run(name, seed, **settings):
         config = {"conditioning": "pilault", "seed": seed, "batch_size": 8, **settings}
         return str(write_run(tmp_path / name, seed=seed, tasks=SOME, accuracy=0.6 + seed / 10, config=config))
 
     places = [run("demo-1", 0, threads=2), run("seed0-1", 0, threads=0), run("seed1-1", 1), run("seed2-1", 2)]
-    inputs = read_inputs([*places, places[0]])  # and one of them twice
+    inputs = read_inputs([*places, places[0]])  # one of them is given twice
     assert [each.path.parent.name for each in inputs.methods["pilault"]] == ["demo-1", "seed1-1", "seed2-1"]
     assert [each.name for each in inputs.single] == ["demo-1", "seed1-1", "seed2-1"]
-    (told,) = inputs.repeated
-    assert told == f"{places[1]} is left out: it has the same method, settings and seed as {places[0]}, which is shown"
+    (remark,) = inputs.repeated
+    assert (
+        remark == f"{places[1]} is left out: it has the same method, settings and seed as {places[0]}, which is shown"
+    )
     assert main(["report", *places, "--out", str(tmp_path / "out"), "--permutations", "1"]) == 0
-    assert told in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert remark in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "out" / "table3.json").read_text())["facts"]["pairs"] == 3

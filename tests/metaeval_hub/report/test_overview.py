@@ -8,7 +8,7 @@ from tests.metaeval_hub.embedded import write_results
 from tests.metaeval_hub.report.runs import SOME
 
 
-def test_a_run_of_seconds_does_not_take_no_minutes(tmp_path):
+def test_run_of_seconds_is_not_shown_as_zero_minutes(tmp_path):
     place = write_results(tmp_path / "run", SOME, np.ones(20), method="full", seconds={"training": 15, "evaluation": 4})
     table = overview(read_inputs([str(place)]), []).blocks[0].table
     shown = dict(zip([column.key for column in table.columns], table.cells()[0], strict=True))

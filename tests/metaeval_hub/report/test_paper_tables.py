@@ -11,7 +11,7 @@ from metaeval_hub.report.paper_tables import compare_methods
 from tests.metaeval_hub.embedded import TASKS, write_results, write_run
 
 
-def test_runs_on_other_tasks_are_compared_apart(tmp_path):
+def test_runs_on_other_tasks_get_their_own_tables(tmp_path):
     places = []
     for name, tasks, of_seed in (("a", TASKS[:12], 0.6), ("a2", TASKS[:10], 0.7), ("b", TASKS[20:32], 0.8)):
         places.append(write_results(tmp_path / f"{name}-full", tasks, [of_seed] * len(tasks), method="full"))

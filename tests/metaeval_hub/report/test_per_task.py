@@ -8,7 +8,7 @@ import pytest
 from tests.metaeval_hub.report.runs import SOME
 
 
-def test_every_task_has_its_accuracies_and_what_its_source_lacks(report):
+def test_every_task_has_its_accuracies_and_missing_splits(report):
     table = json.loads((report / "tasks.json").read_text(encoding="utf-8"))
     rows = {row["task"]: row for row in table["rows"]}
     assert set(rows) == set(SOME)

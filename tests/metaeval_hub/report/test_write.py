@@ -1,4 +1,4 @@
-"""The report: every part beside the paper's figures, or with the run that is missing; files that stand alone."""
+"""The report has every part with the paper's numbers, or names the missing run."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.metaeval_hub.embedded import write_run
 from tests.metaeval_hub.report.runs import SOME
 
 
-def test_every_table_and_figure_is_there_beside_the_paper_s(report):
+def test_report_has_every_table_and_figure_with_the_papers_numbers(report):
     stems = {path.stem for path in report.iterdir()}
     tables = {
         "runs",
@@ -40,7 +40,7 @@ def test_every_table_and_figure_is_there_beside_the_paper_s(report):
     assert of_paper["Acceptability"] == 0.571
 
 
-def test_what_no_run_speaks_to_is_named_with_its_command(report):
+def test_missing_runs_are_named_with_their_commands(report):
     text = (report / "report.md").read_text(encoding="utf-8")
     assert "**Missing:** a run of adapter, one per task" in text
     assert "training/single_task.py --preset small --tasks all --methods adapter" in text
@@ -50,7 +50,7 @@ def test_what_no_run_speaks_to_is_named_with_its_command(report):
     assert "RoBERTa-base on all of its 101 tasks" in text
 
 
-def test_runs_whose_z_has_not_moved_are_named_and_not_analysed(tmp_path):
+def test_runs_at_their_random_start_are_named_and_not_analysed(tmp_path):
     place = str(write_run(tmp_path / "still-1", tasks=SOME, cosine=0.96))
     assert main(["report", place, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")

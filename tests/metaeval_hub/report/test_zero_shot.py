@@ -11,7 +11,7 @@ from metaeval_hub.results import paper
 from tests.metaeval_hub.report.runs import SOME, write_zero_shot
 
 
-def test_tasks_without_an_answer_are_told_in_a_line(tmp_path):
+def test_tasks_without_a_result_are_listed_by_reason(tmp_path):
     for method in ("majority", "ridge_aspects"):
         write_zero_shot(tmp_path / "z", method, SOME[:2], [0.5, 0.6], "groups")
     place = tmp_path / "z" / "ridge_aspects" / "results.json"
@@ -24,7 +24,7 @@ def test_tasks_without_an_answer_are_told_in_a_line(tmp_path):
     assert all(name in note for name in SOME[2:])
 
 
-def test_table_5_has_the_paper_s_averages_over_the_tasks_shown(tmp_path):
+def test_papers_averages_in_table_5_are_over_the_shown_tasks(tmp_path):
     shown = paper.GLUE[:3]
     place = write_zero_shot(tmp_path / "z", "ridge_aspects", shown, [0.6, 0.7, 0.8])
     table = glue_table(read_inputs([str(place.parent)]).zero_shot["glue"])
@@ -34,7 +34,7 @@ def test_table_5_has_the_paper_s_averages_over_the_tasks_shown(tmp_path):
     assert "Our runs have no results for glue/qqp" in table.notes[1]
 
 
-def test_averages_of_table_5_are_over_the_tasks_that_every_method_answers(tmp_path):
+def test_averages_of_table_5_are_over_tasks_with_results_of_all_methods(tmp_path):
     """A method that cannot answer a task is not compared with others on it; nor is the paper."""
     shown = paper.GLUE[:3]
     write_zero_shot(tmp_path / "z", "majority", shown, [0.5, 0.6, 0.7])

@@ -27,7 +27,7 @@ def write(folder, tasks):
     return folder
 
 
-def test_means_and_differences_are_those_of_the_tasks_in_common(tmp_path):
+def test_means_and_differences_are_over_shared_tasks(tmp_path):
     first = made("first", tmp_path, a=0.6, b=0.7, c=0.9)
     second = made("second", tmp_path, b=0.9, a=0.6, d=0.1)
     found = compare([first, second])
@@ -52,7 +52,7 @@ def test_another_reference_turns_the_sign(tmp_path):
         compare(runs, reference="third")
 
 
-def test_runs_of_one_label_are_averaged_and_their_spread_told(tmp_path):
+def test_runs_with_one_label_are_averaged_with_their_spread(tmp_path):
     runs = [made("seeds", tmp_path, a=0.6, b=0.7), made("other", tmp_path, a=0.6, b=0.6)]
     runs.append(made("seeds", tmp_path, a=0.8, b=0.9))
     found = compare(runs)
@@ -70,7 +70,7 @@ def test_a_task_that_one_seed_lacks_is_left_out(tmp_path):
     assert found.summaries[0].interval is None
 
 
-def test_other_rows_are_named(tmp_path):
+def test_tasks_scored_on_different_rows_are_named(tmp_path):
     tasks = [{"g/a": parse_task(task(0.5, rows=rows)), "g/b": parse_task(task(0.5))} for rows in "xy"]
     runs = [RunResult(str(i), tmp_path, each) for i, each in enumerate(tasks)]
     found = compare(runs)
@@ -91,6 +91,6 @@ def test_other_metrics_and_splits(tmp_path):
         compare([run], metric="loss")
 
 
-def test_nothing_in_common_is_told_with_counts(tmp_path):
+def test_error_for_no_shared_tasks_states_counts(tmp_path):
     with pytest.raises(ComparisonError, match=r"no task has a score on test in all runs \(tasks of each: x: 2, y: 1\)"):
         compare([made("x", tmp_path, a=0.5, b=0.5), made("y", tmp_path, c=0.5)])

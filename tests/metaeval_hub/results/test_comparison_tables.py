@@ -5,7 +5,7 @@ from metaeval_hub.results.comparison_tables import remarks, summary_table, task_
 from tests.metaeval_hub.results.test_comparison import made
 
 
-def test_the_tables(tmp_path):
+def test_tables_of_a_comparison(tmp_path):
     found = compare([made("first", tmp_path, a=0.6, b=0.7), made("with|bar", tmp_path, a=0.7, b=0.7)])
     tasks = task_table(found)
     assert [column.title for column in tasks.columns] == ["task", "majority", "first", "with|bar"]
@@ -27,13 +27,13 @@ def test_the_tables(tmp_path):
     assert "with\\|bar" in text
 
 
-def test_the_majority_has_one_column(tmp_path):
+def test_majority_class_has_one_column(tmp_path):
     found = compare([made("majority", tmp_path, a=0.5, b=0.5), made("other", tmp_path, a=0.7, b=0.7)])
     assert [column.title for column in task_table(found).columns] == ["task", "majority", "other"]
     assert [column.title for column in summary_table(found).columns].count("over majority") == 1
 
 
-def test_seeds_and_long_lists_in_words(tmp_path):
+def test_remarks_on_repeated_seeds_and_long_lists(tmp_path):
     names = {f"t{i}": 0.5 for i in range(12)}
     runs = [made("seeds", tmp_path, x=0.6, **names), made("seeds", tmp_path, x=0.8), made("other", tmp_path, x=0.7)]
     found = compare(runs)

@@ -1,4 +1,4 @@
-"""Files of runs are read by one schema: what is of another form ends in one line that names the file and the place."""
+"""Files of runs are read with one schema; errors are one line with the file and the key."""
 
 import contextlib
 import json
@@ -85,7 +85,7 @@ def test_values_have_their_types(tmp_path):
         (("encoder", "id"), "\x1b" * 500, None),
     ],
 )
-def test_what_is_of_another_form_is_named(tmp_path, path, value, message):
+def test_errors_name_the_invalid_value(tmp_path, path, value, message):
     write(tmp_path, changed(path, value))
     if message is None:
         assert read_runs(tmp_path)
@@ -97,12 +97,12 @@ def test_what_is_of_another_form_is_named(tmp_path, path, value, message):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "5", "[" * 100_000, "9" * 5000, '{"tasks": {}} x'])
-def test_files_that_are_no_results(tmp_path, text):
+def test_invalid_results_files_are_refused(tmp_path, text):
     with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form): "):
         read_runs(write(tmp_path, text))
 
 
-def test_any_change_ends_in_a_run_or_in_one_line(tmp_path):
+def test_any_changed_value_gives_a_run_or_a_results_error(tmp_path):
     def places(value, path=()):
         if path:
             yield path
@@ -129,7 +129,7 @@ def test_rows_of_data_json(tmp_path):
             read_source_rows(tmp_path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_named_pipes_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     assert not is_run(tmp_path)
     os.mkfifo(tmp_path / "results.json")
@@ -149,7 +149,7 @@ def test_runs_are_read_from_a_file_a_folder_or_its_sub_folders(tmp_path):
     assert (run.label, run.tasks, run.facts.seed) == ("ours", {"g/a": parse_task(task(0.5))}, 3)
 
 
-def test_what_is_no_result_is_named(tmp_path):
+def test_errors_name_places_without_results(tmp_path):
     for name, config in {"multitask-1": {"output_dir": "runs"}, "probes-1": {"settings": {"output_dir": "r"}}}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps(config))

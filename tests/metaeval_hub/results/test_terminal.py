@@ -7,7 +7,7 @@ from metaeval_hub.results.terminal import labelled, path_of
 from tests.metaeval_hub.results.test_comparison import task, write
 
 
-def test_labels_are_told_from_names_with_equals_signs(tmp_path, monkeypatch):
+def test_labels_are_distinguished_from_names_with_equals_signs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("lr=0.1-1", "plain", "a b[c]'"):
         (tmp_path / name).mkdir()
@@ -23,7 +23,7 @@ def test_labels_are_told_from_names_with_equals_signs(tmp_path, monkeypatch):
             labelled(wrong)
 
 
-def test_a_tilde_is_the_home_folder_everywhere(tmp_path, monkeypatch, capsys):
+def test_tilde_is_the_home_folder_in_all_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "run", {"g/a": task(0.5), "g/b": task(0.7)})
