@@ -15,13 +15,13 @@ from metaeval_hub.safe_files.allowed_values import (
     ENCODER_KEYS,
     MAX_ADDED_TOKENS,
     MAX_TOKENS,
-    NOTHING,
     SPECIAL_TOKENS,
     TOKENIZER_CLASSES,
     TOKENIZER_DROPPED,
     TOKENIZER_KEYS,
     TOKENIZER_OF,
 )
+from metaeval_hub.safe_files.newer_keys import older_encoder_keys, older_tokenizer_keys
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
@@ -49,6 +49,7 @@ def check_encoder_config(config: Mapping[str, Any], file: str = "config.json") -
         UnsafeRepositoryError: names the file, and the key that is dangerous, unknown or out of bounds.
     """
     check_keys(config, file)
+    config = older_encoder_keys(config, file)
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in MODEL_TYPES:
         raise UnsafeRepositoryError(
@@ -93,8 +94,8 @@ def read_tokenizer(folder: Path, default_class: str | None = None) -> tuple[str,
     config: dict[str, Any] = {}
     if (folder / "tokenizer_config.json").exists():
         config = read_json(folder / "tokenizer_config.json")
-    name = config.get("tokenizer_class") or default_class
     kept = check_tokenizer_config(config)
+    name = older_tokenizer_keys(config, "tokenizer_config.json").get("tokenizer_class") or default_class
     if not isinstance(name, str) or name not in TOKENIZER_CLASSES:
         raise UnsafeRepositoryError(
             f"tokenizer_config.json: tokenizer_class is {shown(name)}; expected one of "
@@ -174,12 +175,11 @@ def check_tokenizer_config(config: Mapping[str, Any], file: str = "tokenizer_con
         UnsafeRepositoryError: names the file and the key.
     """
     check_keys({key: value for key, value in config.items() if key != "added_tokens_decoder"}, file)
+    config = older_tokenizer_keys(config, file)
     kept: dict[str, Any] = {}
     for key, value in config.items():
         if key in TOKENIZER_KEYS:
             kept[key] = apply_rule(TOKENIZER_KEYS[key], value, f"{file}: {key}")
-        elif key == "extra_special_tokens":  # would become attributes of the tokenizer
-            apply_rule(NOTHING, value, f"{file}: {key}")
         elif key not in TOKENIZER_DROPPED | DANGEROUS_KEYS | ATTENTION_KEYS:
             raise unknown_key(file, key)
     for key in SPECIAL_TOKENS.keys() & kept.keys():

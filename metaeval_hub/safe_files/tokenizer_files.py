@@ -34,7 +34,7 @@ MAX_PIECE = 128  # characters; a text takes Unigram the square of this for each 
 
 # Regular expressions that fast tokenizers of these encoders come with; any other could take for ever on some text.
 _GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-KNOWN_PATTERNS = frozenset({" {2,}", r"\s+", r"[\r\n]", r"[\n\r]", "`", "``", "''", _GPT2})
+KNOWN_PATTERNS = frozenset({" {2,}", r"\s+", r"[\r\n]", r"[\n\r]", r"\s{2,}|[\n\r\t]", "`", "``", "''", _GPT2})
 
 
 def _is_pattern(value: object) -> bool:
