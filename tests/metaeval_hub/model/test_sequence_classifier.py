@@ -90,7 +90,7 @@ def test_trainer_trains_saves_and_resumes(tmp_path):
     model, _ = train(4, resume_from_checkpoint=str(tmp_path / "out/checkpoint-2"))
     torch.testing.assert_close(model.logits("x/one", TEXTS), whole.logits("x/one", TEXTS))
     for pickled in [path for end in ("bin", "pt", "pth") for path in (tmp_path / "out/checkpoint-4").glob(f"*.{end}")]:
-        with pytest.raises(UnsafeRepositoryError, match="holds code, or a pickle"):
+        with pytest.raises(UnsafeRepositoryError, match="contains code, or a pickle"):
             ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
         pickled.unlink()
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")

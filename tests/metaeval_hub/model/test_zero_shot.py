@@ -270,10 +270,10 @@ def test_task_features_of_another_encoder_are_refused(tmp_path):
     model.save_pretrained(tmp_path)
     known = model.features
     compute_task_features(known.aspects, known.words[:, :7], known.texts).save(tmp_path)
-    with pytest.raises(UnsafeRepositoryError, match="words has 7 numbers a task; the model's encoder calls for 128"):
+    with pytest.raises(UnsafeRepositoryError, match="words has 7 numbers per task; the model's encoder requires 128"):
         ConditionalAdapterModel.from_pretrained(tmp_path)
     compute_task_features(known.aspects, known.words, known.texts[:, :9]).save(tmp_path)
-    with pytest.raises(UnsafeRepositoryError, match="texts has 9 numbers a task"):
+    with pytest.raises(UnsafeRepositoryError, match="texts has 9 numbers per task"):
         ConditionalAdapterModel.from_pretrained(tmp_path)
 
 

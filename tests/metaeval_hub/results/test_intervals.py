@@ -59,5 +59,5 @@ def test_one_task_has_no_interval():
 
 
 def test_a_missing_value_is_refused():
-    with pytest.raises(ValueError, match="one finite value a task"):
+    with pytest.raises(ValueError, match="one finite value per task"):
         mean_interval([0.1, float("nan")])

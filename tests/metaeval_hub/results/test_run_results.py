@@ -73,7 +73,7 @@ def test_values_have_their_types(tmp_path):
         (("tasks", "g/a", "majority"), None, "is null; expected a number from 0 to 1, since the task was scored"),
         (("tasks", "g/a", "rows"), [], r"\['rows'\] is a list of 0; expected an object"),
         (("tasks", "g/a", "rows", "test", "kept"), -1, "is -1; expected 0 or more"),
-        (("tasks", "\ud800"), {}, "holds half of a surrogate pair"),
+        (("tasks", "\ud800"), {}, "contains half of a surrogate pair"),
         (("seed",), 1.5, "seed is 1.5; expected a whole number"),
         (("config",), "x", "config is 'x'; expected an object"),
         (("config", "settings", "batch_size"), "8", r"config\['batch_size'\] is '8'; expected a whole number"),

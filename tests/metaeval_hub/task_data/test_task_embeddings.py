@@ -127,6 +127,6 @@ def test_a_repository_of_a_table_that_holds_code_is_refused_unread(hub, tmp_path
     HfApi().create_repo(repo, repo_type="dataset")
     HfApi().upload_folder(repo_id=repo, folder_path=tmp_path, repo_type="dataset")
     hub.requests.clear()
-    with pytest.raises(UnsafeRepositoryError, match=rf"{repo}: loader\.py holds code"):
+    with pytest.raises(UnsafeRepositoryError, match=rf"{repo}: loader\.py contains code"):
         TaskEmbeddings.from_hub(repo)
     assert hub.requests.count(route="resolve") == 0
