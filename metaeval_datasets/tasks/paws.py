@@ -20,6 +20,9 @@ TASKS = [
             canonical=("not_paraphrase", "paraphrase"),
             label_values={},
         ),
-        notes="The card allows free use with acknowledgement. The source names the classes 0 and 1.",
+        notes=(
+            "Do two sentences with nearly the same words mean the same? The source names the classes 0 and 1. The card "
+            "allows free use with acknowledgement."
+        ),
     ),
 ]

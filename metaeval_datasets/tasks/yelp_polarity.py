@@ -22,8 +22,8 @@ TASKS = [
             label_values={},
         ),
         notes=(
-            "Under Yelp's terms. The source calls the classes 1 and 2, and writes a line break as a backslash and an "
-            "n; here it is one. Shares reviews with yelp_review_full."
+            "Is a review negative or positive? The source calls the classes 1 and 2, and writes a line break as a "
+            "backslash and an n; here it is a line break. Some reviews are also in yelp_review_full. Yelp's terms apply."
         ),
     ),
 ]

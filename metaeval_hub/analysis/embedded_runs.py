@@ -13,7 +13,17 @@ from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.hub.names import local_folder
 from metaeval_hub.hub.repo_state import repo_state
-from metaeval_hub.results.run_results import CONFIG, RESULTS, at_home, is_run, read_results, read_runs, without_results
+from metaeval_hub.results.run_results import (
+    CONFIG,
+    RESULTS,
+    SourceRows,
+    at_home,
+    is_run,
+    read_results,
+    read_runs,
+    read_source_rows,
+    without_results,
+)
 from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TABLE_FILE, TaskFeatures
@@ -36,6 +46,7 @@ class EmbeddedRun:
         start_cosines: (n,) cosine of each task's z with its random start; None if it is not stored.
         results: task -> its result; empty if the run has none.
         facts: facts about the run as a whole.
+        source_rows: task -> splits and rows that its source provided; empty if the run does not state them.
     """
 
     name: str
@@ -45,6 +56,7 @@ class EmbeddedRun:
     start_cosines: NDArray[np.float64] | None = None
     results: Mapping[str, TaskResult] = field(default_factory=dict)
     facts: RunFacts = field(default_factory=RunFacts)
+    source_rows: Mapping[str, SourceRows] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -103,7 +115,8 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         cosines = [run.tasks[task].cos_z_z0 if task in run.tasks else None for task in embeddings.names]
         start_cosines = None if None in cosines else np.array(cosines, np.float64)
         features = stored_features(folder / MODEL, embeddings.names)
-        return EmbeddedRun(name, place, embeddings, features, start_cosines, run.tasks, run.facts)
+        read = read_source_rows(folder)
+        return EmbeddedRun(name, place, embeddings, features, start_cosines, run.tasks, run.facts, read)
     if (folder / NAMES_FILE).is_file():
         embeddings = TaskEmbeddings.load(folder)
         features = stored_features(folder, embeddings.names)

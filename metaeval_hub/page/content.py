@@ -25,6 +25,7 @@ from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_titl
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect, and its value if the type is not known
+TRAINING_ROWS = "Training rows"  # title of the aspect next to which the page says how many of the rows a run used
 LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}
 
 

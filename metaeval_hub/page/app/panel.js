@@ -5,6 +5,7 @@ const REPO = /^[\w.-]+\/[\w.-]+$/;
 const COMMIT = /^[0-9a-f]{7,64}$/;
 const MANY_LABELS = 12;
 const FAR = 5; // tasks in the lists of the farthest and nearest tasks
+const TRAINING_ROWS = "Training rows"; // an aspect; the panel adds how many rows each run used
 const NOT_ABOVE = "not above the majority class"; // remark on a test accuracy
 
 /** @param state state of the page; @param calls callbacks {select(task), clear()} */
@@ -101,10 +102,10 @@ function aboutTask(state, task, calls) {
       h("h2", { tabindex: -1, "aria-label": name },
         symbol(state.colouring.look(task), 18), group, h("wbr"), breakable(name.slice(slash))),
       h("button", close, "×")),
-    known.notes ? h("p", { class: "notes" }, known.notes) : null,
     ...state.runs.map((run) => accuracy(run, task, state.runs.length > 1)),
     ...neighbours(state, task, calls),
     section("Facts", taskFacts(state, task, known)),
+    known.notes ? section("Notes", h("p", { class: "notes" }, known.notes)) : null,
     examples(known),
   ];
 }
@@ -158,13 +159,16 @@ function neighbours(state, task, calls) {
 }
 
 function taskFacts(state, task, known) {
+  const used = usedRows(state, task);
   const aspects = data.aspects.map((column) => {
     const value = column.values[task];
-    return [column.title, value === null ? null : column.categories ? column.categories[value] : format(value)];
+    const text = value === null ? null : column.categories ? column.categories[value] : format(value);
+    return [column.title, column.title === TRAINING_ROWS ? text && used ? `${text} (${used})` : text ?? used : text];
   });
+  if (!data.aspects.some((column) => column.title === TRAINING_ROWS)) aspects.push([TRAINING_ROWS, used]);
   const shownLabels = known.labels?.slice(0, MANY_LABELS).join(", ");
   const more = (known.labels?.length ?? 0) - MANY_LABELS;
-  const keys = ["distance", "cos_z_z0", "kept_within", "train_rows", "test_rows"];
+  const keys = ["distance", "cos_z_z0", "kept_within", "test_rows"];
   const ofRun = state.runs.flatMap((run) => keys.map((key) => {
     const { title, unit } = data.statistics[key];
     const value = statistic(run, key, task);
@@ -176,6 +180,13 @@ function taskFacts(state, task, known) {
     ...ofRun,
     ["Source", sourceLink(known)],
   ]);
+}
+
+/** Return how many training rows of a task the runs used: "600 used"; for two runs with their names. */
+function usedRows(state, task) {
+  return state.runs.map((run) => [run, statistic(run, "train_rows", task)])
+    .filter(([, rows]) => rows !== null)
+    .map(([run, rows]) => `${format(rows)} used${state.runs.length > 1 ? ` in ${run.name}` : ""}`).join(", ");
 }
 
 /** Return a link if the source has the form of a Hub repository, and its text otherwise. */

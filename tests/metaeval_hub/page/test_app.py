@@ -77,6 +77,7 @@ def make_runs(n=24, runs=2, seed=0):
             statistics={
                 **{"test": np.linspace(0.5, 0.9, n), "majority": np.full(n, 0.4)},
                 **{"cos_z_z0": np.full(n, 0.2), "test_rows": np.full(n, 1277)},
+                **{"train_rows": np.full(n, 300 * (run + 1))},
             },
             about={"Encoder": "tiny"},
         )
@@ -201,12 +202,13 @@ def test_click_shows_a_task_and_its_neighbours_as_buttons(show, two):
     expected = [f"{name}\n{cosine:.2f}".replace("-", "−") for name, cosine in emb.nearest("group2/task5")]
     assert page.texts("#panel .nearest button") == expected
     panel = page.text("#panel")
-    assert "Note on group2/task5." in panel
+    sections = dict(zip(page.texts("#panel section h3"), page.texts("#panel section"), strict=True))
+    assert sections["Notes"].split("\n")[-1] == "Note on group2/task5."
     row = emb.index("group2/task5")
     assert f"{100 * np.linspace(0.5, 0.9, 24)[row]:.1f}% on 1,277 test rows; majority class 40.0%" in panel
     facts = dict(zip(page.texts("#panel dt"), page.texts("#panel dd"), strict=True))
     assert facts["Task type"] == "Emotion"
-    assert facts["Training rows"] == "320"
+    assert facts["Training rows"] == "320 (300 used)"
     assert facts["Labels"] == "no, yes"
     assert float(facts["Distance from the centre"]) == pytest.approx(emb.distances_from_centre()[row], abs=0.006)
     link = page.js("(a => [a.href, a.rel])(document.querySelector('#panel a'))")

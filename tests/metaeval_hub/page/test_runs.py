@@ -52,6 +52,21 @@ def test_facts_come_from_the_catalogue_and_the_run(run):
     assert (found.source, found.repo, found.commit) == ("metaeval_datasets.demo", "", "")
 
 
+def test_training_rows_are_those_of_the_task_if_the_run_read_a_part_of_its_source(tmp_path):
+    """The run of the helper has 400 rows or a few more; the catalogue declares 16,000, 9,594 and 120,000."""
+    tasks = ("emotion/default", "hate_speech18/default", "ag_news/default", "my/own")
+    folder = make_run(tmp_path / "run", tasks)
+    official = {"emotion/default": 8000, "hate_speech18/default": 500, "ag_news/default": 120_000}
+    origins = {task: {"official": {"train": {"read": count}}} for task, count in official.items()}
+    (folder / "data.json").write_text(json.dumps({"origins": origins}), encoding="utf-8")
+    facts = facts_of([read_embedded(str(folder))])
+    train = get_task("hate_speech18/default").rows["train"]
+    derived = train - round(train / 5)  # test, then validation, is a fifth of what is left
+    assert [facts[task].aspects["Training rows"] for task in tasks] == [
+        16_000, derived - round(derived / 5), 402, 403,
+    ]  # fmt: skip
+
+
 def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
     folder = make_run(tmp_path / "run", ("glue/cola", "my/own"))
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
