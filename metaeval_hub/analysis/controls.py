@@ -22,6 +22,10 @@ LEAST_TASKS = 5  # with fewer tasks, a rate says nothing
 SIGNIFICANT = 0.05
 
 
+class NoInformationError(ValueError):
+    """Task embeddings are noise, so an analysis would show noise."""
+
+
 @dataclass(frozen=True)
 class TwinRates:
     """How near the two embeddings of each task are to each other.
@@ -154,17 +158,41 @@ def describe_controls(emb: TaskEmbeddings) -> str:
     twins, permuted = twin_rates(emb), permuted_tasks(emb)
     if twins is None:
         return (
-            "this run has no twins, so it is not known whether its z describe tasks or noise; a run with --twins "
-            "measures it"
+            "it was not measured whether z describes tasks: the run has no twins. A run of the same settings with "
+            "--twins measures it"
         )
-    verdict = "z describes tasks" if twins.p_value < SIGNIFICANT else "z does not tell tasks apart: its neighbours are noise"
+    verdict = "z describes tasks" if twins.p_value < SIGNIFICANT else "z does not tell tasks apart"
     text = (
         f"{verdict}: the nearest embedding of a task trained on one half of its rows is that of the other half for "
         f"{twins.rate:.0%} of tasks (chance {twins.chance:.1%}, p = {twins.p_value:.2g})"
     )
-    if permuted is not None:
-        text += (
-            f"; {permuted.farther:.0%} of the tasks are farther from the centre than the median task with permuted "
-            f"labels (p = {permuted.p_value:.2g})"
-        )
+    return text if permuted is None else f"{text}; {describe_distances(permuted)}"
+
+
+def describe_distances(permuted: PermutedTasks) -> str:
+    """Say whether the distance from the centre tells tasks from tasks without information."""
+    return (
+        f"{permuted.farther:.0%} of the tasks are farther from the centre than the median task with permuted labels "
+        f"(p = {permuted.p_value:.2g})"
+    )
+
+
+def check_controls(emb: TaskEmbeddings, name: str, *, force: bool = False) -> str:
+    """Refuse embeddings whose twins are not near each other.
+
+    Args:
+        emb: task embeddings of a run.
+        name: name of the run, for the messages.
+        force: whether to return a warning instead of raising an error.
+
+    Returns:
+        A sentence on what the control tasks show, to go with the results.
+
+    Raises:
+        NoInformationError: the twins are no nearer to each other than by chance, and ``force`` is False.
+    """
+    text = f"{name}: {describe_controls(emb)}"
+    twins = twin_rates(emb)
+    if twins is not None and twins.p_value >= SIGNIFICANT and not force:
+        raise NoInformationError(f"{text}. Train longer or with a higher --z-lr, or pass --force to analyse it anyway")
     return text

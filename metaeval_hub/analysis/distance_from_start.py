@@ -1,4 +1,7 @@
-"""Check that training has moved task embeddings away from their random start; else an analysis would show noise.
+"""Refuse task embeddings that are still at their random start.
+
+This is necessary for z to describe tasks, and far from sufficient: random gradients move z away from its start as far as
+learning does. ``metaeval_hub.analysis.controls`` measures what z describes.
 
 Let c be the cosine of z and its start z0. A share c^2 of the squared length of z then comes from z0, which is noise,
 and at most 1 - c^2 comes from training. The starts of two tasks have a cosine of 0 +- 1/sqrt(Z), 0.18 for Z = 32, so
@@ -15,11 +18,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from metaeval_hub.analysis.controls import NoInformationError
+
 REFUSE_ABOVE = 0.9  # mean cosine of z and z0
 WARN_ABOVE = 0.7
 
 
-class StillAtStartError(ValueError):
+class StillAtStartError(NoInformationError):
     """Task embeddings are so close to their random start that an analysis would show noise."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
+from metaeval_hub.analysis.controls import base_name, check_controls
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.hub.names import local_folder
 from metaeval_hub.hub.repo_state import repo_state
@@ -67,11 +68,23 @@ class EmbeddedRun:
     def kinds(self) -> tuple[str, ...]:
         """Type of each task, by the catalogue, or as stored with the run."""
         stored = {} if self.features is None else {entry.task: entry.type.value for entry in self.features.aspects}
-        return tuple(task_kind(name) or stored.get(name, UNKNOWN) for name in self.tasks)
+        return tuple(task_kind(base_name(name)) or stored.get(name, UNKNOWN) for name in self.tasks)
 
-    def check(self, *, force: bool = False) -> str | None:
-        """Refuse a run whose z is close to its random start; see ``check_start_cosines``."""
-        return check_start_cosines(self.start_cosines, self.name, force=force)
+    def check(self, *, force: bool = False) -> list[str]:
+        """Refuse a run whose z is noise, as far as this is known.
+
+        Args:
+            force: whether to return a warning instead of raising an error.
+
+        Returns:
+            Warnings to show with the results: on the distance of z from its random start, and what the control tasks
+            of the run show.
+
+        Raises:
+            NoInformationError: z is close to its random start, or does not tell twins apart; and ``force`` is False.
+        """
+        start = check_start_cosines(self.start_cosines, self.name, force=force)
+        return [*([start] if start else []), check_controls(self.embeddings, self.name, force=force)]
 
     def select(self, tasks: Sequence[str]) -> EmbeddedRun:
         """Restrict the run to the given tasks, in the given order.

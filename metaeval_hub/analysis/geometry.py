@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from metaeval_hub.analysis.controls import describe_distances, permuted_tasks
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.neighbours import NEIGHBOURS
 from metaeval_hub.analysis.projection import ProjectionMethod, project
@@ -56,7 +57,8 @@ def geometry(run: EmbeddedRun, method: ProjectionMethod, seed: int = 0) -> Table
     )
     notes = [
         f"{projection} of z. The paper uses the distance from the centre, in the space of z, as a measure of how "
-        "specific a task is."
+        "specific a task is.",
+        _on_distances(emb),
     ]
     if count > 1:
         notes.append(f"Each task has {count} embeddings and is placed at their centroid.")
@@ -66,3 +68,13 @@ def geometry(run: EmbeddedRun, method: ProjectionMethod, seed: int = 0) -> Table
         facts["explained"] = (points.var(axis=0) / (total or 1.0)).tolist()
     title = f"Geometry of the task embeddings of {run.name}"
     return Table(title, columns, tuple(sorted(records, key=lambda record: -record["distance"])), tuple(notes), facts)
+
+
+def _on_distances(emb: TaskEmbeddings) -> str:
+    permuted = permuted_tasks(emb)
+    if permuted is None:
+        return (
+            "Whether that distance means anything was not measured, because the run has no tasks with permuted labels "
+            "(--permuted-tasks)."
+        )
+    return f"Judged by tasks without information, {describe_distances(permuted)}."

@@ -1,14 +1,16 @@
-"""Analyse task embeddings: geometry, stability, probing, and which tasks to transfer from.
+"""Analyse task embeddings: geometry, stability, probing, control tasks, and which tasks to transfer from.
 
 A RUN is the folder of a run, a folder of task embeddings, or the folder or Hub id of a model:
 
   metaeval analyze geometry runs/multitask-1 --out analysis
   metaeval analyze stability runs/seed0-1 runs/seed1-1 runs/seed2-1
   metaeval analyze probing runs/multitask-1 --permutations 1000
+  metaeval analyze controls runs/twins-1
   metaeval analyze transfer runs/multitask-1 --target demo/picnic_nli
 
 --out writes tables as CSV and JSON, and figures as PNG and SVG under the same name. Each JSON file states the command
-that made it. The command refuses a run whose z is still close to its random start; --force analyses it anyway.
+that made it. A run whose z is still close to its random start is refused, and so is a run with twins whose z does not
+tell tasks apart; --force analyses it anyway.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from metaeval_hub.task_data.task_features import TaskFeatures
 
 TEXT_EMB = "TextEmb"
-KINDS = ("geometry", "stability", "probing", "transfer")
+KINDS = ("geometry", "stability", "probing", "controls", "transfer")
 GEOMETRY_ROWS = 15  # tasks shown in a terminal; the files list all tasks
 
 
@@ -63,6 +65,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="permutations of each significance test (default: 200)",
     )
+    _sub(kinds, "controls", "measure whether z describes tasks, by the twins and permuted tasks of a run")
     transfer = _sub(kinds, "transfer", "rank tasks by how likely they help a target task")
     transfer.add_argument(
         "--target",
@@ -119,12 +122,16 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         make_folder(options.out)
     for each in runs:
-        warning = each.check(force=options.force)
-        if warning:
+        for warning in each.check(force=options.force or options.analysis == "controls"):
             console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
-    {"geometry": _geometry, "stability": _stability, "probing": _probing, "transfer": _transfer}[options.analysis](
-        options, runs, console
-    )
+    analyses = {
+        "geometry": _geometry,
+        "stability": _stability,
+        "probing": _probing,
+        "controls": _controls,
+        "transfer": _transfer,
+    }
+    analyses[options.analysis](options, runs, console)
     if options.out is None:
         console.print("pass --out DIR to write the tables and figures", soft_wrap=True)
 
@@ -187,6 +194,12 @@ def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: 
         across = probing_across(runs, features, vectors, reassignments=reassignments, seed=options.seed)
         _finish(options, across, "probing_across", console)
     _finish(options, prediction(runs, features, vectors), "prediction", console)
+
+
+def _controls(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
+    from metaeval_hub.analysis.control_tables import controls
+
+    _finish(options, controls(runs), "controls", console)
 
 
 def _transfer(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:

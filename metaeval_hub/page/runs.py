@@ -42,10 +42,10 @@ def space_of(run: EmbeddedRun, *, methods: Sequence[ProjectionMethod], seed: int
         run: result of ``read_embedded``.
         methods: projections; the page opens with the first. One that needs more tasks is left out.
         seed: random seed of UMAP.
-        force: whether to show a run whose z is close to its random start.
+        force: whether to show a run whose z is noise.
 
     Raises:
-        StillAtStartError: z is close to its random start, and ``force`` is False.
+        NoInformationError: see ``EmbeddedRun.check``.
         ValueError: there are too few tasks.
     """
     rows = [run.results.get(task, TaskResult()) for task in run.tasks]
@@ -58,7 +58,7 @@ def space_of(run: EmbeddedRun, *, methods: Sequence[ProjectionMethod], seed: int
         "test_rows": [row.rows["test"].kept if "test" in row.rows else math.nan for row in rows],
     }
     statistics = {key: values for key, values in statistics.items() if not all(map(math.isnan, values))}
-    warning = run.check(force=force) or ""
+    warning = ". ".join(run.check(force=force))
     return make_space(
         run.name, run.embeddings, methods=methods, seed=seed, statistics=statistics, about=_about(run), warning=warning
     )

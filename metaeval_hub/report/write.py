@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from metaeval_hub.analysis.distance_from_start import StillAtStartError
+from metaeval_hub.analysis.controls import NoInformationError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.geometry import geometry
 from metaeval_hub.analysis.plot_tables import draw_geometry
@@ -90,16 +90,15 @@ def _write_parts(inputs: Inputs, remarks: Sequence[str], places: Sequence[str], 
 
 
 def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
-    """Return the inputs without runs whose z is at its random start, and warnings about runs."""
+    """Return the inputs without runs whose z is noise, and warnings about runs."""
     kept, warnings = [], []
     for run in inputs.embedded:
         try:
-            warning = run.check(force=force)
-        except StillAtStartError as error:
+            warnings += run.check(force=force)
+        except NoInformationError as error:
             warnings.append(str(error))
             continue
         kept.append(run)
-        warnings += [warning] if warning else []
     return replace(inputs, embedded=kept), warnings
 
 

@@ -102,6 +102,19 @@ class TrainConfig:
         "whole", "data", "remove training rows whose text is in an evaluation split of any task of the run: "
         "compare whole texts and pairs, or also single sentences of pairs",
     )  # fmt: skip
+    twins: bool = setting(
+        False,
+        "data",
+        "train each task as two, on disjoint halves of its training rows; metaeval analyze controls then measures "
+        "whether z describes tasks",
+    )
+    permuted_tasks: int = setting(
+        0,
+        "data",
+        "number of tasks to train a second time with their labels in random order, to see where z of tasks without "
+        "information ends",
+        "TASKS",
+    )
     cache_dir: str = setting("", "data", "folder for prepared data shared by runs; default: metaeval in HF_HOME", "DIR")
     max_length: int = setting(64, "data", "maximum number of tokens per example, with special tokens", "TOKENS")
     step: Step = setting(
@@ -258,6 +271,7 @@ _LEAST: dict[str, float] = {
     "seed": 0, "rows_seed": 0, "threads": 0, "max_train_rows": 0, "max_eval_rows": 0, "max_length": 4,
     "bucket_batches": 1, "adapter_size": 1, "dim_z": 1, "embeddings_per_task": 1, "steps": 0, "batch_size": 1,
     "map_lr": 0, "projection_lr": 0, "weight_decay": 0, "clip_norm": 0, "loss_cap": 0, "evaluate_every": 0,
+    "permuted_tasks": 0,
     "eval_batch_size": 1, "checkpoint_every": 0, "keep_checkpoints": 1,
 }  # fmt: skip
 

@@ -20,8 +20,15 @@ import numpy as np
 from datasets import Dataset
 
 from metaeval_hub.analysis.controls import PERMUTED, TWINS
+from metaeval_training.config import TrainConfig
 from metaeval_training.data.rows import DataError, TaskRows, rows_digest
 from metaeval_training.data.sampling import generator
+
+
+def add_controls(tasks: Sequence[TaskRows], config: TrainConfig) -> list[TaskRows]:
+    """Return the tasks of a run with the control tasks that its settings ask for; ``config.rows_seed`` draws them."""
+    permuted = make_permuted(tasks, config.permuted_tasks, config.rows_seed) if config.permuted_tasks else []
+    return [*(make_twins(tasks, config.rows_seed) if config.twins else tasks), *permuted]
 
 
 def make_twins(tasks: Sequence[TaskRows], seed: int) -> list[TaskRows]:
@@ -80,4 +87,4 @@ def _with_train(task: TaskRows, name: str, train: Dataset) -> TaskRows:
     splits = {**{split: task.splits[split] for split in task.splits if split != "train"}, "train": train}
     ordered = {split: splits[split] for split in task.splits}
     digests = {**dict(task.digests), "train": rows_digest(train)}
-    return replace(task, name=name, splits=ordered, digests=digests, prepared="", source_task=task.source_task or task.name)
+    return replace(task, name=name, splits=ordered, digests=digests, prepared="", made_of=task.catalogue_name)

@@ -73,6 +73,7 @@ class TaskRows:
         digests: split -> digest of its texts and labels, if known.
         prepared: digest of all its rows as prepared on this machine, if known.
         edition: of its rows.
+        made_of: name of the task that a control task was made of; empty for any other task.
     """
 
     name: str
@@ -85,6 +86,12 @@ class TaskRows:
     digests: Mapping[str, str] = field(default_factory=dict)
     prepared: str = ""
     edition: Edition = "careful"
+    made_of: str = ""
+
+    @property
+    def catalogue_name(self) -> str:
+        """Name under which the catalogue knows the task."""
+        return self.made_of or self.name
 
     @property
     def text_columns(self) -> list[str]:
@@ -357,7 +364,7 @@ def rows_digest(rows: Dataset) -> str:
 
 def whole_split(task: TaskRows, split: str = "train") -> Dataset:
     """Return all rows of a split of a task."""
-    return _load_whole(task.name, task.edition)[split]
+    return _load_whole(task.catalogue_name, task.edition)[split]
 
 
 def text_columns(rows: Dataset) -> list[str]:

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from metaeval_datasets import UnknownTaskError
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.cache import DataCache
+from metaeval_training.data.controls import add_controls
 from metaeval_training.data.rows import TaskRows, expand_tasks, load_tasks, row_choice
 from metaeval_training.runs.reporter import Reporter, shorten
 
@@ -44,7 +45,7 @@ def load_rows(
         reporter.warn(f"left out {name}: {shorten(reason)}")
     _report_sources(tasks, reporter)
     _report_left_out_rows(tasks, config, reporter)
-    return tasks, skipped
+    return add_controls(tasks, config), skipped
 
 
 def _task_names(config: TrainConfig) -> tuple[list[str], list[str]]:

@@ -161,4 +161,4 @@ def stored_vectors(config: TrainConfig, tasks: Sequence[TaskRows]) -> Mapping[st
 
 def canonical_labels(task: TaskRows) -> tuple[str, ...]:
     """Return the canonical names of a task's classes; tasks with the same name can share its label vector."""
-    return get_task(task.name).edition(task.edition).canonical
+    return get_task(task.catalogue_name).edition(task.edition).canonical

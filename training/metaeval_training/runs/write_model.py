@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel
+from metaeval_hub.analysis.controls import base_name
 from metaeval_hub.analysis.plots import draw_map
 from metaeval_hub.analysis.projection import project
 from metaeval_hub.results.schema import TaskResult
@@ -55,7 +56,7 @@ def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, seed: int) -> 
     draw_map(
         project(embeddings, "pca", seed),
         embeddings.names,
-        {name: get_task(name).type.value for name in embeddings.names},
+        {name: get_task(base_name(name)).type.value for name in embeddings.names},
         run.task_map,
         title=f"Task embeddings of {name}: PCA of z ({len(embeddings)} tasks, seed {seed})",
     )

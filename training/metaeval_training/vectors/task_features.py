@@ -74,7 +74,9 @@ def aspects(task: TaskRows, cache: DataCache | None = None) -> Aspects:
         median = median_of(length_counts(whole_split(task), task.text_columns))
         if cache is not None and task.prepared:
             cache.write_json("aspects", key, median)
-    return Aspects(task.name, task.available["train"], len(task.text_columns), median, get_task(task.name).type)
+    return Aspects(
+        task.name, task.available["train"], len(task.text_columns), median, get_task(task.catalogue_name).type
+    )
 
 
 def text_embeddings(
