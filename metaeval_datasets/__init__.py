@@ -12,14 +12,14 @@ from metaeval_datasets.catalog import UnknownTaskError, get_task, list_tasks, se
 from metaeval_datasets.hook import register
 from metaeval_datasets.report import Report, read_report
 from metaeval_datasets.sources.asking import NoSourceError
-from metaeval_datasets.spec import Edition, Embedded, Source, SpecError, TaskSpec, TaskType
+from metaeval_datasets.spec import Embedded, PaperEdition, Source, SpecError, TaskSpec, TaskType
 
 register()
 
 __all__ = [
-    "Edition",
     "Embedded",
     "NoSourceError",
+    "PaperEdition",
     "Report",
     "Source",
     "SpecError",

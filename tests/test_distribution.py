@@ -1,5 +1,6 @@
 """The wheel and the source distribution contain what users need, and the wheel trains without a clone."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -44,7 +45,9 @@ def test_the_wheel_trains_in_a_fresh_environment(tmp_path):
     """The libraries are those of this environment; the package itself is the installed wheel."""
 
     def do(*words, folder=tmp_path):
-        return subprocess.run([*map(str, words)], cwd=folder, capture_output=True, text=True, check=True).stdout
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        words = [*map(str, words)]
+        return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
 
     source = tmp_path / "source"
     source.mkdir()
