@@ -129,7 +129,7 @@ def _safe_path() -> dict[str, str]:
     return {} if {"", os.getcwd()} & set(sys.path) else {"PYTHONSAFEPATH": "1"}
 
 
-def _become(command: Sequence[str], environment: dict[str, str]) -> int:
+def _become(command: list[str], environment: dict[str, str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":  # where a replaced process would leave the terminal at once

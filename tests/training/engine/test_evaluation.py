@@ -34,7 +34,7 @@ def test_scores_by_hand():
 
 @pytest.mark.filterwarnings("error")
 def test_a_constant_answer_has_a_score():
-    """As the majority class has on a skewed task, or a model that collapsed: no warning a task at the end of a run."""
+    """Constant predictions, of the majority class or of a collapsed model, cause no warnings."""
     assert scores(np.array([[8, 0], [2, 0]])) == SplitScores(0.8, pytest.approx(4 / 9), 0.0)
     assert scores(np.array([[8, 0], [0, 0]])) == SplitScores(1.0, 1.0, 0.0)
 
