@@ -16,7 +16,7 @@ from metaeval_datasets import NoSourceError, UnknownTaskError, read_report
 from metaeval_datasets.catalog import all_tasks
 from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.sources.asking import SourceError
-from metaeval_datasets.spec import Edition, Join, Orient, SameRow, SameText, Source, Stack
+from metaeval_datasets.spec import Join, Orient, PaperEdition, SameRow, SameText, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
 
@@ -231,7 +231,7 @@ def test_editions_differ_and_are_cached_apart(made_up):
         splits=("train", "test"),
         sentence1="good",
         sentence2="bad",
-        paper=Edition(why="One text.", sentence=Join("good", "bad")),
+        paper=PaperEdition(why="One text.", sentence=Join("good", "bad")),
     )
     careful, paper = load_dataset("metaeval", name), load_dataset("metaeval", name, edition="paper")
     assert careful["test"].column_names == ["sentence1", "sentence2", "label", "idx"]
@@ -313,7 +313,7 @@ def test_force_redownload_takes_rows_that_have_changed(made_up, hub):
 
 
 def test_offline_from_the_cache(made_up, hub, monkeypatch):
-    paper = Edition(why="Other.", names=("n", "y"), label_values={"no": "n", "yes": "y"})
+    paper = PaperEdition(why="Other.", names=("n", "y"), label_values={"no": "n", "yes": "y"})
     name = made_up(files(40, 10, 0), splits=("train", "validation"), paper=paper)
     online = load_dataset("metaeval", name)
     hub.requests.clear()

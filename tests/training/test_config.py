@@ -29,7 +29,7 @@ def test_presets_resolve(name):
     assert resolve({"preset": name}).preset == name
 
 
-def test_paper_preset_holds_the_literal_values():
+def test_the_paper_preset_has_the_literal_values():
     """Sileo & Moens 2022, section 5.1."""
     config = resolve({"preset": "paper"})
     assert (config.max_length, config.batch_size, config.epochs, config.max_train_rows) == (128, 64, 1, 30_000)
@@ -97,7 +97,7 @@ def test_a_script_may_take_some_of_the_flags(capsys):
         (["--max-length", "2"], "--max-length must be at least 4"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_2(flags, message, capsys):
+def test_wrong_usage_is_reported_and_exits_2(flags, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         parse(flags)
     assert stopped.value.code == 2

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from metaeval_datasets.sources import asking
-from metaeval_datasets.spec import Edition, Source
+from metaeval_datasets.spec import PaperEdition, Source
 from metaeval_hub.cli import check_sources, main
 from tests.metaeval_datasets.conftest import declare, numbered, parquet, task  # noqa: F401
 
@@ -87,8 +87,10 @@ def test_exit_status_is_0_if_every_task_has_a_source(three, capsys):
 
 def test_paper_edition_is_listed_if_its_result_differs(repo, declare, capsys):  # noqa: F811
     good = Source(repo, config="c")
-    declare(task(name="made_up/same", sources=(good,), rows={"train": 1}, paper=Edition("A text.", sentence="text")))
-    declare(task(name="made_up/not_same", sources=(good,), paper=Edition("Another source.", sources=(GONE,))))
+    declare(
+        task(name="made_up/same", sources=(good,), rows={"train": 1}, paper=PaperEdition("A text.", sentence="text"))
+    )
+    declare(task(name="made_up/not_same", sources=(good,), paper=PaperEdition("Another source.", sources=(GONE,))))
     assert main(["check-sources", "made_up"]) == 1
     printed = capsys.readouterr().out
     assert "made_up/not_same (paper)" in printed

@@ -26,7 +26,7 @@ from tests.training.rows import TEXTS, dataset
 
 @pytest.fixture
 def tasks(monkeypatch):
-    """Stands in for the catalogue: task name -> what loading gives, or raises."""
+    """A stand-in for the catalogue: task name -> the rows, or the error that loading raises."""
     known = {
         "x/good": DatasetDict(train=dataset(), test=dataset()),
         "x/no_train": DatasetDict(test=dataset()),
@@ -190,7 +190,7 @@ def test_another_choice_of_rows_is_not_taken_from_the_cache(change, tmp_path):
     assert dict(task.digests) == dict(load_task("demo/topics", RowChoice(**{**choice, **change})).digests)
 
 
-def test_rows_prepared_anew_from_something_else_are_read_again(tmp_path):
+def test_rows_prepared_from_another_source_are_read_again(tmp_path):
     load_dataset("metaeval", "demo/topics")
     before = prepared_digest("demo/topics", "careful")
     (info,) = datasets.config.HF_DATASETS_CACHE.glob("metaeval/demo-topics-*/*/*/dataset_info.json")

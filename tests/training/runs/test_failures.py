@@ -1,4 +1,4 @@
-"""What fails under a run: the disk. Each failure is told in a line, loses nothing, and resumes to the same bits."""
+"""A run on a failing disk reports the failure in one line, loses nothing, and resumes bit-identically."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ from tests.training.conftest import SMALL, script
 
 @pytest.fixture
 def whole(train, tmp_path):
-    """The outcome of a run that nothing befell."""
+    """The outcome of an undisturbed run."""
     assert train(folder=tmp_path / "whole") == 0
     return outcome(tmp_path / "whole" / "multitask-1")
 
