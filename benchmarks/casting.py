@@ -1,21 +1,22 @@
-"""How fast and in how much memory tasks are loaded, beside the two ways of doing without this package.
+"""Measure the time and memory of loading tasks, compared with two alternatives that do not use this package.
 
-    python benchmarks/casting.py                       synthetic sources, some minutes
+    python benchmarks/casting.py                             synthetic sources; takes minutes
     python benchmarks/casting.py --rows 20000 --rounds 1     the same in a minute
-    python benchmarks/casting.py --mirror FOLDER       real rows, where a folder of source repositories is at hand
-    python benchmarks/casting.py --large               memory as a source grows to 4 million rows; 3 GB of disk
+    python benchmarks/casting.py --mirror FOLDER             real rows from a folder of source repositories
+    python benchmarks/casting.py --large                     memory for up to 4 million rows; needs 3 GB of disk
 
-What is compared, each in a process of its own with empty caches, in turn, so that all have the same weather:
+Three methods are compared. Each measurement runs in its own process with empty caches. The methods take turns, so that
+other load on the machine affects all of them alike:
 
-- metaeval: load_dataset("metaeval", task): fetched, cast, checked, split.
-- source: datasets.load_dataset(repository, config): the same files, as they are.
-- map: the same, then cast with a function over rows, unusable rows filtered out, and what has to be cut from train cut
-  at random. Duplicates are not kept together, which makes it easier for this one.
+- metaeval: load_dataset("metaeval", task), which downloads, casts, checks and splits the rows.
+- source: datasets.load_dataset(repository, config), which loads the same files unchanged.
+- map: the same as source; then a function casts each row, a filter removes unusable rows, and missing splits are drawn
+  from train at random. Unlike metaeval, this does not keep duplicates together, which saves work.
 
-A loopback Hub serves the sources; the real one is slower for all alike, so that ratios there are nearer to 1. Imports
-are not timed. Memory is the growth of the largest resident set of the process; on Linux also of the part that is the
-process's own, sampled. The rest is pages of files, mostly of the result, which `datasets` maps into memory; the system
-takes them back when it needs them. Ratios are taken round by round.
+A local Hub serves the sources. The real one is slower for all methods, so ratios there are closer to 1. Imports are not
+timed. Memory is the growth of the largest resident set of the process. On Linux, the private part of the resident set
+is sampled as well; the rest consists of memory-mapped files, mostly the result, which the system can reclaim. Ratios
+are computed in each round.
 """
 
 from __future__ import annotations
@@ -46,27 +47,31 @@ if TYPE_CHECKING:
 
     from metaeval_datasets import TaskSpec
 
-WAYS = ("metaeval", "source", "map")
-# Synthetic: a task over pairs with three official splits; one whose validation, one whose validation and test are cut.
+METHODS = ("metaeval", "source", "map")
+# Tasks with synthetic sources: pairs with three official splits, a derived validation split, and two derived splits.
 SYNTHETIC = ("snli/plain_text", "amazon_polarity/amazon_polarity", "ethos/binary")
 REAL = ("emotion/default", "pragmeval/stac", "glue/sst2", "crowdflower/airline-sentiment")
-WORDS = {"premise": 14, "hypothesis": 8, "content": 75, "title": 5, "text": 20}  # mean number in a text of a column
+WORDS = {"premise": 14, "hypothesis": 8, "content": 75, "title": 5, "text": 20}  # mean words per text of a column
 LARGE_TASK = "amazon_polarity/amazon_polarity"
 LARGE_ROWS = (250_000, 1_000_000, 4_000_000)
-GROUP_ROWS = 1_000  # of a Parquet row group, as `datasets` writes them
+GROUP_ROWS = 1_000  # rows per Parquet row group, as `datasets` writes them
 
 
-# --- One measurement, in a process of its own ------------------------------------------------------------------------
+# --- One measurement, in its own process ------------------------------------------------------------------------
 
 
-def measure(way: str, task: str) -> dict[str, Any]:
-    """Load a task in one way; seconds, CPU seconds, growth of the largest resident set in bytes, and rows by split."""
+def measure_load(method: str, task: str) -> dict[str, Any]:
+    """Load a task with one method.
+
+    Returns:
+        Seconds, CPU seconds, growth of the largest resident set and of its private part in bytes, and rows by split.
+    """
     import datasets
 
     from metaeval_datasets import get_task
 
     datasets.disable_progress_bars()
-    load = {"metaeval": _load_task, "source": _load_source, "map": _load_and_map}[way]
+    load = {"metaeval": _load_task, "source": _load_source, "map": _load_and_map}[method]
     spec = get_task(task)
     with _own_memory() as own:
         before, started, cpu = largest_resident_set(), time.perf_counter(), time.process_time()
@@ -82,21 +87,21 @@ def measure(way: str, task: str) -> dict[str, Any]:
 
 
 def _status(name: str) -> int | None:
-    """A size of this process that Linux tells, in bytes; None elsewhere."""
+    """Return a size from the process status on Linux, in bytes; None on other systems."""
     values = [int(line.split()[1]) * 1024 for line in _lines("/proc/self/status") if line.startswith(f"{name}:")]
     return values[0] if values else None
 
 
 def largest_resident_set() -> int:
-    """Of this process, in bytes."""
-    # rusage also counts what the parent had
+    """Return the largest resident set of this process, in bytes."""
+    # rusage is only a fallback, because it also counts memory of the parent process
     other = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return _status("VmHWM") or other
 
 
 @contextmanager
 def _own_memory() -> Iterator[list[int]]:
-    """Bytes of the resident set that belong to no file, before and then every 50 ms; 0 where it is not known."""
+    """Sample the private part of the resident set, in bytes, at the start and then every 50 ms; 0 if it is unknown."""
     sizes = [_status("RssAnon") or 0]
     done = threading.Event()
 
@@ -158,12 +163,12 @@ def _load_and_map(spec: TaskSpec) -> Mapping[str, Any]:
 
 
 def make_source(folder: Path, spec: TaskSpec, rows: Mapping[str, int]) -> None:
-    """Write a repository that looks like a task's first source, with texts made of random words.
+    """Write a repository with the structure of a task's first source, and texts of random words.
 
     Args:
-        folder: of all repositories; this one gets ``datasets/<owner>/<name>``.
+        folder: folder of all repositories; this one is written to ``datasets/<owner>/<name>``.
         spec: a task whose texts are plain columns.
-        rows: split -> rows.
+        rows: split -> number of rows.
     """
     import datasets
     import numpy as np
@@ -206,7 +211,7 @@ def _words(rng: Any) -> pa.Array:
 
 
 def _texts(rng: Any, words: pa.Array, count: int, mean: int) -> pa.Array:
-    """Texts of words, frequent ones more often; one in a hundred is a copy of another, one in a thousand is empty."""
+    """Return texts of words with a skewed distribution: 1 % are copies of other texts, and 0.1 % are empty."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -221,7 +226,7 @@ def _texts(rng: Any, words: pa.Array, count: int, mean: int) -> pa.Array:
 
 
 def synthetic_rows(spec: TaskSpec, train: int) -> dict[str, int]:
-    """Split -> rows, of a source with that many rows in train."""
+    """Return split -> number of rows, for a source with ``train`` training rows."""
     return {split: train if split == "train" else max(train // 10, 100) for split in spec.splits}
 
 
@@ -230,13 +235,13 @@ def synthetic_rows(spec: TaskSpec, train: int) -> dict[str, int]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Callable[[str, str], dict[str, Any]]]:
-    """Serve a folder of repositories; yields how to measure a way and a task against it, with empty caches."""
+    """Serve a folder of repositories; yield a function that measures a method on a task with empty caches."""
     from tests.hub import Hub
 
     with Hub() as hub:
         hub.serve_folder(folder)
 
-        def run(way: str, task: str) -> dict[str, Any]:
+        def run(method: str, task: str) -> dict[str, Any]:
             home = tempfile.mkdtemp(prefix="casting-", dir=os.environ.get("TMPDIR"))
             outer = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
             environment = {
@@ -249,13 +254,13 @@ def served(folder: Path) -> Iterator[Callable[[str, str], dict[str, Any]]]:
             }
             try:
                 done = subprocess.run(
-                    [sys.executable, __file__, "--measure", way, task],
+                    [sys.executable, __file__, "--measure", method, task],
                     env=environment, cwd=home, capture_output=True, text=True, check=False,
                 )  # fmt: skip
             finally:
                 shutil.rmtree(home)
             if done.returncode:
-                raise RuntimeError(f"{way} of {task}: exit status {done.returncode}\n{done.stderr}")
+                raise RuntimeError(f"{method} of {task}: exit status {done.returncode}\n{done.stderr}")
             result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
             return result
 
@@ -263,40 +268,40 @@ def served(folder: Path) -> Iterator[Callable[[str, str], dict[str, Any]]]:
 
 
 def compare(tasks: tuple[str, ...], folder: Path, rounds: int) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Task -> way -> measurements, one a round; every way of every task once in each round."""
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {task: {way: [] for way in WAYS} for task in tasks}
+    """Measure every method on every task once per round; return task -> method -> measurements."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {task: {method: [] for method in METHODS} for task in tasks}
     with served(folder) as run:
         for task in tasks:
-            run("source", task)  # the Hub computes its checksums once, and the files are in the page cache for all
+            run("source", task)  # warm-up: the Hub computes its checksums, and the files get into the page cache
         for number in range(rounds):
             for task in tasks:
-                for way in WAYS:
-                    print(f"round {number + 1} of {rounds}: {task}, {way}", end="\033[K\r", file=sys.stderr)
-                    found[task][way].append(run(way, task))
+                for method in METHODS:
+                    print(f"round {number + 1} of {rounds}: {task}, {method}", end="\033[K\r", file=sys.stderr)
+                    found[task][method].append(run(method, task))
     print(end="\033[K", file=sys.stderr)
     return found
 
 
 def show(found: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
-    """Print a table: medians, and of ratios also their range."""
+    """Print a table of medians; ratios have their range in brackets."""
     head = (
-        *("task", "rows read", "way", "rows/s", "CPU s", "resident MB", "own MB"),
+        *("task", "rows read", "method", "rows/s", "CPU s", "resident MB", "own MB"),
         *("time / source", "CPU / source", "CPU / map"),
     )
     lines = [head]
-    for task, ways in found.items():
-        read = sum(ways["source"][0]["rows"].values())
-        for way, runs in ways.items():
+    for task, methods in found.items():
+        read = sum(methods["source"][0]["rows"].values())
+        for method, runs in methods.items():
             lines.append(
                 (
-                    *((task, f"{read:,}") if way == WAYS[0] else ("", "")),
-                    way,
+                    *((task, f"{read:,}") if method == METHODS[0] else ("", "")),
+                    method,
                     f"{read / statistics.median(run['seconds'] for run in runs):,.0f}",
                     f"{statistics.median(run['cpu_seconds'] for run in runs):.2f}",
                     *(f"{statistics.median(run[of] for run in runs) / 1e6:.0f}" for of in ("memory", "own_memory")),
-                    _ratio(runs, ways["source"], "seconds"),
-                    _ratio(runs, ways["source"], "cpu_seconds"),
-                    _ratio(runs, ways["map"], "cpu_seconds"),
+                    _ratio(runs, methods["source"], "seconds"),
+                    _ratio(runs, methods["source"], "cpu_seconds"),
+                    _ratio(runs, methods["map"], "cpu_seconds"),
                 )
             )
     print_lines(lines)
@@ -310,7 +315,7 @@ def _ratio(runs: list[dict[str, Any]], others: list[dict[str, Any]], of: str) ->
 
 
 def print_lines(lines: list[tuple[str, ...]]) -> None:
-    """Print lines of cells as a table of Markdown; the first is its head."""
+    """Print lines of cells as a Markdown table; the first line is the head."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):
         cells = [
@@ -323,8 +328,8 @@ def print_lines(lines: list[tuple[str, ...]]) -> None:
             print(f"| {' | '.join(marks)} |")
 
 
-def grow(sizes: tuple[int, ...], scratch: Path, rounds: int) -> dict[int, dict[str, list[dict[str, Any]]]]:
-    """Rows of train -> way -> measurements of the large task, made anew for each size."""
+def measure_sizes(sizes: tuple[int, ...], scratch: Path, rounds: int) -> dict[int, dict[str, list[dict[str, Any]]]]:
+    """Measure the large task with sources of each size; return training rows -> method -> measurements."""
     from metaeval_datasets import get_task
 
     found: dict[int, dict[str, list[dict[str, Any]]]] = {}
@@ -337,35 +342,35 @@ def grow(sizes: tuple[int, ...], scratch: Path, rounds: int) -> dict[int, dict[s
         with served(folder) as run:
             run("source", LARGE_TASK)
             for number in range(rounds):
-                for way, runs in found[size].items():
-                    print(f"round {number + 1} of {rounds}: {size:,} rows, {way}", end="\033[K\r", file=sys.stderr)
-                    runs.append(run(way, LARGE_TASK))
+                for method, runs in found[size].items():
+                    print(f"round {number + 1} of {rounds}: {size:,} rows, {method}", end="\033[K\r", file=sys.stderr)
+                    runs.append(run(method, LARGE_TASK))
         shutil.rmtree(folder)
     print(end="\033[K", file=sys.stderr)
     return found
 
 
-def show_growth(found: dict[int, dict[str, list[dict[str, Any]]]]) -> None:
-    """Print a table: medians by size."""
-    lines = [("source", "rows of train", "way", "rows/s", "CPU s", "resident MB", "own MB", "CPU / source")]
-    for size, ways in found.items():
-        for way, runs in ways.items():
-            read = sum(ways["source"][0]["rows"].values())
+def show_sizes(found: dict[int, dict[str, list[dict[str, Any]]]]) -> None:
+    """Print a table of medians by size."""
+    lines = [("source", "training rows", "method", "rows/s", "CPU s", "resident MB", "own MB", "CPU / source")]
+    for size, methods in found.items():
+        for method, runs in methods.items():
+            read = sum(methods["source"][0]["rows"].values())
             lines.append(
                 (
-                    *((LARGE_TASK, f"{size:,}") if way == "metaeval" else ("", "")),
-                    way,
+                    *((LARGE_TASK, f"{size:,}") if method == "metaeval" else ("", "")),
+                    method,
                     f"{read / statistics.median(run['seconds'] for run in runs):,.0f}",
                     f"{statistics.median(run['cpu_seconds'] for run in runs):.2f}",
                     *(f"{statistics.median(run[of] for run in runs) / 1e6:.0f}" for of in ("memory", "own_memory")),
-                    _ratio(runs, ways["source"], "cpu_seconds"),
+                    _ratio(runs, methods["source"], "cpu_seconds"),
                 )
             )
     print_lines(lines)
 
 
 def about() -> dict[str, str]:
-    """Machine, versions and command."""
+    """Return the machine, the versions of the libraries, and the command."""
     libraries = ("metaeval", "datasets", "pyarrow", "numpy", "huggingface_hub")
     processor = next(
         (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
@@ -385,18 +390,24 @@ def _lines(path: str) -> list[str]:
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Read the command line, measure, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=300_000, help="of train, in synthetic sources (default 300,000)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default 5)")
-    parser.add_argument("--mirror", type=Path, metavar="FOLDER", help="with datasets/<owner>/<name>/: real sources")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="with --mirror: whose texts are plain columns")
-    parser.add_argument("--large", action="store_true", help=f"memory at {' '.join(map(str, LARGE_ROWS))} rows")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement, too")
-    parser.add_argument("--measure", nargs=2, metavar=("WAY", "TASK"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--rows", type=int, default=300_000, help="training rows of synthetic sources (default: 300000)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="number of measurements (default: 5)")
+    parser.add_argument(
+        "--mirror", type=Path, metavar="FOLDER", help="folder with real sources, as datasets/OWNER/NAME"
+    )
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="tasks whose texts are plain columns, with --mirror")
+    parser.add_argument(
+        "--large", action="store_true", help=f"measure memory with {' '.join(map(str, LARGE_ROWS))} rows"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all measurements to this file")
+    parser.add_argument("--measure", nargs=2, metavar=("METHOD", "TASK"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(*options.measure)))
+        print(json.dumps(measure_load(*options.measure)))
         return
     from metaeval_datasets import get_task
 
@@ -407,13 +418,13 @@ def main() -> None:
     found: dict[Any, Any]
     with tempfile.TemporaryDirectory(prefix="casting-") as scratch:
         if options.large:
-            found = grow(LARGE_ROWS, Path(scratch), options.rounds)
-            show_growth(found)
+            found = measure_sizes(LARGE_ROWS, Path(scratch), options.rounds)
+            show_sizes(found)
         else:
             tasks = tuple(options.tasks or (REAL if options.mirror else SYNTHETIC))
             for task in tasks:
                 if not all(isinstance(text, str) for text in get_task(task).texts.values()):
-                    parser.error(f"{task}: its texts are made of several columns, and only plain columns are compared")
+                    parser.error(f"{task}: its texts are joined from several columns; give tasks with plain columns")
             if not options.mirror:
                 for task in tasks:
                     make_source(Path(scratch), get_task(task), synthetic_rows(get_task(task), options.rows))

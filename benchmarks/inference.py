@@ -1,12 +1,12 @@
-"""Time ``predict_tasks`` against one call of ``predict`` a task, over the same texts.
+"""Time ``predict_tasks`` and one call of ``predict`` per task, on the same texts.
 
-    python benchmarks/inference.py                       # the packaged MiniLM, else an encoder of its shape
+    python benchmarks/inference.py                       # packaged MiniLM, or random weights of its shape
     python benchmarks/inference.py --tasks 32 --texts 1 16 --methods pilault
 
-Texts have lognormal lengths (median 27 words, as the tasks have). The ways take turns in one process, in random order;
-times are CPU seconds of one thread, so that waiting for other processes does not count. Printed are medians, and
-quartiles of the ratio over rounds. "Small batches" are calls of ``predict`` with as few texts at once as
-``predict_tasks`` takes of them: they show how much of the gain is padding that is saved, and how much is not.
+Texts have lognormal lengths with a median of 27 words, like those of the tasks. All kinds of calls run in one process,
+in random order. Times are CPU seconds of one thread, so that waiting for other processes does not count. The table
+shows medians, and quartiles of the ratio over rounds. "Small batches" are calls of ``predict`` with as few texts per
+batch as ``predict_tasks`` uses: they show how much of the gain comes from less padding.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from metaeval_hub.encoders.tiny import word_tokenizer
 
 TEXT = "the movie was a great and moving story about people who live in a small town but it is bad when nobody cares"
 WORDS = TEXT.split()
-BATCH = 32  # rows at once, the default of both
+BATCH = 32  # texts per batch, the default of both functions
 
 
 def make(method: str, n_tasks: int) -> tuple[ConditionalAdapterModel, str]:
-    """Build an untrained model with this many tasks; speed does not depend on its weights."""
+    """Return an untrained model, since speed does not depend on the weights, and a description of its encoder."""
     labels = {f"task/{i}": ("a", "b", "c") for i in range(n_tasks)}
     size = min(DEFAULT_ADAPTER_SIZE[method] or 0, SHAPES["minilm"]["hidden_size"] // 3) or None
     config = ConditionalConfig(conditioning=method, adapter_size=size)
@@ -51,36 +51,44 @@ def make(method: str, n_tasks: int) -> tuple[ConditionalAdapterModel, str]:
 
 
 def sample(count: int) -> list[str]:
-    """Return texts of lognormal lengths, the same ones each time."""
+    """Return texts with lognormal lengths; the same texts in each call."""
     draw = random.Random(0)
     return [" ".join(draw.choices(WORDS, k=max(2, round(draw.lognormvariate(3.3, 0.65))))) for _ in range(count)]
 
 
-def measure(model: ConditionalAdapterModel, texts: Sequence[str], rounds: int) -> dict[str, list[float]]:
-    """Time both ways once a round, in random order, after one round that is not counted."""
+def time_calls(model: ConditionalAdapterModel, texts: Sequence[str], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of each kind of call in each round, in random order; the first round is not counted."""
     names = list(model.task_names)
-    ways = {
-        "apart": lambda: [model.predict(name, texts) for name in names],
+    calls = {
+        "separate": lambda: [model.predict(name, texts) for name in names],
         "together": lambda: model.predict_tasks(names, texts),
         "small batches": lambda: [model.predict(name, texts, batch_size=max(BATCH // len(names), 1)) for name in names],
     }
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    seconds: dict[str, list[float]] = {kind: [] for kind in calls}
     for number in range(rounds + 1):
-        for way in random.sample(sorted(ways), k=len(ways)):
+        for kind in random.sample(sorted(calls), k=len(calls)):
             started = time.process_time()
-            ways[way]()
+            calls[kind]()
             if number:
-                seconds[way].append(time.process_time() - started)
+                seconds[kind].append(time.process_time() - started)
     return seconds
 
 
 def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=int, default=8, help="tasks over the same texts (default 8)")
-    parser.add_argument("--texts", type=int, nargs="+", default=(1, 16, 128), help="how many texts (default 1 16 128)")
-    parser.add_argument("--rounds", type=int, default=7, help="timed rounds (default 7)")
-    parser.add_argument("--methods", nargs="+", choices=(*METHODS, "adapter"), default=(*METHODS, "adapter"))
+    parser.add_argument("--tasks", type=int, default=8, help="number of tasks (default: 8)")
+    parser.add_argument(
+        "--texts", type=int, nargs="+", default=(1, 16, 128), help="numbers of texts (default: 1 16 128)"
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="timed rounds (default: 7)")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=(*METHODS, "adapter"),
+        default=(*METHODS, "adapter"),
+        help="methods to time (default: all)",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     random.seed(0)
@@ -90,24 +98,26 @@ def main() -> None:
         f"{shown}, {options.tasks} tasks, {options.rounds} rounds; torch {torch.__version__}, "
         f"transformers {transformers.__version__}, adapters {adapters.__version__}\n"
     )
-    print("| method | texts | apart, CPU ms | together, CPU ms | together / apart (quartiles) | / small batches |")
+    print(
+        "| method | texts | separate, CPU ms | together, CPU ms | together / separate (quartiles) | / small batches |"
+    )
     print("|---|---:|---:|---:|---:|---:|")
     for method, (model, _) in models.items():
         for count in options.texts:
-            seconds = measure(model, sample(count), options.rounds)
-            low, middle, high = statistics.quantiles(ratios(seconds, "apart"), n=4)
+            seconds = time_calls(model, sample(count), options.rounds)
+            low, middle, high = statistics.quantiles(ratios(seconds, "separate"), n=4)
             small = statistics.median(ratios(seconds, "small batches"))
-            apart, together = (1000 * statistics.median(seconds[way]) for way in ("apart", "together"))
+            separate, together = (1000 * statistics.median(seconds[kind]) for kind in ("separate", "together"))
             shown = "stock adapter, no z" if method == "adapter" else method
             print(
-                f"| {shown} | {count} | {apart:.0f} | {together:.0f} | {middle:.2f} ({low:.2f} to {high:.2f}) | "
+                f"| {shown} | {count} | {separate:.0f} | {together:.0f} | {middle:.2f} ({low:.2f} to {high:.2f}) | "
                 f"{small:.2f} |"
             )
 
 
-def ratios(seconds: dict[str, list[float]], way: str) -> list[float]:
-    """Return what ``predict_tasks`` takes of the time of another way, round by round."""
-    return [together / other for together, other in zip(seconds["together"], seconds[way], strict=True)]
+def ratios(seconds: dict[str, list[float]], kind: str) -> list[float]:
+    """Return the time of ``predict_tasks`` relative to another kind of call in each round."""
+    return [together / other for together, other in zip(seconds["together"], seconds[kind], strict=True)]
 
 
 if __name__ == "__main__":

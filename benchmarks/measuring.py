@@ -1,4 +1,4 @@
-"""Time contenders in turns, by CPU seconds of the process and by wall time."""
+"""Time contenders in turns, by CPU time of the process and by wall-clock time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-Step = Callable[[int], int]  # does the work of round n, runs the clock, and returns the number of examples
+TimedWork = Callable[[int], int]  # does the work of round n, runs the clock, and returns the number of examples
 
 
 class Clock:
@@ -35,30 +35,36 @@ CLOCK = Clock()
 
 
 @dataclasses.dataclass
-class Measured:
-    """Contain the rates of one contender per round: examples per second by each clock, tokens per example."""
+class Rates:
+    """Rates of one contender, one per round.
+
+    Attributes:
+        cpu: examples per CPU second.
+        wall: examples per second of wall-clock time.
+        tokens: tokens per example.
+    """
 
     cpu: list[float] = dataclasses.field(default_factory=list)
     wall: list[float] = dataclasses.field(default_factory=list)
     tokens: list[float] = dataclasses.field(default_factory=list)
 
 
-def measure(
-    steps: Mapping[str, Step],
+def measure_in_turns(
+    work: Mapping[str, TimedWork],
     rounds: int,
     encoders: Sequence[Any] = (),
     set_up: Mapping[str, Callable[[], None]] = MappingProxyType({}),
-) -> dict[str, Measured]:
-    """Return the examples per second of every contender in every round, after one round of warm-up.
+) -> dict[str, Rates]:
+    """Measure the rates of all contenders in every round, after one round of warm-up.
 
     Args:
-        steps: the work to measure, by name; each runs the clock itself.
+        work: name of a contender -> its work, which runs the clock itself.
         rounds: number of measured rounds.
         encoders: encoders whose input tokens are counted.
-        set_up: called before the step of the same name, with the clock stopped.
+        set_up: name of a contender -> function to call before its work, with the clock stopped.
     """
-    found = {name: Measured() for name in steps}
-    names, tokens = list(steps), [0]
+    found = {name: Rates() for name in work}
+    names, tokens = list(work), [0]
 
     def count(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         tokens[0] += args[0].numel()
@@ -70,7 +76,7 @@ def measure(
             if name in set_up:
                 set_up[name]()
             CLOCK.cpu = CLOCK.wall = tokens[0] = 0
-            examples = steps[name](number)
+            examples = work[name](number)
             if number:
                 found[name].cpu.append(examples / CLOCK.cpu)
                 found[name].wall.append(examples / CLOCK.wall)

@@ -3,13 +3,14 @@
     python benchmarks/model_step.py                      # an encoder of MiniLM's shape
     python benchmarks/model_step.py --encoder roberta --batch 8 --rounds 12
 
-A step is forward, backward and optimiser, on the same random tokens and the same encoder (random weights), the dropout
-of the encoder off. All variants take turns in one process, in an order shuffled anew each round, and every time is
-divided by the stock adapter's of the same round. Times are CPU seconds of one thread, so that waiting for other
-processes does not count. Printed are medians over rounds, with quartiles of the ratio.
+A step consists of forward pass, backward pass and optimizer. All variants use the same random tokens and the same
+encoder, which has random weights and no dropout. They take turns in one process, in random order, and each time is
+divided by that of the stock adapter in the same round. Times are CPU seconds of one thread, so that waiting for other
+processes does not count. The table shows medians over rounds, and quartiles of the ratio.
 
-"one task" has one task in the batch, "mixed" as many as rows. The floor is what no adapter can avoid: the frozen
-forward pass, and the backward pass through activations to the place of the first adapter, without gradients of weights.
+"One task" has one task per batch; "mixed" has a different task in every row. The floor is the cost that no adapter can
+avoid: the forward pass of the frozen encoder, and the backward pass through activations to the position of the first
+adapter, without gradients of weights.
 """
 
 from __future__ import annotations
@@ -53,7 +54,13 @@ N_TASKS, N_CLASSES = 101, 4
 
 @dataclass
 class Variant:
-    """One thing that is timed: a name, what it is compared with, and a function that does one step."""
+    """A variant to time.
+
+    Attributes:
+        name: name in the table.
+        against: name of the variant that it is compared with.
+        step: function that does one step.
+    """
 
     name: str
     against: str
@@ -62,7 +69,7 @@ class Variant:
 
 
 def encoder(shape: str) -> nn.Module:
-    """Build an encoder with random weights, the same ones each time; speed does not depend on them."""
+    """Return an encoder with fixed random weights, since speed does not depend on the weights."""
     torch.manual_seed(0)
     config = AutoConfig.for_model(**SHAPES[shape], attn_implementation="sdpa")
     return AutoModel.from_config(config, add_pooling_layer=False)
@@ -93,7 +100,7 @@ def stock_step(shape: str, size: int, tokens: Tensor, labels: Tensor, dropout: b
 
 
 def our_steps(shape: str, method: str, size: int, tokens: Tensor, labels: Tensor) -> dict[str, Callable[[], None]]:
-    """Return steps of one model of ours on a batch of one task, and on a batch of mixed tasks."""
+    """Return two steps of one of our models: on a batch of one task, and on a batch of mixed tasks."""
     module = encoder(shape)
     loaded = LoadedEncoder(module, word_tokenizer(["a"]), SHAPES[shape], BaseEncoder("local", "random", None, "0" * 64))
     names = {f"task/{i}": [str(c) for c in range(N_CLASSES)] for i in range(N_TASKS)}
@@ -119,7 +126,7 @@ def our_steps(shape: str, method: str, size: int, tokens: Tensor, labels: Tensor
 
 
 def floor_step(shape: str, tokens: Tensor) -> Callable[[], None]:
-    """Return the step that no adapter can undercut: nothing is trained but a vector at the first adapter's place."""
+    """Return a step that trains only a vector at the position of the first adapter, the minimum cost of an adapter."""
     module = encoder(shape).requires_grad_(False).eval()
     vector = nn.Parameter(torch.zeros(module.config.hidden_size))
     module.encoder.layer[0].attention.output.dense.register_forward_hook(lambda *parts: parts[-1] + vector)
@@ -132,7 +139,7 @@ def floor_step(shape: str, tokens: Tensor) -> Callable[[], None]:
 
 
 def make(options: argparse.Namespace) -> list[Variant]:
-    """Build all variants."""
+    """Return all variants."""
     torch.manual_seed(1)
     tokens = torch.randint(5, 30000, (options.batch, options.length))
     labels = torch.randint(N_CLASSES, (options.batch,))
@@ -150,12 +157,12 @@ def make(options: argparse.Namespace) -> list[Variant]:
     variants.append(Variant("floor", largest, floor_step(options.encoder, tokens), hidden))
     if options.dropout:
         step, trained = stock_step(options.encoder, max(sizes.values()), tokens, labels, dropout=True)
-        variants.append(Variant(f"{largest}, encoder's dropout on", largest, step, trained))
+        variants.append(Variant(f"{largest}, encoder dropout on", largest, step, trained))
     return variants
 
 
-def measure(variants: list[Variant], rounds: int) -> dict[str, list[float]]:
-    """Time every variant once a round, in random order; the first two rounds warm up and are not counted."""
+def time_steps(variants: list[Variant], rounds: int) -> dict[str, list[float]]:
+    """Time every variant once per round, in random order; the first two rounds are a warm-up and are not counted."""
     seconds: dict[str, list[float]] = {variant.name: [] for variant in variants}
     order = list(variants)
     for number in range(rounds + 2):
@@ -171,23 +178,27 @@ def measure(variants: list[Variant], rounds: int) -> dict[str, list[float]]:
 def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoder", choices=SHAPES, default="minilm", help="shape of the encoder (default minilm)")
-    parser.add_argument("--batch", type=int, default=32, help="texts of a batch (default 32)")
-    parser.add_argument("--length", type=int, default=64, help="tokens of a text (default 64)")
-    parser.add_argument("--rounds", type=int, default=25, help="timed steps of each variant (default 25)")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="which conditional adapters")
-    parser.add_argument("--dropout", action="store_true", help="also the stock adapter with the encoder's dropout on")
+    parser.add_argument("--encoder", choices=SHAPES, default="minilm", help="shape of the encoder (default: minilm)")
+    parser.add_argument("--batch", type=int, default=32, help="texts per batch (default: 32)")
+    parser.add_argument("--length", type=int, default=64, help="tokens per text (default: 64)")
+    parser.add_argument("--rounds", type=int, default=25, help="timed steps of each variant (default: 25)")
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=METHODS, help="conditional adapters to time (default: all)"
+    )
+    parser.add_argument(
+        "--dropout", action="store_true", help="also time the stock adapter with the dropout of the encoder on"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     random.seed(0)
     variants = make(options)
-    seconds = measure(variants, options.rounds)
+    seconds = time_steps(variants, options.rounds)
     print(
         f"{options.encoder}, {options.batch} x {options.length} tokens, {options.rounds} rounds; "
         f"torch {torch.__version__}, transformers {transformers.__version__}, "
         f"adapters {adapters.__version__}\n"
     )
-    print("| step | trained | CPU ms | examples/s | against stock (quartiles) | of the floor |")
+    print("| step | trained | CPU ms | examples/s | relative to stock (quartiles) | floor / step |")
     print("|---|---:|---:|---:|---:|---:|")
     for variant in variants:
         own, stock, floor = (seconds[name] for name in (variant.name, variant.against, "floor"))

@@ -12,7 +12,7 @@ number of our steps; the others get the same rows, or as many rows of the same l
   batches, in bfloat16, and with torch's default precision of matrix products.
 - stock: a stock adapter of `adapters` of the same size with one head, in transformers' Trainer, starting from tokens.
   In its default form; padded to the maximum length, as in many examples; in bfloat16, with the flag of the Trainer;
-  and at its best (batches by length, dropout of the encoder off, our precision of matrix products).
+  and tuned (batches by length, dropout of the encoder off, our precision of matrix products).
 - tasknet: multitask fine-tuning of all parameters, in batches of one task as tasknet draws them, if tasknet is
   installed (it is not a dependency).
 - floor: the forward pass of the frozen encoder, and the backward pass through activations to the position of the first
@@ -46,8 +46,8 @@ from metaeval_training.data.encoding import encode_rows, encode_tasks
 from metaeval_training.data.rows import TaskRows
 
 from benchmarks import training_setup
-from benchmarks.measuring import CLOCK, Measured, Step, measure, spread
-from benchmarks.training_contenders import BEST, FLOOR, OURS, STOCK, Contest, contenders, join
+from benchmarks.measuring import CLOCK, Rates, TimedWork, measure_in_turns, spread
+from benchmarks.training_contenders import FLOOR, OURS, STOCK, TUNED, Contest, contenders, join
 from benchmarks.training_scale import by_number, start, startup, train_alone
 
 SYNTHETIC = 24  # number of synthetic tasks
@@ -73,20 +73,22 @@ def compare(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         each = contenders(contest, folder)
         set_up = {name: contender.set_up for name, contender in each.items()}
-        rates = measure(
+        rates = measure_in_turns(
             {name: contender.train for name, contender in each.items()},
             options.rounds, [encoder for contender in each.values() for encoder in contender.encoders], set_up,
         )  # fmt: skip
         true = contest.lengths(join([plan[step] for step in range(options.rounds * options.block)])).mean()
         show_steps(rates, f"{len(tasks)} tasks; the timed examples have {true:.1f} tokens each")
-        scored = {name: each[name].evaluate for name in (OURS, STOCK, BEST)}
+        scored = {name: each[name].evaluate for name in (OURS, STOCK, TUNED)}
         found_steps = {name: step for name, step in scored.items() if step is not None}
-        evaluation = measure(found_steps, options.rounds, set_up=set_up)
-    tokenisation = measure({name: tokenise(contest, name, found.tokenizer) for name in (OURS, STOCK)}, options.rounds)
+        evaluation = measure_in_turns(found_steps, options.rounds, set_up=set_up)
+    tokenisation = measure_in_turns(
+        {name: tokenise(contest, name, found.tokenizer) for name in (OURS, STOCK)}, options.rounds
+    )
     show_run(rates, evaluation, tokenisation, contest)
 
 
-def tokenise(contest: Contest, name: str, tokenizer: Any) -> Step:
+def tokenise(contest: Contest, name: str, tokenizer: Any) -> TimedWork:
     """Return a step that tokenises training rows: with our code, or with ``Dataset.map`` as in many examples."""
     length = contest.config.max_length
 
@@ -106,10 +108,11 @@ def tokenise(contest: Contest, name: str, tokenizer: Any) -> Step:
     return block
 
 
-def show_steps(rates: Mapping[str, Measured], head: str) -> None:
+def show_steps(rates: Mapping[str, Rates], head: str) -> None:
     """Print examples per second, and the ratio of ours to each contender, paired by round."""
     print(
-        f"{head}\n\n| | examples / CPU s | examples / s | tokens per example | ours / contender | contender / floor |"
+        f"{head}\n\n"
+        "| | examples per CPU s | examples per s | tokens per example | ours / contender | contender / floor |"
     )
     print("|---|---:|---:|---:|---:|---:|")
     ours, floor = rates[OURS].cpu, rates[FLOOR].cpu
@@ -121,9 +124,9 @@ def show_steps(rates: Mapping[str, Measured], head: str) -> None:
 
 
 def show_run(
-    rates: Mapping[str, Measured],
-    evaluation: Mapping[str, Measured],
-    tokenisation: Mapping[str, Measured],
+    rates: Mapping[str, Rates],
+    evaluation: Mapping[str, Rates],
+    tokenisation: Mapping[str, Rates],
     contest: Contest,
 ) -> None:
     """Print the CPU seconds of a run of the preset at the measured rates: tokenise all rows, train, score once."""
@@ -132,10 +135,11 @@ def show_run(
     epochs = contest.config.epochs
     print(
         f"\n{epochs:g} passes over {trained:,} training rows, {scored:,} rows scored, all tokenised:\n\n"
-        "| | tokenise, CPU s | train | score | total | contender / ours |\n|---|---:|---:|---:|---:|---:|"
+        "| | tokenise, CPU s | train, CPU s | score, CPU s | total, CPU s | contender / ours |\n"
+        "|---|---:|---:|---:|---:|---:|"
     )
     totals = {}
-    for name in (OURS, STOCK, BEST):
+    for name in (OURS, STOCK, TUNED):
         tokens = [(trained + scored) / rate for rate in tokenisation[OURS if name == OURS else STOCK].cpu]
         training = [epochs * trained / rate for rate in rates[name].cpu]
         scoring = [scored / rate for rate in evaluation[name].cpu]

@@ -21,10 +21,10 @@ from metaeval_training.runs.machine import set_arithmetic
 from numpy.typing import NDArray
 
 from benchmarks import training_setup
-from benchmarks.measuring import CLOCK, Step
+from benchmarks.measuring import CLOCK, TimedWork
 
 OURS, FLOOR = "ours", "floor"
-STOCK, BEST = "stock adapter, transformers' Trainer", "stock adapter, at its best"
+STOCK, TUNED = "stock adapter, Trainer defaults", "stock adapter, tuned"
 EVALUATED = 128  # validation rows that one round scores
 
 
@@ -91,17 +91,16 @@ def join(batches: Sequence[Batch]) -> Batch:
 class Contender:
     """Train in one way. Methods run the clock and return the number of examples; an unsupported method is None."""
 
-    train: Step
-    evaluate: Step | None = None
+    train: TimedWork
+    evaluate: TimedWork | None = None
     encoders: Sequence[Any]  # encoders whose input tokens are counted
     matmul_precision: MatmulPrecision = "highest"  # torch's default, with its fused attention
 
     def set_up(self) -> None:
         """Set the precision of matrix products and the determinism of operations for this contender."""
         set_arithmetic(TrainConfig(matmul_precision=self.matmul_precision), "cpu")
-        torch.use_deterministic_algorithms(
-            isinstance(self, Ours)
-        )  # our results are bit-identical; others do not pay for it
+        # only our training promises bit-identical results, so the others need not use slower operations
+        torch.use_deterministic_algorithms(isinstance(self, Ours))
 
 
 class Ours(Contender):
@@ -172,12 +171,12 @@ class Stock(Contender):
         folder: output folder of the Trainer.
         padding: ``longest`` pads to the longest row of a batch, the default of Trainer's collator; ``max_length`` pads
             to the maximum length, as many examples do.
-        best: group rows by length, turn off the dropout of the frozen encoder, and use our precision of products.
+        tuned: group rows by length, turn off the dropout of the frozen encoder, and use our precision of products.
         bf16: train in bfloat16, as the Trainer does with ``bf16=True``.
     """
 
     def __init__(
-        self, contest: Contest, folder: str, padding: str = "longest", best: bool = False, bf16: bool = False
+        self, contest: Contest, folder: str, padding: str = "longest", tuned: bool = False, bf16: bool = False
     ) -> None:
         import adapters
         from transformers import BertForSequenceClassification, DataCollatorWithPadding, TrainingArguments
@@ -185,8 +184,8 @@ class Stock(Contender):
         from metaeval_hub.conditional.config import reduction_factor
         from metaeval_hub.encoders.weights import quiet
 
-        config, found, self.best, self.contest = contest.config, training_setup.minilm(), best, contest
-        self.matmul_precision = config.matmul_precision if best else "highest"
+        config, found, self.tuned, self.contest = contest.config, training_setup.minilm(), tuned, contest
+        self.matmul_precision = config.matmul_precision if tuned else "highest"
         model = BertForSequenceClassification(found.module.config)
         model.bert.load_state_dict(found.module.state_dict(), strict=False)
         model.config.num_labels = model.num_labels = max(len(task.labels) for task in contest.tasks)
@@ -196,7 +195,7 @@ class Stock(Contender):
             adapters.init(model)
             model.add_adapter("all", config=adapters.DoubleSeqBnConfig(reduction_factor=size, non_linearity="gelu"))
             model.train_adapter("all")
-        if best:
+        if tuned:
             for module in model.modules():
                 if isinstance(module, torch.nn.Dropout):
                     module.p = 0.0
@@ -209,7 +208,7 @@ class Stock(Contender):
             model.forward = torch.autocast("cpu", torch.bfloat16)(model.forward)
 
     def trainer(self, rows: Sequence[tuple[EncodedRows, int]]) -> Any:
-        """Return a Trainer of rows, each given by its split and position; with ``best`` it keeps their order."""
+        """Return a Trainer of rows, each given by its split and position; with ``tuned`` it keeps their order."""
         from torch.utils.data import SequentialSampler
         from transformers import Trainer
 
@@ -217,21 +216,21 @@ class Stock(Contender):
         labels = [int(split.labels[i]) for split, i in rows]
         data = Dataset.from_dict({"input_ids": ids, "labels": labels})
         trainer = Trainer(self.model, self.arguments, train_dataset=data, data_collator=self.collator)
-        if self.best:  # group_by_length groups thousands of rows, more than a round has
+        if self.tuned:  # group_by_length groups thousands of rows, more than a round has
             trainer._get_train_sampler = lambda *args: SequentialSampler(data)
         return trainer
 
     def train(self, number: int) -> int:
-        """Train one pass over the shuffled rows of the round; with ``best``, over as many rows batched by length."""
+        """Train one pass over the shuffled rows of the round; with ``tuned``, over as many rows batched by length."""
         self.arguments.seed = number
-        batches = self.contest.mixed_batches(number) if self.best else self.contest.batches(number)
+        batches = self.contest.mixed_batches(number) if self.tuned else self.contest.batches(number)
         rows = self.contest.splits(join(batches))
         return timed_train(self.trainer(rows), len(rows))
 
     def evaluate(self, number: int) -> int:
-        """Predict; with ``best``, rows are sorted by length."""
+        """Predict; with ``tuned``, rows are sorted by length."""
         _, rows = self.contest.evaluated(number)
-        order = np.argsort(rows.lengths, kind="stable") if self.best else np.arange(len(rows))
+        order = np.argsort(rows.lengths, kind="stable") if self.tuned else np.arange(len(rows))
         trainer = self.trainer([(rows, int(i)) for i in order])
         with CLOCK.running():
             trainer.predict(trainer.train_dataset)
@@ -264,9 +263,8 @@ class Tasknet(Contender):
         }  # fmt: skip
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             model, self.whole = tasknet.Model_Trainer(tasks, arguments)
-        self.whole.model_accepts_loss_kwargs = (
-            False  # otherwise the Trainer passes an argument that BERT does not accept
-        )
+        # otherwise the Trainer passes an argument that BERT does not accept
+        self.whole.model_accepts_loss_kwargs = False
         self.contest, self.encoders = contest, list(model.task_models_list)
         self.data = dict(zip(used.tolist(), self.whole.train_dataset.items(), strict=True))
 
@@ -320,18 +318,17 @@ def contenders(contest: Contest, folder: str) -> dict[str, Contender]:
         STOCK: Stock(contest, folder),
         "stock adapter, padded to the maximum": Stock(contest, folder, padding="max_length"),
         "stock adapter, bfloat16": Stock(contest, folder, bf16=True),
-        BEST: Stock(contest, folder, best=True),
+        TUNED: Stock(contest, folder, tuned=True),
     }
     if importlib.util.find_spec("tasknet"):
         others["tasknet, full fine-tuning"] = Tasknet(contest, folder)
-    accelerator = start_accelerator(
-        contest.config
-    )  # last, because creating a Trainer resets what the accelerator sets up
+    # last, because creating a Trainer resets the state of the accelerator
+    accelerator = start_accelerator(contest.config)
     ours = {
         OURS: Ours(contest, accelerator),
-        "ours, the encoder's dropout on": Ours(contest, accelerator, encoder_dropout=True),
+        "ours, encoder dropout on": Ours(contest, accelerator, encoder_dropout=True),
         "ours, mixed steps": Ours(contest, accelerator, step="mixed"),
         "ours, bfloat16": Ours(contest, accelerator, bf16=True),
-        "ours, products of the highest precision": Ours(contest, accelerator, matmul_precision="highest"),
+        "ours, highest matmul precision": Ours(contest, accelerator, matmul_precision="highest"),
     }
     return {**ours, **others, FLOOR: Floor(contest)}

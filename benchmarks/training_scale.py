@@ -19,7 +19,7 @@ from metaeval_training.data.sampling import Batch, generator
 
 from benchmarks import training_setup
 from benchmarks.casting import largest_resident_set
-from benchmarks.measuring import CLOCK, Step, measure, spread
+from benchmarks.measuring import CLOCK, TimedWork, measure_in_turns, spread
 
 SCRIPT = str(Path(__file__).with_name("training.py"))
 
@@ -33,7 +33,7 @@ def by_number(options: argparse.Namespace) -> None:
     trainers = {count: many_tasks(count, config, accelerator) for count in options.counts}
     batches = [trainers[options.counts[0]].plan[step] for step in range((options.rounds + 1) * options.block)]
 
-    def same(trainer: Any, count: int) -> Step:
+    def same(trainer: Any, count: int) -> TimedWork:
         def block(number: int) -> int:
             steps = range(number * options.block, (number + 1) * options.block)
             # same rows, of another task with the same rows
@@ -46,7 +46,7 @@ def by_number(options: argparse.Namespace) -> None:
 
         return block
 
-    rates = measure({str(count): same(trainer, count) for count, trainer in trainers.items()}, options.rounds)
+    rates = measure_in_turns({str(count): same(trainer, count) for count, trainer in trainers.items()}, options.rounds)
     print(
         "| tasks | CPU ms per step | time relative to the first | parameters without z and heads | z and heads | MB |"
     )

@@ -1,4 +1,4 @@
-"""Generate the pages of the site that have their source elsewhere: tasks, command line, API and the root documents.
+"""Generate the pages of the site whose source is elsewhere: tasks, command line, API and the documents of the root.
 
 mkdocs calls the functions whose names start with ``on_`` (mkdocs.yml names this file as a hook). The other functions
 return Markdown and need no mkdocs.
@@ -65,7 +65,7 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def foreign_loads(page: str) -> list[str]:
-    """Return what an HTML page loads from other hosts; links that a reader follows do not count."""
+    """Return the addresses on other hosts that an HTML page loads; links do not count."""
     tags = re.findall(r"<(?!a\b)[a-z]+\b[^>]*>", page)
     return [url for tag in tags for url in re.findall(r"\b(?:src|href|data)=[\"']?((?:https?:)?//[^\"' >]+)", tag)]
 
@@ -111,7 +111,7 @@ def group_page(group: str, specs: list[TaskSpec]) -> str:
 
 
 def task_section(spec: TaskSpec) -> str:
-    """Return what is declared of one task: texts, classes, rows, sources, licence, notes and the reference to cite."""
+    """Return the declaration of a task: texts, classes, rows, sources, licence, notes and the reference to cite."""
     facts = {
         "Type": words(spec.type.value),
         "Texts": "; ".join(text_field(name, text) for name, text in spec.texts.items()),
@@ -134,7 +134,7 @@ def anchor(spec: TaskSpec) -> str:
 
 
 def rows_of(spec: TaskSpec, split: str) -> str:
-    """Return how many rows the official split has as declared, in words where no number is declared."""
+    """Return the declared number of rows of an official split, or words if no number is declared."""
     if split not in spec.splits:
         return "-"
     count = spec.rows.get(split)
@@ -143,7 +143,7 @@ def rows_of(spec: TaskSpec, split: str) -> str:
 
 
 def text_field(name: str, text: Any) -> str:
-    """Return a text field, with the source columns that it is read from where they have other names."""
+    """Return the name of a text field, with the source columns if they have other names."""
     columns = ", ".join(f"`{column}`" for column in text_columns(text)) or "the configuration of the source"
     return f"`{name}`" if columns == f"`{name}`" else f"`{name}` from {columns}"
 
@@ -160,7 +160,7 @@ def source_line(source: Source | Embedded) -> str:
 
 
 def prose(text: str) -> str:
-    """Return plain text, with code in backticks, as Markdown for a line or for a cell of a table."""
+    """Return plain text with code in backticks as Markdown for a line or a table cell."""
     parts = text.replace("\n", " ").split("`")
     plain = [html.escape(part, quote=False).replace("[", "&#91;").replace("*", "&#42;") for part in parts[::2]]
     parts[::2] = [part.replace("|", "&#124;") for part in plain]
@@ -207,7 +207,7 @@ def subcommands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentPa
 
 
 def script_parser(script: str) -> argparse.ArgumentParser:
-    """Return the parser of a training script: the one with which it is about to read its arguments."""
+    """Return the parser with which a training script reads its arguments."""
     with first_parse() as seen:
         path = str(ROOT / "training" / f"{script}.py")
         with mock.patch.object(sys, "argv", [path, *SCRIPTS[script]]), mock.patch.object(sys, "path", list(sys.path)):
@@ -216,12 +216,12 @@ def script_parser(script: str) -> argparse.ArgumentParser:
 
 
 class _Seen(BaseException):
-    """Stops a script at its first parser."""
+    """Raised to stop a script at its first parser."""
 
 
 @contextmanager
 def first_parse() -> Iterator[list[argparse.ArgumentParser]]:
-    """Stop what runs inside at its first ``parse_args``, and give the parser."""
+    """Stop the code in the block at its first ``parse_args``, and yield a list that receives the parser."""
     seen: list[argparse.ArgumentParser] = []
 
     def stop(parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
@@ -251,7 +251,7 @@ def parser_sections(parser: argparse.ArgumentParser, level: int) -> list[str]:
 
 
 def description(text: str) -> str:
-    """Return a description as Markdown: prose as prose, and lines that are aligned or indented as they are."""
+    """Return a description as Markdown: prose as paragraphs, aligned or indented lines unchanged."""
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip("\n")):
         verbatim = any(re.search(r"\S {2,}\S|^ ", line) for line in block.splitlines())
@@ -260,7 +260,7 @@ def description(text: str) -> str:
 
 
 def option_row(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
-    """Return one option as a row of a table: how it is written, what it does."""
+    """Return a line of the table of options: how the option is written, and its help text."""
     formatter = argparse.HelpFormatter(parser.prog)
     value = (
         formatter._format_args(action, formatter._get_default_metavar_for_optional(action)) if action.nargs != 0 else ""

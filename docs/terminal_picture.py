@@ -1,4 +1,4 @@
-"""Draw what a command prints in a terminal, as an SVG picture.
+"""Draw the output of a command in a terminal as an SVG picture.
 
     python docs/terminal_picture.py 100 docs/show.svg metaeval show demo/claims
 
@@ -24,7 +24,7 @@ from rich.text import Text
 
 
 def run(command: list[str], columns: int) -> str:
-    """Return what a command writes to a terminal of this width, standard output and error together."""
+    """Return the output of a command for a terminal of this width, with standard output and error combined."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}

@@ -10,6 +10,7 @@ from datasets import load_dataset
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task, list_tasks, select_tasks
 from metaeval_datasets.hook import register
+from metaeval_datasets.metric import load_metric
 from metaeval_datasets.report import Report, read_report
 from metaeval_datasets.sources.asking import NoSourceError
 from metaeval_datasets.spec import Edition, Embedded, Source, SpecError, TaskSpec, TaskType
@@ -29,6 +30,7 @@ __all__ = [
     "get_task",
     "list_tasks",
     "load_dataset",
+    "load_metric",
     "read_report",
     "select_tasks",
 ]

@@ -77,6 +77,18 @@ def split_rule(labelled: Collection[str]) -> Rule:
     return Rule({name: official[name] for name in order}, tuple(derived))
 
 
+def training_rows(rows: int, derived: Collection[str]) -> int:
+    """Return the number of training rows that derived splits of full size leave of the official train split.
+
+    Args:
+        rows: number of usable rows of the official train split.
+        derived: splits that are derived from it.
+    """
+    for name in derived:
+        rows -= _room(name, rows)
+    return rows
+
+
 def content_hashes(table: pa.Table, spec: TaskSpec) -> Hashes:
     """Return a hash of each row's texts, (N,), equal for exact duplicates with any labels."""
     hashes = np.zeros(len(table), np.uint64)

@@ -1,7 +1,7 @@
 """Define canonical class names: one name for classes with the same meaning in several tasks.
 
-Tasks spell their classes as their sources do (``not-entailed``, ``non-entailment``, ``NEG``, ``1``); heads and label
-matrices that are shared between tasks go by the canonical names beside them. Two rules make them:
+Tasks spell their classes as their sources do (``not-entailed``, ``non-entailment``, ``NEG``, ``1``). Classes of several
+tasks share a label vector if their canonical names are equal. Two rules define canonical names:
 
 - Different spellings of one class get one name: ``entailment`` and ``not_entailment``; ``paraphrase`` for a duplicate
   question and an equivalent sentence; ``negative``, ``neutral`` and ``positive`` for opinions; ``joy`` for happiness.
@@ -9,7 +9,10 @@ matrices that are shared between tasks go by the canonical names beside them. Tw
   rating names what is rated, the ``true`` of an answer is not that of a claim, and what is morally acceptable is
   another matter than a sentence that is.
 
-The paper shares labels by their names as printed; the ``paper`` edition of a task keeps those where it matters.
+The paper shares labels by their names as printed. The ``paper`` edition of a task follows it where the printed name
+describes the class, such as ``acceptable`` in ETHICS. Printed numbers (``0`` and ``1`` in PAWS, ``1`` and ``2`` in
+yelp_polarity) and the misprinted classes of tweet_eval/stance describe nothing: by their names, paraphrases would share
+a label vector with bad reviews, and mrpc and qqp would share none. These tasks keep the careful canonical names.
 """
 
 from __future__ import annotations

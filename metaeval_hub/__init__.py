@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metaeval_hub.conditional.adapters_library import ConditionalBnConfig
     from metaeval_hub.conditional.config import ConditionalConfig
+    from metaeval_hub.model.evaluator import evaluation_suite, evaluator
     from metaeval_hub.model.model import ConditionalAdapterModel, Prediction
     from metaeval_hub.model.zero_shot import Description
     from metaeval_hub.safe_files.repository import UnsafeRepositoryError
@@ -20,6 +21,8 @@ _PLACES = {
     "Prediction": "metaeval_hub.model.model",
     "TaskEmbeddings": "metaeval_hub.task_data.task_embeddings",
     "UnsafeRepositoryError": "metaeval_hub.safe_files.repository",
+    "evaluation_suite": "metaeval_hub.model.evaluator",
+    "evaluator": "metaeval_hub.model.evaluator",
 }
 
 __all__ = [
@@ -30,10 +33,18 @@ __all__ = [
     "Prediction",
     "TaskEmbeddings",
     "UnsafeRepositoryError",
+    "evaluation_suite",
+    "evaluator",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+        try:
+            return getattr(import_module(_PLACES[name]), name)
+        except ModuleNotFoundError as error:
+            from metaeval_datasets.extras import missing
+
+            message = missing(error, "analysis" if name == "TaskEmbeddings" else "models")
+            raise ImportError(f"metaeval_hub.{name}: {message}" if message else str(error)) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

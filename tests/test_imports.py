@@ -21,7 +21,8 @@ BARRED = {
 
 # Each module or room (folder) imports only those before it.
 DATASETS_ORDER = [
-    *("spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
+    *("extras", "spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
+    "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
     *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook", "publish", "summary"),
@@ -46,6 +47,8 @@ def imported(nodes: Iterable[ast.AST], path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            if (path.parent.name, path.name) == ("metric", "metric.py") and node.level:
+                continue  # published without its package; it imports class_names.py and scores.py of its folder
             assert node.level == 0, f"{path}: write absolute imports"
             names.add(node.module or "")
             names.update(f"{node.module}.{alias.name}" for alias in node.names)

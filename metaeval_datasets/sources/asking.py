@@ -21,12 +21,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from metaeval_datasets.sources.answer_limits import MAX_FILE_BYTES, HubAnswerError, SlowHubError
+from metaeval_datasets.sources.failures import asked_wait, status_of
 from metaeval_datasets.sources.transport import (
-    MAX_FILE_BYTES,
     PATIENCE_SECONDS,
-    HubAnswerError,
-    SlowHubError,
     bounded,
+    failure_of,
     is_unreachable,
     why_silent,
 )
@@ -87,7 +87,7 @@ def ask_hub(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_
                 if is_unreachable(root):
                     _unreachable[0] = time.monotonic()
                 # A Hub that limits the rate for one source limits it for all others.
-                silent = why_silent(root) is not None or _status(root) == 429
+                silent = why_silent(root) is not None or status_of(root) == 429
                 raise (SilentHubError if silent else SourceError)(_reason(error)) from root
             logger.info("the Hub did not answer (%s); next attempt in %.1f s", _reason(error), wait)
             time.sleep(wait)
@@ -96,7 +96,7 @@ def ask_hub(call: Callable[[], T], *, hasty: bool = False, max_bytes: int = MAX_
 
 def may_pass(error: BaseException | None) -> bool:
     """Return whether a failure is temporary: the Hub does not answer, is busy or has an internal error."""
-    return _status(error) in RETRY_STATUS or why_silent(error) is not None
+    return status_of(error) in RETRY_STATUS or why_silent(error) is not None
 
 
 def _root(error: BaseException) -> BaseException:
@@ -105,33 +105,18 @@ def _root(error: BaseException) -> BaseException:
     return error if cause is None else _root(cause)
 
 
-def _status(error: BaseException | None) -> int | None:
-    return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def _asked_wait(error: BaseException) -> float | None:
-    """Return the seconds that the Hub asks to wait."""
-    response = getattr(error, "response", None)
-    written = "" if response is None else str(response.headers.get("Retry-After", ""))
-    return float(written) if written.isdecimal() and len(written) < 10 else None
-
-
 def _wait_seconds(error: BaseException, attempt: int, seconds: float) -> float | None:
     """Return the seconds to wait before the next attempt; None if it would fail too, or if too much time has passed."""
     never = (OfflineModeIsEnabled, LocalEntryNotFoundError, HubAnswerError, SlowHubError)
     if offline() or isinstance(error, never):
         return None
-    status, backoff = _status(error), 0.5 * 2**attempt
+    status, backoff = status_of(error), 0.5 * 2**attempt
     if status is not None:
-        asked = _asked_wait(error)
+        asked = asked_wait(getattr(error, "response", None))
         if status not in RETRY_STATUS or max(seconds, asked or 0.0) > PATIENCE_SECONDS:
             return None
         return backoff if asked is None else min(asked, MAX_WAIT_SECONDS)
-    # Errors of the HTTP library: a connection was refused, reset or interrupted.
-    transient = isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.startswith(
-        ("requests", "urllib3", "httpx", "httpcore")
-    )
-    return backoff if transient and seconds <= PATIENCE_SECONDS / 2 else None
+    return backoff if failure_of(error) is not None and seconds <= PATIENCE_SECONDS / 2 else None
 
 
 def _reason(error: BaseException) -> str:
@@ -154,6 +139,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(root, EntryNotFoundError):
         return f"no such file: {root}".splitlines()[0]
     if isinstance(root, HfHubHTTPError) and root.response is not None:
-        wait = _asked_wait(root)
+        wait = asked_wait(root.response)
         return f"the Hub answered {root.response.status_code}" + (f" and asks to wait {wait:.0f} s" if wait else "")
     return f"{type(root).__name__}: {root}".splitlines()[0]

@@ -12,10 +12,11 @@ from pathlib import Path
 from huggingface_hub import DatasetInfo, HfApi, constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from metaeval_datasets.sources.answer_limits import MAX_FILE_BYTES
 from metaeval_datasets.sources.asking import SourceError, ask_hub, may_pass, offline
 from metaeval_datasets.sources.layout import MAX_CARD_BYTES, Card, read_card
 from metaeval_datasets.sources.listings import Listing, keep_listing, read_listing
-from metaeval_datasets.sources.transport import MAX_FILE_BYTES, commit_of, is_unwritable, spare_cache, understood
+from metaeval_datasets.sources.transport import commit_of, is_unwritable, spare_cache, understood
 
 logger = logging.getLogger(__name__)
 

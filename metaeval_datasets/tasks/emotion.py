@@ -12,6 +12,9 @@ TASKS = [
         rows={"train": 16000, "validation": 2000, "test": 2000},
         license="other",
         citation="saravia2018carer",
-        notes="The card allows use for education and research only. Labels come from hashtags and are noisy.",
+        notes=(
+            "Which emotion does a tweet express? The labels come from hashtags and are noisy. The card allows use for "
+            "education and research only."
+        ),
     ),
 ]

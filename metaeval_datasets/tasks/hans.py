@@ -7,7 +7,12 @@ TASKS = [
     TaskSpec(
         name="hans/plain_text",
         sources=(
-            Source("tasksource/hans", columns={"premise": "sentence1", "hypothesis": "sentence2", "label": "labels"}),
+            Source(
+                "tasksource/hans",
+                splits={"validation": ("validation", "test")},
+                columns={"premise": "sentence1", "hypothesis": "sentence2", "label": "labels"},
+                note="It has the official validation split as two halves, validation and test, which are joined here.",
+            ),
             Source("jhu-cogsci/hans", config="plain_text", revision="refs/convert/parquet"),
         ),
         sentence1="premise",
@@ -20,7 +25,9 @@ TASKS = [
         license="unknown",
         citation="mccoy2019hans",
         notes=(
-            "There is no labelled test split, so validation becomes test. The authors' repository has the MIT licence."
+            "There is no official test split, so validation becomes test. The first source divides the official "
+            "validation split into validation and test; the two halves are joined. The authors' repository has the "
+            "MIT licence."
         ),
     ),
 ]

@@ -14,7 +14,15 @@ TASKS = [
         rows={"train": 49401, "validation": 8000, "test": 8000},
         license="other",
         citation="zhang2019paws",
-        paper=Edition(why="The source and the paper name the classes 0 and 1.", names=("0", "1"), label_values={}),
-        notes="The card allows free use with acknowledgement. The source names the classes 0 and 1.",
+        paper=Edition(
+            why="The source and the paper name the classes 0 and 1.",
+            names=("0", "1"),
+            canonical=("not_paraphrase", "paraphrase"),
+            label_values={},
+        ),
+        notes=(
+            "Do two sentences with nearly the same words mean the same? The source names the classes 0 and 1. The card "
+            "allows free use with acknowledgement."
+        ),
     ),
 ]

@@ -113,6 +113,7 @@ TASKS = [
             ),
             sentence="text",
             names=("negative", "neutral", "positive"),
+            canonical=("no_stance", "against", "favor"),
             label_values={"none": "negative", "against": "neutral", "favor": "positive"},
         ),
         notes="Five targets, each a config of the source, put together split by split; the target is the second text.",

@@ -2,6 +2,7 @@
 
 from metaeval_datasets.spec import Edition, Items, Join, Source, TaskSpec, TaskType
 
+_OPTIONS = ("first_option", "second_option")
 _WHY = "The source and the paper name the classes 0 and 1."
 _NOTES = (
     "A choice between two options, test only. The second text is the pronoun and the options, in their order; where "
@@ -23,7 +24,7 @@ TASKS = [
         sentence1="text",
         sentence2=Join("pronoun", Items("options", separator=" / "), separator=": "),
         names=("first", "second"),
-        canonical=("first_option", "second_option"),
+        canonical=_OPTIONS,
         label_values={"0": "first", "1": "second"},
         splits=("test",),
         type=TaskType.OTHER,
@@ -31,7 +32,7 @@ TASKS = [
         in_101=False,
         license="cc-by-4.0",
         citation="levesque2012winograd",
-        paper=Edition(why=_WHY, names=("0", "1"), label_values={}),
+        paper=Edition(why=_WHY, names=("0", "1"), canonical=_OPTIONS, label_values={}),
         notes=_NOTES,
     ),
     TaskSpec(
@@ -40,7 +41,7 @@ TASKS = [
         sentence1="text",
         sentence2=Join("pronoun", Items("options", separator=" / "), separator=": "),
         names=("first", "second"),
-        canonical=("first_option", "second_option"),
+        canonical=_OPTIONS,
         label_values={"0": "first", "1": "second"},
         splits=("test",),
         type=TaskType.OTHER,
@@ -48,7 +49,7 @@ TASKS = [
         in_101=False,
         license="cc-by-4.0",
         citation="levesque2012winograd",
-        paper=Edition(why=_WHY, names=("0", "1"), label_values={}),
+        paper=Edition(why=_WHY, names=("0", "1"), canonical=_OPTIONS, label_values={}),
         notes=_NOTES,
     ),
 ]

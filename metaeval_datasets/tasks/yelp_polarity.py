@@ -18,11 +18,12 @@ TASKS = [
             why="The source and the paper call the classes 1 and 2; line breaks stay a backslash and an n.",
             sentence="text",
             names=("1", "2"),
+            canonical=("negative", "positive"),
             label_values={},
         ),
         notes=(
-            "Under Yelp's terms. The source calls the classes 1 and 2, and writes a line break as a backslash and an "
-            "n; here it is one. Shares reviews with yelp_review_full."
+            "Is a review negative or positive? The source calls the classes 1 and 2, and writes a line break as a "
+            "backslash and an n; here it is one. Some reviews are also in yelp_review_full. Yelp's terms apply."
         ),
     ),
 ]

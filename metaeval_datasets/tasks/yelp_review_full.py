@@ -18,8 +18,8 @@ TASKS = [
             why="The paper reads the texts with line breaks written as a backslash and an n.", sentence="text"
         ),
         notes=(
-            "Under Yelp's terms. The source writes a line break as a backslash and an n; here it is one. Shares "
-            "reviews with yelp_polarity."
+            "How many stars has a review? The source writes a line break as a backslash and an n; here it is a line "
+            "break. Some reviews are also in yelp_polarity. Yelp's terms apply."
         ),
     ),
 ]

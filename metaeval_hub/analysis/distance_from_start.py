@@ -31,7 +31,7 @@ def start_cosines(start: NDArray[np.floating], values: NDArray[np.floating]) -> 
         values: z, of the same shape.
 
     Returns:
-        (n,) in -1..1; 0 for a row of zeros.
+        (n,) in -1..1; 0 for an embedding of zeros.
 
     Raises:
         ValueError: the shapes differ.

@@ -11,16 +11,27 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
-from metaeval_hub.hub.client import local_folder, repo_state
-from metaeval_hub.results.run_results import CONFIG, RESULTS, at_home, is_run, read_results, read_runs, without_results
+from metaeval_hub.hub.names import local_folder
+from metaeval_hub.hub.repo_state import repo_state
+from metaeval_hub.results.run_results import (
+    CONFIG,
+    RESULTS,
+    SourceRows,
+    at_home,
+    is_run,
+    read_results,
+    read_runs,
+    read_source_rows,
+    without_results,
+)
 from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TABLE_FILE, TaskFeatures
 
 EMBEDDINGS, MODEL = "task_embeddings", "model"  # sub-folders of a run
 UNKNOWN = "unknown"  # type of a task outside the catalogue
-# Sub-folders with task vectors in runs that have no task embeddings themselves: TextEmb, Fisher, zero-shot trainings.
-INNER = ("*", "*/*", f"train/*/*/{EMBEDDINGS}")
+# Where runs without task embeddings of their own have task vectors: TextEmb, Fisher, models of zero-shot experiments.
+VECTOR_PATTERNS = ("*", "*/*", f"train/*/*/{EMBEDDINGS}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +46,7 @@ class EmbeddedRun:
         start_cosines: (n,) cosine of each task's z with its random start; None if it is not stored.
         results: task -> its result; empty if the run has none.
         facts: facts about the run as a whole.
+        source_rows: task -> splits and rows that its source provided; empty if the run does not state them.
     """
 
     name: str
@@ -44,6 +56,7 @@ class EmbeddedRun:
     start_cosines: NDArray[np.float64] | None = None
     results: Mapping[str, TaskResult] = field(default_factory=dict)
     facts: RunFacts = field(default_factory=RunFacts)
+    source_rows: Mapping[str, SourceRows] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -66,11 +79,11 @@ class EmbeddedRun:
         Raises:
             KeyError: the run lacks a task.
         """
-        rows = [self.embeddings.index(name) for name in tasks]
+        places = [self.embeddings.index(name) for name in tasks]
         features = self.features
         if features is not None:
             features = features.select(tasks) if set(tasks) <= set(features.names) else None
-        start_cosines = None if self.start_cosines is None else self.start_cosines[rows]
+        start_cosines = None if self.start_cosines is None else self.start_cosines[places]
         return replace(self, embeddings=self.embeddings.select(tasks), features=features, start_cosines=start_cosines)
 
 
@@ -102,7 +115,8 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         cosines = [run.tasks[task].cos_z_z0 if task in run.tasks else None for task in embeddings.names]
         start_cosines = None if None in cosines else np.array(cosines, np.float64)
         features = stored_features(folder / MODEL, embeddings.names)
-        return EmbeddedRun(name, place, embeddings, features, start_cosines, run.tasks, run.facts)
+        read = read_source_rows(folder)
+        return EmbeddedRun(name, place, embeddings, features, start_cosines, run.tasks, run.facts, read)
     if (folder / NAMES_FILE).is_file():
         embeddings = TaskEmbeddings.load(folder)
         features = stored_features(folder, embeddings.names)
@@ -120,11 +134,11 @@ def _refuse_other_runs(place: str, folder: Path) -> None:
     """
     is_model = (folder / CONFIG).is_file() and not is_run(folder)
     if (folder / RESULTS).is_file() or (not is_model and any(folder.glob(f"*/{RESULTS}"))):
-        found = [file.parent for pattern in INNER for file in sorted(folder.glob(f"{pattern}/{NAMES_FILE}"))]
+        found = [file.parent for pattern in VECTOR_PATTERNS for file in sorted(folder.glob(f"{pattern}/{NAMES_FILE}"))]
         others = f"; these folders have some: {', '.join(map(str, found))}" if found else ""
         raise ValueError(
-            f"{place} has no task embeddings of its own{_what_it_is(folder)}; expected a run of training/multitask.py "
-            f"with a z, a folder of task embeddings, or a model{others}"
+            f"{place} has no task embeddings of its own{_describe_run(folder)}; expected a run of "
+            f"training/multitask.py with a z, a folder of task embeddings, or a model{others}"
         )
     if is_run(folder):
         raise without_results(folder)
@@ -135,10 +149,10 @@ def _refuse_other_runs(place: str, folder: Path) -> None:
         )
 
 
-def _what_it_is(folder: Path) -> str:
+def _describe_run(folder: Path) -> str:
     """Describe the experiment or methods of the results in a folder; return "" if they contain no scores."""
     runs = read_runs(folder)
-    if any(run.tasks and not any(row.test or row.validation for row in run.tasks.values()) for run in runs):
+    if any(run.tasks and not any(result.test or result.validation for result in run.tasks.values()) for run in runs):
         return ""  # written by training/task_vectors.py
     if experiment := next((run.facts.experiment for run in runs if run.facts.experiment), None):
         return f": it is a run of the experiment {experiment}"

@@ -14,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 TOLERANCE = 1e-4  # largest entry of a gradient that counts as 0; scikit-learn's is n times that
 FULL_STEPS, FOLD_STEPS = 100, 25
-UNSEEN = -1  # predicted for the only point of a class, since a fit without it does not know the class
+UNSEEN = -1  # predicted for the only point of a class, because a fit without it does not know the class
 
 
 class LeaveOneOut:
@@ -51,7 +51,10 @@ class LeaveOneOut:
         """
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         if len(classes) < 2 or len(codes) != len(self.points):
-            raise ValueError(f"{len(codes)} labels of {len(classes)} classes for {len(self.points)} points")
+            raise ValueError(
+                f"{len(codes)} labels of {len(classes)} classes for {len(self.points)} points; expected one label per "
+                "point and two or more classes"
+            )
         found = np.full(len(codes), UNSEEN, np.int64)
         folds = np.flatnonzero(counts[codes] > 1)
         if not len(folds):  # every point is the only one of its class
@@ -76,8 +79,8 @@ class LeaveOneOut:
         hessian, spread = _hessian(points, _softmax(start @ points.T))
         factor = cho_factor(hessian)
         left_out = points[folds]
-        # Woodbury: without point i the Hessian lacks (x_i x_i') (x) S_i, so that its inverse is H^-1 and a correction
-        # of rank C made of A_i = H^-1 (x_i (x) I).
+        # Woodbury: leaving out point i subtracts (x_i x_i') (x) S_i from the Hessian, so its inverse is H^-1 plus a
+        # correction of rank C, which consists of A_i = H^-1 (x_i (x) I).
         sides = np.zeros((classes, size, len(folds), classes))
         for each in range(classes):
             sides[each, :, :, each] = left_out.T
@@ -99,9 +102,9 @@ class LeaveOneOut:
             weights = weights - step.reshape(weights.shape)
         # refit from scratch where the shared Hessian does not converge, for very influential points
         worst = np.abs(_gradient(points, targets, weights, present)).max(axis=(1, 2))
-        for row in np.flatnonzero(~(worst < TOLERANCE)):
-            others = np.arange(n) != folds[row]
-            weights[row] = _fit(points[others], targets[others], start)
+        for fold in np.flatnonzero(~(worst < TOLERANCE)):
+            others = np.arange(n) != folds[fold]
+            weights[fold] = _fit(points[others], targets[others], start)
         return weights
 
 
@@ -138,7 +141,7 @@ def _penalties(size: int, classes: int) -> NDArray[np.float64]:
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax over the classes, axis -2 of (..., C, n)."""
+    """Return the softmax over the classes, axis -2 of (..., C, n)."""
     logits = np.exp(logits - logits.max(axis=-2, keepdims=True))
     return logits / logits.sum(axis=-2, keepdims=True)
 
@@ -156,7 +159,7 @@ def _gradient(
     weights: NDArray[np.float64],
     present: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Gradients (F, C, r) at weights (F, C, r), over the points that are ``present`` (F, n, 1), 0 or 1."""
+    """Return the gradients (F, C, r) at ``weights`` (F, C, r), over the points where ``present`` (F, n, 1) is 1."""
     error = _softmax(weights @ points.T) - targets.T  # (F, C, n)
     return (error * present.transpose(0, 2, 1)) @ points + _penalties(points.shape[1], weights.shape[1]) * weights
 
@@ -164,10 +167,10 @@ def _gradient(
 def _hessian(
     points: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Hessian (C * r, C * r) where the probabilities are ``shares`` (C, n), and S = diag(p) - p p' of each point.
+    """Return the Hessian (C * r, C * r) at probabilities ``shares`` (C, n), and S = diag(p) - p p' of each point.
 
-    All intercepts may move together without any effect; a term that holds their sum makes the matrix definite and
-    leaves every step as it is.
+    Adding the same number to all intercepts has no effect, so the matrix would be singular. A term for the sum of the
+    intercepts makes it definite without changing any step.
     """
     size, classes = points.shape[1], len(shares)
     spread = shares.T[:, :, None] * (np.eye(classes) - shares.T[:, None, :])  # (n, C, C)

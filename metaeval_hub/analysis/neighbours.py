@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 10  # section 5.4
-BLOCK_ROWS = 512  # vectors compared with all others at a time: 40 MB of cosines for 10,000 tasks
+BLOCK_VECTORS = 512  # vectors compared with all others at a time: 40 MB of cosines for 10,000 tasks
 
 
-def nearest_rows(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+def nearest_vectors(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     """Return the indices of the ``k`` nearest other vectors of each vector by cosine, nearest first, ties by index.
 
     Args:
@@ -38,14 +38,14 @@ def nearest_rows(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     norms = np.linalg.norm(values, axis=1, keepdims=True)
     unit = np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
     near = np.empty((len(unit), k), np.int64)
-    for start in range(0, len(unit), BLOCK_ROWS):
-        block = unit[start : start + BLOCK_ROWS] @ unit.T
+    for start in range(0, len(unit), BLOCK_VECTORS):
+        block = unit[start : start + BLOCK_VECTORS] @ unit.T
         own = np.arange(len(block))
         block[own, start + own] = -np.inf
         least = np.partition(block, len(unit) - k, axis=1)[:, len(unit) - k]  # k-th largest cosine of each vector
-        for row in own:
-            able = np.flatnonzero(block[row] >= least[row])  # k of them, or more with ties
-            near[start + row] = able[np.argsort(-block[row, able], kind="stable")[:k]]
+        for i in own:
+            able = np.flatnonzero(block[i] >= least[i])  # k of them, or more with ties
+            near[start + i] = able[np.argsort(-block[i, able], kind="stable")[:k]]
     return near
 
 
@@ -67,7 +67,7 @@ def kept_within(values: NDArray[np.floating], k: int = NEIGHBOURS) -> NDArray[np
         raise ValueError(
             "stability within a run needs two or more embeddings per task, got one; train with --embeddings-per-task 3"
         )
-    near = nearest_rows(values.reshape(n * copies, size), k) // copies  # (n * K, k) task of each neighbour
+    near = nearest_vectors(values.reshape(n * copies, size), k) // copies  # (n * K, k) task of each neighbour
     own = np.repeat(np.arange(n), copies)[:, None]
     return (near == own).any(axis=1).reshape(n, copies).mean(axis=1)
 
@@ -98,7 +98,7 @@ def kept_across(one: NDArray[np.floating], other: NDArray[np.floating], k: int =
     """
     if len(one) != len(other):
         raise ValueError(f"{len(one)} tasks in one space and {len(other)} in the other; expected the same tasks")
-    near = zip(nearest_rows(one, k).tolist(), nearest_rows(other, k).tolist(), strict=True)
+    near = zip(nearest_vectors(one, k).tolist(), nearest_vectors(other, k).tolist(), strict=True)
     return np.array([len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in near])
 
 
@@ -139,8 +139,10 @@ def by_type(rates: NDArray[np.float64], kinds: Sequence[str]) -> list[TypeRate]:
     """
     if rates.ndim != 2 or rates.shape[1] != len(kinds) or not rates.size:
         raise ValueError(f"rates has shape {rates.shape}; expected (runs, {len(kinds)}), not empty")
-    rows = [_rate(kind, rates[:, [i for i, other in enumerate(kinds) if other == kind]]) for kind in sorted(set(kinds))]
-    return [*sorted(rows, key=lambda row: -row.mean), _rate("all", rates)]
+    of_types = [
+        _rate(kind, rates[:, [i for i, other in enumerate(kinds) if other == kind]]) for kind in sorted(set(kinds))
+    ]
+    return [*sorted(of_types, key=lambda rate: -rate.mean), _rate("all", rates)]
 
 
 def _rate(kind: str, rates: NDArray[np.float64]) -> TypeRate:

@@ -11,19 +11,22 @@ from metaeval_hub.results.tables import Table
 
 
 def draw_geometry(table: Table, folder: Path, stem: str) -> list[Path]:
-    """Draw what ``geometry`` returned, as PNG and SVG.
+    """Draw the table of ``geometry`` as PNG and SVG; return the paths.
 
     Args:
         table: table of ``metaeval_hub.analysis.geometry.geometry``.
         folder: folder to write to.
         stem: file stem, the same as that of the table's files.
     """
-    rows = sorted(table.records, key=lambda row: str(row["task"]))
-    count = sum(key[:1] == "x" and key[1:].isdigit() for key in rows[0])
-    points = np.array([[row["x"], row["y"]] for row in rows])
-    copies = np.array([[[row[f"x{k}"], row[f"y{k}"]] for k in range(1, count + 1)] for row in rows]) if count else None
-    kinds = {str(row["task"]): str(row["type"]) for row in rows}
-    title = f"{table.title}\n{table.notes[0].split('. ')[0]}; {len(rows)} tasks"
+    records = sorted(table.records, key=lambda record: str(record["task"]))
+    count = sum(key[:1] == "x" and key[1:].isdigit() for key in records[0])
+    points = np.array([[record["x"], record["y"]] for record in records])
+    copies = None
+    if count:
+        numbers = range(1, count + 1)
+        copies = np.array([[[record[f"x{k}"], record[f"y{k}"]] for k in numbers] for record in records])
+    kinds = {str(record["task"]): str(record["type"]) for record in records}
+    title = f"{table.title}\n{table.notes[0].split('. ')[0]}; {len(records)} tasks"
     axes = ("UMAP 1", "UMAP 2")
     if "explained" in table.facts:
         shares = [f"{100 * share:.0f} % of the variance" for share in table.facts["explained"]]
@@ -45,11 +48,13 @@ def draw_few_shot(table: Table, folder: Path, stem: str, level: str) -> list[Pat
     """
     panels: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
     levels: dict[str, float] = {}
-    for row in table.records:
-        task = str(row["task"])
-        points = [(k, row[f"k{k}"], row[f"k{k}_spread"] or 0.0) for k in table.facts["shots"] if f"k{k}" in row]
-        panels.setdefault(task, {})[str(row["method"])] = points
-        levels[task] = row["majority"]
+    for record in table.records:
+        task = str(record["task"])
+        points = [
+            (k, record[f"k{k}"], record[f"k{k}_spread"] or 0.0) for k in table.facts["shots"] if f"k{k}" in record
+        ]
+        panels.setdefault(task, {})[str(record["method"])] = points
+        levels[task] = record["majority"]
     title = f"{table.title}: mean and standard deviation over {table.facts['draws']} draws of examples"
     axes = ("labelled examples per task", "test accuracy %")
     return [

@@ -10,9 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
-from metaeval_hub.analysis.geometry import OnStep, silent
-from metaeval_hub.analysis.probe import DEALS, PERMUTATIONS, AcrossGroups, Probe, majority, probe, probe_across
+from metaeval_hub.analysis.probe import (
+    PERMUTATIONS,
+    REASSIGNMENTS,
+    AcrossGroups,
+    Probe,
+    majority,
+    probe,
+    probe_across,
+)
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 from metaeval_hub.task_data.task_features import ASPECTS, Aspect, TaskFeatures
 
@@ -27,36 +35,36 @@ ASPECT_TITLES: Mapping[Aspect, str] = {
 
 @dataclass(frozen=True, eq=False)
 class ProbeInputs:
-    """Inputs of the probes: features and aspects of tasks.
+    """Features and aspects of the probed tasks.
 
     Args:
         tasks: n tasks that all inputs have.
         left_out: tasks of the runs that other inputs lack.
         classes: aspect -> (n,) classes from 0, for the aspects that can be predicted.
-        alike: aspects that are the same for all tasks.
-        alone: aspects that are different for every task.
+        constant: aspects that are the same for all tasks.
+        all_different: aspects that are different for every task.
         sets: name -> matrices (n, D), one per run if z is among the features.
     """
 
     tasks: Sequence[str]
     left_out: Sequence[str]
     classes: Mapping[Aspect, NDArray[np.int64]]
-    alike: Sequence[Aspect]
-    alone: Sequence[Aspect]
+    constant: Sequence[Aspect]
+    all_different: Sequence[Aspect]
     sets: Mapping[str, Sequence[NDArray[np.float64]]]
 
     @property
     def notes(self) -> list[str]:
         """Sentences on aspects and tasks that are left out."""
         notes = []
-        if self.alike:
-            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alike)
-            notes.append(f"The same for all tasks, so there is nothing to predict: {titles}.")
-        if self.alone:
-            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.alone)
-            notes.append(f"Different for every task, so no task can be predicted from the others: {titles}.")
+        if self.constant:
+            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.constant)
+            notes.append(f"Not predicted, because they are the same for all tasks: {titles}.")
+        if self.all_different:
+            titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.all_different)
+            notes.append(f"Not predicted, because they are different for every task: {titles}.")
         if self.left_out:
-            notes.append(f"Left out, not in all inputs: {', '.join(self.left_out)}.")
+            notes.append(f"Tasks left out, because not all inputs have them: {', '.join(self.left_out)}.")
         return notes
 
 
@@ -88,8 +96,8 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
         sets["latent + TextEmb"] = [np.hstack([each, others["TextEmb"]]) for each in latent]
         sets["TextEmb"] = [others["TextEmb"]]
     left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
-    alike, alone = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
-    return ProbeInputs(tasks, left_out, classes, alike, alone, sets)
+    constant, all_different = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
+    return ProbeInputs(tasks, left_out, classes, constant, all_different, sets)
 
 
 def probing(
@@ -99,7 +107,7 @@ def probing(
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-    step: OnStep = silent,
+    step: ShowStep = show_nothing,
 ) -> Table:
     """Return how well aspects of tasks are predicted from their embeddings (table 4).
 
@@ -115,14 +123,14 @@ def probing(
         ValueError: runs, features and vectors have fewer than 3 tasks in common.
     """
     inputs = gather(runs, features, vectors)
-    rows = [_majority_row(inputs.classes)]
+    records = [_majority_record(inputs.classes)]
     for name, matrices in inputs.sets.items():
         step(name)
         found = {
             aspect: [probe(matrix, labels, permutations=permutations, seed=seed) for matrix in matrices]
             for aspect, labels in inputs.classes.items()
         }
-        rows.append(_probe_row(name, found))
+        records.append(_probe_record(name, found))
     columns = (
         Column("features", "features"),
         *(Column(a, f"{ASPECT_TITLES[a]} %", "percent", f"{a}_std", f"{a}_chance", f"{a}_p") for a in ASPECTS),
@@ -140,7 +148,7 @@ def probing(
         *inputs.notes,
     )
     facts = {**_facts(runs, inputs, vectors), "permutations": permutations, "seed": seed}
-    return Table("Aspects predicted from task embeddings", columns, tuple(rows), notes, facts)
+    return Table("Aspects predicted from task embeddings", columns, tuple(records), notes, facts)
 
 
 def probing_across(
@@ -148,7 +156,7 @@ def probing_across(
     features: TaskFeatures,
     vectors: Mapping[str, TaskEmbeddings],
     *,
-    deals: int = DEALS,
+    reassignments: int = REASSIGNMENTS,
     seed: int = 0,
 ) -> Table:
     """Return how well aspects of each group of tasks are predicted from the tasks of all other groups.
@@ -157,7 +165,7 @@ def probing_across(
         runs: each run is probed separately; accuracies are averaged.
         features: features with the aspects of the tasks.
         vectors: name -> further vectors per task.
-        deals: number of random assignments of features to tasks, for the chance level.
+        reassignments: number of random assignments of features to tasks, for the chance level.
         seed: random seed of the assignments.
 
     Raises:
@@ -166,17 +174,19 @@ def probing_across(
     inputs = gather(runs, features, vectors)
     names = [task.rpartition("/")[0] for task in inputs.tasks]
     groups = np.unique(names, return_inverse=True)[1]
-    rows: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     counts: dict[Aspect, int] = {}
     for name, matrices in inputs.sets.items():
         found = {
-            aspect: [probe_across(matrix, labels, groups, permutations=deals, seed=seed) for matrix in matrices]
+            aspect: [
+                probe_across(matrix, labels, groups, reassignments=reassignments, seed=seed) for matrix in matrices
+            ]
             for aspect, labels in inputs.classes.items()
         }
-        if not rows:
+        if not records:
             counts = {aspect: each[0].tasks for aspect, each in found.items()}
-            rows.append({"features": "majority", **{aspect: each[0].majority for aspect, each in found.items()}})
-        rows.append(_probe_row(name, found))
+            records.append({"features": "majority", **{aspect: each[0].majority for aspect, each in found.items()}})
+        records.append(_probe_record(name, found))
     columns = (
         Column("features", "features"),
         *(
@@ -189,11 +199,11 @@ def probing_across(
         "since tasks of one group share texts and form, which reveal the group. Tasks whose class no other group has "
         "cannot be predicted and are not counted.",
         "Majority: accuracy of one answer for all counted tasks. Chance and p: the features are assigned to the tasks "
-        f"at random, {deals} times; classes and groups stay unchanged.",
+        f"at random, {reassignments} times; classes and groups stay unchanged.",
         *inputs.notes,
     )
-    facts = {**_facts(runs, inputs, vectors), "counted": counts, "deals": deals, "seed": seed}
-    return Table("Aspects predicted from the tasks of other groups", columns, tuple(rows), notes, facts)
+    facts = {**_facts(runs, inputs, vectors), "counted": counts, "reassignments": reassignments, "seed": seed}
+    return Table("Aspects predicted from the tasks of other groups", columns, tuple(records), notes, facts)
 
 
 def common_tasks(
@@ -219,18 +229,18 @@ def _std(values: NDArray[np.float64]) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
-def _majority_row(classes: Mapping[Aspect, NDArray[np.int64]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"features": "majority", **{aspect: majority(labels) for aspect, labels in classes.items()}}
-    return {**row, "average": float(np.mean([row[aspect] for aspect in classes]))}
+def _majority_record(classes: Mapping[Aspect, NDArray[np.int64]]) -> dict[str, Any]:
+    shares: dict[str, float] = {aspect: majority(labels) for aspect, labels in classes.items()}
+    return {"features": "majority", **shares, "average": float(np.mean(list(shares.values())))}
 
 
-def _probe_row(name: str, found: Mapping[Aspect, Sequence[Probe] | Sequence[AcrossGroups]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"features": name}
+def _probe_record(name: str, found: Mapping[Aspect, Sequence[Probe] | Sequence[AcrossGroups]]) -> dict[str, Any]:
+    record: dict[str, Any] = {"features": name}
     for aspect, probes in found.items():
         accuracies = np.array([each.accuracy for each in probes])
-        row[aspect] = float(accuracies.mean())
-        row[f"{aspect}_std"] = _std(accuracies)
-        row[f"{aspect}_p"] = max(each.p_value for each in probes)
-        row[f"{aspect}_chance"] = float(np.mean([each.chance for each in probes]))
-    row["average"] = float(np.mean([row[aspect] for aspect in found]))
-    return row
+        record[aspect] = float(accuracies.mean())
+        record[f"{aspect}_std"] = _std(accuracies)
+        record[f"{aspect}_p"] = max(each.p_value for each in probes)
+        record[f"{aspect}_chance"] = float(np.mean([each.chance for each in probes]))
+    record["average"] = float(np.mean([record[aspect] for aspect in found]))
+    return record

@@ -1,4 +1,4 @@
-"""Two coordinates a task, from its embedding, to draw it."""
+"""Project task embeddings to two dimensions with PCA or UMAP."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sklearn.decomposition import PCA
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 ProjectionMethod = Literal["pca", "umap"]
-LEAST = {"pca": 2, "umap": 5}  # tasks that a map needs
+LEAST = {"pca": 2, "umap": 5}  # minimum number of tasks for a map
 
 
 def umap_missing() -> str | None:
-    """Why UMAP cannot be used, and what brings it; None where it can. Importing it takes seconds the first time."""
+    """Return why UMAP cannot be used and how to install it; None if it can. The first import takes seconds."""
     try:
-        from umap import UMAP  # noqa: F401 - another package, or a part of it, may have the name
-    except Exception as error:  # numba raises errors of its own where its parts do not fit
-        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); pip install 'metaeval[analysis]'"
+        from umap import UMAP  # noqa: F401 - an unrelated package may be called umap
+    except Exception as error:  # numba raises its own errors if the versions of its parts do not match
+        return f"umap-learn cannot be imported ({type(error).__name__}: {error}); run: pip install 'metaeval[analysis]'"
     return None
 
 
@@ -27,16 +27,16 @@ def project(emb: TaskEmbeddings, method: ProjectionMethod = "pca", seed: int = 0
     """Reduce task embeddings to the plane (Sileo & Moens 2022, section 5.3).
 
     Args:
-        emb: n tasks; at least 2 for PCA, 5 for UMAP.
-        method: "pca" (figure 5), or "umap" (figure 3; cosine, 10 neighbours or fewer where there are fewer tasks).
-        seed: of the UMAP; PCA has none.
+        emb: embeddings of n tasks, at least 2 for PCA and 5 for UMAP.
+        method: "pca" (figure 5), or "umap" (figure 3; cosine distance, 10 neighbours, or n - 1 if that is fewer).
+        seed: random seed of UMAP; PCA uses none.
 
     Returns:
         (n, 2) float64.
 
     Raises:
         ValueError: there are too few tasks for the method, or the method is unknown.
-        ImportError: UMAP is asked for and not installed.
+        ImportError: the method is "umap", and UMAP cannot be imported.
     """
     least = LEAST.get(method)
     if least is None:

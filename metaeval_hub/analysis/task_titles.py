@@ -1,11 +1,11 @@
-"""Names for people: short ones of tasks, for places where a whole one does not fit, and titles of task types."""
+"""Names for readers: short names of tasks, for figures without space for full names, and titles of task types."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-# Task types in the order of their colours and markers: a type looks the same in every picture and page.
+# Task types in the order of their colours and markers, so that a type looks the same in every figure and page.
 TYPE_LOOKS = (
     *("acceptability", "discourse", "emotion", "facticity", "grammar", "nli", "paraphrase_detection", "other"),
     "unknown",
@@ -15,7 +15,7 @@ _EMPTY_PARTS = frozenset({"default", "plain_text", "english", "binary", "tsv_for
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Return what tells tasks apart on a map: the part after the slash, or the group where that says nothing.
+    """Return short names for a map: the part after the slash, or the group if that part is generic or not unique.
 
     >>> short_names(["glue/cola", "emotion/default", "imdb/plain_text"])
     ['cola', 'emotion', 'imdb']
@@ -29,7 +29,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 
 def type_title(kind: str) -> str:
-    """Return a task type as people write it.
+    """Return the title of a task type for readers.
 
     >>> type_title("paraphrase_detection"), type_title("nli")
     ('Paraphrase detection', 'NLI')

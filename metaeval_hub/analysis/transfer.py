@@ -1,7 +1,7 @@
-"""Rank source tasks for a target task, by embeddings and by measured gains (after Vu et al. 2020).
+"""Rank source tasks for a target task by their embeddings, and compare the ranking with measured gains.
 
-A ranking by embeddings is a prediction. Runs with and without a task, or a table of pairs, provide measured gains,
-which show how good the prediction is.
+This follows Vu et al. 2020. A ranking by embeddings is a prediction. Measured gains, from runs with and without a task
+or from a table of pairs, show how good the prediction is.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 
 def rank_sources(embeddings: TaskEmbeddings, target: str) -> list[tuple[str, float]]:
-    """All other tasks by cosine with the target, nearest first, with it.
+    """Return all other tasks with their cosine to the target, nearest first.
 
     Raises:
-        KeyError: there is no such task.
+        KeyError: the embeddings do not contain the target.
     """
     return embeddings.nearest(target, k=len(embeddings) - 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What a source task was measured to add to a target.
+    """Measured gains in the accuracy of target tasks from source tasks.
 
     Args:
-        targets: t task names.
-        sources: s task names.
-        values: (t, s) gains in accuracy, 0.01 is a point; nan where it was not measured.
+        targets: names of t tasks.
+        sources: names of s tasks.
+        values: (t, s) gains in accuracy, where 0.01 is one percentage point; nan if a pair was not measured.
     """
 
     targets: tuple[str, ...]
@@ -51,20 +51,21 @@ class Gains:
 
 
 def gains_of_runs(runs: Sequence[Mapping[str, float]]) -> Gains:
-    """Measure what each task adds to each other one from runs with and without it.
+    """Compute the gain of each task from each other task, from runs with and without the other task.
 
-    The gain of s for t is the mean accuracy of t over the runs that trained on both, less that over the runs that
-    trained on t and not on s. It is nan where there is no run of either sort. Runs should differ in their tasks alone.
+    The gain of t from s is the mean accuracy of t over the runs that trained on both tasks, minus its mean accuracy
+    over the runs that trained on t but not on s. It is nan if either mean has no runs. The runs should differ only in
+    their tasks.
 
     Args:
-        runs: for each run the test accuracy, in 0..1, of every task it trained on.
+        runs: for each run, task name -> test accuracy in 0..1, for all tasks that it trained on.
 
     Raises:
-        ValueError: there are fewer than two runs, or all have the same tasks.
+        ValueError: there are fewer than two runs, or all runs have the same tasks.
     """
     if len(runs) < 2 or len({frozenset(run) for run in runs}) < 2:
         raise ValueError(
-            f"{len(runs)} runs over the same tasks measure no transfer; expected runs with and without a task"
+            f"{len(runs)} runs with the same tasks cannot measure transfer; give runs with and without a task"
         )
     names = tuple(sorted({name for run in runs for name in run}))
     present = np.array([[name in run for name in names] for run in runs], float)  # (R, n)
@@ -79,46 +80,49 @@ def gains_of_runs(runs: Sequence[Mapping[str, float]]) -> Gains:
 
 
 def gains_of_table(text: str, name: str) -> Gains:
-    """Read measured gains from CSV: a target a row, its name first; a source a column; cells may be empty.
+    """Parse measured gains from CSV with one line per target and one column per source.
+
+    The first line names the sources, and the first cell of each other line names its target. Cells may be empty.
 
     Args:
-        text: of the file. Gains are shares: 0.01 is a point of accuracy.
-        name: of the file, for the messages.
+        text: content of the file. Gains are shares: 0.01 is one percentage point of accuracy.
+        name: name of the file, for error messages.
 
     Raises:
-        ValueError: a row has another length, a task comes twice, or a cell is no number.
+        ValueError: lines have different lengths, a task is repeated, or a cell is not a number.
     """
-    rows = [row for row in csv.reader(text.splitlines()) if row]
-    if len(rows) < 2 or len(rows[0]) < 2:
-        raise ValueError(f"{name}: expected a line of sources, and a line for each target")
-    sources, targets = tuple(rows[0][1:]), tuple(row[0] for row in rows[1:])
+    lines = [line for line in csv.reader(text.splitlines()) if line]
+    if len(lines) < 2 or len(lines[0]) < 2:
+        raise ValueError(f"{name}: expected a line with the names of the sources, and one line per target")
+    head, *lines = lines
+    sources, targets = tuple(head[1:]), tuple(line[0] for line in lines)
     if len(set(sources)) < len(sources) or len(set(targets)) < len(targets):
-        raise ValueError(f"{name}: a task comes twice among the sources or the targets")
+        raise ValueError(f"{name}: a task is repeated among the sources or the targets; name each task once")
     values = np.full((len(targets), len(sources)), np.nan)
-    for i, row in enumerate(rows[1:]):
-        if len(row) != len(rows[0]):
-            raise ValueError(f"{name}: the line of {row[0]} has {len(row)} cells; expected {len(rows[0])}")
-        for j, cell in enumerate(row[1:]):
+    for i, line in enumerate(lines):
+        if len(line) != len(head):
+            raise ValueError(f"{name}: the line of {line[0]} has {len(line)} cells; expected {len(head)}")
+        for j, cell in enumerate(line[1:]):
             if cell.strip():
                 try:
                     values[i, j] = float(cell)
                 except ValueError:
-                    raise ValueError(f"{name}: {row[0]}, {sources[j]}: {cell!r} is not a number") from None
+                    raise ValueError(f"{name}: {line[0]}, {sources[j]}: {cell!r} is not a number") from None
     return Gains(targets, sources, values)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well a ranking of sources agrees with measured gains.
+    """Agreement between a ranking of sources and measured gains.
 
     Args:
-        targets: compared, those with three or more measured sources.
-        correlation: Spearman's, of cosine and gain, mean over targets.
-        p_value: probability of such a mean or a higher one if the ranking were random, by permutation of each target's
-            sources.
-        first: mean gain of the source ranked first.
-        best: mean gain of the best source, which only measuring finds.
-        average: mean gain of a source drawn at random.
+        targets: number of compared targets, which have three or more measured sources.
+        correlation: Spearman correlation of cosine and gain, mean over targets.
+        p_value: probability of a mean correlation at least as high if the ranking were random, by permutation of the
+            sources of each target.
+        first: mean gain from the source that is ranked first.
+        best: mean gain from the best source, which is known only from measurements.
+        average: mean gain from a source drawn at random.
     """
 
     targets: int
@@ -133,27 +137,27 @@ def agreement(embeddings: TaskEmbeddings, gains: Gains, *, permutations: int = 1
     """Compare the ranking by cosine with measured gains.
 
     Args:
-        embeddings: z, or any other vector a task.
-        gains: measured; tasks without an embedding are passed over.
-        permutations: for the p-value.
-        seed: of the permutations.
+        embeddings: z, or other vectors per task.
+        gains: measured gains; tasks without an embedding are skipped.
+        permutations: number of permutations for the p-value.
+        seed: random seed of the permutations.
 
     Raises:
-        ValueError: no target has three sources that are measured and embedded.
+        ValueError: no target has three sources that have both a measured gain and an embedding.
     """
     places = {name: i for i, name in enumerate(embeddings.names)}
     similarity, generator = embeddings.cosine(), np.random.default_rng(seed)
     correlations, permuted, first, best, average = [], [], [], [], []
-    for target, row in zip(gains.targets, gains.values, strict=True):
+    for target, of_target in zip(gains.targets, gains.values, strict=True):
         known = [
             i
             for i, name in enumerate(gains.sources)
-            if name in places and target in places and name != target and np.isfinite(row[i])
+            if name in places and target in places and name != target and np.isfinite(of_target[i])
         ]
         if len(known) < 3:
             continue
         near = similarity[places[target], [places[gains.sources[i]] for i in known]]
-        gain = row[known]
+        gain = of_target[known]
         one, other = _centred_ranks(near), _centred_ranks(gain)
         correlations.append(float(one @ other))
         permuted.append(generator.permuted(np.tile(one, (permutations, 1)), axis=1) @ other)
@@ -161,7 +165,9 @@ def agreement(embeddings: TaskEmbeddings, gains: Gains, *, permutations: int = 1
         best.append(gain.max())
         average.append(gain.mean())
     if not correlations:
-        raise ValueError("no target has three sources with both a measured gain and an embedding")
+        raise ValueError(
+            "no target has three sources with both a measured gain and an embedding; give more measured gains"
+        )
     observed = float(np.mean(correlations))
     reached = int((np.mean(permuted, axis=0) >= observed - 1e-12).sum())
     means = (float(np.mean(each)) for each in (first, best, average))
@@ -169,7 +175,7 @@ def agreement(embeddings: TaskEmbeddings, gains: Gains, *, permutations: int = 1
 
 
 def _centred_ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Ranks less their mean, of length 1: two of them multiply to Spearman's correlation, 0 where one is constant."""
+    """Return centred ranks of length 1. The product of two is their Spearman correlation; 0 if one is constant."""
     ranks = rankdata(values)
     ranks -= ranks.mean()
     return ranks / (np.linalg.norm(ranks) or 1.0)
@@ -178,7 +184,7 @@ def _centred_ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
 # --- Tables ---
 
 
-MEASURED = "measured"  # the ranking by gains, beside those by spaces
+MEASURED = "measured"  # name of the ranking by measured gains
 Results = Mapping[str, TaskResult]
 
 
@@ -190,54 +196,59 @@ def transfer(
     results: Mapping[str, Results] | None = None,
     most: int = 10,
 ) -> Table:
-    """Which tasks to borrow from for a target: the nearest in each space, and those measured to help most.
+    """Return the source tasks for a target: the nearest in each space, and those with the largest measured gains.
 
-    Beside a source stand its own accuracy and that of its majority class, where there are results: one that has
-    learned nothing has nothing to lend.
+    If results are given, the table shows the accuracy of each source next to its majority class, because a task that
+    the model has not learned is unlikely to help another.
 
     Args:
-        target: a task of all spaces.
-        spaces: name -> vectors, such as z and TextEmb.
-        gains: measured, where there are any.
-        results: name of a space -> results of the run that it is from; other spaces get those of the first.
-        most: tasks to list.
+        target: target task, which every space contains.
+        spaces: name of a space -> vectors, such as z and TextEmb.
+        gains: measured gains; None if nothing was measured.
+        results: name of a space -> results of the run that the space is from. Spaces without results use those of the
+            first space that has some.
+        most: maximum number of tasks to list.
 
     Raises:
-        KeyError: a space lacks the target.
+        KeyError: a space does not contain the target.
     """
     ranked: dict[str, list[tuple[str, float]]] = {name: rank_sources(space, target) for name, space in spaces.items()}
     if gains is not None and target in gains.targets:
-        row = gains.values[gains.targets.index(target)]
-        measured = [(name, float(gain)) for name, gain in zip(gains.sources, row, strict=True) if np.isfinite(gain)]
+        of_target = gains.values[gains.targets.index(target)]
+        measured = [
+            (name, float(gain)) for name, gain in zip(gains.sources, of_target, strict=True) if np.isfinite(gain)
+        ]
         ranked[MEASURED] = sorted(measured, key=lambda pair: -pair[1])
-    scores = {space: _accuracies(rows) for space, rows in (results or {}).items()}
+    scores = {space: _accuracies(of_space) for space, of_space in (results or {}).items()}
     first = next((found for found in scores.values() if found), {})
     by_space = {name: scores.get(name, first) for name in ranked}
     size = min(most, max(len(each) for each in ranked.values()))
-    rows = []
+    records = []
     for place in range(size):
-        row_values: dict[str, Any] = {"rank": place + 1}
+        record: dict[str, Any] = {"rank": place + 1}
         for name, pairs in ranked.items():
             if place < len(pairs):
-                source, row_values[f"{name}_score"] = pairs[place]
-                row_values[name] = source
+                source, record[f"{name}_score"] = pairs[place]
+                record[name] = source
                 if source in by_space[name]:
-                    row_values[f"{name}_test"], row_values[f"{name}_majority"] = by_space[name][source]
-        rows.append(row_values)
+                    record[f"{name}_test"], record[f"{name}_majority"] = by_space[name][source]
+        records.append(record)
     columns = [Column("rank", "rank", "count")]
     for name in ranked:
         form: Literal["points", "number"] = "points" if name == MEASURED else "number"
         columns += [Column(name, f"by {name}"), Column(f"{name}_score", "gain" if form == "points" else "cosine", form)]
-        if any(f"{name}_test" in row for row in rows):
+        if any(f"{name}_test" in record for record in records):
             columns += [Column(f"{name}_{key}", f"{key} %", "percent") for key in ("test", "majority")]
     notes = _notes(target, ranked, by_space, size)
-    return Table(f"Source tasks for {target}", tuple(columns), tuple(rows), notes, {"target": target})
+    return Table(f"Source tasks for {target}", tuple(columns), tuple(records), notes, {"target": target})
 
 
-def _accuracies(rows: Results) -> dict[str, tuple[float, float]]:
-    """Accuracy on test and of the majority class there, of the tasks that have them."""
+def _accuracies(results: Results) -> dict[str, tuple[float, float]]:
+    """Return task -> accuracy on test and of the majority class, for the tasks that have both."""
     return {
-        name: (row.test.accuracy, row.majority) for name, row in rows.items() if row.test and row.majority is not None
+        name: (result.test.accuracy, result.majority)
+        for name, result in results.items()
+        if result.test and result.majority is not None
     }
 
 
@@ -247,33 +258,35 @@ def _notes(
     scores: Mapping[str, Mapping[str, tuple[float, float]]],
     size: int,
 ) -> tuple[str, ...]:
-    """What the columns are, as far as there are any, and which tasks have little to lend."""
-    notes = ["Nearest by cosine: a prediction of which tasks help."]
+    """Return sentences that explain the columns and name the tasks that are unlikely to help."""
+    notes = ["Tasks are ordered by cosine, which is only a prediction of which tasks help."]
     if MEASURED in ranked:
         notes[0] += " measured: test accuracy of the target with the task minus that without it, in points."
     if not any(scores.values()):
         return tuple(notes)
-    notes.append("test, majority: accuracy on the task's own test rows in the run, and of their most frequent class.")
+    notes.append(
+        "test: accuracy of the run on the task's own test rows. majority: accuracy of their most frequent class."
+    )
     listed = dict.fromkeys(name for pairs in ranked.values() for name, _ in pairs[:size])
     unlearned = [
         name for name in listed if any(found[name][0] <= found[name][1] for found in scores.values() if name in found)
     ]
     if unlearned:
-        notes.append(f"Not above the majority class, so transfer from them may help little: {', '.join(unlearned)}.")
+        notes.append(f"Not more accurate than their majority class, so unlikely to help: {', '.join(unlearned)}.")
     own = next((found[target] for found in scores.values() if target in found), None)
     if own is not None and own[0] <= own[1]:
         notes.append(
-            f"{target} itself is not above its majority class ({100 * own[0]:.1f}, majority {100 * own[1]:.1f} %), so "
-            "that its place among the tasks says little."
+            f"{target} itself is not more accurate than its majority class ({100 * own[0]:.1f} %, majority "
+            f"{100 * own[1]:.1f} %), so its embedding says little about it."
         )
     return tuple(notes)
 
 
 def transfer_agreement(spaces: Mapping[str, TaskEmbeddings], gains: Gains, *, seed: int = 0) -> Table:
-    """How well nearness in each space agrees with measured gains."""
-    rows = []
+    """Return how well the ranking by cosine in each space agrees with measured gains."""
+    records = []
     for name, space in spaces.items():
-        rows.append({"space": name, **vars(agreement(space, gains, seed=seed))})
+        records.append({"space": name, **vars(agreement(space, gains, seed=seed))})
     columns = (
         *(Column("space", "ranked by"), Column("targets", "targets", "count")),
         *(Column("correlation", "rank correlation", "number"), Column("p_value", "p", "p")),
@@ -281,7 +294,8 @@ def transfer_agreement(spaces: Mapping[str, TaskEmbeddings], gains: Gains, *, se
         Column("best", "of the best", "points"),
     )
     notes = (
-        "Spearman's correlation of cosine and measured gain over the sources of a target, mean over targets; p by "
-        "permutation. The gain of the task ranked first stands beside that of a task at random and of the best one.",
+        "Rank correlation: Spearman correlation of cosine and measured gain over the sources of a target, mean over "
+        "targets; p by permutation. The other columns compare the gain from the source that is ranked first with the "
+        "gains from a random source and from the best one.",
     )
-    return Table("Do near tasks help?", columns, tuple(rows), notes, {"seed": seed})
+    return Table("Do near tasks help?", columns, tuple(records), notes, {"seed": seed})

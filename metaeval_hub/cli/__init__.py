@@ -15,6 +15,7 @@ from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
+EXTRAS = {"predict": "models", "compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"}
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole
 
 
@@ -70,7 +71,7 @@ def _run(arguments: list[str]) -> int:
             raise
         if options.verbose:
             raise
-        print(f"metaeval {options.command}: {_message(error)}", file=sys.stderr)
+        print(f"metaeval {options.command}: {_message(error, options.command)}", file=sys.stderr)
         return 1
 
 
@@ -90,7 +91,12 @@ def _is_for_users(error: Exception) -> bool:
     return isinstance(error, (UnknownTaskError, SourceError, *([torch.OutOfMemoryError] if torch else [])))
 
 
-def _message(error: Exception) -> str:
+def _message(error: Exception, command: str) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        from metaeval_datasets.extras import missing
+
+        if message := missing(error, EXTRAS.get(command)):
+            return message
     first, *others = str(error).splitlines() or [""]
     joined = "; ".join(line.strip().removeprefix("- ") for line in others)
     text = without_control(": ".join(filter(None, [first, joined]))) or type(error).__name__

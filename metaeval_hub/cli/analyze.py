@@ -158,7 +158,7 @@ def _geometry(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console:
 
 
 def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
-    from metaeval_hub.analysis.geometry import stability_across, stability_within
+    from metaeval_hub.analysis.stability import stability_across, stability_within
 
     several = [each for each in runs if each.embeddings.copies is not None]
     if not several and len(runs) < 2:
@@ -174,7 +174,7 @@ def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console
 
 def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
     from metaeval_hub.analysis.prediction import prediction
-    from metaeval_hub.analysis.probing import DEALS, probing, probing_across
+    from metaeval_hub.analysis.probing import REASSIGNMENTS, probing, probing_across
 
     features = find_features(runs, options.features)
     vectors = find_vectors(options.vectors, features)
@@ -183,8 +183,8 @@ def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: 
         table = probing(runs, features, vectors, permutations=options.permutations, seed=options.seed, step=step)
     _finish(options, table, "probing", console)
     if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
-        deals = min(DEALS, options.permutations)
-        across = probing_across(runs, features, vectors, deals=deals, seed=options.seed)
+        reassignments = min(REASSIGNMENTS, options.permutations)
+        across = probing_across(runs, features, vectors, reassignments=reassignments, seed=options.seed)
         _finish(options, across, "probing_across", console)
     _finish(options, prediction(runs, features, vectors), "prediction", console)
 

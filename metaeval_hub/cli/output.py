@@ -54,8 +54,8 @@ class Output(io.TextIOBase):
             os.close(nowhere)
 
     def isatty(self) -> bool:
-        """Return whether the stream is a terminal."""
-        return self.stream.isatty()
+        """Return whether the stream is a terminal; False if it is closed, as it may be at exit."""
+        return not self.stream.closed and self.stream.isatty()
 
     def fileno(self) -> int:
         """Return the file descriptor."""

@@ -12,7 +12,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from metaeval_hub.cli.places import check_file
 from metaeval_hub.results.terminal import labelled, make_console, make_folder, path_of, progress, quiet
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from metaeval_datasets import TaskSpec
     from metaeval_hub.analysis.embedded_runs import EmbeddedRun
+    from metaeval_hub.analysis.projection import ProjectionMethod
     from metaeval_hub.page.content import TaskFacts
 
 
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
             "--examples all shows texts whose licence may forbid sharing; push with --examples open, demo or none"
         )
     from metaeval_hub.analysis.projection import umap_missing
-    from metaeval_hub.hub.client import push_target
+    from metaeval_hub.hub.login import push_target
     from metaeval_hub.page.runs import space_of
     from metaeval_hub.page.write import write_page
 
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     runs = _read(options.runs)
     facts, failed = _facts(runs, options)
     missing = umap_missing()
-    methods: list[Literal["pca", "umap"]] = ["pca"] if missing else ["umap", "pca"]
+    methods: list[ProjectionMethod] = ["pca"] if missing else ["umap", "pca"]
     spaces = []
     with progress(len(runs), "drawing") as step:
         for data in runs:

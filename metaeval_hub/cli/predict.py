@@ -61,7 +61,7 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
         OSError: the model cannot be downloaded.
     """
     from metaeval_hub.analysis.embedded_runs import MODEL
-    from metaeval_hub.hub.client import local_folder
+    from metaeval_hub.hub.names import local_folder
     from metaeval_hub.model.model import ConditionalAdapterModel
     from metaeval_hub.results.run_results import CONFIG, is_run, without_results
 

@@ -4,7 +4,8 @@ The command first checks the repository id and the token. It then builds each ta
 skips tasks that are already built and unchanged. Finally it uploads everything that changed in one commit, with a card
 that describes the whole repository. An interruption leaves the repository unchanged, and the same command resumes.
 --dry-run builds the tasks and lists what would be uploaded. --verify uploads nothing: it reads the published tasks
-back and compares them with those built here.
+back and compares them with those built here. --metric publishes the metric of the tasks instead, as a Space from which
+`evaluate` loads it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from metaeval_hub.results.terminal import progress, quiet
 
 if TYPE_CHECKING:
     from metaeval_datasets.record import TaskRecord
-    from metaeval_hub.hub.client import RepoState
+    from metaeval_hub.hub.repo_state import RepoState
 
 CARD = "README.md"
 # Files that a new repository may contain. A card created on the Hub's website is replaced.
@@ -32,11 +33,14 @@ _OF_NEW_REPOSITORIES = frozenset({".gitattributes", ".gitignore", CARD, "LICENSE
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument(
         "--repo-id",
-        required=True,
         metavar="ORG/NAME",
         help="dataset repository, created if it does not exist; NAME alone is in your namespace",
+    )
+    target.add_argument(
+        "--metric", metavar="ORG/NAME", help="publish the metric of the tasks as this Space, instead of tasks"
     )
     parser.add_argument("--tasks", nargs="+", metavar="NAME", help="tasks and groups to publish (default: all tasks)")
     parser.add_argument(
@@ -61,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets import list_tasks, select_tasks
     from metaeval_datasets.publish import locked
 
+    if options.metric:
+        return _publish_metric(options)
     names = select_tasks(options.tasks) if options.tasks else list_tasks()
     _check_target(options)
     check_folder(options.folder, "--folder")
@@ -82,6 +88,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _publish_metric(options: argparse.Namespace) -> int:
+    """Publish the metric, or list its files for --dry-run."""
+    from metaeval_hub.hub.login import check_token
+    from metaeval_hub.hub.metric_space import metric_files, push_metric
+    from metaeval_hub.hub.names import check_repo_id
+
+    check_repo_id(options.metric)
+    version = _version()
+    if options.dry_run:
+        print(f"{options.metric}: {', '.join(metric_files(options.metric, version))}; nothing was uploaded")
+        return 0
+    check_token(options.metric)
+    print(f"published: {push_metric(options.metric, version, private=options.private or None)}")
+    return 0
+
+
 def _check_target(options: argparse.Namespace) -> None:
     """Complete the repository id, and check that the token may write if something will be uploaded.
 
@@ -89,7 +111,8 @@ def _check_target(options: argparse.Namespace) -> None:
         ValueError: the repository id is not valid.
         HubError: the token is missing or may not write.
     """
-    from metaeval_hub.hub.client import check_repo_id, check_token, push_target
+    from metaeval_hub.hub.login import check_token, push_target
+    from metaeval_hub.hub.names import check_repo_id
 
     check_repo_id(options.repo_id)
     if "/" not in options.repo_id:
@@ -152,9 +175,11 @@ class _Plan:
 
 
 def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
-    from metaeval_hub.hub.client import ConflictError, create_repo, push_files, repo_state, tag_commit
+    from metaeval_hub.hub.attempts import ConflictError
+    from metaeval_hub.hub.repo_state import repo_state
+    from metaeval_hub.hub.upload import create_repo, push_files, tag_commit
 
-    repo_id, tag = options.repo_id, options.tag or _default_tag()
+    repo_id, tag = options.repo_id, options.tag or f"v{_version()}"
     state = repo_state(repo_id, repo_type="dataset")
     if state is None and not options.dry_run:
         create_repo(repo_id, repo_type="dataset", private=options.private)
@@ -204,7 +229,7 @@ def _published(repo_id: str, state: RepoState | None) -> dict[str, TaskRecord]:
         ValueError: the repository contains other files than published tasks.
     """
     from metaeval_datasets.record import RECORDS_FILE, load_records
-    from metaeval_hub.hub.client import fetch
+    from metaeval_hub.hub.download import fetch
 
     if state is None:
         return {}
@@ -233,8 +258,8 @@ def _plan(
     """Write the card and the records of the future repository, and compare all files with the current one."""
     from metaeval_datasets.publish import in_order
     from metaeval_datasets.record import RECORDS_FILE, dump_records
-    from metaeval_hub.hub.client import changed_files
     from metaeval_hub.hub.dataset_card import dataset_card
+    from metaeval_hub.hub.repo_state import changed_files
 
     built = {record.task: record for record in records}
     others = {name: record for name, record in published.items() if name not in built}
@@ -264,13 +289,15 @@ def _plan(
     )
 
 
-def _default_tag() -> str:
+def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return f"v{version('metaeval')}"
+        return version("metaeval")
     except PackageNotFoundError:
-        raise ValueError("the version is unknown because metaeval is not installed; give a --tag") from None
+        raise ValueError(
+            "the version is unknown because metaeval is not installed; install it, or give a --tag"
+        ) from None
 
 
 # --- Verification ---------------------------------------------------------------------------------------------------
@@ -280,7 +307,8 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
     """Read back the published tasks, print all differences from the built ones, and return whether there are none."""
     from metaeval_datasets.publish import differences, in_order
     from metaeval_datasets.record import RECORDS_FILE
-    from metaeval_hub.hub.client import fetch, repo_state
+    from metaeval_hub.hub.download import fetch
+    from metaeval_hub.hub.repo_state import repo_state
 
     state = repo_state(repo_id, repo_type="dataset")
     if state is None:

@@ -57,7 +57,8 @@ def run(options: argparse.Namespace) -> None:
     console = make_console()
     state = None
     if options.push is not None:  # before anything that takes time
-        from metaeval_hub.hub.client import push_target, repo_state
+        from metaeval_hub.hub.login import push_target
+        from metaeval_hub.hub.repo_state import repo_state
 
         options.push = push_target(options.push)
         state = repo_state(options.push)
@@ -115,7 +116,7 @@ def push(folder: Path, repo_id: str) -> str:
     Raises:
         HubError: the Hub refuses the commit or does not answer.
     """
-    from metaeval_hub.hub.client import push_files
+    from metaeval_hub.hub.upload import push_files
     from metaeval_hub.report.files import read_list
 
     files = {f"report/{name}": folder / name for name in read_list(folder)}  # the folder may contain other files

@@ -9,7 +9,7 @@ from metaeval_hub.encoders.base import LoadedEncoder
 from metaeval_hub.encoders.find import MINILM, check_folder, find_minilm, find_on_hub
 from metaeval_hub.encoders.tiny import TINY, build_tiny
 from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
-from metaeval_hub.hub.client import local_folder
+from metaeval_hub.hub.names import local_folder
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
     check_name,

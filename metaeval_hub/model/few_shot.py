@@ -1,4 +1,4 @@
-"""Fit a new task to a few labelled examples: only its embedding z, if the method has one, and its classifier."""
+"""Fit a new task to a few labelled examples: only its classifier and, if the method has one, its embedding z."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fit_task(
     label_vectors: Sequence[str] | None = None,
     start: str | None = None,
 ) -> None:
-    """Add a task to a model and fit it to examples; everything trained before stays bit-identical.
+    """Add a task to a model and fit it to examples. All other tasks of the model stay bit-identical.
 
     Args:
         model: a trained model.
@@ -50,19 +50,18 @@ def fit_task(
         examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
             and ``label``), or (text, class) and ((text, text), class) tuples.
         labels: class names; None uses those of ``start``, of the dataset's ClassLabel, or the sorted names among the
-            examples. If the ClassLabel has any of these names, numbers are read by
-            its order.
+            examples. If the ClassLabel has any of these names, class numbers refer to its order.
         steps: optimizer steps; the examples are shuffled again after each pass over them.
         batch_size: examples per step.
-        z_lr: learning rate of z, which starts at the embedding expected of an unseen task.
+        z_lr: learning rate of z, which starts at the expected embedding of an unseen task.
         head_lr: learning rate of the classifier, which starts at zero or from ``label_vectors``.
         seed: seed of the shuffles.
         progress: whether to show a progress bar.
-        task_features: (F,), if z is computed from features; if it is computed from them alone, only the classifier
-            is fitted.
+        task_features: (F,) features of the task, for a model that computes z from features. If the model computes z
+            only from features, only the classifier is fitted.
         label_vectors: names of the shared label vectors that the classifier starts from, one per class. They are
             copied, so the tasks that share them do not change.
-        start: a task of the model whose z and classifier are the initial values instead, such as one added by
+        start: a task of the model whose z and classifier are used as initial values, such as one added by
             ``zero_shot``.
 
     Raises:
@@ -96,7 +95,7 @@ def fit_task(
     fitted: list[nn.Parameter] = []
     features = None if task_features is None else np.atleast_2d(np.asarray(task_features))
     if model.config.has_task_embeddings or features is not None:
-        # In float32 even for a model in half precision, where the steps of Adam would be rounded away.
+        # Fit in float32 even if the model is in half precision, which would round small steps of Adam to zero.
         if start is None:
             z = model.conditioning.expect(features).float()
         else:
@@ -123,8 +122,8 @@ def fit_task(
             schedule.step()
     if not all(all_finite(each.detach().to(model.dtype)) for each in (*fitted, weight, bias)):
         raise ValueError(
-            f"{name}: the fit ended in values that are not finite in {model.dtype}; lower z_lr or head_lr, and check "
-            "that the model's own weights are finite"
+            f"{name}: the fitted values are not finite in {model.dtype}; lower z_lr or head_lr, and check that the "
+            "model's own weights are finite"
         )
     add_tasks(
         model,
@@ -135,9 +134,9 @@ def fit_task(
         origins={name: origin} if origin else None,
     )
     with torch.no_grad():
-        rows_of_task = model.heads.table[model.task_id(name), : len(names)]
-        model.heads.weight[rows_of_task] = weight.to(model.dtype)
-        model.heads.bias[rows_of_task] = bias.to(model.dtype)
+        vectors = model.heads.table[model.task_id(name), : len(names)]
+        model.heads.weight[vectors] = weight.to(model.dtype)
+        model.heads.bias[vectors] = bias.to(model.dtype)
 
 
 def _check_form(name: str, given: int, start: str, expected: int) -> None:
@@ -156,9 +155,9 @@ def _features_of(model: ModelCore, task: str) -> NDArray[np.float32] | None:
         return None
     conditioning = model.conditioning
     mean, scale = conditioning.feature_mean.cpu(), conditioning.feature_scale.cpu()
-    row = conditioning.features[model.task_id(task)].detach().float().cpu()
+    scaled = conditioning.features[model.task_id(task)].detach().float().cpu()
     # A feature that is constant over tasks has scale 0; its value is the mean.
-    return (mean + torch.where(scale > 0, row / scale.clamp(min=1e-30), 0.0)).numpy()
+    return (mean + torch.where(scale > 0, scaled / scale.clamp(min=1e-30), 0.0)).numpy()
 
 
 def _start(
@@ -173,19 +172,19 @@ def _start(
     if start is not None:
         if label_vectors is not None:
             raise ValueError(
-                f"{name}: start={start!r} and label_vectors; the classifier starts from one, so leave one out"
+                f"{name}: both start={start!r} and label_vectors are given; give only one initial classifier"
             )
         if set(model.labels[start]) != set(names):
             raise ValueError(f"{name}: the classes are {list(names)}, not the {list(model.labels[start])} of {start}")
         of_start = heads.table[model.task_id(start)]
-        rows_of_start = [int(of_start[model.labels[start].index(each)]) for each in names]
-        return heads.weight.detach()[rows_of_start].float(), heads.bias.detach()[rows_of_start].float()
+        vectors = [int(of_start[model.labels[start].index(each)]) for each in names]
+        return heads.weight.detach()[vectors].float(), heads.bias.detach()[vectors].float()
     if label_vectors is None:
         size = (len(names), heads.weight.shape[1])
         return torch.zeros(size, device=model.device), torch.zeros(len(names), device=model.device)
     vector_keys({name: names}, {name: label_vectors})  # raises if they do not fit
-    rows = [heads.find(row) for row in label_vectors]
-    return heads.weight.detach()[rows].float(), heads.bias.detach()[rows].float()
+    vectors = [heads.find(vector) for vector in label_vectors]
+    return heads.weight.detach()[vectors].float(), heads.bias.detach()[vectors].float()
 
 
 @contextmanager
@@ -249,19 +248,17 @@ def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Itera
         for i, value in enumerate(classes):
             _check_given(name, i, value)
         if not all(isinstance(value, str) for value in classes):
-            raise ValueError(f"{name}: the classes are numbers; name them with labels=")
+            raise ValueError(f"{name}: the classes are numbers; give their names with labels=")
         labels = sorted(set(classes))
     return class_names(name, labels)
 
 
-def _check_given(name: str, row: int, value: Any) -> None:
+def _check_given(name: str, place: int, value: Any) -> None:
     """Check that the class of an example is given, as a name or number."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        raise ValueError(f"{name}: example {row} has class {value}; give it a class, or leave the example out")
+        raise ValueError(f"{name}: example {place} has class {value}; give it a class, or leave the example out")
     if not isinstance(value, (str, int)):
-        raise ValueError(
-            f"{name}: example {row} has class {shown(value)}; expected one of the names of classes, or its number"
-        )
+        raise ValueError(f"{name}: example {place} has class {shown(value)}; expected the name or number of a class")
 
 
 def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
@@ -272,13 +269,13 @@ def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[An
     return [own[value] if _is_number(value, len(own)) else value for value in classes]
 
 
-def _index(name: str, row: int, value: Any, names: tuple[str, ...]) -> int:
-    _check_given(name, row, value)
+def _index(name: str, place: int, value: Any, names: tuple[str, ...]) -> int:
+    _check_given(name, place, value)
     if isinstance(value, str) and value in names:
         return names.index(value)
     if _is_number(value, len(names)):
         return int(value)
-    raise ValueError(f"{name}: example {row} has class {shown(value)}; expected one of {list(names)} or its number")
+    raise ValueError(f"{name}: example {place} has class {shown(value)}; expected one of {list(names)} or its number")
 
 
 def _is_number(value: Any, end: int) -> bool:

@@ -16,8 +16,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub.safe_files.names import class_names
 
-HEAD_STD = 0.02  # the initial std of classifiers in BERT and RoBERTa
-NO_VECTOR = -1
+HEAD_STD = 0.02  # initial standard deviation of classifier weights, as in BERT and RoBERTa
+NO_VECTOR = -1  # in the table, for classes beyond those of a task
 VectorKey: TypeAlias = str | tuple[str, int]  # the name of a shared vector, or a task and a class number
 
 
@@ -100,9 +100,9 @@ class TaskHeads(nn.Module):
         """
         before = len(self._order())
         self._keys |= vector_keys(labels, label_vectors)
-        grown = len(self._order()) - before
-        self.weight = nn.Parameter(torch.cat([self.weight, self.weight.new_zeros(grown, self.weight.shape[1])]))
-        self.bias = nn.Parameter(torch.cat([self.bias, self.bias.new_zeros(grown)]))
+        added = len(self._order()) - before
+        self.weight = nn.Parameter(torch.cat([self.weight, self.weight.new_zeros(added, self.weight.shape[1])]))
+        self.bias = nn.Parameter(torch.cat([self.bias, self.bias.new_zeros(added)]))
         self._set_table()
 
     @torch.no_grad()

@@ -313,14 +313,14 @@ class ConditionalAdapterModel(ModelCore):
     ) -> TaskClassifier:
         """Add a task from a description, without labelled examples; return it as ``for_task`` does.
 
-        The classifier's ``guess`` gives the nearest tasks and the label vector that scores each class. If you have
+        The classifier's ``evidence`` has the nearest tasks and the label vector that scores each class. If you have
         labelled examples later, ``fit_task(..., start=name)`` starts from it.
 
         For arguments and errors see ``metaeval_hub.model.zero_shot.zero_shot``.
         """
-        guess = zero_shot(self, name, description, labels, by=by)
+        evidence = zero_shot(self, name, description, labels, by=by)
         classifier = self.for_task(name)
-        classifier.guess = guess
+        classifier.evidence = evidence
         return classifier
 
     def save_pretrained(

@@ -14,7 +14,7 @@ import torch
 
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.encoders.base import BaseEncoder
-from metaeval_hub.hub.client import looks_like_repo_id
+from metaeval_hub.hub.names import looks_like_repo_id
 from metaeval_hub.safe_files.allowed_values import is_number, is_whole, one_of
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.safe_files.repository import (

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.storage import save_model
-from metaeval_hub.model.zero_shot import Guess
+from metaeval_hub.model.zero_shot import ZeroShotEvidence
 from metaeval_hub.safe_files.names import first_names
 
 
@@ -55,7 +55,7 @@ class TaskClassifier(PreTrainedModel):
         self.task = task
         self._labels = labels
         self.tokenizer: PreTrainedTokenizerBase = model.tokenizer
-        self.guess: Guess | None = None  # its basis, if it was made without labelled examples
+        self.evidence: ZeroShotEvidence | None = None  # only if it was made without labelled examples
         self.eval()
 
     def __repr__(self) -> str:

@@ -22,7 +22,10 @@ from metaeval_hub.encoders.base import LoadedEncoder, as_own, check_same
 from metaeval_hub.encoders.find import FoundEncoder, find_base, find_configuration
 from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
 from metaeval_hub.encoders.weights import all_finite, building, save_configuration, save_encoder, weights_digest
-from metaeval_hub.hub.client import fetch, local_folder, push_folder, push_target
+from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.login import push_target
+from metaeval_hub.hub.names import local_folder
+from metaeval_hub.hub.upload import push_folder
 from metaeval_hub.model.card import model_card
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.record import CONFIG_FILE, DTYPES, FORMAT, ModelRecord, check_record, read_record, write_record
@@ -90,6 +93,8 @@ def save_model(
     Returns:
         The folder.
     """
+    if not str(folder):  # Path("") is the current folder
+        raise ValueError('folder is ""; give the name of a folder, or "." for the current one')
     folder = Path(folder).expanduser()
     dtype = _stored_dtype(model)
     base, weights = model.base, {}

@@ -1,4 +1,4 @@
-"""Check the description of tasks: classes, label vectors, and whether examples are texts or pairs."""
+"""Check facts about tasks: classes, label vectors, and whether examples are single texts or pairs."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def checked_label_vectors(
         raise TypeError(
             f"label_vectors is {shown(label_vectors)}; expected task name -> one name of a label vector per class"
         )
-    rows = {str(task): labels_of(task, names, "label_vectors") for task, names in (label_vectors or {}).items()}
-    vector_keys(labels, rows)
-    return rows
+    vectors = {str(task): labels_of(task, names, "label_vectors") for task, names in (label_vectors or {}).items()}
+    vector_keys(labels, vectors)
+    return vectors
 
 
 def check_fields(task: str, fields: int) -> int:

@@ -1,4 +1,4 @@
-"""A model's tensors as safetensors: checked against the model before any of them is read."""
+"""Write and read the tensors of a model as safetensors files, which are checked before tensors are read."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from metaeval_hub.safe_files.repository import (
 
 
 def check_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Check that weights can be stored and read back.
+    """Check that all weights are finite, because a model with other weights would be refused when it is loaded.
 
     Raises:
-        ValueError: names the first that is not finite.
+        ValueError: a tensor has NaN or infinite values; the message names the first one.
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not all_finite(tensor):
             raise ValueError(
-                f"{name} contains values that are not finite, with which no answer means anything; a model with such "
-                "weights is not stored: go back to an earlier one, or train it with a lower learning rate"
+                f"{name} contains values that are not finite, so the predictions would be meaningless and the model "
+                "is not stored; use an earlier checkpoint, or train with a lower learning rate"
             )
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, from whatever device they are on."""
+    """Write tensors from any device to a safetensors file."""
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
 
 
@@ -47,7 +47,7 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
             be on the meta device.
 
     Raises:
-        UnsafeRepositoryError: the file is missing or torn, or a name, shape, type or value is not as expected.
+        UnsafeRepositoryError: the file is missing or damaged, or a name, shape, type or value is not as expected.
     """
     header = read_header(path)
     stored = {name: old for old in header if (name := current_name(old)) is not None}
@@ -74,8 +74,8 @@ def _compare_names(file: str, found: set[str], expected: set[str]) -> None:
     missing, unknown = sorted(expected - found), sorted(found - expected)
     if missing or unknown:
         raise UnsafeRepositoryError(
-            f"{file} does not fit its configuration: {len(missing)} tensors missing "
-            f"({_first(missing)}), {len(unknown)} unknown ({_first(unknown)})"
+            f"{file} does not fit its configuration: {len(missing)} tensors missing ({_first(missing)}), "
+            f"{len(unknown)} unknown ({_first(unknown)})"
         )
 
 

@@ -1,8 +1,8 @@
-"""A classifier for a task that has no labels, from a description of it (Sileo & Moens 2022, section 5.6).
+"""Add a task without labels to a model, from a description of the task (Sileo & Moens 2022, section 5.6).
 
-The task's z is predicted from its description. Its classes are scored by the label vectors that other tasks trained
-under the same names. This needs a model that was trained with shared label vectors and stores the features of its own
-tasks; training writes both.
+The task's z is predicted from its description, and its classes are scored by label vectors that other tasks trained
+under the same names. The model must have shared label vectors and store the features of its tasks; training with
+--share-labels writes both.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ class Description:
     Args:
         type: its task type, by name: one of ``metaeval_datasets.TaskType`` ("emotion", "nli", "other", ...).
         texts: unlabelled texts, or pairs of texts for a task over pairs; a few dozen are enough.
-        train_rows: number of training rows that the task has or would have; None uses the average of the model's
-            tasks.
+        train_rows: number of training rows of the task; None uses the average of the model's tasks.
 
     Raises:
         ValueError: ``texts`` is empty or mixes texts and pairs, or the type is unknown.
@@ -89,22 +88,22 @@ class Description:
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
-    """The evidence behind a zero-shot classifier.
+class ZeroShotEvidence:
+    """What a zero-shot classifier is based on.
 
     Args:
         z: (Z,) the predicted task embedding.
-        by: the kind of data that z was predicted from.
+        method: description of how z was predicted, such as "ridge from aspects of 40 tasks".
         nearest: the model's tasks with the nearest z, and the cosine to each, nearest first.
-        rows: class -> name of the label vector that scores it; None if no task has trained one.
-        explained: share of the variance of z that the prediction explains for left-out tasks of the model; 0 means that
-            it is no better than the mean of all tasks. None if it is not measured.
+        label_vectors: class -> name of the label vector that scores it; None if no task has trained one.
+        explained: share of the variance of z that the same prediction explains for the model's tasks, each left out in
+            turn; 0 means that it is no better than the mean of all tasks. None if it is not measured.
     """
 
     z: NDArray[np.float32]
-    by: str
+    method: str
     nearest: tuple[tuple[str, float], ...]
-    rows: Mapping[str, str | None]
+    label_vectors: Mapping[str, str | None]
     explained: float | None
 
 
@@ -115,7 +114,7 @@ def zero_shot(
     labels: Sequence[str] | Mapping[str, str],
     *,
     by: By = "aspects",
-) -> Guess:
+) -> ZeroShotEvidence:
     """Add a task to a model without labelled examples; the model's other tasks stay bit-identical.
 
     A class without a trained label vector gets the mean of the task's other label vectors, so it is never predicted
@@ -143,9 +142,9 @@ def zero_shot(
             "metaeval_hub.Description('nli', [('a man swims', 'a man is wet')])"
         )
     names = class_names(name, labels.keys() if isinstance(labels, Mapping) else labels)
-    rows = find_rows(model, labels if isinstance(labels, Mapping) else names)
-    z, features, how, explained = predict_z(model, name, description, by)
-    new = {each: row or f"{name}: {each}" for each, row in rows.items()}  # a private name that no other task uses
+    found = find_label_vectors(model, labels if isinstance(labels, Mapping) else names)
+    z, features, method, explained = predict_z(model, name, description, by)
+    new = {each: vector or f"{name}: {each}" for each, vector in found.items()}  # a name that no other task uses
     add_tasks(
         model,
         {name: names},
@@ -154,16 +153,16 @@ def zero_shot(
         label_vectors={name: tuple(new.values())},
         fields={name: description.fields},
     )
-    _fill_unknown(model, rows, new)
+    _fill_unknown(model, found, new)
     assert model.features is not None  # noqa: S101 - predict_z checked them
     trained = [task for task in model.features.names if task in model.task_names]  # without tasks added after training
     known = model.task_embeddings.centroids().select(trained)
     if explained is not None and explained <= NOTHING_EXPLAINED:
-        _warn_of_nothing(model, by)
-    return Guess(z, how, tuple(nearest_to(known, z, NEAREST)), rows, explained)
+        _warn_unpredictable(model, by)
+    return ZeroShotEvidence(z, method, tuple(nearest_to(known, z, NEAREST)), found, explained)
 
 
-def find_rows(model: ModelCore, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
+def find_label_vectors(model: ModelCore, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
     """Find the label vector of each class: by its name, or by its normal form ("Not entailment" -> "not_entailment").
 
     Args:
@@ -182,53 +181,55 @@ def find_rows(model: ModelCore, labels: Sequence[str] | Mapping[str, str]) -> di
             "no tasks of this model share label vectors, which a new task needs; train with --share-labels"
         )
     wanted = dict(labels) if isinstance(labels, Mapping) else {each: each for each in labels}
-    if odd := [row for row in wanted.values() if not isinstance(row, str)]:
+    if odd := [vector for vector in wanted.values() if not isinstance(vector, str)]:
         raise TypeError(f"labels has {odd[0]!r}; expected names of classes, or {{class: label vector}}, all strings")
     found = {
-        each: next((name for name in (row, normal_name(row)) if name in shared), None) for each, row in wanted.items()
+        each: next((name for name in (vector, normal_name(vector)) if name in shared), None)
+        for each, vector in wanted.items()
     }
-    missing = {each: wanted[each] for each, row in found.items() if row is None}
+    missing = {each: wanted[each] for each, vector in found.items() if vector is None}
     if not missing:
         return found
-    told, where = _lacking(model, missing), "model.shared_labels lists them"
-    few_left = len(found) - len(missing) < 2
-    needed = "a classifier needs two classes that the model has a trained label vector for"
+    described, where = _describe_missing(model, missing), "model.shared_labels lists all label vectors"
+    too_few = len(found) - len(missing) < 2
+    needed = "a classifier needs at least two classes with a trained label vector"
     if isinstance(labels, Mapping):
-        raise ValueError(f"no label vector {told}; {where}" + (f"; {needed}" if few_left else ""))
-    if few_left:
+        raise ValueError(f"no label vector {described}; {where}" + (f"; {needed}" if too_few else ""))
+    if too_few:
         raise ValueError(
-            f"{needed}; it has none for {told}. Say what the model calls a class with labels={{class: row}}; {where}"
+            f"{needed}, and the model has none for {described}. Name the label vector of each class with "
+            f"labels={{class: label vector}}; {where}"
         )
-    logger.warning("no trained label vector for %s: never answered until examples are fitted; %s", told, where)
+    logger.warning("no trained label vector for %s: never predicted until examples are fitted; %s", described, where)
     return found
 
 
-def _lacking(model: ModelCore, missing: Mapping[str, str]) -> str:
+def _describe_missing(model: ModelCore, missing: Mapping[str, str]) -> str:
     """Describe missing label vectors (class -> name) with the closest; if none is close, with the most common ones."""
-    rows = model.shared_labels
-    parts, lost = [], False
-    for each, row in missing.items():
-        near = difflib.get_close_matches(normal_name(row), sorted(rows), n=3)
-        named = repr(row) if each == row else f"{row!r} (for class {each!r})"
+    shared = model.shared_labels
+    parts, none_close = [], False
+    for each, vector in missing.items():
+        near = difflib.get_close_matches(normal_name(vector), sorted(shared), n=3)
+        named = repr(vector) if each == vector else f"{vector!r} (for class {each!r})"
         parts.append(f"{named}, closest: {', '.join(near) or 'none'}")
-        lost = lost or not near
-    common = first_names(sorted(rows, key=lambda row: -len(rows[row])))
-    return "; ".join(parts) + (f"; label vectors of the model: {common}" if lost else "")
+        none_close = none_close or not near
+    common = first_names(sorted(shared, key=lambda vector: -len(shared[vector])))
+    return "; ".join(parts) + (f"; label vectors of the model: {common}" if none_close else "")
 
 
-def _warn_of_nothing(model: ModelCore, by: By) -> None:
-    """Warn once per model that descriptions do not predict z; Python's own record of warnings is often reset."""
+def _warn_unpredictable(model: ModelCore, by: By) -> None:
+    """Warn that descriptions do not predict z, once per model even if Python's registry of warnings is reset."""
     warned = _WARNED.setdefault(model, set())
     if by in warned:
         return
     warned.add(by)
-    what = "texts" if by == "texts" else "aspects"
+    kind = "texts" if by == "texts" else "aspects"
     others = ["aspects"] * (by == "texts") + ["texts"] * (by == "aspects" and _has_text_emb(model)) + ["type"]
     warnings.warn(
-        f"the {what} of a description say nothing about z for this model (guess.explained is "
-        f"{NOTHING_EXPLAINED} or less), so z is about the mean of all tasks; train on more "
-        f"tasks, or try by={' or by='.join(map(repr, others))}",
-        stacklevel=4,  # where the model's zero_shot is called
+        f"the {kind} of a description do not predict z for this model (evidence.explained is {NOTHING_EXPLAINED} or "
+        f"less), so z is close to the mean of all tasks; train on more tasks, or try by="
+        f"{' or by='.join(map(repr, others))}",
+        stacklevel=4,  # points at the caller of model.zero_shot
     )
 
 
@@ -265,13 +266,13 @@ def predict_z(
         logger.warning("no task of the model has type %s; using the mean of all tasks", description.type)
         return values.mean(axis=0), None, "mean of all tasks", None
     if by == "texts" and known.texts is None:
-        raise ValueError("the model does not store TextEmb of its tasks: train with --text-emb, or take by='aspects'")
+        raise ValueError("the model does not store TextEmb of its tasks; train with --text-emb, or use by='aspects'")
     matrix = known.code() if by == "aspects" else known.texts
     vector = code_aspects(model, known, name, description) if by == "aspects" else embed_texts(model, description)
     assert matrix is not None  # noqa: S101 - for the type checker
     ridge = fit_ridge(matrix, values)
-    how = f"ridge from {'aspects' if by == 'aspects' else 'TextEmb'} of {len(tasks)} tasks"
-    return ridge.predict(vector[None])[0].astype(np.float32), None, how, ridge.explained
+    method = f"ridge from {'aspects' if by == 'aspects' else 'TextEmb'} of {len(tasks)} tasks"
+    return ridge.predict(vector[None])[0].astype(np.float32), None, method, ridge.explained
 
 
 def _of_model(model: ModelCore, features: TaskFeatures, name: str, description: Description) -> NDArray[np.float64]:
@@ -307,11 +308,11 @@ def embed_texts(model: ModelCore, description: Description) -> NDArray[np.float6
 
 
 @torch.no_grad()
-def _fill_unknown(model: ModelCore, rows: Mapping[str, str | None], new: Mapping[str, str]) -> None:
-    """Give classes without a trained label vector the mean of the others, which never has the largest logit."""
-    trained = [model.heads.find(row) for row in rows.values() if row is not None]
-    for each, row in rows.items():
-        if row is None:
+def _fill_unknown(model: ModelCore, found: Mapping[str, str | None], new: Mapping[str, str]) -> None:
+    """Set label vectors that were not trained to the mean of the others, which never has the largest logit."""
+    trained = [model.heads.find(vector) for vector in found.values() if vector is not None]
+    for each, vector in found.items():
+        if vector is None:
             place = model.heads.find(new[each])
             model.heads.weight[place] = model.heads.weight[trained].mean(dim=0)
             model.heads.bias[place] = model.heads.bias[trained].mean(dim=0)

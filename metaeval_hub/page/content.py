@@ -19,12 +19,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_rows
-from metaeval_hub.analysis.projection import LEAST, project
+from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_vectors
+from metaeval_hub.analysis.projection import LEAST, ProjectionMethod, project
 from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect, and its value if the type is not known
+TRAINING_ROWS = "Training rows"  # title of the aspect next to which the page says how many of the rows a run used
 LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}
 
 
@@ -151,7 +152,7 @@ def make_space(
     name: str,
     emb: TaskEmbeddings,
     *,
-    methods: Sequence[Literal["pca", "umap"]] = ("pca",),
+    methods: Sequence[ProjectionMethod] = ("pca",),
     seed: int = 0,
     statistics: Mapping[str, ArrayLike] | None = None,
     about: Mapping[str, str] | None = None,
@@ -183,7 +184,7 @@ def make_space(
     return Space(name, emb, maps, found, dict(about or {}), warning)
 
 
-def _draw(emb: TaskEmbeddings, method: Literal["pca", "umap"], seed: int) -> Map:
+def _draw(emb: TaskEmbeddings, method: ProjectionMethod, seed: int) -> Map:
     points = project(emb, method, seed)
     if method == "umap":
         note = f"UMAP by cosine, seed {seed}: neighbours stay together, but gaps and directions carry little meaning."
@@ -315,7 +316,7 @@ def _nearest(values: NDArray[np.floating]) -> tuple[NDArray[np.int64], list[list
     k = min(NEIGHBOURS, len(values) - 1)
     if k < 1:
         return np.empty((len(values), 0), np.int64), [[] for _ in values]
-    near = nearest_rows(values, k)
+    near = nearest_vectors(values, k)
     exact = values.astype(np.float64)
     norms = np.linalg.norm(exact, axis=1, keepdims=True)
     unit = np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0)

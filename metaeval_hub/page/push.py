@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
-from metaeval_hub.hub.client import create_repo, fetch, push_files, push_target, repo_state
+from metaeval_hub.hub.login import push_target
+from metaeval_hub.hub.repo_state import repo_state
+from metaeval_hub.hub.spaces import CARD
+from metaeval_hub.hub.spaces import push_space as push_files_as_space
+from metaeval_hub.hub.upload import push_files
 from metaeval_hub.page.space_card import SPACE_TAG, space_card
 
 INDEX = "index.html"  # page that a static Space shows
 MODEL_FILE = "task_map.html"  # name of the page in the repository of a model
-CARD = "README.md"
 
 
 def push_space(page: Path, repo_id: str, *, title: str, private: bool | None = None) -> str:
@@ -29,28 +31,8 @@ def push_space(page: Path, repo_id: str, *, title: str, private: bool | None = N
         ValueError: the Space exists and contains something else; or it is public and ``private`` is True.
         HubError: the Hub refuses the commit or does not answer.
     """
-    repo_id = push_target(repo_id)
-    state = repo_state(repo_id, repo_type="space")
-    if state is None:
-        create_repo(repo_id, repo_type="space", private=private)
-    else:
-        folder = fetch(repo_id, revision=state.commit, allow_patterns=[CARD], repo_type="space")
-        card = folder / CARD
-        if not card.is_file() or SPACE_TAG not in card.read_text(encoding="utf-8", errors="replace"):
-            raise ValueError(
-                f"metaeval did not create the Space {repo_id}, and pushing would replace its page; give another name"
-            )
-        if private and not state.private:
-            raise ValueError(
-                f"{repo_id} is public, and --private applies to new Spaces only; make it private on the Hub first"
-            )
-    with tempfile.TemporaryDirectory() as folder_name:
-        card = Path(folder_name, CARD)
-        card.write_text(space_card(title), encoding="utf-8")
-        files = {INDEX: page, CARD: card}
-        parent = None if state is None else state.commit
-        made = push_files(files, repo_id, repo_type="space", message=title, parent_commit=parent)
-    return str(made.commit_url)
+    files: dict[str, Path | str] = {INDEX: page, CARD: space_card(title)}
+    return push_files_as_space(files, repo_id, mark=SPACE_TAG, message=title, private=private)
 
 
 def push_to_model(page: Path, repo_id: str) -> str:

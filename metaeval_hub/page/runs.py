@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from metaeval_datasets.aspects import aspects_of
+from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import DEMO_GROUP, UnknownTaskError, get_task
 from metaeval_datasets.schema import LABEL
+from metaeval_datasets.sources.opening import read_splits
 from metaeval_datasets.spec import TaskSpec
+from metaeval_datasets.splits import split_rule, training_rows
 from metaeval_hub.analysis.embedded_runs import UNKNOWN, EmbeddedRun
+from metaeval_hub.analysis.projection import ProjectionMethod
 from metaeval_hub.analysis.task_titles import type_title
-from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, Example, Space, TaskFacts, make_space
+from metaeval_hub.page.content import NOT_KNOWN, TASK_TYPE, TRAINING_ROWS, Example, Space, TaskFacts, make_space
 from metaeval_hub.results.schema import TaskResult
 
 if TYPE_CHECKING:
@@ -31,9 +35,7 @@ MOST_CHARACTERS = 200  # longer texts are shortened
 Which = Literal["none", "demo", "open", "all"]
 
 
-def space_of(
-    run: EmbeddedRun, *, methods: Sequence[Literal["pca", "umap"]], seed: int = 0, force: bool = False
-) -> Space:
+def space_of(run: EmbeddedRun, *, methods: Sequence[ProjectionMethod], seed: int = 0, force: bool = False) -> Space:
     """Return what the page shows about a run.
 
     Args:
@@ -102,7 +104,6 @@ def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskF
     spec = declared(task, row.edition or "careful")
     measured = None if run.features is None else run.features.aspects[place]
     fields = spec.num_text_fields if spec else measured.text_fields if measured else None
-    available = row.rows["train"].available if "train" in row.rows else measured.train_rows if measured else None
     source = row.source or ""
     return TaskFacts(
         {
@@ -110,7 +111,7 @@ def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskF
             "Texts": {1: "Single", 2: "Pairs"}.get(fields or 0),
             "Group": task.rpartition("/")[0] or None,
             "Classes": len(spec.names) if spec else row.classes,
-            "Training rows": available,
+            TRAINING_ROWS: _training_rows(run, place, spec),
             "Median words": measured.median_words if measured else None,
             "Domain": domain,
             "Licence": spec.license if spec else None,
@@ -121,6 +122,22 @@ def _facts(run: EmbeddedRun, place: int, kind: str, domain: str | None) -> TaskF
         commit=row.commit or "",
         notes=spec.notes if spec else "",
     )
+
+
+def _training_rows(run: EmbeddedRun, place: int, spec: TaskSpec | None) -> int | None:
+    """Return the number of training rows of a task, also if the run read a source with only a part of them.
+
+    Such a source is, for example, a mirror with the first rows of each split. The number of rows is then the declared
+    one, less the splits that are derived from the official train split.
+    """
+    task = run.tasks[place]
+    result, read = run.results.get(task, TaskResult()), run.source_rows.get(task)
+    declared = (spec.rows.get("train") or 0) * rows_per_source_row(spec.sources[0]) if spec else 0
+    if spec and read and read.read.get("train", declared) < declared:
+        return training_rows(declared, split_rule(read_splits(spec)).derived)
+    if "train" in result.rows:
+        return result.rows["train"].available
+    return run.features.aspects[place].train_rows if run.features else None
 
 
 def editions_of(runs: Sequence[EmbeddedRun]) -> dict[str, str]:

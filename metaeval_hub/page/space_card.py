@@ -1,23 +1,17 @@
-"""The card of a static Space that contains a map of tasks."""
+"""Write the card of a static Space with a map of tasks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # it imports torch
-    pass
-
-
 from metaeval_hub.hub.card_templates import template, yaml_text
 
-SPACE_TAG = "metaeval-task-map"  # in the card of every Space that holds a map of tasks
+SPACE_TAG = "metaeval-task-map"  # in the card of every Space with a map of tasks
 
 
 def space_card(title: str) -> str:
-    """Return the card of a static Space that holds a map of tasks.
+    """Return the card of a static Space with a map of tasks.
 
     Args:
-        title: of the Space.
+        title: title of the Space.
     """
     metadata = {
         "title": title,

@@ -34,7 +34,7 @@ def claims(inputs: Inputs, compared: Comparison | Exception | None, tables: Mapp
         compared: comparison of the runs of table 1; an error or None if there is none.
         tables: stem -> table of the report.
     """
-    rows = [*_of_table_1(inputs, compared), *_of_stability(tables), *_of_probing(tables), *_of_zero_shot(inputs)]
+    records = [*_of_table_1(inputs, compared), *_of_stability(tables), *_of_probing(tables), *_of_zero_shot(inputs)]
     columns = (
         *(Column("claim", "claim"), Column("paper", "paper", "points"), Column("ours", "ours", "points")),
         *(
@@ -49,15 +49,15 @@ def claims(inputs: Inputs, compared: Comparison | Exception | None, tables: Mapp
         "cover other seeds, sizes or encoders.",
         "A claim with an interval holds if the whole interval is above 0, and fails if it is below 0. A claim with a p "
         "holds if p is at most 0.05 and our difference is above 0. Otherwise the claim is not settled.",
-        f"The lines are not corrected for multiple tests: of {len(rows)}, one in twenty would hold or fail by chance.",
+        f"The {len(records)} claims are not corrected for multiple tests: one in twenty would hold or fail by chance.",
     )
-    table = Table("The paper's claims in these runs", columns, tuple(rows), notes)
+    table = Table("The paper's claims in these runs", columns, tuple(records), notes)
     nothing = "These runs cannot check any of the paper's claims."
-    return Section("Where the paper's claims hold", (Shown("claims", table),) if rows else (nothing,))
+    return Section("Where the paper's claims hold", (Shown("claims", table),) if records else (nothing,))
 
 
 def _of_table_1(inputs: Inputs, compared: Comparison | Exception | None) -> list[dict[str, Any]]:
-    rows = []
+    records = []
     for better, worse in ORDER:
         if isinstance(compared, Comparison) and {better, worse} <= set(compared.labels):
             runs = [replace(run, label=key) for key in (better, worse) for run in inputs.compared[key]]
@@ -66,8 +66,8 @@ def _of_table_1(inputs: Inputs, compared: Comparison | Exception | None) -> list
             claim = f"{TITLES[better]} above {TITLES[worse]}"
             of_paper = paper.TABLE_1[better] - paper.TABLE_1[worse]
             ours = float(summary.difference or 0.0)
-            rows.append(_row(claim, of_paper, ours, summary.difference_interval, f"{len(tasks)} tasks"))
-    return rows
+            records.append(_record(claim, of_paper, ours, summary.difference_interval, f"{len(tasks)} tasks"))
+    return records
 
 
 def _on(runs: Sequence[RunResult], tasks: Sequence[str]) -> list[RunResult]:
@@ -77,7 +77,7 @@ def _on(runs: Sequence[RunResult], tasks: Sequence[str]) -> list[RunResult]:
 
 def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
     """Return the zero-shot claims, over the same tasks as the averages of the zero-shot tables."""
-    rows = []
+    records = []
     for held_out, methods in inputs.zero_shot.items():
         is_glue = held_out == "glue"
         tasks = zero_shot.answered(methods, paper.GLUE if is_glue else None)
@@ -90,11 +90,11 @@ def _of_zero_shot(inputs: Inputs) -> list[dict[str, Any]]:
             of_paper = None if None in known else known[0] - known[1]  # type: ignore[operator]
             where = "on GLUE" if is_glue else "on every group"
             claim = f"zero-shot {where}: {zero_shot.TITLES[better]} above {zero_shot.TITLES[worse]}"
-            rows.append(_row(claim, of_paper, sum(ours) / len(ours), mean_interval(ours), f"{len(tasks)} tasks"))
-    return rows
+            records.append(_record(claim, of_paper, sum(ours) / len(ours), mean_interval(ours), f"{len(tasks)} tasks"))
+    return records
 
 
-def _row(
+def _record(
     claim: str, of_paper: float | None, ours: float, interval: tuple[float, float] | None, count: str
 ) -> dict[str, Any]:
     verdict = "not settled"
@@ -108,43 +108,43 @@ def _row(
 
 def _of_stability(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
     """Return the claims that stability is above its chance level."""
-    rows = []
+    records = []
     for stem, text in (("table2", "stability within a run"), ("table3", "stability across runs")):
         if stem in tables:
             facts = tables[stem].facts
             gains = [rate - facts["chance"] for rate in facts["rates"].values()]
             claim = f"{text} above chance"
-            rows.append(_row(claim, None, sum(gains) / len(gains), mean_interval(gains), f"{len(gains)} tasks"))
-    return rows
+            records.append(_record(claim, None, sum(gains) / len(gains), mean_interval(gains), f"{len(gains)} tasks"))
+    return records
 
 
 def _of_probing(tables: Mapping[str, Table]) -> list[dict[str, Any]]:
     """Return the claims on probes, by permutation tests, also with each group of tasks left out as a whole."""
     if "table4" not in tables:
         return []
-    rows = []
-    of_ours = {row["features"]: row for row in tables["table4"].records if row["source"] == "ours"}
-    across = {row["features"]: row for row in tables["table4_groups"].records} if "table4_groups" in tables else {}
+    records = []
+    of_ours = {each["features"]: each for each in tables["table4"].records if each["source"] == "ours"}
+    across = {each["features"]: each for each in tables["table4_groups"].records} if "table4_groups" in tables else {}
     for features, aspect, text in (
         ("latent z", "task_type", "z predicts the task type"),
         ("latent z", "domain_cluster", "z predicts the domain"),
         ("TextEmb", "domain_cluster", "TextEmb predicts the domain"),
         ("Fisher", "task_type", "Fisher predicts the task type"),
     ):
-        row = of_ours.get(features)
-        if row is None or row.get(f"{aspect}_p") is None:
+        record = of_ours.get(features)
+        if record is None or record.get(f"{aspect}_p") is None:
             continue
         of_paper = paper.TABLE_4[features][aspect] - paper.TABLE_4["majority"][aspect]
-        ours = row[aspect] - of_ours["majority"][aspect]
+        ours = record[aspect] - of_ours["majority"][aspect]
         count = len(tables["table4"].facts["tasks"])
         claim = f"{text}: accuracy above the majority class"
-        rows.append(_tested(claim, of_paper, ours, row[f"{aspect}_p"], count))
+        records.append(_tested(claim, of_paper, ours, record[f"{aspect}_p"], count))
         if aspect in (left_out := across.get(features, {})):
             ours = left_out[aspect] - left_out[f"{aspect}_chance"]
             count = tables["table4_groups"].facts["counted"][aspect]
             claim = f"{text} of left-out groups: accuracy above chance"
-            rows.append(_tested(claim, None, ours, left_out[f"{aspect}_p"], count))
-    return rows
+            records.append(_tested(claim, None, ours, left_out[f"{aspect}_p"], count))
+    return records
 
 
 def _tested(claim: str, of_paper: float | None, ours: float, p_value: float, tasks: int) -> dict[str, Any]:

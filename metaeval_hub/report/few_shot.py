@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from metaeval_hub.results.comparison_tables import show_change, show_interval
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
 from metaeval_hub.results.schema import RunResult, TaskResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.terminal import ShowStep
 
 SECTION = "Beyond the paper: accuracy by number of labelled examples"
 TITLES: Mapping[str, str] = {
@@ -55,36 +56,36 @@ def task_table(runs: Sequence[RunResult]) -> Table:
     """
     cells = cells_of(runs)
     methods, shots = _axes(cells)
-    rows = []
+    records = []
     for task in _tasks(cells):
         for method in methods:
-            row: dict[str, Any] = {"task": task, "method": TITLES.get(method, method)}
+            record: dict[str, Any] = {"task": task, "method": TITLES.get(method, method)}
             for k in shots:
                 found = cells[method, k].tasks.get(task) if (method, k) in cells else None
                 if found is not None and found.test is not None:
-                    row |= {f"k{k}": found.test.accuracy, f"k{k}_spread": found.spread, "majority": found.majority}
-            if len(row) > 2:
-                rows.append(row)
+                    record |= {f"k{k}": found.test.accuracy, f"k{k}_spread": found.spread, "majority": found.majority}
+            if len(record) > 2:
+                records.append(record)
     shared = shared_tasks(cells)
     for method in methods if shared else ():
-        row = {"task": f"mean of {len(shared)}", "method": TITLES.get(method, method)}
+        record = {"task": f"mean of {len(shared)}", "method": TITLES.get(method, method)}
         for k in shots:
             if (method, k) in cells:
                 values = _draws(cells[method, k], shared)
-                row |= {f"k{k}": float(values.mean()), f"k{k}_spread": _spread(values)}
-                row |= {"majority": float(np.mean(_majorities(cells[method, k].tasks, shared)))}
-        rows.append(row)
+                record |= {f"k{k}": float(values.mean()), f"k{k}_spread": _spread(values)}
+                record |= {"majority": float(np.mean(_majorities(cells[method, k].tasks, shared)))}
+        records.append(record)
     columns = [Column("task", "task"), Column("method", "method")]
     columns += [Column(f"k{k}", f"k = {k}", "percent", spread=f"k{k}_spread") for k in shots]
     columns.append(Column("majority", f"{ALL_ROWS} %", "percent"))
-    counts = sorted({len(row.draws) for (_, k), run in cells.items() if k for row in run.tasks.values()})
+    counts = sorted({len(result.draws) for (_, k), run in cells.items() if k for result in run.tasks.values()})
     draws = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1]))) if counts else "0"
     note = (
         f"Test accuracy, mean over {draws} draws of examples. ± is the standard deviation over draws; in lines with "
         "means over tasks, it is the standard deviation of the draws' means."
     )
     facts = {"shots": shots, "draws": draws}
-    return Table("Few-shot accuracy by task", tuple(columns), tuple(rows), (note,), facts)
+    return Table("Few-shot accuracy by task", tuple(columns), tuple(records), (note,), facts)
 
 
 def means_table(runs: Sequence[RunResult]) -> Table:
@@ -93,22 +94,22 @@ def means_table(runs: Sequence[RunResult]) -> Table:
     methods, shots = _axes(cells)
     tasks = shared_tasks(cells)
     references = [method for method in REFERENCES if method in methods and len(methods) > 1]
-    rows: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     if tasks:
         draws = {key: _draws(run, tasks) for key, run in cells.items()}  # (n, draws) each
         values = {key: found.mean(axis=1) for key, found in draws.items()}
         majority = _majorities(next(iter(cells.values())).tasks, tasks)
-        rows.append(_row(ALL_ROWS, None, majority, None))
+        records.append(_record(ALL_ROWS, None, majority, None))
         for k in shots:
             for method in methods:
                 if (method, k) not in cells:
                     continue
-                row = _row(TITLES.get(method, method), k, values[method, k], _spread(draws[method, k]))
+                record = _record(TITLES.get(method, method), k, values[method, k], _spread(draws[method, k]))
                 for other in references:
                     if other != method and (other, k) in values:
                         change = values[method, k] - values[other, k]
-                        row[other] = show_change(float(change.mean()), mean_interval(change))
-                rows.append(row)
+                        record[other] = show_change(float(change.mean()), mean_interval(change))
+                records.append(record)
     columns = [
         *(Column("shots", "k", "count"), Column("method", "method")),
         *(Column("mean", "mean %", "percent", spread="spread"), Column("interval", "95 % interval")),
@@ -124,7 +125,7 @@ def means_table(runs: Sequence[RunResult]) -> Table:
         *dict.fromkeys(note for run in runs for note in run.facts.notes),
         *_left_out(runs),
     ]
-    return Table("Few-shot accuracy", tuple(columns), tuple(rows), tuple(notes), {"tasks": tasks})
+    return Table("Few-shot accuracy", tuple(columns), tuple(records), tuple(notes), {"tasks": tasks})
 
 
 def _tasks(cells: Cells) -> list[str]:
@@ -141,8 +142,8 @@ def _draws(run: RunResult, tasks: Sequence[str]) -> NDArray[np.float64]:
     return np.array([run.tasks[task].draws for task in tasks], dtype=np.float64)
 
 
-def _majorities(rows: Mapping[str, TaskResult], tasks: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([rows[task].majority for task in tasks], dtype=np.float64)
+def _majorities(results: Mapping[str, TaskResult], tasks: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([results[task].majority for task in tasks], dtype=np.float64)
 
 
 def _spread(draws: NDArray[np.float64]) -> float | None:
@@ -151,7 +152,7 @@ def _spread(draws: NDArray[np.float64]) -> float | None:
     return float(by_draw.std(ddof=1)) if len(by_draw) > 1 else None
 
 
-def _row(method: str, shots: int | None, values: NDArray[np.float64], spread: float | None) -> dict[str, Any]:
+def _record(method: str, shots: int | None, values: NDArray[np.float64], spread: float | None) -> dict[str, Any]:
     return {
         "shots": shots, "method": method, "mean": float(values.mean()), "spread": spread,
         "interval": show_interval(mean_interval(values, least=0.0)),
@@ -167,9 +168,7 @@ def _left_out(runs: Sequence[RunResult]) -> list[str]:
     return [f"{task} has no result for {', '.join(names)}: {reason}." for (task, reason), names in reasons.items()]
 
 
-def section(
-    found: Mapping[str, Sequence[RunResult]], folder: Path, made: Mapping[str, Any], step: Callable[[str], None]
-) -> Section:
+def section(found: Mapping[str, Sequence[RunResult]], folder: Path, made: Mapping[str, Any], step: ShowStep) -> Section:
     """Return the few-shot section of the report, and write its figures.
 
     Args:

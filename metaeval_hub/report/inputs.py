@@ -24,7 +24,7 @@ from metaeval_hub.results.schema import FEW_SHOT, ZERO_SHOT, RunResult, Setting
 from metaeval_hub.task_data.task_embeddings import NAMES_FILE, TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
 
-Methods = Mapping[str, Sequence[RunResult]]
+RunsByMethod = Mapping[str, Sequence[RunResult]]
 Each = TypeVar("Each", RunResult, EmbeddedRun)
 SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the number
 OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
@@ -57,14 +57,14 @@ class Inputs:
         repeated: sentences about runs that are left out because another run has the same settings and seed.
     """
 
-    methods: Methods
+    methods: RunsByMethod
     embedded: Sequence[EmbeddedRun]
     vectors: Mapping[str, TaskEmbeddings]
     zero_shot: Mapping[str, Mapping[str, RunResult]]
     few_shot: Mapping[str, Sequence[RunResult]]
     partial: Mapping[str, str]
     left_out: Mapping[str, str]
-    others: Sequence[Methods] = ()
+    others: Sequence[RunsByMethod] = ()
     repeated: Sequence[str] = field(default=())
 
     @property
@@ -92,7 +92,7 @@ class Inputs:
             for name, runs in self.methods.items():
                 key, sign, _ = name.partition(SEVERAL)
                 if bool(sign) == several and key not in found:
-                    found[key] = [run for run in runs if any(row.test for row in run.tasks.values())]
+                    found[key] = [run for run in runs if any(result.test for result in run.tasks.values())]
         return {key: runs for key, runs in found.items() if runs}
 
     @property
@@ -147,16 +147,16 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
                 repeated += [] if first is run else [_repeats(run, first, "experiment and method")]
             elif run.facts.experiment == FEW_SHOT:
                 few_shot.setdefault(str(place), []).append(run)
-            elif any(row.test or row.validation for row in run.tasks.values()):
+            elif any(result.test or result.validation for result in run.tasks.values()):
                 scored.append(run)
         if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
             embedded.append(read_embedded(place))
         partial |= _partial(read_source_rows(folder))
-    few = _few_rows(scored, least_rows)
-    scored = [replace(run, tasks=_without(run.tasks, few)) for run in scored]
+    small = _small_tasks(scored, least_rows)
+    scored = [replace(run, tasks=_without(run.tasks, small)) for run in scored]
     leading, *others = [_methods(group, repeated) for group in by_tasks(scored, lambda run: run.tasks)] or [{}]
-    shown = [run.select([task for task in run.tasks if task not in few]) for run in embedded]
-    return Inputs(leading, shown, vectors, zero_shot, few_shot, _without(partial, few), few, others, repeated)
+    shown = [run.select([task for task in run.tasks if task not in small]) for run in embedded]
+    return Inputs(leading, shown, vectors, zero_shot, few_shot, _without(partial, small), small, others, repeated)
 
 
 def _methods(runs: Sequence[RunResult], repeated: list[str]) -> dict[str, list[RunResult]]:
@@ -268,8 +268,8 @@ def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
 
     For a method with one model per task, this includes the learning rate if it is the same for all tasks.
     """
-    rows = run.tasks if isinstance(run, RunResult) else run.results
-    rates = {row.rate for row in rows.values()} - {None}
+    results = run.tasks if isinstance(run, RunResult) else run.results
+    rates = {result.rate for result in results.values()} - {None}
     found = {name: value for name, value in run.facts.settings.items() if name not in NOT_LEARNED}
     return {**found, "rate": rates.pop()} if len(rates) == 1 else found
 
@@ -301,9 +301,9 @@ def _find_vectors(folder: Path) -> dict[str, TaskEmbeddings]:
     return found
 
 
-def _partial(rows: Mapping[str, SourceRows]) -> dict[str, str]:
+def _partial(of_sources: Mapping[str, SourceRows]) -> dict[str, str]:
     """Return task -> splits or rows that its source lacks."""
-    lacking = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in rows.items()}
+    lacking = {name: "; ".join((*found.missing, *_fewer_rows(name, found.read))) for name, found in of_sources.items()}
     return {name: text for name, text in lacking.items() if text}
 
 
@@ -311,7 +311,7 @@ def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
     """Describe official splits of which fewer rows were read than the catalogue declares."""
     try:
         declared = get_task(name).rows
-    except UnknownTaskError:  # a task of somebody's own
+    except UnknownTaskError:  # a task outside the catalogue
         return []
     return [
         f"{split}: {count:,} of {declared[split]:,} rows"
@@ -320,14 +320,15 @@ def _fewer_rows(name: str, read: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _few_rows(runs: Sequence[RunResult], least: int) -> dict[str, str]:
-    few = {}
+def _small_tasks(runs: Sequence[RunResult], least: int) -> dict[str, str]:
+    """Return task -> reason for the tasks with fewer than ``least`` training rows."""
+    small = {}
     for run in runs:
-        for task, row in run.tasks.items():
-            count = row.rows["train"].available if "train" in row.rows else 0
+        for task, result in run.tasks.items():
+            count = result.rows["train"].available if "train" in result.rows else 0
             if count < least:
-                few[task] = f"{count} training rows"
-    return few
+                small[task] = f"{count} training rows"
+    return small
 
 
 def _without(table: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -16,15 +16,16 @@ from metaeval_hub.results.tables import Column, Table
 
 def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     """Return the section that lists the runs and how they differ from the paper's."""
-    rows = []
+    records = []
     for key, run in inputs.runs:
-        cosines = [row.cos_z_z0 for row in run.tasks.values() if row.cos_z_z0 is not None]
-        rows.append(
+        results = run.tasks.values()
+        cosines = [result.cos_z_z0 for result in results if result.cos_z_z0 is not None]
+        records.append(
             {
                 "method": title_of(key),
-                **_run_row(run, places),
+                **_run_record(run, places),
                 "tasks": len(run.tasks),
-                "train_rows": sum(row.rows["train"].kept for row in run.tasks.values() if "train" in row.rows),
+                "train_rows": sum(result.rows["train"].kept for result in results if "train" in result.rows),
                 "trained": _trained(run),
                 "start_cosine": sum(cosines) / len(cosines) if cosines else None,
                 "minutes": None if run.facts.seconds is None else run.facts.seconds / 60,
@@ -33,8 +34,8 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     experiments = [next(iter(each.values())) for each in inputs.zero_shot.values() if each]
     experiments += [each[0] for each in inputs.few_shot.values() if each]
     for run in experiments:
-        row = {**_run_row(run, places), "run": run.path.parent.parent.name}
-        rows.append({"method": str(run.facts.experiment).replace("_", "-"), **row})
+        shared = {**_run_record(run, places), "run": run.path.parent.parent.name}
+        records.append({"method": str(run.facts.experiment).replace("_", "-"), **shared})
     columns = (
         *(Column("method", "method"), Column("run", "run"), Column("encoder", "encoder")),
         *(Column("tasks", "tasks", "count"), Column("train_rows", "training rows", "count")),
@@ -51,14 +52,14 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
         "their folders.",
         *_analysed(inputs),
     )
-    table = Table("Runs of this report", columns, tuple(rows), notes, {"runs": list(places)})
-    blocks: list[Block] = [Shown("runs", table)] if rows else []
+    table = Table("Runs of this report", columns, tuple(records), notes, {"runs": list(places)})
+    blocks: list[Block] = [Shown("runs", table)] if records else []
     blocks.append("\n".join(f"- {line}" for line in differences(inputs)))
     return Section("What was run, and how it differs from the paper", tuple(blocks))
 
 
-def _run_row(run: RunResult, places: Sequence[str]) -> dict[str, Any]:
-    """Return the fields that every run has. If several runs lie in one folder, the name includes that folder."""
+def _run_record(run: RunResult, places: Sequence[str]) -> dict[str, Any]:
+    """Return the values that the records of all runs have; the name includes the folder that contains several runs."""
     folder = run.path.parent
     within = any(Path(place) == folder for place in places)
     return {
@@ -74,7 +75,7 @@ def _trained(run: RunResult) -> str | None:
     config = run.facts.settings
     if not config.get("batch_size"):
         return None
-    rates: set[Setting] = {row.rate for row in run.tasks.values() if row.rate is not None}
+    rates: set[Setting] = {result.rate for result in run.tasks.values() if result.rate is not None}
     rates = rates or {config.get("adapter_lr")}
     units = config.get("adapter_size") if _has_units(run) else None
     words = [f"{units} units"] if units else []

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from metaeval_hub.analysis import geometry as analyses
 from metaeval_hub.analysis import probing as probes
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.prediction import prediction
+from metaeval_hub.analysis.stability import stability_across, stability_within
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
 from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs
@@ -21,6 +21,7 @@ from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import INTERVALS
 from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TITLES: Mapping[str, str] = {
@@ -105,17 +106,25 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
         *(key for key in paper.TABLE_1 if key in summaries or key == "majority"),
         *(k for k in summaries if k not in paper.TABLE_1),
     ]
-    rows = []
+    records = []
     for key in order:
         summary, (all_numbers, own) = summaries.get(key), paper.TABLE_1_PARAMETERS.get(key, (None, None))
-        row: dict[str, Any] = {"method": title_of(key), "paper": paper.TABLE_1.get(key)}
-        row |= {"paper_parameters": f"{all_numbers} ({own})" if all_numbers else None}
+        record: dict[str, Any] = {"method": title_of(key), "paper": paper.TABLE_1.get(key)}
+        record |= {"paper_parameters": f"{all_numbers} ({own})" if all_numbers else None}
         if summary is None and found.majority is not None:
-            row |= {"ours": float(found.majority.mean())}
+            record |= {"ours": float(found.majority.mean())}
         elif summary is not None:
-            row |= {"ours": summary.mean, "spread": summary.spread, "runs": summary.runs, "change": summary.difference}
-            row |= {"interval": _interval(summary.difference_interval), "parameters": _parameters(inputs.compared[key])}
-        rows.append(row)
+            record |= {
+                "ours": summary.mean,
+                "spread": summary.spread,
+                "runs": summary.runs,
+                "change": summary.difference,
+            }
+            record |= {
+                "interval": _interval(summary.difference_interval),
+                "parameters": _parameters(inputs.compared[key]),
+            }
+        records.append(record)
     columns = (
         *(
             Column("method", "method"),
@@ -133,7 +142,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
         "not counted. The table of runs lists adapter sizes and learning rates.",
         *(line.strip() for line in remarks(found)),
     )
-    table = Table("Test accuracy", columns, tuple(rows), notes, {"tasks": list(found.tasks)})
+    table = Table("Test accuracy", columns, tuple(records), notes, {"tasks": list(found.tasks)})
     places = [f"{key}={run.path.parent}" for key, each in inputs.compared.items() for run in each]
     return Section(
         title, (Shown(numbered("table1", number), table), *missing), shlex.join(["metaeval", "compare", *places])
@@ -150,7 +159,7 @@ def _parameters(runs: Sequence[RunResult]) -> str | None:
     A method with one model per task stores the counts with each task, and all of them belong to that task.
     """
     run = runs[0]
-    of_task = next((row.parameters for row in run.tasks.values() if row.parameters is not None), None)
+    of_task = next((result.parameters for result in run.tasks.values() if result.parameters is not None), None)
     sizes = run.facts.parameters or of_task
     if sizes is None:
         return None
@@ -170,21 +179,22 @@ def _short(count: float) -> str:
 # --- Tables 2 and 3 ---
 
 
-def _with_paper(table: Table, paper_rows: Mapping[str, tuple[float, float]], chance: str) -> Table:
+def _with_paper(table: Table, of_paper: Mapping[str, tuple[float, float]], chance: str) -> Table:
     """Add a column with the paper's numbers to a table by task type."""
-    rows = []
-    for row in table.records:
-        mean, std = paper_rows.get(chance if row["type"] == "chance" else str(row["type"]), (None, None))
-        shown = row["type"] if row["type"] in ("all", "chance") else type_title(str(row["type"]))
-        rows.append({**row, "type": shown, "paper": mean, "paper_std": std})
-    kind, tasks, ours = table.columns
+    records = []
+    for record in table.records:
+        kind = str(record["type"])
+        mean, std = of_paper.get(chance if kind == "chance" else kind, (None, None))
+        shown = kind if kind in ("all", "chance") else type_title(kind)
+        records.append({**record, "type": shown, "paper": mean, "paper_std": std})
+    type_column, tasks, ours = table.columns
     columns = (
-        kind,
+        type_column,
         tasks,
         Column("paper", "paper %", "percent", "paper_std"),
         Column(ours.key, "ours %", "percent", ours.spread),
     )
-    return Table(table.title, columns, tuple(rows), table.notes, table.facts)
+    return Table(table.title, columns, tuple(records), table.notes, table.facts)
 
 
 def table_2(inputs: Inputs) -> Section:
@@ -193,7 +203,7 @@ def table_2(inputs: Inputs) -> Section:
     command = SEEDS.format(" --embeddings-per-task 3 --name within")
     if not inputs.several:
         return Section(title, (Missing("runs with three embeddings per task", command),))
-    table = _with_paper(analyses.stability_within(inputs.several), paper.TABLE_2, "random")
+    table = _with_paper(stability_within(inputs.several), paper.TABLE_2, "random")
     note = (
         "The paper reports 1.0 for random embeddings, which is below the chance level of this rate; the paper may have "
         "computed its rate differently than its text describes."
@@ -208,7 +218,7 @@ def table_3(inputs: Inputs) -> Section:
     runs = inputs.single if len(inputs.single) > 1 else inputs.several
     if len(runs) < 2:
         return Section(title, (Missing("two or more runs over the same tasks with different seeds", SEEDS.format("")),))
-    table = _with_paper(analyses.stability_across(runs), paper.TABLE_3, "random")
+    table = _with_paper(stability_across(runs), paper.TABLE_3, "random")
     return Section(title, (Shown("table3", table),), _analyze("stability", runs))
 
 
@@ -219,7 +229,7 @@ def _analyze(analysis: str, runs: Sequence[EmbeddedRun], more: str = "") -> str:
 # --- Table 4 ---
 
 
-def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str], None] = analyses.silent) -> Section:
+def table_4(inputs: Inputs, *, permutations: int, seed: int, step: ShowStep = show_nothing) -> Section:
     """Return the section on aspects predicted from embeddings, and on z predicted from aspects."""
     title = "Table 4: aspects predicted from task embeddings"
     runs, features = inputs.single or inputs.several, inputs.features
@@ -233,18 +243,18 @@ def table_4(inputs: Inputs, *, permutations: int, seed: int, step: Callable[[str
         if name not in vectors
     ]
     table = probes.probing(runs, features, vectors, permutations=permutations, seed=seed, step=step)
-    rows = []
-    for row in table.records:
-        rows.append({**row, "source": "ours"})
-        if row["features"] in paper.TABLE_4:
-            rows.append({"features": row["features"], "source": "paper", **paper.TABLE_4[str(row["features"])]})
+    records = []
+    for record in table.records:
+        records.append({**record, "source": "ours"})
+        if (features_of := str(record["features"])) in paper.TABLE_4:
+            records.append({"features": features_of, "source": "paper", **paper.TABLE_4[features_of]})
     columns = (table.columns[0], Column("source", ""), *table.columns[1:])
-    shown = Table(table.title, columns, tuple(rows), table.notes, table.facts)
+    shown = Table(table.title, columns, tuple(records), table.notes, table.facts)
     blocks: list[Block] = [Shown("table4", shown)]
     if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
         step("groups left out")
-        deals = min(probes.DEALS, permutations)
-        across = probes.probing_across(runs, features, vectors, deals=deals, seed=seed)
+        reassignments = min(probes.REASSIGNMENTS, permutations)
+        across = probes.probing_across(runs, features, vectors, reassignments=reassignments, seed=seed)
         blocks.append(Shown("table4_groups", across))
     blocks.append(Shown("prediction", prediction(runs, features, vectors)))
     command = _analyze("probing", runs, f" --permutations {permutations}")

@@ -23,18 +23,20 @@ def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     """
     if not isinstance(found, Comparison):
         return None
-    rows = []
+    records = []
     for place, task in enumerate(found.tasks):
-        row: dict[str, Any] = {"task": task, "type": type_title(task_type(task))}
-        row |= {} if found.majority is None else {"majority": float(found.majority[place])}
-        row |= {label: float(found.values[place, column]) for column, label in enumerate(found.labels)}
-        rows.append({**row, "lacks": inputs.partial.get(task)})
+        record: dict[str, Any] = {"task": task, "type": type_title(task_type(task))}
+        record |= {} if found.majority is None else {"majority": float(found.majority[place])}
+        record |= {label: float(found.values[place, column]) for column, label in enumerate(found.labels)}
+        records.append({**record, "lacks": inputs.partial.get(task)})
     methods = [label for label in found.labels if label != "majority"]
     columns = (
         *(Column("task", "task"), Column("type", "type"), Column("majority", f"{TITLES['majority']} %", "percent")),
         *(Column(label, f"{title_of(label)} %", "percent") for label in methods),
         *((Column("lacks", "missing in the source"),) if inputs.partial else ()),
     )
-    table = Table("Test accuracy by task", columns, tuple(sorted(rows, key=lambda row: (row["type"], row["task"]))))
+    table = Table(
+        "Test accuracy by task", columns, tuple(sorted(records, key=lambda record: (record["type"], record["task"])))
+    )
     title = "Beyond the paper: accuracy by task" + other_tasks(number)
     return Section(title, (Shown(numbered("tasks", number), table),))

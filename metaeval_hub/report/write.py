@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun
-from metaeval_hub.analysis.geometry import geometry, silent
+from metaeval_hub.analysis.geometry import geometry
 from metaeval_hub.analysis.plot_tables import draw_geometry
+from metaeval_hub.analysis.projection import ProjectionMethod
 from metaeval_hub.report import few_shot, files
 from metaeval_hub.report import paper_tables as sections
 from metaeval_hub.report.claims import claims
@@ -23,6 +24,7 @@ from metaeval_hub.report.overview import overview
 from metaeval_hub.report.per_task import by_task
 from metaeval_hub.report.zero_shot import beyond, table_5
 from metaeval_hub.results.tables import Table
+from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.safe_files.printable import one_line, without_control
 
 TITLE = "Task embeddings: our results compared with the paper's"
@@ -49,7 +51,7 @@ class ReportJob:
     seed: int = 0
     least_rows: int = 0
     force: bool = False
-    step: Callable[[str], None] = silent
+    step: ShowStep = show_nothing
 
 
 def write_report(places: Sequence[str], job: ReportJob) -> list[Path]:
@@ -63,19 +65,19 @@ def write_report(places: Sequence[str], job: ReportJob) -> list[Path]:
         UnsafeRepositoryError: its files do not have the expected form.
     """
     job.step("reading the runs")
-    inputs, told = usable(read_inputs(places, job.least_rows), job.force)
-    told += inputs.repeated
+    inputs, remarks = usable(read_inputs(places, job.least_rows), job.force)
+    remarks += inputs.repeated
     job.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".report-", dir=job.folder) as aside:
-        _write_parts(inputs, told, places, replace(job, folder=Path(aside)))
+        _write_parts(inputs, remarks, places, replace(job, folder=Path(aside)))
         files.replace_files(Path(aside), job.folder)
     return [job.folder / name for name in FILES]
 
 
-def _write_parts(inputs: Inputs, told: Sequence[str], places: Sequence[str], job: ReportJob) -> None:
+def _write_parts(inputs: Inputs, remarks: Sequence[str], places: Sequence[str], job: ReportJob) -> None:
     parts = make_sections(inputs, places, job)
-    if told:
-        lines = "\n".join(f"- {one_line(text)}" for text in told)
+    if remarks:
+        lines = "\n".join(f"- {one_line(text)}" for text in remarks)
         parts.insert(1, Section("Runs that are left out or need care", (lines,)))
     for block in (block for part in parts for block in part.blocks):
         if isinstance(block, Shown):
@@ -89,16 +91,16 @@ def _write_parts(inputs: Inputs, told: Sequence[str], places: Sequence[str], job
 
 def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
     """Return the inputs without runs whose z is at its random start, and warnings about runs."""
-    kept, told = [], []
+    kept, warnings = [], []
     for run in inputs.embedded:
         try:
             warning = run.check(force=force)
         except StillAtStartError as error:
-            told.append(str(error))
+            warnings.append(str(error))
             continue
         kept.append(run)
-        told += [warning] if warning else []
-    return replace(inputs, embedded=kept), told
+        warnings += [warning] if warning else []
+    return replace(inputs, embedded=kept), warnings
 
 
 def make_sections(inputs: Inputs, places: Sequence[str], job: ReportJob) -> list[Section]:
@@ -108,7 +110,7 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: ReportJob) -> list
     compared = groups[0][1]
     parts = [
         *(sections.table_1(group, found, number) for number, (group, found) in enumerate(groups)),
-        *figures(inputs, job),
+        *figure_sections(inputs, job),
         _part("Table 2: stability within a run", sections.table_2, inputs),
         _part("Table 3: stability across runs", sections.table_3, inputs),
         _part(
@@ -135,7 +137,7 @@ def _part(title: str, make: Callable[[Inputs], Section], inputs: Inputs) -> Sect
         return Section(title, (f"This section is not shown: {error}.",))
 
 
-def figures(inputs: Inputs, job: ReportJob) -> list[Section]:
+def figure_sections(inputs: Inputs, job: ReportJob) -> list[Section]:
     """Return figures 3 and 5 of the first run with one embedding per task, and figure 4 of the first with several."""
     one = next(iter(inputs.single or inputs.several), None)
     many = next(iter(inputs.several), None)
@@ -146,7 +148,7 @@ def figures(inputs: Inputs, job: ReportJob) -> list[Section]:
     ]
 
 
-def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca", "umap"], job: ReportJob) -> Section:
+def _figure(title: str, stem: str, run: EmbeddedRun | None, method: ProjectionMethod, job: ReportJob) -> Section:
     if run is None:
         command = sections.COMMANDS["pilault"]
         if stem == "figure4":
@@ -161,7 +163,7 @@ def _figure(title: str, stem: str, run: EmbeddedRun | None, method: Literal["pca
         return Section(title, (f"This figure is not shown: {error}.",))
     table.save(job.folder, stem, job.made)
     draw_geometry(table, job.folder, stem)
-    ends = [str(row["task"]) for row in table.records]
+    ends = [str(record["task"]) for record in table.records]
     text = f"Farthest from the centre: {', '.join(ends[:5])}; nearest to it: {', '.join(reversed(ends[-5:]))}."
     command = shlex.join(["metaeval", "analyze", "geometry", run.place, "--method", method, "--seed", str(job.seed)])
     return Section(title, (Picture(stem, f"{table.title}. {table.notes[0]}"), text), f"{command} --out DIR")

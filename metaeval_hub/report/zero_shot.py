@@ -55,16 +55,16 @@ def glue_table(methods: Mapping[str, RunResult]) -> Table:
     """Return a table with one record per method, ours or the paper's, and one column per task of GLUE."""
     present = [name for name in paper.GLUE if any(name in run.tasks for run in methods.values())]
     tasks = answered(methods, paper.GLUE)
-    rows: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     for key in _order(methods):
         scores = {name: accuracy(methods[key], name) for name in present}
         average = _mean(scores[name] for name in tasks)
-        rows.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": average})
+        records.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": average})
         of_paper = paper.TABLE_5.get(PAPER.get(key, key))
         if of_paper:
             shown = {name: of_paper[name] for name in present}
             title = TITLES.get(key, key) + (" (features not stated)" if key in PAPER else "")
-            rows.append({"method": title, "source": "paper", **shown, "average": paper_average(key, tasks)})
+            records.append({"method": title, "source": "paper", **shown, "average": paper_average(key, tasks)})
     columns = [Column("method", "method"), Column("source", "")]
     columns += [Column(name, title, "percent") for name, title in zip(present, short_names(present), strict=True)]
     columns.append(Column("average", "avg %", "percent"))
@@ -79,7 +79,7 @@ def glue_table(methods: Mapping[str, RunResult]) -> Table:
     if absent:
         notes.append(f"Our runs have no results for {', '.join(absent)}.")
     notes += _notes(methods)
-    return Table("Zero-shot accuracy, GLUE left out", tuple(columns), tuple(rows), tuple(notes))
+    return Table("Zero-shot accuracy, GLUE left out", tuple(columns), tuple(records), tuple(notes))
 
 
 def group_table(methods: Mapping[str, RunResult]) -> Table:
@@ -87,18 +87,18 @@ def group_table(methods: Mapping[str, RunResult]) -> Table:
     order = _order(methods)
     tasks = answered(methods)
     kinds = {name: task_type(name) for name in tasks}
-    rows = []
+    records = []
     for kind in [*sorted(set(kinds.values())), "all"]:
         chosen = [name for name in tasks if kind in ("all", kinds[name])]
         means = {key: _mean(accuracy(methods[key], name) for name in chosen) for key in order}
-        rows.append({"type": type_title(kind), "tasks": len(chosen), **means})
+        records.append({"type": type_title(kind), "tasks": len(chosen), **means})
     columns = [Column("type", "task type"), Column("tasks", "tasks", "count")]
     columns += [Column(key, f"{TITLES.get(key, key)} %", "percent") for key in order]
     notes = (
         f"Test accuracy, mean over {len(tasks)} tasks; the whole group of each task was left out of training.",
         *_notes(methods),
     )
-    return Table("Zero-shot accuracy, every group left out once", tuple(columns), tuple(rows), notes)
+    return Table("Zero-shot accuracy, every group left out once", tuple(columns), tuple(records), notes)
 
 
 def answered(methods: Mapping[str, RunResult], names: Sequence[str] | None = None) -> list[str]:
@@ -135,9 +135,9 @@ def _notes(methods: Mapping[str, RunResult]) -> list[str]:
     tasks: dict[tuple[str, str], list[str]] = {}  # reason and methods -> tasks
     for (task, reason), titles in lacking.items():
         tasks.setdefault((reason, "; ".join(titles)), []).append(task)
-    told = [f"No result for {', '.join(of)} ({why}): {titles}." for (why, titles), of in tasks.items()]
-    if len(told) <= MOST_REASONS:
-        return notes + told
+    sentences = [f"No result for {', '.join(of)} ({why}): {titles}." for (why, titles), of in tasks.items()]
+    if len(sentences) <= MOST_REASONS:
+        return notes + sentences
     names = list(dict.fromkeys(task for task, _ in lacking))
     return [
         *notes,
@@ -148,8 +148,8 @@ def _notes(methods: Mapping[str, RunResult]) -> list[str]:
 
 def accuracy(run: RunResult, task: str) -> float | None:
     """Return the test accuracy of a task, or None."""
-    row = run.tasks.get(task)
-    return None if row is None or row.test is None else row.test.accuracy
+    result = run.tasks.get(task)
+    return None if result is None or result.test is None else result.test.accuracy
 
 
 def _mean(values: Any) -> float | None:

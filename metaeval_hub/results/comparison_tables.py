@@ -19,33 +19,33 @@ def task_table(comparison: Comparison) -> Table:
     columns += [] if majority is None else [Column("majority", "majority", "percent")]
     keys = [f"run {number}" for number in range(len(comparison.labels))]  # a run may be called "task"
     columns += [Column(key, label, "percent") for key, label in zip(keys, comparison.labels, strict=True)]
-    rows = [
+    records = [
         {"task": task, **dict(zip(keys, comparison.values[i].tolist(), strict=True))}
         for i, task in enumerate(comparison.tasks)
     ]
     means = comparison.values.mean(axis=0).tolist()
-    rows.append({"task": f"mean of {len(rows)}", **dict(zip(keys, means, strict=True))})
+    records.append({"task": f"mean of {len(records)}", **dict(zip(keys, means, strict=True))})
     if majority is not None:
-        for row, share in zip(rows, [*majority.tolist(), float(majority.mean())], strict=True):
-            row["majority"] = share
-    return Table(caption(comparison), tuple(columns), tuple(rows))
+        for record, share in zip(records, [*majority.tolist(), float(majority.mean())], strict=True):
+            record["majority"] = share
+    return Table(caption(comparison), tuple(columns), tuple(records))
 
 
 def summary_table(comparison: Comparison) -> Table:
     """Return a table with one record per label: mean, gain over majority class and reference, with intervals."""
-    what = comparison.metric.replace("_", " ")
+    metric = comparison.metric.replace("_", " ")
     several = any(summary.runs > 1 for summary in comparison.summaries)
     over_majority = comparison.metric == "accuracy" and comparison.reference != "majority"
     columns = [
         Column("label", "run"),
         *([Column("runs", "runs", "count")] if several else []),
-        Column("mean", f"mean {what}", "percent", spread="spread"),
+        Column("mean", f"mean {metric}", "percent", spread="spread"),
         Column("range", "95 % interval"),
         *([Column("gain", "over majority")] if over_majority else []),
         *([Column("change", f"over {comparison.reference}")] if len(comparison.labels) > 1 else []),
         *([Column("signs", "better, equal, worse")] if len(comparison.labels) > 1 else []),
     ]
-    rows = [
+    records = [
         {
             **vars(summary),
             "range": show_interval(summary.interval),
@@ -56,7 +56,7 @@ def summary_table(comparison: Comparison) -> Table:
         for summary in comparison.summaries
     ]
     notes = [f"Intervals: {INTERVALS}; intervals in brackets are paired by task.", *remarks(comparison)]
-    return Table(f"Means over {len(comparison.tasks)} tasks", tuple(columns), tuple(rows), tuple(notes))
+    return Table(f"Means over {len(comparison.tasks)} tasks", tuple(columns), tuple(records), tuple(notes))
 
 
 def caption(comparison: Comparison) -> str:

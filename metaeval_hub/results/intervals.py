@@ -1,4 +1,4 @@
-"""Confidence intervals of accuracies: of one task by its rows, of a mean by its tasks. Needs no torch."""
+"""Compute confidence intervals: of one task's accuracy from its rows, of a mean from its tasks. Needs no torch."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-FEW_TASKS = 10  # fewer of them make the bootstrap too narrow
+FEW_TASKS = 10  # with fewer tasks, intervals by bootstrap are too narrow
 INTERVALS = f"95 % over tasks, by bootstrap, with fewer than {FEW_TASKS} tasks by Student's t"  # for people
 
 
 def wilson(accuracy: float, rows: int, level: float = LEVEL) -> tuple[float, float]:
-    """Interval of a task's accuracy on further rows of the same task (Wilson 1927), a binomial proportion.
+    """Return the interval of a task's accuracy on other rows of the same task (Wilson 1927).
 
-    Unlike the interval accuracy +- z * standard error it stays within 0..1 and does not shrink to a point at 0 or 1.
+    Unlike accuracy +- z * standard error, it stays within 0..1 and does not shrink to a point at 0 or 1.
 
     Args:
-        accuracy: share of the rows that were right, 0..1.
-        rows: how many were scored, at least 1.
-        level: share of intervals that hold the true accuracy.
+        accuracy: share of correct rows, 0..1.
+        rows: number of scored rows, at least 1.
+        level: share of intervals that contain the true accuracy.
 
     Returns:
         Lower and upper bound, 0..1.
@@ -49,33 +48,35 @@ def mean_interval(
     level: float = LEVEL,
     seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Interval of a mean over tasks: what another draw of such tasks might have given.
+    """Return the interval of a mean over tasks, which describes other samples of such tasks.
 
-    From ten tasks on by the percentile bootstrap (Efron 1979). With fewer that is too narrow, and of three tasks it is
-    no more than the lowest and the highest; there it is Student's t, which is wide, as it should be.
+    Ten or more tasks use the percentile bootstrap (Efron 1979). With fewer tasks its intervals are too narrow: with
+    three tasks, their bounds are the lowest and the highest value. Fewer tasks therefore use Student's t.
 
-    Of two runs, give the differences task by task: that is the paired interval, in which a task counts with both of its
-    accuracies, so that what makes tasks easy or hard for both cancels. It says nothing about other seeds of training.
+    To compare two runs, pass the difference for each task. The interval is then a paired one, in which the difficulty
+    of the tasks cancels. It does not describe other seeds of training.
 
     Args:
-        values: a share a task, 0..1, or a difference of two, -1..1: (n,), finite.
-        least: no bound is below it; 0 for shares. None is above 1.
-        resamples: draws of n tasks with replacement.
-        level: share of intervals that hold the mean of all such tasks.
-        seed: of the draws; the same values give the same interval.
+        values: one share per task, 0..1, or one difference of shares, -1..1: (n,), finite.
+        least: lowest possible bound: 0 for shares. The highest is 1.
+        resamples: number of samples of n tasks, drawn with replacement.
+        level: share of intervals that contain the mean of all such tasks.
+        seed: seed of the samples; the same values give the same interval.
 
     Returns:
-        Lower and upper bound; None for fewer than two tasks, which say nothing about others.
+        Lower and upper bound; None for fewer than two tasks, which do not describe others.
 
     Raises:
         ValueError: a value is not finite, or there is more than one axis.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError(f"expected one finite value a task, got {array.tolist()}")
+        raise ValueError(f"expected one finite value per task, got {array.tolist()}")
     if len(array) < 2:
         return None
     if len(array) < FEW_TASKS:
+        from scipy.special import stdtrit  # here, because the dataset commands import this module and need no scipy
+
         half = float(stdtrit(len(array) - 1, (1 + level) / 2)) * array.std(ddof=1) / len(array) ** 0.5
         low, high = array.mean() - half, array.mean() + half
     else:

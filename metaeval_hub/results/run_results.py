@@ -1,7 +1,7 @@
 """Find and read the files that a run leaves behind: results.json, data.json and config.json. Needs no torch.
 
-``metaeval_hub.results.schema`` defines the content of results.json. The functions here return its dataclasses, or raise
-a ``ResultsError`` that names the file, the key and the expected value.
+``metaeval_hub.results.results_json`` knows the content of results.json. The functions here return the dataclasses of
+``metaeval_hub.results.schema``, or raise a ``ResultsError`` that names the file, the key and the expected value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from metaeval_hub.results.json_values import FormError, Value, a_count, a_text, an_object, list_of, mapping_of, shown
-from metaeval_hub.results.schema import RunFacts, RunResult, TaskResult, parse_run, run_to_json
+from metaeval_hub.results.results_json import parse_run
+from metaeval_hub.results.schema import RunResult
 
 RESULTS, CONFIG, DATA = "results.json", "config.json", "data.json"  # scores, settings and rows of a run
 MAX_BYTES = 2**29  # largest accepted size of one of these files; 100,000 tasks need a tenth of it
@@ -134,11 +135,6 @@ def read_results(file: Path, label: str) -> RunResult:
         ResultsError: the file cannot be read or does not have the expected form.
     """
     return _read(file, lambda found: parse_run(label, file, found))
-
-
-def write_results(file: Path, tasks: Mapping[str, TaskResult], facts: RunFacts) -> None:
-    """Write a results.json."""
-    file.write_text(json.dumps(run_to_json(tasks, facts), indent=1) + "\n", encoding="utf-8")
 
 
 def read_source_rows(folder: Path) -> dict[str, SourceRows]:

@@ -1,51 +1,27 @@
-"""The schema of results.json: dataclasses, functions that check and read JSON values, and functions that write them.
+"""The schema of results.json as dataclasses, and means over tasks. Needs no torch.
 
-No other module knows the keys of the file. Anyone may have written the file, and it may be damaged, so ``parse_run``
-and ``parse_task`` check every value; an error names the key and the expected value. Reading what ``run_to_json`` and
-``task_to_json`` wrote returns equal objects. This module does not need torch.
+``metaeval_hub.results.results_json`` reads and writes them; no other module knows the keys of the file.
 
 >>> scores = SplitScores(accuracy=0.75, macro_f1=0.7, matthews=0.5)
->>> task = TaskResult(majority=0.5, test=scores, rows={"test": SplitRows(kept=8, available=8)}, classes=2)
->>> parse_task(task_to_json(task)) == task
-True
->>> mean_scores([task]).over_majority
+>>> mean_scores([TaskResult(majority=0.5, test=scores)]).over_majority
 0.25
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from metaeval_hub.results.intervals import mean_interval, wilson
-from metaeval_hub.results.json_values import (
-    MAX_COUNT,
-    FormError,
-    a_correlation,
-    a_count,
-    a_share,
-    a_size,
-    a_text,
-    a_whole,
-    an_object,
-    counts,
-    list_of,
-    mapping_of,
-    optional,
-    shown,
-)
+from metaeval_hub.results.intervals import mean_interval
+from metaeval_hub.results.run_settings import Setting
 
 ZERO_SHOT, FEW_SHOT = "zero_shot", "few_shot"  # values of "experiment": training/zero_shot.py and few_shot.py
 
 Split = Literal["test", "validation"]
-Setting = None | bool | int | float | str | list[Any]
-
-
-# --- Dataclasses ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -81,6 +57,40 @@ class SplitRows:
 
 
 @dataclass(frozen=True)
+class Regularization:
+    """The regularization that was chosen for a probe.
+
+    Args:
+        strength: chosen C, the inverse strength; None if the training rows have one class only.
+        accuracies: C -> accuracy on validation.
+    """
+
+    strength: float | None
+    accuracies: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Values of one task that results.json stores for people; tables and reports do not use them.
+
+    Args:
+        steps: training steps, for a method that trains one model per task.
+        validation_by_rate: learning rate -> accuracy on validation; None where the training failed.
+        regularization: of a probe.
+        nearest: trained tasks with the z nearest to the predicted z, and the cosines.
+        explained: share of the variance of z that the prediction explains.
+        averaged_rows: training rows that a task vector is the mean of. Such a task has no scores.
+    """
+
+    steps: int | None = None
+    validation_by_rate: Mapping[str, float | None] | None = None
+    regularization: Regularization | None = None
+    nearest: tuple[tuple[str, float], ...] | None = None
+    explained: float | None = None
+    averaged_rows: int | None = None
+
+
+@dataclass(frozen=True)
 class TaskResult:
     """The result of one task.
 
@@ -98,6 +108,8 @@ class TaskResult:
         parameters: role -> number of trained parameters, for a method that trains one model per task.
         draws: accuracy of each draw of a few-shot experiment.
         spread: standard deviation of ``draws`` (n - 1).
+        seconds: time that a method spent on the task.
+        more: values that tables and reports do not use.
     """
 
     majority: float | None = None
@@ -113,6 +125,8 @@ class TaskResult:
     parameters: Mapping[str, int] | None = None
     draws: tuple[float, ...] = ()
     spread: float | None = None
+    seconds: float | None = None
+    more: Details = field(default_factory=lambda: Details())
 
     def scores(self, split: Split) -> SplitScores | None:
         """Return the scores on a split, or None if the split was not scored."""
@@ -156,6 +170,60 @@ class RunFacts:
     seconds: float | None = None
     parameters: Mapping[str, int] | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that the parts of a multitask run took.
+
+    Args:
+        data: to load and tokenize the tasks.
+        training: over all parts of a resumed run.
+        evaluation: at the end.
+        this_process: from the start of the last process to the end of the evaluation.
+    """
+
+    data: float = 0.0
+    training: float = 0.0
+    evaluation: float = 0.0
+    this_process: float = 0.0
+
+    def examples_per_second(self, examples: int) -> float:
+        """Return the speed of training on this number of examples."""
+        return examples / max(self.training, 1e-9)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What results.json records about a run in addition to ``RunFacts``. Readers use only a part of it, as RunFacts.
+
+    Args:
+        config: settings, as in the config.json of the run.
+        versions: package -> version.
+        git: commit of the code, and whether files were changed.
+        threads: CPU threads per process.
+        device: name of the device.
+        skipped: task -> why it has no result.
+        encoder: identity of the encoder (``BaseEncoder.to_dict``); None for a method without an encoder.
+        processes: number of processes that trained together.
+        examples: number of examples that were trained on, over all processes.
+        timing: of a multitask run.
+        validation_by_rate: learning rate -> mean accuracy on validation.
+        folds: fold -> tasks that were held out together.
+    """
+
+    config: Mapping[str, Any]
+    versions: Mapping[str, str]
+    git: Mapping[str, Any]
+    threads: int
+    device: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    encoder: Mapping[str, Any] | None = None
+    processes: int | None = None
+    examples: int | None = None
+    timing: Timing | None = None
+    validation_by_rate: Mapping[str, float | None] | None = None
+    folds: Mapping[str, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -225,195 +293,3 @@ def mean(values: Iterable[float | None]) -> float | None:
     """Average the values that are not None; return None if there are none."""
     present = [value for value in values if value is not None]
     return float(np.mean(present)) if present else None
-
-
-# --- Read -----------------------------------------------------------------------------------------------------------
-
-
-def parse_run(label: str, file: Path, found: Mapping[str, Any]) -> RunResult:
-    """Check the content of a results.json.
-
-    Args:
-        label: name of the run in tables.
-        file: file that the content was read from.
-        found: content of the file.
-
-    Raises:
-        FormError: a value does not have the expected form.
-    """
-    facts = _parse_facts(found)
-    tasks = mapping_of(found.get("tasks"), "tasks", parse_task)
-    if tasks and facts.experiment == ZERO_SHOT and facts.method is None:
-        raise FormError("method is missing; the results of a zero-shot experiment name their method")
-    if tasks and facts.experiment == FEW_SHOT:
-        _check_few_shot(facts, tasks)
-    return RunResult(label, file, tasks, facts)
-
-
-def _check_few_shot(facts: RunFacts, tasks: Mapping[str, TaskResult]) -> None:
-    if facts.answered_by is None or facts.shots is None:
-        raise FormError("answered_by or shots is missing; the results of a few-shot experiment state both")
-    if any(task.test is None for task in tasks.values()) or len({len(task.draws) for task in tasks.values()}) > 1:
-        raise FormError("tasks have no test scores, or different numbers of draws; expected the same for all")
-    if any(not task.draws for task in tasks.values()):
-        raise FormError("draws are missing; the results of a few-shot experiment have them for each task")
-
-
-def parse_task(value: Any, where: str = "task") -> TaskResult:
-    """Check the JSON values of one task; a task without scores, such as one with only vectors, gets an empty result.
-
-    Raises:
-        FormError: a value does not have the expected form.
-    """
-    found = an_object(value, where)
-    if not {"majority", "validation", "test", "rows"} & found.keys():
-        return TaskResult()
-    for key in ("majority", "validation", "test", "rows"):
-        if key not in found:
-            raise FormError(f"{where} has no {key!r}")
-    validation, test = (
-        optional(found[split], f"{where}[{split!r}]", _parse_scores) for split in ("validation", "test")
-    )
-    origin = an_object(found.get("origin") or {}, f"{where}['origin']")
-    majority = optional(found["majority"], f"{where}['majority']", a_share)
-    if majority is None and (validation or test):
-        raise FormError(f"{where}['majority'] is null; expected a number from 0 to 1, since the task was scored")
-    return TaskResult(
-        majority=majority,
-        validation=validation,
-        test=test,
-        rows=mapping_of(found["rows"], f"{where}['rows']", _parse_rows),
-        classes=optional(found.get("classes"), f"{where}['classes']", a_count),
-        source=optional(origin.get("source"), f"{where}['origin']['source']", a_text),
-        commit=optional(origin.get("commit"), f"{where}['origin']['commit']", a_text),
-        edition=optional(origin.get("edition"), f"{where}['origin']['edition']", a_text),
-        cos_z_z0=optional(found.get("cos_z_z0"), f"{where}['cos_z_z0']", a_correlation),
-        rate=optional(found.get("rate"), f"{where}['rate']", a_size),
-        parameters=optional(found.get("parameters"), f"{where}['parameters']", counts),
-        draws=list_of(found.get("draws") or [], f"{where}['draws']", a_share),
-        spread=optional(found.get("spread"), f"{where}['spread']", a_share),
-    )
-
-
-def _parse_scores(value: Any, where: str) -> SplitScores:
-    found = an_object(value, where)
-    return SplitScores(
-        a_share(found.get("accuracy"), f"{where}['accuracy']"),
-        optional(found.get("macro_f1"), f"{where}['macro_f1']", a_share),
-        optional(found.get("matthews"), f"{where}['matthews']", a_correlation),
-    )
-
-
-def _parse_rows(value: Any, where: str) -> SplitRows:
-    found = an_object(value, where)
-    kept, available = (a_count(found.get(key), f"{where}[{key!r}]") for key in ("kept", "available"))
-    labels, digest = (optional(found.get(key), f"{where}[{key!r}]", a_text) for key in ("labels", "digest"))
-    return SplitRows(kept, available, labels, digest)
-
-
-def _parse_facts(found: Mapping[str, Any]) -> RunFacts:
-    config = an_object(found.get("config") or {}, "config")
-    encoder, git, versions = (an_object(found.get(key) or {}, key) for key in ("encoder", "git", "versions"))
-    return RunFacts(
-        method=optional(found.get("method"), "method", a_text),
-        experiment=optional(found.get("experiment"), "experiment", a_text),
-        held_out=optional(found.get("held_out"), "held_out", a_text),
-        answered_by=optional(found.get("answered_by"), "answered_by", a_text),
-        shots=optional(found.get("shots"), "shots", a_count),
-        steps=optional(found.get("steps"), "steps", a_count),
-        notes=list_of(found.get("notes") or [], "notes", a_text),
-        unanswered=mapping_of(found.get("unanswered") or {}, "unanswered", a_text),
-        encoder=optional(encoder.get("id"), "encoder['id']", a_text),
-        seed=optional(found.get("seed"), "seed", a_whole),
-        commit=optional(git.get("commit"), "git['commit']", a_text),
-        version=optional(versions.get("metaeval"), "versions['metaeval']", a_text),
-        seconds=optional(found.get("seconds"), "seconds", _parse_seconds),
-        parameters=optional(found.get("parameters"), "parameters", counts),
-        settings=_parse_settings(config.get("settings", config)),
-    )
-
-
-def _parse_seconds(value: Any, where: str) -> float:
-    """Return the time of training and evaluation; a run may store one number, or a number for each part."""
-    if not isinstance(value, dict):
-        return a_size(value, where)
-    return sum(a_size(value.get(part, 0.0), f"{where}[{part!r}]") for part in ("training", "evaluation"))
-
-
-def _parse_settings(value: Any) -> dict[str, Setting]:
-    """Check settings: those that reports use have their declared type, all others are JSON scalars or flat lists."""
-    found = mapping_of(value, "config", _parse_setting)
-    for name, check in _USED_SETTINGS.items():
-        if found.get(name) is not None:
-            check(found[name], f"config[{name!r}]")
-    return found
-
-
-def _parse_setting(value: Any, where: str) -> Setting:
-    flat = isinstance(value, list) and not any(isinstance(entry, (list, dict)) for entry in value)
-    for entry in value if flat else [value]:
-        if isinstance(entry, str):
-            a_text(entry, where)
-        elif isinstance(entry, (list, dict)):
-            raise FormError(f"{where} is {shown(value)}; expected a single value or a flat list")
-        elif isinstance(entry, (int, float)) and not abs(entry) <= MAX_COUNT:
-            raise FormError(f"{where} is {shown(value)}; expected a finite number")
-    found: Setting = value
-    return found
-
-
-_USED_SETTINGS: Mapping[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(("conditioning", "conditioning_vectors", "task_features", "edition"), a_text),
-    **dict.fromkeys(
-        ("embeddings_per_task", "batch_size", "adapter_size", "steps", "max_train_rows", "max_eval_rows", "max_length"),
-        a_count,
-    ),
-    **dict.fromkeys(("epochs", "adapter_lr"), a_size),
-}
-
-
-# --- Write ----------------------------------------------------------------------------------------------------------
-
-
-def run_to_json(tasks: Mapping[str, TaskResult], facts: RunFacts) -> dict[str, Any]:
-    """Return the content of a results.json as JSON values. A writer may add further keys, which readers ignore."""
-    return {
-        "tasks": {name: task_to_json(task) for name, task in tasks.items()},
-        "mean": asdict(mean_scores(tasks.values())),
-        **_without_none({key: value for key, value in asdict(facts).items() if key not in _NESTED_FACTS}),
-        "encoder": {"id": facts.encoder},
-        "git": {"commit": facts.commit},
-        "versions": {"metaeval": facts.version},
-        "config": {"settings": dict(facts.settings)},
-    }
-
-
-_NESTED_FACTS = frozenset({"encoder", "commit", "version", "settings"})
-
-
-def task_to_json(task: TaskResult) -> dict[str, Any]:
-    """Return the result of one task as JSON values, with a Wilson interval for the accuracy on each scored split."""
-    found = {
-        "rows": {split: _without_none(asdict(rows)) for split, rows in task.rows.items()},
-        "origin": {"source": task.source, "commit": task.commit, "edition": task.edition},
-        "classes": task.classes,
-        "majority": task.majority,
-        "validation": _scores_to_json(task, "validation"),
-        "test": _scores_to_json(task, "test"),
-    }
-    more = {"rate": task.rate, "parameters": task.parameters, "draws": list(task.draws) or None, "spread": task.spread}
-    return {**found, **_without_none({"cos_z_z0": task.cos_z_z0, **more})}
-
-
-def _scores_to_json(task: TaskResult, split: Split) -> dict[str, Any] | None:
-    scores = task.scores(split)
-    if scores is None:
-        return None
-    found = _without_none(asdict(scores))
-    if split in task.rows and task.rows[split].kept:
-        found["accuracy_interval"] = list(wilson(scores.accuracy, task.rows[split].kept))
-    return found
-
-
-def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}

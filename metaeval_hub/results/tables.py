@@ -25,7 +25,7 @@ from metaeval_hub.safe_files.printable import one_line
 
 Form = Literal["text", "count", "minutes", "number", "percent", "points", "p"]
 EMPTY = "-"  # shown for a missing value
-LONG = 24  # characters of a cell above which its column gets room for whole phrases
+LONG = 24  # a column with a cell of more characters gets more width
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Column:
     Args:
         key: key of its values in the records, and its name in CSV and JSON files.
         title: title for readers.
-        form: "text" as it is; "count" a whole number; "minutes" the same, with one decimal below ten; "number" with two
-            decimals; "percent" a share in percent with one decimal; "points" the same with a sign; "p" a probability
-            with three decimals.
-        spread: key of the standard deviation that is shown behind the value.
-        chance: key of the value by chance that is shown behind both.
-        p_value: key of a probability that is shown last.
+        form: "text": unchanged; "count": a whole number; "minutes": a whole number, or one decimal below ten;
+            "number": two decimals; "percent": a share in percent with one decimal; "points": the same with a sign;
+            "p": a probability with three decimals.
+        spread: key of the standard deviation to show after the value.
+        chance: key of the value by chance to show after these.
+        p_value: key of the p-value to show last.
     """
 
     key: str
@@ -50,12 +50,12 @@ class Column:
     chance: str = ""
     p_value: str = ""
 
-    def show(self, row: Mapping[str, Any]) -> str:
+    def show(self, record: Mapping[str, Any]) -> str:
         """Format the cell of a record for readers."""
-        shown = _show(row.get(self.key), self.form)
+        shown = _show(record.get(self.key), self.form)
         if shown == EMPTY:
             return shown
-        spread, chance, p_value = (row.get(key) if key else None for key in (self.spread, self.chance, self.p_value))
+        spread, chance, p_value = (record.get(key) if key else None for key in (self.spread, self.chance, self.p_value))
         if spread is not None:
             shown += f" ± {_show(spread, self.form).lstrip('+')}"
         behind = [] if chance is None else [f"chance {_show(chance, self.form)}"]
@@ -75,7 +75,7 @@ def _show(value: Any, form: Form) -> str:
         "points": "{:+.1f}", "p": "{:.3f}",
     }  # fmt: skip
     shown = patterns[form].format(100 * value if form in ("percent", "points") else value)
-    is_zero = not any(digit in shown for digit in "123456789")  # as it is shown, where a minus would mislead
+    is_zero = not any(digit in shown for digit in "123456789")  # a minus before a displayed zero would mislead
     return shown.replace("-", "+" if form == "points" else "") if is_zero else shown
 
 
@@ -84,7 +84,7 @@ class Table:
     """Records of values, and how to show them.
 
     Args:
-        title: one line.
+        title: title in one line.
         columns: shown columns, in order.
         records: values by key; keys without a column are only written to files.
         notes: notes for readers, of a sentence or two.
@@ -99,7 +99,7 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """Return the formatted cells of every record."""
-        return [[column.show(row) for column in self.columns] for row in self.records]
+        return [[column.show(record) for column in self.columns] for record in self.records]
 
     def to_markdown(self) -> str:
         """Return the table as Markdown, without title and notes."""
@@ -131,19 +131,19 @@ class Table:
     def to_csv(self) -> str:
         """Return all values of all records as CSV in full precision; missing values are empty."""
         keys = list(
-            dict.fromkeys([column.key for column in self.columns] + [key for row in self.records for key in row])
+            dict.fromkeys([column.key for column in self.columns] + [key for record in self.records for key in record])
         )
         out = io.StringIO()
         writer = csv.DictWriter(out, keys, restval="", lineterminator="\n")
         writer.writeheader()
-        for row in self.records:
-            plain = {key: _plain(value) for key, value in row.items()}
+        for record in self.records:
+            plain = {key: _plain(value) for key, value in record.items()}
             writer.writerow({key: "" if value is None else value for key, value in plain.items()})
         return out.getvalue()
 
     def to_dict(self, made_by: Mapping[str, Any]) -> dict[str, Any]:
         """Return the whole table as JSON values, with the command that made it."""
-        rows = [{key: _plain(value) for key, value in row.items()} for row in self.records]
+        rows = [{key: _plain(value) for key, value in record.items()} for record in self.records]
         notes = list(self.notes)
         return {"title": self.title, "made_by": dict(made_by), "facts": dict(self.facts), "notes": notes, "rows": rows}
 

@@ -1,4 +1,4 @@
-"""Helpers of commands: paths and labels of a command line, tables that fit a terminal, and a progress bar."""
+"""Helpers of commands: paths and labels of a command line, tables that fit a terminal, and progress bars."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
     from metaeval_hub.results.tables import Table as ResultTable
 
-ENDLESS = 100_000  # width, in characters, where the output is no terminal: nothing is cut or wrapped
-GAP = 2  # blanks between the columns of a table
-PHRASE = 13  # characters of a text of several words that are not wrapped
+ENDLESS = 100_000  # width in characters if the output is not a terminal, so that nothing is cut or wrapped
+GAP = 2  # blanks between columns of a table
+PHRASE = 13  # minimum width in characters of a column whose texts may wrap
+
+ShowStep = Callable[[str], None]  # called with a short description before each step of a long computation
+
+
+def show_nothing(description: str) -> None:
+    """Show no progress."""
 
 
 # --- The command line ---
@@ -31,7 +37,7 @@ PHRASE = 13  # characters of a text of several words that are not wrapped
 def path_of(argument: str) -> Path:
     """Parse a path of a command line, for ``type=``; shells do not expand the ``~`` in ``--out=~/x``."""
     if not argument:
-        raise argparse.ArgumentTypeError("expected the name of a file or folder, got an empty one")
+        raise argparse.ArgumentTypeError("expected the name of a file or folder, got an empty name")
     return at_home(argument)
 
 
@@ -52,13 +58,13 @@ def make_folder(folder: Path) -> None:
 
 
 def labelled(argument: str) -> tuple[str | None, str]:
-    """LABEL=PLACE in its parts; an argument that is the path of something has no label.
+    """Split LABEL=PLACE into label and place; the label is None if the argument is an existing path.
 
-    Labels and places may hold further equals signs: they are parted where the place exists. Where no place does, what
-    stands before the first sign is a label if it is no path.
+    Labels and places may contain equals signs. The argument is split at the first sign after which the place exists. If
+    no such place exists, it is split at the first sign, unless the part before it contains a slash.
 
     Raises:
-        ValueError: there is no place.
+        ValueError: the place is empty.
     """
     if not at_home(argument).exists():
         label, sign, place = argument.partition("=")
@@ -67,11 +73,11 @@ def labelled(argument: str) -> tuple[str | None, str]:
         if found is not None:
             return argument[:found], argument[found + 1 :]
         if sign and not place:
-            raise ValueError(f"{argument!r} names no run; expected LABEL=RUN")
+            raise ValueError(f"{argument!r} does not name a run; expected LABEL=RUN")
         if sign and label and "/" not in label:
             return label, place
     if not argument:
-        raise ValueError("the name of a run is empty")
+        raise ValueError("the name of a run is empty; expected RUN or LABEL=RUN")
     return None, argument
 
 
@@ -91,7 +97,7 @@ def make_console() -> Console:
                 else:
                     yield Segment(without_control(segment.text), segment.style)
 
-    terminal = sys.stdout.isatty()  # whatever FORCE_COLOR says: a log file has no width
+    terminal = sys.stdout.isatty()  # ignores FORCE_COLOR, because a log file has no width
     options: dict[str, Any] = {"force_terminal": terminal, "width": None if terminal else ENDLESS}
     return PlainConsole(**options, highlight=False, markup=False, emoji=False)
 
@@ -117,7 +123,7 @@ def print_table(console: Console, table: Table) -> None:
 def print_columns(
     console: Console,
     titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    lines: Sequence[Sequence[str]],
     *,
     numbers: Sequence[int] = (),
     hint: str = "",
@@ -125,20 +131,20 @@ def print_columns(
     """Print a table. If the terminal is too narrow, leave out the last columns and name them.
 
     Args:
-        console: to print to.
-        titles: of the columns; the first is never left out.
-        rows: their cells.
-        numbers: places of the columns that are aligned to the right; they are never wrapped.
-        hint: what shows the columns that are left out, besides a wider terminal, such as "--json".
+        console: console to print to.
+        titles: titles of the columns; the first column is never left out.
+        lines: cells of each line.
+        numbers: positions of columns with numbers, which are aligned to the right and never wrapped.
+        hint: an option that shows the columns that are left out, such as "--json".
     """
     from rich.cells import cell_len
     from rich.text import Text
 
     titles = [one_line(title) for title in titles]
-    rows = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, cells)) for cells in zip(titles, *rows, strict=True)]
+    lines = [[one_line(cell) for cell in line] for line in lines]
+    widths = [max(map(cell_len, cells)) for cells in zip(titles, *lines, strict=True)]
     words = [
-        max(cell_len(word) for cell in cells for word in cell.split(" ")) for cells in zip(titles, *rows, strict=True)
+        max(cell_len(word) for cell in cells for word in cell.split(" ")) for cells in zip(titles, *lines, strict=True)
     ]
     wraps = [place > 0 and place not in numbers and width > PHRASE for place, width in enumerate(widths)]
     needed = [max(word, PHRASE) if wrap else width for width, word, wrap in zip(widths, words, wraps, strict=True)]
@@ -153,29 +159,29 @@ def print_columns(
             Text(title), justify="right" if place in numbers else "left", no_wrap=fits, overflow="fold",
             min_width=min(needed[place], width),
         )  # fmt: skip
-    for row in rows:
-        table.add_row(*map(Text, row[:count]))
+    for line in lines:
+        table.add_row(*map(Text, line[:count]))
     print_table(console, table)
     if gone := ", ".join(titles[count:]):
         console.print(Text(f"(no room for {gone}: widen the terminal{f', or {hint}' if hint else ''})", style="dim"))
 
 
 def show_table(console: Console, table: ResultTable, most: int | None = None, hint: str = "") -> None:
-    """Print a table of results with its title and notes; of long ones the first ``most`` rows.
+    """Print a table of results with its title and notes.
 
     Args:
-        console: to print to.
+        console: console to print to.
         table: the table.
-        most: rows that are shown; None shows all.
-        hint: what gives the rows and columns that are not shown, such as "--out writes all".
+        most: maximum number of records to show; None shows all.
+        hint: how to get the records and columns that are not shown, such as "--out writes all".
     """
     console.print(one_line(table.title), style="bold", soft_wrap=True, markup=False)
-    rows = table.cells() if most is None else table.cells()[:most]
-    if rows:
+    lines = table.cells() if most is None else table.cells()[:most]
+    if lines:
         numbers = [place for place, column in enumerate(table.columns) if column.form != "text"]
-        print_columns(console, [column.title for column in table.columns], rows, numbers=numbers, hint=hint)
-    if len(table.records) > len(rows):
-        console.print(f"... and {len(table.records) - len(rows)} more{f' ({hint})' if hint else ''}")
+        print_columns(console, [column.title for column in table.columns], lines, numbers=numbers, hint=hint)
+    if len(table.records) > len(lines):
+        console.print(f"... and {len(table.records) - len(lines)} more{f' ({hint})' if hint else ''}")
     for note in table.notes:
         console.print(one_line(note), soft_wrap=True, markup=False)
     console.print()
@@ -186,8 +192,8 @@ def quiet(verbose: bool, *, bars: bool = True) -> Iterator[None]:
     """Silence warnings that the load report repeats, and progress bars if standard error is not a terminal.
 
     Args:
-        verbose: warnings nevertheless.
-        bars: False where a bar of our own counts what is loaded: no others beside it.
+        verbose: whether to show the warnings.
+        bars: whether to allow progress bars of the libraries; False if the command has its own.
     """
     import datasets
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars

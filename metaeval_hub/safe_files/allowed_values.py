@@ -1,7 +1,7 @@
-"""What the JSON files of an encoder may say: a rule for every key that is used, names for those that are dropped.
+"""Declare the permitted values in the JSON files of an encoder: a rule per key that is used, and the keys to drop.
 
-A key is used (its value obeys a rule, and it reaches transformers), dropped (harmless, and it reaches nothing) or
-refused. Nothing here reads a file; ``repository`` and ``encoder_files`` do.
+A key is used (its value obeys a rule and is passed to transformers), dropped (it is harmless and passed to nothing) or
+refused. No function here reads a file; those of ``repository`` and ``encoder_files`` do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Keys that make a library fetch, import or run something, or read another file: refused at any depth unless empty.
+# Keys that make a library download, import or execute something, or read another file: refused unless they are empty.
 DANGEROUS_KEYS = frozenset({
     "auto_map", "trust_remote_code", "code_revision", "custom_pipelines", "custom_object",
     "use_kernels", "kernel_config", "kernels", "experts_implementation",
@@ -23,26 +23,31 @@ DANGEROUS_KEYS = frozenset({
 ATTENTION_KEYS = frozenset({"attn_implementation", "_attn_implementation", "_attn_implementation_internal"})
 SAFE_ATTENTION = (None, "eager", "sdpa")
 
-# Largest values of any real encoder of these types, with room. They keep sums over shapes far from overflow; what a
-# model takes in memory is bounded by its weights file, whose header must have exactly the shapes that follow.
+# Maximum values, above those of any real encoder of these types. They keep sums over shapes far from overflow. The
+# memory of a model is limited by its weights file, whose header must have exactly the shapes of the configuration.
 MAX_TOKENS, MAX_UNITS, MAX_POSITIONS, MAX_LAYERS = 2**20, 2**17, 2**20, 256
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One value's form: a test, and what it expects, in words."""
+    """Describe the permitted form of a value.
+
+    Args:
+        holds: returns whether a value has the form.
+        expected: the form in words, for error messages.
+    """
 
     holds: Callable[[Any], bool]
     expected: str
 
 
 def is_whole(value: object, least: int, most: int) -> bool:
-    """Tell whether ``value`` is a whole number (not a truth value) in [least, most]."""
+    """Return whether a value is a whole number, not a boolean, in [least, most]."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def is_number(value: object, least: float, most: float) -> bool:
-    """Tell whether ``value`` is a finite number in [least, most]."""
+    """Return whether a value is a finite number in [least, most]."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -57,7 +62,7 @@ def number(least: float, most: float) -> Rule:
 
 
 def one_of(*values: Any) -> Rule:
-    """Return the rule for a few values; 1 is not True here."""
+    """Return the rule for the given values; 1 does not equal True here."""
     return Rule(
         lambda value: any(value == known and type(value) is type(known) for known in values),
         " or ".join(repr(value) for value in values) if len(values) < 5 else f"one of {', '.join(map(repr, values))}",
@@ -65,7 +70,7 @@ def one_of(*values: Any) -> Rule:
 
 
 def optional(rule: Rule) -> Rule:
-    """Return the rule that also takes null."""
+    """Return the rule that also permits null."""
     return Rule(lambda value: value is None or rule.holds(value), f"{rule.expected}, or null")
 
 
@@ -116,7 +121,7 @@ _NORM_REL_EBD = Rule(
     "'none' or 'layer_norm'",
 )
 
-# model type -> key -> rule: what reaches transformers
+# Keys that are passed to transformers: model type -> key -> rule.
 ENCODER_KEYS: Mapping[str, Mapping[str, Rule]] = {
     "bert": {**_BERT, **_ABSOLUTE},
     "roberta": {**_BERT, **_ABSOLUTE, "bos_token_id": TOKEN_ID, "eos_token_id": TOKEN_ID},
@@ -172,7 +177,7 @@ ENCODER_KEYS: Mapping[str, Mapping[str, Rule]] = {
     },
 }
 
-# Read, held to a rule, and dropped: another value would make another model than the one that is built.
+# Keys that are checked and dropped: with another value, transformers would build another model.
 ENCODER_FIXED: Mapping[str, Rule] = {
     "is_decoder": OFF,
     "add_cross_attention": OFF,
@@ -182,16 +187,16 @@ ENCODER_FIXED: Mapping[str, Rule] = {
     "pruned_heads": NOTHING,
     "torch_dtype": one_of(None, "float32", "float16", "bfloat16", "float64"),
     "dtype": one_of(None, "float32", "float16", "bfloat16", "float64"),
-    "tokenizer_class": optional(text(64)),  # held to the list of classes where it is used
+    "tokenizer_class": optional(text(64)),  # checked against the list of classes where it is used
     "architectures": Rule(
         lambda value: value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)),
         "a list of names",
     ),
 }
 
-# Dropped whatever they say: what transformers writes for generation, heads and training, and what is only told.
+# Keys that are dropped with any value: those for generation, heads and training, and remarks.
 ENCODER_DROPPED = frozenset({
-    # of PretrainedConfig
+    # keys of PretrainedConfig
     "_name_or_path", "transformers_version", "adapter_fusion", "adapters", "bad_words_ids", "begin_suppress_tokens",
     "bos_token_id", "chunk_size_feed_forward", "decoder_start_token_id", "diversity_penalty", "do_sample",
     "early_stopping", "encoder_no_repeat_ngram_size", "eos_token_id", "eos_token_ids",
@@ -203,7 +208,7 @@ ENCODER_DROPPED = frozenset({
     "cls_token_id", "unk_token_id", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
     "tie_word_embeddings", "top_k", "top_p", "torchscript", "typical_p", "use_bfloat16", "use_cache",
     "_attn_implementation_autoset", "gradient_checkpointing", "xla_device",
-    # of heads, of other trainers and of earlier releases
+    # keys of heads, of other trainers and of earlier releases
     "classifier_activation", "classifier_bias", "classifier_dropout", "classifier_pooling", "cls_dropout",
     "decoder_bias", "deterministic_flash_attn", "directionality", "emb_size", "cell", "structure", "embedding_size",
     "initializer_cutoff_factor", "language", "layer_norm_eps", "legacy", "model_max_length", "padding_idx",
@@ -231,7 +236,7 @@ TOKENIZER_CLASSES = frozenset(
     )
     for suffix in ("", "Fast")
 )
-# The class where tokenizer_config.json names none, by model type.
+# Model type -> tokenizer class if tokenizer_config.json names none.
 TOKENIZER_OF = {
     "bert": "BertTokenizer",
     "roberta": "RobertaTokenizer",
@@ -248,7 +253,7 @@ _TOKEN_FIELDS = frozenset({"__type", "id", "content", "lstrip", "rstrip", "norma
 
 
 def is_token(value: object) -> bool:
-    """Tell whether ``value`` is a token: a short string, or an object with one and its options."""
+    """Return whether a value is a token: a short string, or an object with one and its options."""
     if isinstance(value, str):
         return len(value) <= MAX_TOKEN_CHARACTERS
     return (
@@ -287,7 +292,7 @@ TOKENIZER_KEYS: Mapping[str, Rule] = {
     "added_tokens_decoder": DECODER,
     "model_max_length": optional(number(1, math.inf)),
     "model_input_names": Rule(
-        # in any order: ``tokens.fix_options`` puts them into that of padding
+        # in any order: ``tokens.fix_options`` sorts them for padding
         lambda value: (
             isinstance(value, list)
             and "input_ids" in value
@@ -307,7 +312,7 @@ TOKENIZER_KEYS: Mapping[str, Rule] = {
     "split_by_punct": optional(BOOL),
     "errors": one_of("replace", "ignore", "strict"),
 }
-# Dropped whatever they say; paths among them are where the file's author kept things, and are never followed.
+# Keys that are dropped with any value. Some are paths on the author's machine, which are never opened.
 TOKENIZER_DROPPED = frozenset({
     "name_or_path", "special_tokens_map_file", "tokenizer_class", "processor_class", "chat_template", "max_length",
     "max_len", "max_seq_length", "stride", "truncation_strategy", "truncation", "padding", "pad_to_multiple_of",

@@ -1,4 +1,4 @@
-"""The map of characters in a SentencePiece tokenizer, checked before the library that trusts it reads it."""
+"""Check the map of characters in a SentencePiece tokenizer, because the library that reads it trusts it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError
 
-MAX_UNITS = 2**20  # of the trie; the one of NFKC, which nearly every tokenizer has, has 44,800
-MAX_KEY = 64  # bytes of a replaced string; characters that belong together have at most 20 in NFKC
+MAX_UNITS = 2**20  # maximum units of the trie; that of NFKC, which nearly every tokenizer uses, has 44,800
+MAX_KEY = 64  # maximum bytes of a replaced string; those of NFKC have at most 20
 
 
 def charsmap_growth(charsmap: Any, place: str) -> float:
-    """Return how many bytes a map of characters puts in place of one, at most.
+    """Return the maximum number of bytes with which a map of characters replaces one byte.
 
-    The map has the size of a trie in 4 bytes, the trie (a double array of 4-byte units as of Darts-clone), and strings
-    that end in NUL. The library follows it without checks, and panics where it leads nowhere.
+    The map consists of the size of a trie (4 bytes), the trie (a double array of 4-byte units, as Darts-clone writes
+    it), and strings that end in NUL. The library follows it without checks, and panics if it leads out of the map.
+
+    Args:
+        charsmap: the map in base64.
+        place: where it is in the file, for error messages.
 
     Raises:
-        UnsafeRepositoryError: it is not of this form, or leads out of the trie or of the strings.
+        UnsafeRepositoryError: the map has another form, or leads out of the trie or of the strings.
     """
     try:
         content = base64.b64decode(charsmap, validate=True)
@@ -43,15 +47,15 @@ def charsmap_growth(charsmap: Any, place: str) -> float:
 
 
 def _follow(units: NDArray[np.int64], strings: NDArray[np.uint8]) -> float | None:
-    """Walk the trie by levels, all keys at once; None if it leads out, or a key is longer than any real one."""
+    """Return the growth by walking the trie level by level; None if it leads out, or a key is too long to be real."""
     offsets = (units >> 10) << ((units & (1 << 9)) >> 6)
     labels = units & ((1 << 31) | 0xFF)
     children = np.flatnonzero((labels > 0) & (labels < 256))
-    parents = children ^ labels[children]  # where the children of each one's parent begin
+    parents = children ^ labels[children]  # the unit from which the parent of each child finds its children
     ends = np.append(np.flatnonzero(strings == 0), len(strings))
     growth, bases = 1.0, np.array([offsets[0]])
     for depth in range(1, MAX_KEY + 1):
-        # a unit is looked for at the base with any byte put in by exclusive or
+        # The library looks for a unit at the base, combined with any byte by exclusive or.
         if (bases | 0xFF).max() >= len(units):
             return None
         reached = np.zeros(len(units), bool)
@@ -65,7 +69,7 @@ def _follow(units: NDArray[np.int64], strings: NDArray[np.uint8]) -> float | Non
             return None
         starts = units[leaves] & ((1 << 31) - 1)
         if len(starts):
-            # in the middle of a character there is no string
+            # A string cannot begin in the middle of a character.
             if starts.max() > len(strings) or (np.append(strings, 0)[starts] & 0xC0 == 0x80).any():
                 return None
             growth = max(growth, float((ends[np.searchsorted(ends, starts)] - starts).max()) / depth)

@@ -1,4 +1,4 @@
-"""What an encoder's folder may hold: its configuration and its tokenizer, checked key by key."""
+"""Check the configuration and the tokenizer in an encoder's folder, key by key."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from metaeval_hub.safe_files.allowed_values import (
     ENCODER_KEYS,
     MAX_ADDED_TOKENS,
     MAX_TOKENS,
-    NOTHING,
     SPECIAL_TOKENS,
     TOKENIZER_CLASSES,
     TOKENIZER_DROPPED,
     TOKENIZER_KEYS,
     TOKENIZER_OF,
 )
+from metaeval_hub.safe_files.newer_keys import older_encoder_keys, older_tokenizer_keys
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
@@ -36,19 +36,24 @@ from metaeval_hub.safe_files.repository import (
 )
 from metaeval_hub.safe_files.tokenizer_files import BERT_GROWTH, check_ids, check_tokenizer_json
 
-# Encoders whose bottleneck places `adapters` knows and whose code is part of transformers.
+# Encoders that adapters can be attached to and whose code is part of transformers.
 MODEL_TYPES = frozenset(ENCODER_KEYS)
-MAX_ADDED_BYTES = 2**21  # of added tokens: looking for them takes 100 bytes of memory for each
-MAX_TOKENIZER_BYTES = 64 * 2**20  # a tokenizer.json of a large vocabulary has 10 to 35 MB
+MAX_ADDED_BYTES = 2**21  # maximum bytes of added tokens: searching for them takes 100 bytes of memory for each
+MAX_TOKENIZER_BYTES = 64 * 2**20  # a tokenizer.json with a large vocabulary has 10 to 35 MB
 
 
 def check_encoder_config(config: Mapping[str, Any], file: str = "config.json") -> dict[str, Any]:
-    """Check an encoder's configuration and return the part that builds the encoder, ready for transformers.
+    """Check an encoder's configuration and return the part that builds the encoder, with the keys of transformers 4.
+
+    Args:
+        config: the content of the file.
+        file: its name, for error messages.
 
     Raises:
-        UnsafeRepositoryError: names the file, and the key that is dangerous, unknown or out of bounds.
+        UnsafeRepositoryError: a key is dangerous, unknown or out of bounds; the message names the file and the key.
     """
     check_keys(config, file)
+    config = older_encoder_keys(config, file)
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in MODEL_TYPES:
         raise UnsafeRepositoryError(
@@ -66,10 +71,13 @@ def check_encoder_config(config: Mapping[str, Any], file: str = "config.json") -
 
 
 def read_encoder_config(folder: Path) -> tuple[dict[str, Any], str]:
-    """Read and check an encoder's configuration; return it with the class of its tokenizer where none is named there.
+    """Read and check an encoder's configuration; return it with the tokenizer class of encoders of this type.
+
+    Args:
+        folder: folder of the encoder. If its configuration names a tokenizer class, that class is returned.
 
     Raises:
-        UnsafeRepositoryError: a file or key is not among those that are safe.
+        UnsafeRepositoryError: a file or key is not known to be safe.
     """
     check_inside(folder)
     check_file_names((path.name for path in folder.iterdir()), code=False)
@@ -79,22 +87,22 @@ def read_encoder_config(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def read_tokenizer(folder: Path, default_class: str | None = None) -> tuple[str, dict[str, bytes]]:
-    """Read and check a tokenizer; return the name of its fast class and the files that make it, as checked.
+    """Read and check a tokenizer; return the name of its fast class and its checked files: name -> content.
 
     Args:
-        folder: with tokenizer.json, or vocab.txt, or vocab.json and merges.txt.
-        default_class: where tokenizer_config.json names none.
+        folder: folder that contains tokenizer.json, or vocab.txt, or vocab.json and merges.txt.
+        default_class: the class if tokenizer_config.json names none.
 
     Raises:
-        UnsafeRepositoryError: names the file and the key.
+        UnsafeRepositoryError: a file or key is not known to be safe; the message names it.
     """
     check_inside(folder)
     check_file_names((path.name for path in folder.iterdir()), code=False)
     config: dict[str, Any] = {}
     if (folder / "tokenizer_config.json").exists():
         config = read_json(folder / "tokenizer_config.json")
-    name = config.get("tokenizer_class") or default_class
     kept = check_tokenizer_config(config)
+    name = older_tokenizer_keys(config, "tokenizer_config.json").get("tokenizer_class") or default_class
     if not isinstance(name, str) or name not in TOKENIZER_CLASSES:
         raise UnsafeRepositoryError(
             f"tokenizer_config.json: tokenizer_class is {shown(name)}; expected one of "
@@ -117,10 +125,10 @@ def read_tokenizer(folder: Path, default_class: str | None = None) -> tuple[str,
 
 
 def _read_vocabulary(folder: Path, files: dict[str, bytes], tokens: list[str]) -> float:
-    """Read and check the files with the vocabulary, and append the added tokens among it.
+    """Read and check the files with the vocabulary; add them to ``files``, and their added tokens to ``tokens``.
 
     Returns:
-        How many bytes the normalizer can make of one, at most.
+        The maximum number of bytes with which the normalizer replaces one byte.
     """
     if (folder / "tokenizer.json").exists():
         files["tokenizer.json"] = read_bytes(folder / "tokenizer.json", MAX_TOKENIZER_BYTES)
@@ -138,7 +146,7 @@ def _read_vocabulary(folder: Path, files: dict[str, bytes], tokens: list[str]) -
             f"no tokenizer.json in {folder}, nor vocab.txt, nor vocab.json with merges.txt; save the tokenizer with a "
             "fast class to have one"
         )
-    return BERT_GROWTH  # of the normalizer that transformers gives them, if any
+    return BERT_GROWTH  # that of the normalizer that transformers adds, if any
 
 
 def _read_lines(path: Path) -> bytes:
@@ -149,7 +157,7 @@ def _read_lines(path: Path) -> bytes:
 
 
 def _contents(value: Any) -> list[str]:
-    """Return the tokens in a list or table of tokens that have been checked."""
+    """Return the texts of checked tokens in a list or table."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, Mapping):
@@ -158,7 +166,7 @@ def _contents(value: Any) -> list[str]:
 
 
 def _check_added(tokens: Iterable[str], growth: float) -> None:
-    """Check that added tokens, as the normalizer can make them, fit into the automaton that looks for all of them."""
+    """Check that the normalized added tokens are small enough for the automaton that searches for all of them."""
     size = growth * sum(len(token.encode("utf-8", "surrogatepass")) for token in tokens)
     if size > MAX_ADDED_BYTES:
         raise UnsafeRepositoryError(
@@ -168,18 +176,21 @@ def _check_added(tokens: Iterable[str], growth: float) -> None:
 
 
 def check_tokenizer_config(config: Mapping[str, Any], file: str = "tokenizer_config.json") -> dict[str, Any]:
-    """Check a tokenizer's configuration and return the part that is used.
+    """Check a tokenizer's configuration and return the part that is used, with the keys of transformers 4.
+
+    Args:
+        config: the content of the file.
+        file: its name, for error messages.
 
     Raises:
-        UnsafeRepositoryError: names the file and the key.
+        UnsafeRepositoryError: a key is not known to be safe; the message names the file and the key.
     """
     check_keys({key: value for key, value in config.items() if key != "added_tokens_decoder"}, file)
+    config = older_tokenizer_keys(config, file)
     kept: dict[str, Any] = {}
     for key, value in config.items():
         if key in TOKENIZER_KEYS:
             kept[key] = apply_rule(TOKENIZER_KEYS[key], value, f"{file}: {key}")
-        elif key == "extra_special_tokens":  # would become attributes of the tokenizer
-            apply_rule(NOTHING, value, f"{file}: {key}")
         elif key not in TOKENIZER_DROPPED | DANGEROUS_KEYS | ATTENTION_KEYS:
             raise unknown_key(file, key)
     for key in SPECIAL_TOKENS.keys() & kept.keys():

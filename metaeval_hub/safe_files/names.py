@@ -1,4 +1,4 @@
-"""One check of the names that a user gives, so that what can be made can be saved and loaded again. Needs no torch."""
+"""Check the names that a user gives, so that what is created with them can be saved and loaded. Needs no torch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def list_of_names(names: Any, what: str = "names") -> list[str]:
     """Return names as a list; an iterator is read once.
 
     Args:
-        names: strings, in anything that has an order.
-        what: how an error names them.
+        names: strings, in any iterable with an order.
+        what: what an error message calls them.
 
     Raises:
-        TypeError: ``names`` is one string, has no order, or an entry is no string.
-        ValueError: a name comes twice.
+        TypeError: ``names`` is one string or has no order, or an entry is not a string.
+        ValueError: a name is repeated.
     """
     if isinstance(names, str):
         raise TypeError(f"{what} is one string; expected a list of tasks, such as [{shown(names)}]")
@@ -34,8 +34,12 @@ def list_of_names(names: Any, what: str = "names") -> list[str]:
 def check_strings(names: Iterable[Any], what: str) -> None:
     """Check that all names are strings.
 
+    Args:
+        names: the names.
+        what: what an error message calls them.
+
     Raises:
-        TypeError: names the first that is none.
+        TypeError: an entry is not a string; the message shows the first such entry.
     """
     for i, name in enumerate(names):
         if not isinstance(name, str):
@@ -43,10 +47,10 @@ def check_strings(names: Iterable[Any], what: str) -> None:
 
 
 def check_unique(names: Iterable[str]) -> None:
-    """Check that no name comes twice.
+    """Check that no name is repeated.
 
     Raises:
-        ValueError: names those that do.
+        ValueError: a name is repeated; the message lists the repeated names.
     """
     seen: set[str] = set()
     twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
@@ -56,7 +60,7 @@ def check_unique(names: Iterable[str]) -> None:
 
 
 def check_count(what: str, value: Any) -> None:
-    """Check that a number of things is a whole one of at least 1.
+    """Check that a number of things is a whole number of at least 1.
 
     Raises:
         ValueError: it is less than 1.
@@ -74,7 +78,7 @@ def task_name(name: Any) -> str:
     """Return the name of a task as a plain string.
 
     Raises:
-        ValueError: it is no string, a path, too long, or holds a control character.
+        ValueError: it is not a string, is a path, is too long, or contains a control character.
     """
     try:
         return str(check_name(name, "the name of a task"))
@@ -86,12 +90,12 @@ def class_names(task: str, names: Any) -> tuple[str, ...]:
     """Return the names of a task's classes as plain strings; an iterator is read once.
 
     Args:
-        task: whose classes they are.
-        names: strings, in the order of their numbers.
+        task: the task that the classes belong to.
+        names: class names, in the order of the class numbers.
 
     Raises:
-        TypeError: ``names`` is one string, or has no order, or an entry is no string.
-        ValueError: a name is too long or holds a control character; there are fewer than two, or one comes twice.
+        TypeError: ``names`` is one string or has no order, or an entry is not a string.
+        ValueError: a name is repeated, too long or contains a control character, or there are fewer than two.
     """
     found = labels_of(task, names, "labels")
     if len(found) < 2 or len(set(found)) != len(found):
@@ -100,11 +104,16 @@ def class_names(task: str, names: Any) -> tuple[str, ...]:
 
 
 def labels_of(task: str, names: Any, what: str) -> tuple[str, ...]:
-    """Return names that a task gives to its classes, or to the rows of its classifier, as plain strings.
+    """Return the names that a task gives to its classes or label vectors, as plain strings.
+
+    Args:
+        task: the task.
+        names: its names, in the order of the class numbers.
+        what: what an error message calls them.
 
     Raises:
-        TypeError: ``names`` is one string, or has no order, or an entry is no string.
-        ValueError: a name is too long or holds a control character.
+        TypeError: ``names`` is one string or has no order, or an entry is not a string.
+        ValueError: a name is too long or contains a control character.
     """
     unordered = isinstance(names, (Mapping, Set)) and not isinstance(names, type({}.keys()))
     if isinstance(names, (str, bytes)) or unordered or not isinstance(names, Iterable) or _has_no_dimension(names):
@@ -128,7 +137,7 @@ def _has_no_dimension(values: object) -> bool:
 
 
 def first_names(names: Iterable[str], most: int = 5) -> str:
-    """Return the first of some names, and how many more there are.
+    """Return the first names as text, and the number of the others.
 
     >>> first_names(["a", "b", "c"], most=2)
     'a, b and 1 more'

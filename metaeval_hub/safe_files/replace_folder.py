@@ -1,4 +1,4 @@
-"""Replaces files of a folder all at once: they are written aside, so that a failure leaves the old ones."""
+"""Replace files of a folder together: new files are written elsewhere first, so that a failure leaves the old ones."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SWAP = threading.Lock()  # two threads that save into one folder leave the files of one of them
+_SWAP = threading.Lock()  # if two threads save into one folder, it contains the files of one of them
 
 
 @contextmanager
 def replacing(folder: Path, own: Collection[str], last: str) -> Iterator[Path]:
-    """Yield an empty folder to write into; its files go to ``folder`` once the block has ended without an error.
+    """Yield an empty folder to write to; its files are moved to ``folder`` if the block ends without an error.
 
-    Whatever fails before, or on the way (a full disk, a file where a folder should be), leaves ``folder`` as it was.
-    The file ``last`` is the first of the old ones to go and the last of the new ones to come: where the process is
-    killed on the way, a reader that asks for it finds none, and never old and new files together.
+    If anything fails (a full disk, a file in the place of a folder), ``folder`` stays as it was. The old file ``last``
+    is removed before all others, and the new one is added after all others. If the process is killed in between, a
+    reader that requires this file finds none, and never reads old and new files together.
 
     Args:
-        folder: made if it does not exist. Files that are not replaced stay.
-        own: patterns of the old files that go even if there is no new one of that name.
-        last: the file without which the others are not read.
+        folder: created if it does not exist. Files that are not replaced stay.
+        own: patterns of old files that are removed even if no new file has their name.
+        last: the file without which readers do not read the others.
 
     Raises:
         OSError: ``folder`` is a file, a folder has the name of one of the files, or the files cannot be written.
@@ -44,7 +44,7 @@ def replacing(folder: Path, own: Collection[str], last: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         if made:
-            with contextlib.suppress(OSError):  # it holds the new files
+            with contextlib.suppress(OSError):  # it contains the new files
                 folder.rmdir()
 
 
@@ -67,15 +67,15 @@ def _swap(folder: Path, stage: Path, own: Collection[str], last: str) -> None:
             os.replace(target, source)
         raise
     for parent in {(folder / name).parent for name in stale} - {folder}:
-        with contextlib.suppress(OSError):  # it holds something
+        with contextlib.suppress(OSError):  # it is not empty
             parent.rmdir()
 
 
 def _check_place(folder: Path, name: str) -> None:
-    """Check that a file can take its place in a folder.
+    """Check that a file can be moved to its place in a folder.
 
     Raises:
-        OSError: names what is in the way.
+        OSError: a folder or file is in the way; the message names it.
     """
     path = folder / name
     if path.is_dir() and not path.is_symlink():
@@ -86,8 +86,8 @@ def _check_place(folder: Path, name: str) -> None:
 
 
 def _settle(path: Path) -> None:
-    """Wait until a file is on the disk, and give it the rights that new files have here."""
-    mode = path.parent.stat().st_mode & 0o666  # some libraries write files that only their owner may read
+    """Write a file to the disk, and give it the permissions that new files have here."""
+    mode = path.parent.stat().st_mode & 0o666  # some libraries let only the owner read their files
     path.chmod(mode)
     with path.open("r+b") as file:
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""What a tokenizer.json may contain: known parts with known options, and none that makes a text grow without bounds."""
+"""Check that a tokenizer.json contains only known parts and options, and that no text can grow without limit."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from metaeval_hub.safe_files.repository import UnsafeRepositoryError, apply_rule
 
 MAX_PARTS = 64
 MAX_NESTING = 4
-MAX_GROWTH = 256  # bytes that normalizer and pre-tokenizer may make of one
-BERT_GROWTH = 5.0  # spaces around a Chinese character (5/3) whose accents become characters of their own (3)
-MAX_SPECIAL = 16  # tokens that a post-processor may add to a text or a pair
-MAX_WORD_CHARACTERS = 256  # a word takes WordPiece the cube of this; every known tokenizer has 100
-MAX_PIECE = 128  # characters; a text takes Unigram the square of this for each character, and real pieces have 16
+MAX_GROWTH = 256  # maximum bytes with which normalizer and pre-tokenizer replace one byte
+BERT_GROWTH = 5.0  # spaces around a Chinese character (5/3) whose accents become separate characters (3)
+MAX_SPECIAL = 16  # maximum tokens that a post-processor adds to a text or a pair
+MAX_WORD_CHARACTERS = 256  # WordPiece takes time with the cube of this per word; every known tokenizer has 100
+MAX_PIECE = 128  # characters; Unigram takes time with the square of this per character, and real pieces have 16
 
-# Regular expressions that fast tokenizers of these encoders come with; any other could take for ever on some text.
+# Regular expressions of the fast tokenizers of these encoders; any other might never finish on some text.
 _GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
-KNOWN_PATTERNS = frozenset({" {2,}", r"\s+", r"[\r\n]", r"[\n\r]", "`", "``", "''", _GPT2})
+KNOWN_PATTERNS = frozenset({" {2,}", r"\s+", r"[\r\n]", r"[\n\r]", r"\s{2,}|[\n\r\t]", "`", "``", "''", _GPT2})
 
 
 def _is_pattern(value: object) -> bool:
@@ -110,7 +110,7 @@ _CHILDREN = {
     "decoder": "decoders",
 }  # fmt: skip
 
-# type -> option -> rule; the vocabulary and the unknown token, which depend on each other, are checked apart
+# type -> option -> rule; vocabulary and unknown token depend on each other and are checked separately
 MODELS: Mapping[str, Mapping[str, Rule]] = {
     "WordLevel": {"unk_token": NAME},
     "WordPiece": {
@@ -154,10 +154,14 @@ _SPECIAL = {"id": NAME, "ids": _LIST, "tokens": _LIST}
 
 
 def check_tokenizer_json(value: Mapping[str, Any], file: str = "tokenizer.json") -> float:
-    """Check a fast tokenizer's file and return how many bytes its normalizer can make of one, at most.
+    """Check the file of a fast tokenizer and return the maximum number of bytes with which it normalizes one byte.
+
+    Args:
+        value: the content of the file.
+        file: its name, for error messages.
 
     Raises:
-        UnsafeRepositoryError: names the file, the part and what was expected.
+        UnsafeRepositoryError: a part is not permitted; the message names the file, the part and the expected form.
     """
     for key in value:
         if key not in {"version", "truncation", "padding", "added_tokens", "model", *PARTS}:
@@ -180,7 +184,7 @@ def check_tokenizer_json(value: Mapping[str, Any], file: str = "tokenizer.json")
 
 
 def _check_options(value: Any, rules: Mapping[str, Rule], place: str) -> None:
-    """Check the options of an object, each by its rule; "type" has been checked."""
+    """Check each option of an object by its rule, except "type", which the caller has checked."""
     if not isinstance(value, Mapping):
         raise UnsafeRepositoryError(f"{place} is {shown(value)}; expected an object")
     for key, inner in value.items():
@@ -200,7 +204,7 @@ def _check_type(kind: Any, known: Mapping[str, Any], place: str) -> str:
 
 
 def _check_part(value: Mapping[str, Any], part: str, file: str, growth: float) -> float:
-    """Check a part and those in it; return ``growth`` times what they can make of a text's byte."""
+    """Check a part and those inside it; return ``growth`` times the bytes with which they replace one byte."""
     templates = 0
     for count, (place, inner) in enumerate(_parts(value.get(part), part, f"{file}: {part}"), 1):
         pattern = inner.get("pattern")
@@ -222,7 +226,7 @@ def _check_part(value: Mapping[str, Any], part: str, file: str, growth: float) -
 
 
 def _parts(value: Any, part: str, place: str, depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (place, part) of a part and of those in it, each of a known type."""
+    """Yield (place, part) for a part and those inside it, all of known types."""
     if value is None and depth == 0:
         return
     if not isinstance(value, Mapping) or depth > MAX_NESTING:
@@ -237,12 +241,12 @@ def _parts(value: Any, part: str, place: str, depth: int = 0) -> Iterator[tuple[
 def _check_regex(pattern: Any, place: str) -> None:
     if not isinstance(pattern, str) or pattern not in KNOWN_PATTERNS:
         raise UnsafeRepositoryError(
-            f"{place} is {shown(pattern)}, not a pattern of a known tokenizer; another could run for ever on some text"
+            f"{place} is {shown(pattern)}, not a pattern of a known tokenizer; others might never finish on some text"
         )
 
 
 def _growth(part: Mapping[str, Any], place: str) -> float:
-    """Return how many bytes a part can make of one, at most; those of Unicode were measured over all characters."""
+    """Return the maximum bytes with which a part replaces one byte, as measured over all Unicode characters."""
     kind = part["type"]
     if kind in ("NFKC", "NFKD"):
         return 11.0
@@ -272,7 +276,7 @@ def _bytes(written: str) -> int:
 
 
 def _check_template(part: Mapping[str, Any], place: str) -> None:
-    """Check that the template for one text contains it once, the one for two each of them, and few tokens."""
+    """Check that templates contain the text, or each text of a pair, exactly once and add few tokens."""
     special = part.get("special_tokens", {})
     for name, token in special.items():
         where = f"{place}.special_tokens.{shown(name)}"
@@ -320,12 +324,12 @@ def _check_model(model: Any, place: str) -> None:
     unknown = model.get("unk_token")
     if kind in ("WordLevel", "WordPiece") and unknown not in vocab:
         raise UnsafeRepositoryError(
-            f"{place}.unk_token is {shown(unknown)}; expected a token of the vocabulary, which unknown words become"
+            f"{place}.unk_token is {shown(unknown)}; expected a token of the vocabulary that replaces unknown words"
         )
 
 
 def _model_type(model: Mapping[str, Any]) -> str:
-    """Return the type of a model that names none, as files of older releases do; the library tells them apart so."""
+    """Return the type of a model in a file of an older release, which names none; the library uses the same rule."""
     if "merges" in model:
         return "BPE"
     if isinstance(model.get("vocab"), list):
@@ -336,8 +340,13 @@ def _model_type(model: Mapping[str, Any]) -> str:
 def check_ids(table: Any, place: str, most: int) -> None:
     """Check a table of tokens and their ids.
 
+    Args:
+        table: token -> id.
+        place: where the table is, for error messages.
+        most: maximum number of tokens.
+
     Raises:
-        UnsafeRepositoryError: names the place and the token.
+        UnsafeRepositoryError: the table has another form; the message names the place and the token.
     """
     if not isinstance(table, Mapping) or len(table) > most:
         raise UnsafeRepositoryError(f"{place} is not a table of at most {most:,} tokens")

@@ -1,8 +1,8 @@
-"""Domains of tasks: average word vectors, clustered by a mixture of Gaussians (Sileo & Moens 2022, section 5.5).
+"""Cluster tasks into domains: average word vectors and a mixture of Gaussians (Sileo & Moens 2022, section 5.5).
 
-The paper's domains are clusters of spherical text embeddings (Meng et al. 2019), trained for the purpose. Here a task's
-domain vector is the average of the frozen encoder's own input word embeddings, each of length 1, over the words of its
-texts: nothing has to be trained or fetched, and the same encoder gives the same vectors everywhere.
+The paper clusters spherical text embeddings (Meng et al. 2019), which it trains for this. Here, the domain vector of a
+task is the average of the frozen encoder's input word embeddings, each scaled to length 1, over the words of its texts.
+This needs no training and no download, and the same encoder gives the same vectors everywhere.
 """
 
 from __future__ import annotations
@@ -11,34 +11,33 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 
-CLUSTERS = 8  # of domains, section 5.5
-# Axes on which domains are clustered. On 57 real tasks and MiniLM's words 4 axes gave the same clusters from three
-# seeds; 8 and 16 did not (adjusted Rand index down to 0.45 between seeds): too few tasks for so many dimensions.
+CLUSTERS = 8  # number of domains, section 5.5
+# Number of axes on which domains are clustered. On 57 real tasks with MiniLM's words, 4 axes gave the same clusters for
+# three seeds. 8 and 16 axes did not (adjusted Rand index down to 0.45 between seeds): the tasks are too few for them.
 AXES = 4
-LEAST_VARIANCE = 0.01  # of a cluster, where the tasks have variance 1 an axis: no cluster is a point
+LEAST_VARIANCE = 0.01  # minimum variance of a cluster, so that none is a point; tasks have variance 1 per axis
 
 
 def mean_word_vector(counts: NDArray[np.integer], vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Average word vector of a task, of length 1.
+    """Return the average word vector of a task, scaled to length 1.
 
     Args:
-        counts: (V,) how often each word of the vocabulary occurs in the task's texts; 0 for what is no word.
-        vectors: (V, E) vectors of the words; each counts with length 1.
+        counts: (V,) number of times that each token of the vocabulary occurs in the task's texts; 0 for tokens that are
+            not words.
+        vectors: (V, E) vectors of the tokens; they are scaled to length 1.
 
     Returns:
         (E,) float32.
 
     Raises:
-        ValueError: no word occurs, or the two do not fit.
+        ValueError: no word occurs, or the shapes of the arguments do not fit.
     """
     if counts.shape != vectors.shape[:1]:
         raise ValueError(f"counts of {counts.shape} words do not fit vectors of shape {vectors.shape}")
     used = np.flatnonzero(counts)
     if not len(used):
-        raise ValueError("no word occurs: there is no average")
+        raise ValueError("no word of the vocabulary occurs in the texts, so they have no average word vector")
     total = counts[used] @ _unit(np.asarray(vectors[used], np.float64))
     return _unit(total[None])[0].astype(np.float32)
 
@@ -50,14 +49,14 @@ def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Domains:
-    """A mixture of spherical Gaussians over domain vectors, reduced to a few axes.
+    """Store a mixture of spherical Gaussians over domain vectors that are projected on a few axes.
 
     Args:
-        centre: (E,) mean of the vectors it was fitted to.
+        centre: (E,) mean of the domain vectors that the mixture was fitted to.
         axes: (A, E) principal axes, divided by the spread of the tasks.
         weights: (c,) share of each cluster.
-        means: (c, A).
-        variances: (c,).
+        means: (c, A) mean of each cluster.
+        variances: (c,) variance of each cluster.
     """
 
     centre: NDArray[np.float32]
@@ -67,7 +66,14 @@ class Domains:
     variances: NDArray[np.float32]
 
     def activations(self, words: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Probability of each cluster for domain vectors (m, E): (m, c), rows sum to 1."""
+        """Return the probability of each cluster for each domain vector.
+
+        Args:
+            words: (m, E) domain vectors.
+
+        Returns:
+            (m, c); each line sums to 1.
+        """
         points = (np.asarray(words, np.float64) - self.centre) @ self.axes.T.astype(np.float64)
         squares = ((points[:, None] - self.means) ** 2).sum(axis=2)
         logs = np.log(self.weights) - 0.5 * (squares / self.variances + self.means.shape[1] * np.log(self.variances))
@@ -79,13 +85,16 @@ def fit_domains(words: NDArray[np.floating], clusters: int = CLUSTERS, *, seed: 
     """Cluster tasks by their domain vectors (section 5.5).
 
     Args:
-        words: (n, E).
-        clusters: at most as many as there are different vectors.
-        seed: of the best of ten starts.
+        words: (n, E) domain vectors.
+        clusters: number of clusters; limited to the number of different vectors.
+        seed: seed of the ten starts, the best of which is kept.
     """
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+
     words = np.asarray(words, np.float64)
     different = len(np.unique(words, axis=0))
-    if different < 2:  # nothing to tell apart
+    if different < 2:  # one cluster contains everything
         one = np.ones(1, np.float32)
         return Domains(words[0].astype(np.float32), np.zeros((1, words.shape[1]), np.float32), one, 0 * one[None], one)
     size = max(min(AXES, len(words) - 1, words.shape[1]), 1)

@@ -1,16 +1,12 @@
-"""The card of a published table of task embeddings."""
+"""Write the card of a published table of task embeddings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:  # it imports torch
-    pass
-
 
 from metaeval_hub.hub.card_templates import (
     code_span,
@@ -26,25 +22,25 @@ _SHOWN_NEAR, _LISTED_TASKS = 3, 1000
 
 
 class EmbeddingTable(Protocol):
-    """What a card and a push need of ``TaskEmbeddings``, which imports this room's functions and is not imported."""
+    """Describe what a card and a push need of ``TaskEmbeddings``, whose module imports theirs and not the reverse."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The n task names."""
+        """Return the n task names."""
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """One embedding per task, (n, Z)."""
+        """Return one embedding per task, (n, Z)."""
 
     @property
     def copies(self) -> NDArray[np.float32] | None:
-        """All embeddings of each task, (n, K, Z), where a task has several."""
+        """Return all embeddings of each task, (n, K, Z); None if each task has one."""
 
     def nearest(self, name: str, k: int = 10) -> list[tuple[str, float]]:
-        """Return the ``k`` nearest tasks with their cosine."""
+        """Return the ``k`` nearest tasks and their cosines."""
 
     def save(self, folder: Path | str) -> Path:
-        """Write the table's files into ``folder`` and return it."""
+        """Write the files of the table to ``folder`` and return it."""
 
 
 def embeddings_card(
@@ -54,10 +50,10 @@ def embeddings_card(
 
     Args:
         embeddings: the table.
-        repo_id: where it is published.
+        repo_id: repository in which it is published.
         parquet: name of the file that ``datasets`` reads.
-        files: names of the safetensors file and of the one with the names.
-        model: Hub id of the model that learned them.
+        files: names of the safetensors file and of the file with the task names.
+        model: Hub id of the model that learned the embeddings.
     """
     n, dim_z = embeddings.values.shape
     data = {
@@ -67,7 +63,7 @@ def embeddings_card(
         "tags": ["metaeval", "task-embeddings"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": parquet}]}],
     }
-    several = "" if embeddings.copies is None else ", `copies` (all that were learned of it)"
+    several = "" if embeddings.copies is None else ", `copies` (all embeddings that were learned for it)"
     rows = [
         [
             code_span(name),

@@ -1,4 +1,4 @@
-"""A table of task embeddings on the Hub: a dataset of its own, with a card."""
+"""Push a table of task embeddings to the Hub as a dataset with a card, and download one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metaeval_hub.hub.client import fetch, push_folder, push_target
+from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.login import push_target
+from metaeval_hub.hub.upload import push_folder
 from metaeval_hub.safe_files.repository import check_file_names, naming
 from metaeval_hub.task_data.embeddings_card import EmbeddingTable, embeddings_card
 
@@ -28,7 +30,7 @@ def push(
     message: str,
     parent_commit: str | None,
 ) -> str:
-    """Send a table; see ``TaskEmbeddings.push_to_hub``."""
+    """Push a table and return the address of the commit; see ``TaskEmbeddings.push_to_hub``."""
     repo_id = push_target(repo_id, token)
     with tempfile.TemporaryDirectory() as name:
         folder = embeddings.save(name)
@@ -64,7 +66,7 @@ def fetch_table(repo_id: str, revision: str | None, token: str | bool | None) ->
 
 
 def to_arrow(embeddings: EmbeddingTable) -> pa.Table:
-    """Return the table as Arrow: ``task``, ``embedding`` (Z,), and ``copies`` (K, Z) where a task has several."""
+    """Return the table as Arrow: ``task``, ``embedding`` (Z,), and ``copies`` (K, Z) if tasks have several."""
     dim_z = embeddings.values.shape[1]
     columns = {
         "task": pa.array(embeddings.names, pa.string()),

@@ -1,4 +1,4 @@
-"""What is known of the data a task was trained on: which rows, and under which licence. Needs no torch."""
+"""Record which data a task was trained on, and under which licence. Needs no torch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from metaeval_datasets.report import read_report
 
 @dataclass(frozen=True)
 class TaskOrigin:
-    """Where the rows of a task came from; None for what is not known.
+    """Describe where the rows of a task came from; unknown facts are None.
 
     Args:
-        catalogue: version of the catalogue that declared the task, which is the package's.
+        catalogue: version of the package, whose catalogue declared the task.
         edition: "careful" or "paper".
-        source: repository, config and revision that served the rows.
-        commit: the commit they are from.
-        license: of the rows, as their source gives it ("unknown" where it gives none).
+        source: repository, config and revision that the rows were read from.
+        commit: commit of the repository.
+        license: licence of the rows, as their source states it ("unknown" if it states none).
     """
 
     catalogue: str | None = None
@@ -35,17 +35,17 @@ class TaskOrigin:
 
     @classmethod
     def of_report(cls, report: Mapping[str, Any]) -> TaskOrigin:
-        """Build from the report of a loaded task as JSON values (``metaeval_datasets.Report.to_dict``)."""
+        """Return the origin that the report of a loaded task describes (``metaeval_datasets.Report.to_dict``)."""
         try:
             license = get_task(report["task"]).license
-        except UnknownTaskError:  # loaded by another release
+        except UnknownTaskError:  # declared by another release
             license = None
         return cls(version("metaeval"), report["edition"], report["source"], report["commit"], license)
 
     @classmethod
     def of_dataset(cls, dataset: object) -> TaskOrigin | None:
-        """Build from a dataset that was loaded with ``load_dataset("metaeval", ...)``; None for any other."""
+        """Return the origin of a dataset loaded with ``load_dataset("metaeval", ...)``; None for any other dataset."""
         try:
             return cls.of_report(read_report(dataset.info).to_dict())  # type: ignore[attr-defined]
-        except (AttributeError, ValueError, KeyError, TypeError):  # no dataset, no report, or another release's
+        except (AttributeError, ValueError, KeyError, TypeError):  # not a dataset, or without a report of this release
             return None

@@ -1,4 +1,4 @@
-"""TaskEmbeddings: one vector a task, with the tasks' names. Needs no torch."""
+"""Store one embedding per task with the names of the tasks. Needs no torch."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ NAMES_FILE = "task_embeddings.json"
 
 @dataclass(frozen=True, eq=False)
 class TaskEmbeddings:
-    """Task embeddings z, one row a task.
+    """Store task embeddings z, one per task.
 
     Args:
         names: n task names, all different.
-        values: (n, Z) float32, finite.
-        copies: (n, K, Z) float32, where a task has several embeddings (Sileo & Moens 2022, section 5.4); ``values`` is
-            then the one of each task that the model answers with.
+        values: (n, Z) float32, finite. If tasks have several embeddings, the ones that the model predicts with.
+        copies: (n, K, Z) float32: all embeddings, if each task has several (Sileo & Moens 2022, section 5.4).
 
     Raises:
-        ValueError: the shapes do not fit, a name comes twice, or a value is not finite.
+        ValueError: the shapes do not fit, a name is repeated, or a value is not finite.
         TypeError: ``names`` is one string.
     """
 
@@ -69,7 +68,7 @@ class TaskEmbeddings:
         return len(self.names)
 
     def __repr__(self) -> str:
-        """Return the tasks and the size of z in a line."""
+        """Return a line with the tasks and the size of z."""
         copies = "" if self.copies is None else f", {self.copies.shape[1]} copies of each"
         plural = "" if len(self) == 1 else "s"
         return (
@@ -81,15 +80,17 @@ class TaskEmbeddings:
         return {name: i for i, name in enumerate(self.names)}
 
     def index(self, name: str) -> int:
-        """Return the row of a task.
+        """Return the place of a task in the table.
 
         Raises:
-            UnknownTaskError: a KeyError that names the closest tasks.
+            UnknownTaskError: the table has no such task; a KeyError that names the closest tasks.
         """
         try:
             return self._rows[name]
         except (KeyError, TypeError):
-            from metaeval_datasets.catalog import unknown_task  # the table itself does without `datasets`
+            from metaeval_datasets.catalog import (
+                unknown_task,
+            )  # imported here because the table itself does not need `datasets`
 
             raise unknown_task(name, self.names) from None
 
@@ -97,26 +98,33 @@ class TaskEmbeddings:
         return self.values[self.index(name)]
 
     def cosine(self) -> NDArray[np.float64]:
-        """Return the cosine of every pair of tasks, (n, n); a row of zeros has cosine 0 with all others."""
+        """Return the cosine of every pair of tasks, (n, n); an embedding of zeros has cosine 0 with all others."""
         unit = self._directions()
         return unit @ unit.T
 
     def _directions(self) -> NDArray[np.float64]:
-        """Return the rows with norm 1; rows of zeros stay."""
+        """Return the embeddings scaled to norm 1; embeddings of zeros stay."""
         values = self.values.astype(np.float64)
         norms = np.linalg.norm(values, axis=1, keepdims=True)
         return np.divide(values, norms, out=np.zeros_like(values), where=norms > 0)
 
     def distances_from_centre(self) -> NDArray[np.float64]:
-        """Distance of each task from their mean, (n,): how specific it is (Sileo & Moens 2022, section 5.3)."""
+        """Return each task's distance from the mean, (n,): its specificity (Sileo & Moens 2022, section 5.3)."""
         values = self.values.astype(np.float64)
         return np.linalg.norm(values - values.mean(axis=0), axis=1)
 
     def nearest(self, name: str, k: int = 10) -> list[tuple[str, float]]:
-        """Return the ``k`` other tasks nearest by cosine, with it, nearest first (Sileo & Moens 2022, section 5.4).
+        """Return the ``k`` tasks with the highest cosine to a task, and the cosines (Sileo & Moens 2022, section 5.4).
+
+        Args:
+            name: the task; it is not in the result.
+            k: number of tasks.
+
+        Returns:
+            (name, cosine) of each task, nearest first.
 
         Raises:
-            KeyError: there is no such task.
+            KeyError: the table has no such task.
         """
         row = self.index(name)
         unit = self._directions()
@@ -125,25 +133,27 @@ class TaskEmbeddings:
         return [(self.names[i], float(similarity[i])) for i in order[:k]]
 
     def select(self, names: Sequence[str]) -> TaskEmbeddings:
-        """Return the rows of ``names``, in that order.
+        """Return the table of some of the tasks, in the order of ``names``.
 
         Raises:
             KeyError: a task is not in the table.
         """
         names = list_of_names(names)
         places = {name: row for row, name in enumerate(self.names)}
-        rows = [places[name] if name in places else self.index(name) for name in names]  # which names the closest
+        rows = [
+            places[name] if name in places else self.index(name) for name in names
+        ]  # whose error names the closest tasks
         return TaskEmbeddings(tuple(names), self.values[rows], None if self.copies is None else self.copies[rows])
 
     def centroids(self) -> TaskEmbeddings:
-        """Return the mean of each task's embeddings; the table itself where a task has one."""
+        """Return the mean of each task's embeddings; the table itself if each task has one."""
         return self if self.copies is None else TaskEmbeddings(self.names, self.copies.mean(axis=1))
 
     def save(self, folder: Path | str) -> Path:
-        """Write the two files of the table into ``folder``, in place of both of an earlier one, and return it.
+        """Write the two files of the table to ``folder``, replacing those of an earlier table, and return the folder.
 
         Raises:
-            UnsafeRepositoryError: a name could not be read back: it is a path, or holds a control character.
+            UnsafeRepositoryError: a name could not be read back: it is a path, or contains a control character.
             ValueError: the table is empty.
         """
         folder = Path(folder).expanduser()
@@ -159,29 +169,30 @@ class TaskEmbeddings:
 
     @classmethod
     def load(cls, folder: Path | str) -> TaskEmbeddings:
-        """Read what ``save`` wrote. Names, shapes and types are checked before any value is read.
+        """Load a table that ``save`` wrote. Names, shapes and types are checked before any value is read.
 
         Raises:
-            UnsafeRepositoryError: a file is missing, not of the expected form, or a link out of the folder.
+            UnsafeRepositoryError: a file is missing, has another form, or is a link that leaves the folder.
         """
         folder = Path(folder).expanduser()
         check_inside(folder)
         names = _read_names(folder / NAMES_FILE)
         found = read_header(folder / TENSOR_FILE)
         if "values" not in found or not set(found) <= {"values", "copies"}:
-            told = shown(sorted(found))
-            raise UnsafeRepositoryError(f"{TENSOR_FILE} holds {told}; expected values, and perhaps copies")
+            raise UnsafeRepositoryError(
+                f"{TENSOR_FILE} contains {shown(sorted(found))}; expected values, and perhaps copies"
+            )
         for name, axes in (("values", 2), ("copies", 3)):
             dtype, shape = found.get(name, ("F32", (len(names),) + (1,) * (axes - 1)))
             if dtype != "F32" or len(shape) != axes or shape[0] != len(names) or 0 in shape:
                 raise UnsafeRepositoryError(
-                    f"{TENSOR_FILE}: {name} is {dtype}{list(shape)}; its {len(names)} names call for "
+                    f"{TENSOR_FILE}: {name} is {dtype}{list(shape)}; its {len(names)} names require "
                     f"F32[{len(names)}, {'Z' if axes == 2 else 'K, Z'}]"
                 )
         tensors = load_file(folder / TENSOR_FILE)
         try:
             return cls(names, tensors["values"], tensors.get("copies"))
-        except ValueError as error:  # a name twice, copies of another length, a value that is not finite
+        except ValueError as error:  # a repeated name, copies of another length, a value that is not finite
             raise UnsafeRepositoryError(f"{TENSOR_FILE}: {error}") from error
 
     def push_to_hub(
@@ -195,26 +206,29 @@ class TaskEmbeddings:
         message: str = "Upload task embeddings",
         parent_commit: str | None = None,
     ) -> str:
-        """Send the table to the Hub as a dataset, in one commit.
+        """Push the table to the Hub as a dataset, in one commit.
 
-        It holds the two files of ``save``, the same rows as Parquet for ``datasets.load_dataset``, and a card.
+        The dataset contains the two files of ``save``, the same table as Parquet for ``datasets.load_dataset``, and a
+        card.
 
         Args:
-            repo_id: "org/name", made if it does not exist; "name" alone is one of the user that the token belongs to.
-            model: Hub id of the model that learned them, for the card.
-            private: whether a new repository is private.
+            repo_id: "org/name", created if it does not exist; "name" alone is a repository of the user that the token
+                belongs to.
+            model: Hub id of the model that learned the embeddings, for the card.
+            private: whether a new repository is private; None uses the default of the account.
             revision: branch to push to.
-            token: with write access; the one logged in by default.
-            message: summary of the commit.
-            parent_commit: full id of the commit that must be the branch's last, so that nobody's push is lost.
+            token: token with write access; by default that of the user who is logged in.
+            message: summary line of the commit.
+            parent_commit: full id of the commit that must be the last one of the branch, so that no other push is
+                overwritten.
 
         Returns:
             The address of the commit.
 
         Raises:
-            ConflictError: ``parent_commit`` is not the branch's last commit.
-            HubError: nobody is logged in; or the Hub refused, with its reason, or does not answer.
-            ValueError: ``repo_id`` has another form; nothing was written.
+            ConflictError: ``parent_commit`` is not the last commit of the branch.
+            HubError: nobody is logged in, the Hub refuses the push, or it does not answer.
+            ValueError: ``repo_id`` has another form; nothing is written.
             UnsafeRepositoryError: a name could not be read back.
         """
         from metaeval_hub.task_data import embeddings_on_hub as hub
@@ -232,16 +246,16 @@ class TaskEmbeddings:
 
     @classmethod
     def from_hub(cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None) -> TaskEmbeddings:
-        """Read what ``push_to_hub`` sent.
+        """Load a table that ``push_to_hub`` pushed.
 
         Args:
-            repo_id: of the dataset, "org/name".
-            revision: branch, tag or commit.
-            token: for private repositories.
+            repo_id: the dataset, "org/name".
+            revision: branch, tag or commit; by default the main branch.
+            token: token for private repositories.
 
         Raises:
-            UnsafeRepositoryError: the repository holds code, or its files are not of the expected form.
-            HubError: the Hub could not be read.
+            UnsafeRepositoryError: the repository contains code, or its files have another form.
+            HubError: the repository cannot be downloaded.
         """
         from metaeval_hub.task_data import embeddings_on_hub as hub
 

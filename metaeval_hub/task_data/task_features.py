@@ -1,7 +1,7 @@
-"""What is known of tasks before any training: aspects, domain, TextEmb (Sileo & Moens 2022, section 5.5).
+"""Store features of tasks that need no training: aspects, domain, TextEmb (Sileo & Moens 2022, section 5.5).
 
-A model keeps this table of its own tasks, so that an unseen task can be described in the same terms: quartiles over the
-model's tasks, and the clusters of their domains. Needs no torch.
+A model is stored with this table of its tasks, so that an unseen task can be described in the same terms: by quartiles
+over the model's tasks, and by the clusters of their domains. Needs no torch.
 """
 
 from __future__ import annotations
@@ -38,18 +38,17 @@ _TYPES = tuple(TaskType)
 
 @dataclass(frozen=True, eq=False)
 class TaskFeatures:
-    """What is known of n tasks; made by `compute_task_features`, stored beside a model.
+    """Store the features of n tasks; `compute_task_features` computes them, and a model is stored with them.
 
     Args:
-        aspects: of the tasks, in order.
+        aspects: aspects of each task, in the order of the tasks.
         words: (n, E) float32 domain vectors.
         domains: the clusters, fitted to ``words``.
-        texts: (n, H) float32 TextEmb, the average of the encoder's outputs over a task's texts; None where it was not
-            measured.
-        cosine_with_start: (n,) cosine of each task's z with its random start z0, once a model was trained; else None.
+        texts: (n, H) float32 TextEmb: the average of the encoder's outputs over a task's texts; None if not computed.
+        cosine_with_start: (n,) cosine of each task's z with its random start z0; None before training.
 
     Raises:
-        ValueError: the parts do not fit, a task comes twice, or a value is not finite.
+        ValueError: the shapes do not fit, a task is repeated, or a value is not finite.
     """
 
     aspects: tuple[Aspects, ...]
@@ -68,39 +67,45 @@ class TaskFeatures:
                 raise ValueError(f"{name} has shape {value.shape} for {len(self.aspects)} tasks, or is not finite")
 
     def __repr__(self) -> str:
-        """Return the tasks in a line."""
+        """Return a line with the tasks."""
         return f"TaskFeatures({len(self.aspects)} tasks: {first_names(self.names)})"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tasks, in order."""
+        """Return the task names, in order."""
         return tuple(entry.task for entry in self.aspects)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of `code`."""
+        """Return the names of the columns of `code`."""
         return (*COLUMNS, *(f"domain:{number}" for number in range(1, len(self.domains.weights) + 1)))
 
     def code(self, aspects: Sequence[Aspects] | None = None, words: NDArray[np.floating] | None = None) -> NDArray[Any]:
-        """All five aspects as columns: one-hot, and the soft activations of the domains (phi of section 5.6).
+        """Return all five aspects as columns: one-hot, and the probabilities of the domains (phi of section 5.6).
 
         Args:
-            aspects: of m tasks; None: those of the table.
-            words: (m, E) their domain vectors.
+            aspects: aspects of m tasks; by default those of the table.
+            words: (m, E) domain vectors of the same tasks.
 
         Returns:
             (m, 18 + c) float64. Quartiles and clusters are those of the tasks of the table.
+
+        Raises:
+            ValueError: the numbers of aspects and domain vectors differ.
         """
         if aspects is None:
             aspects, words = self.aspects, self.words
         if words is None or len(words) != len(aspects):
-            raise ValueError(f"{len(aspects)} tasks need as many domain vectors")
+            raise ValueError(
+                f"{len(aspects)} tasks need as many domain vectors; got {0 if words is None else len(words)}"
+            )
         return np.hstack([one_hot(aspects, reference=self.aspects)[0], self.domains.activations(words)])
 
     def classes(self, aspect: Aspect) -> NDArray[np.int64]:
-        """Class of each task in one aspect, (n,) from 0: what a probe reads (table 4).
+        """Return the class of each task in one aspect, (n,) from 0, which a probe predicts (table 4).
 
-        Quartile, number of fields less 1, place among the types, most probable cluster.
+        The class is a quartile, the number of text fields minus 1, the place among the task types, or the most probable
+        cluster.
         """
         if aspect == "domain_cluster":
             return self.domains.activations(self.words).argmax(axis=1)
@@ -108,23 +113,23 @@ class TaskFeatures:
         return one_hot(self.aspects)[0][:, chosen].argmax(axis=1)
 
     def check_encoder(self, word_size: int, hidden_size: int) -> None:
-        """Check that the table was measured by an encoder of these sizes.
+        """Check that the table was computed with an encoder of these sizes.
 
         Args:
-            word_size: E, of its input word embeddings.
-            hidden_size: H, of its output.
+            word_size: E, the size of its input word embeddings.
+            hidden_size: H, the size of its outputs.
 
         Raises:
-            UnsafeRepositoryError: names the tensor that does not fit.
+            UnsafeRepositoryError: a tensor has another size; the message names it.
         """
         for name, values, size in (("words", self.words, word_size), ("texts", self.texts, hidden_size)):
             if values is not None and values.shape[1] != size:
                 raise UnsafeRepositoryError(
-                    f"{TENSOR_FILE}: {name} has {values.shape[1]} numbers a task; the model's encoder calls for {size}"
+                    f"{TENSOR_FILE}: {name} has {values.shape[1]} numbers per task; the model's encoder requires {size}"
                 )
 
     def select(self, names: Sequence[str]) -> TaskFeatures:
-        """The rows of ``names``, in that order; the clusters stay those of all tasks.
+        """Return the table of some of the tasks, in the order of ``names``; the clusters stay those of all tasks.
 
         Raises:
             KeyError: a task is not in the table.
@@ -133,7 +138,9 @@ class TaskFeatures:
         places = {name: i for i, name in enumerate(self.names)}
         missing = [name for name in names if name not in places]
         if missing:
-            raise KeyError(f"no features of {len(missing)} tasks, {missing[0]} for one")
+            raise KeyError(
+                f"the table has no features of {first_names(missing)}; it has those of {first_names(self.names)}"
+            )
         rows = [places[name] for name in names]
         texts = None if self.texts is None else self.texts[rows]
         cosine_with_start = None if self.cosine_with_start is None else self.cosine_with_start[rows]
@@ -144,10 +151,10 @@ class TaskFeatures:
     # --- disk ---
 
     def save(self, folder: Path | str) -> Path:
-        """Write the two files of the table into ``folder``, in place of both of an earlier one, and return it.
+        """Write the two files of the table to ``folder``, replacing those of an earlier table, and return the folder.
 
         Raises:
-            UnsafeRepositoryError: the table could not be read back; names what is in the way.
+            UnsafeRepositoryError: the table could not be read back; the message says why.
         """
         folder = Path(folder).expanduser()
         tensors = {"words": self.words, **{f"domain_{key}": value for key, value in vars(self.domains).items()}}
@@ -167,15 +174,15 @@ class TaskFeatures:
                 {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}, new / TENSOR_FILE
             )
             (new / TABLE_FILE).write_text(text, encoding="utf-8")
-            TaskFeatures.load(new)  # what cannot be read back is not written
+            TaskFeatures.load(new)  # raises before a table that cannot be read back is written
         return folder
 
     @classmethod
     def load(cls, folder: Path | str) -> TaskFeatures:
-        """Read what `save` wrote, checked before it is used.
+        """Load a table that `save` wrote, and check it.
 
         Raises:
-            UnsafeRepositoryError: a file is missing, not of the expected form, or a link out of the folder.
+            UnsafeRepositoryError: a file is missing, has another form, or is a link that leaves the folder.
         """
         folder = Path(folder).expanduser()
         check_inside(folder)
@@ -203,13 +210,13 @@ def compute_task_features(
     *,
     seed: int = 0,
 ) -> TaskFeatures:
-    """Put together what is known of n tasks, and cluster their domains.
+    """Return the features of n tasks, with the clusters of their domains.
 
     Args:
-        aspects: of the tasks.
-        words: (n, E) domain vectors, of `mean_word_vector`.
+        aspects: aspects of each task.
+        words: (n, E) domain vectors from `mean_word_vector`.
         texts: (n, H) TextEmb.
-        seed: of the clusters.
+        seed: seed of the clusters.
     """
     dense = None if texts is None else np.asarray(texts, np.float32)
     return TaskFeatures(tuple(aspects), np.asarray(words, np.float32), fit_domains(words, seed=seed), dense)
@@ -230,13 +237,13 @@ def _aspects(task: Any, place: str) -> Aspects:
     }
     for key, holds in rules.items():
         if not holds:
-            raise UnsafeRepositoryError(f"{place}.{key} is {shown(task[key])}, which it cannot be")
+            raise UnsafeRepositoryError(f"{place}.{key} is {shown(task[key])}, which is out of range")
     name = check_name(task["name"], f"{place}.name")
     return Aspects(name, task["train_rows"], task["text_fields"], float(task["median_words"]), TaskType(task["type"]))
 
 
 def _read_tensors(path: Path, tasks: int) -> dict[str, NDArray[np.float32]]:
-    """Read the tensors, after a look at their shapes: they have to fit each other and the number of tasks."""
+    """Check that the shapes of the tensors fit each other and the number of tasks, and read the tensors."""
     found = read_header(path)
     shapes = {name: shape for name, (_, shape) in found.items()}
     tables = [shapes.get(name, ()) for name in ("words", "domain_means", "texts")]
@@ -248,12 +255,14 @@ def _read_tensors(path: Path, tasks: int) -> dict[str, NDArray[np.float32]]:
     if "texts" in shapes:
         expected["texts"] = (tasks, width)
     if shapes != expected or any(dtype != "F32" for dtype, _ in found.values()) or 0 in (units, clusters, axes):
-        raise UnsafeRepositoryError(f"{path.name} holds {shown(shapes)}; expected float32 tensors of {shown(expected)}")
+        raise UnsafeRepositoryError(
+            f"{path.name} contains {shown(shapes)}; expected float32 tensors of {shown(expected)}"
+        )
     tensors = load_file(path)
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not finite")
     for name in ("domain_weights", "domain_variances"):
         if (tensors[name] <= 0).any():
-            raise UnsafeRepositoryError(f"{path.name}: {name} holds values that are not above 0")
+            raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not above 0")
     return tensors

@@ -1,8 +1,8 @@
-"""A task embedding for a task that nothing was trained on (Sileo & Moens 2022, section 5.6).
+"""Predict the embedding z of a task that nothing was trained on (Sileo & Moens 2022, section 5.6).
 
-Ridge regression from what is known of a task (its aspects, or TextEmb) to z, one example a task (eq. 3), beside the
-mean embedding of the tasks of its type. The penalty is the one with the least squared error when each task is predicted
-from the others; it is chosen anew from those others wherever a prediction is itself scored.
+Ridge regression predicts z from the features of a task (its aspects, or TextEmb), with one example per task (eq. 3).
+The baseline is the mean embedding of the tasks of the same type. The penalty is the one with the least squared error
+when each task is predicted from the others. If a prediction is scored, the penalty is chosen without the scored task.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
-# Times the mean square of a singular value of the features, so that their unit does not matter: from next to no penalty
-# to one that leaves nothing but the mean embedding.
+# Multiples of the mean square of a singular value of the features, so that the unit of the features does not matter.
+# The lowest has nearly no effect; the highest leaves only the mean embedding.
 PENALTIES = tuple(np.logspace(-3, 4, 29).tolist())
 
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
-    """A fitted map from features to z.
+    """Store a fitted map from features to z.
 
     Args:
-        weights: (F, Z).
-        intercept: (Z,).
-        penalty: the one chosen, as a multiple of the mean square of a singular value of the centred features.
-        error: mean squared distance of a task's z from its prediction by the other tasks, at this penalty.
-        mean_error: the same for the mean of the other tasks, whatever the features.
+        weights: (F, Z) weights.
+        intercept: (Z,) intercept.
+        penalty: chosen penalty, as a multiple of the mean square of a singular value of the centred features.
+        error: mean squared distance between a task's z and its prediction from the other tasks, with this penalty.
+        mean_error: the same if z is predicted as the mean of the other tasks.
     """
 
     weights: NDArray[np.float64]
@@ -40,26 +40,26 @@ class Ridge:
 
     @property
     def explained(self) -> float:
-        """Share of the variance of z that the features predict for a task left out; 0 or below where they do not."""
+        """Return the share of the variance of z that the features predict for a held-out task; 0 or less if none."""
         return 1 - self.error / self.mean_error if self.mean_error else 0.0
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Predicted z, (m, Z), of features (m, F)."""
+        """Return the predicted z, (m, Z), of features (m, F)."""
         return np.asarray(features, np.float64) @ self.weights + self.intercept
 
 
 def fit_ridge(
     features: NDArray[np.floating], values: NDArray[np.floating], penalties: Sequence[float] = PENALTIES
 ) -> Ridge:
-    """Fit eq. 3, with the penalty chosen by leave-one-out.
+    """Fit eq. 3 with the penalty that leave-one-out cross-validation chooses.
 
     Args:
-        features: (n, F), one row a task.
-        values: (n, Z), their embeddings.
-        penalties: to choose among, all above 0.
+        features: (n, F) features of each task.
+        values: (n, Z) embedding of each task.
+        penalties: candidates, all above 0.
 
     Raises:
-        ValueError: there are fewer than 3 tasks, the two do not fit, or a penalty is not above 0.
+        ValueError: there are fewer than 3 tasks, the shapes do not fit, or a penalty is not above 0.
     """
     features, values = np.asarray(features, np.float64), np.asarray(values, np.float64)
     n = len(features)
@@ -74,7 +74,7 @@ def fit_ridge(
     best: tuple[float, float] | None = None
     for penalty in penalties:
         shrink = scale**2 / (scale**2 + penalty * unit)
-        # the residual of a task left out is its residual over 1 - h, h its place on the diagonal of the hat matrix
+        # The residual of a held-out task is its residual / (1 - h); h is its entry on the diagonal of the hat matrix.
         leverage = 1 / n + (left**2) @ shrink
         residual = (targets - left @ (shrink[:, None] * (left.T @ targets))) / (1 - leverage)[:, None]
         error = float((residual**2).sum(axis=1).mean())
@@ -88,19 +88,19 @@ def fit_ridge(
 
 
 def predict_each(features: NDArray[np.floating], values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Predict each task's z by a ridge fitted to the other tasks, penalty included, (n, Z)."""
+    """Return each task's z, (n, Z), as a ridge regression fitted to the other tasks predicts it."""
     n = len(features)
     others = ~np.eye(n, dtype=bool)
     return np.vstack([fit_ridge(features[others[i]], values[others[i]]).predict(features[i : i + 1]) for i in range(n)])
 
 
 def mean_of_type(values: NDArray[np.floating], kinds: Sequence[str], kind: str) -> NDArray[np.float64]:
-    """Mean embedding (Z,) of the tasks of one type.
+    """Return the mean embedding (Z,) of the tasks of one type.
 
     Args:
-        values: (n, Z).
-        kinds: n task types.
-        kind: the one wanted.
+        values: (n, Z) embedding of each task.
+        kinds: type of each task.
+        kind: the type.
 
     Raises:
         ValueError: no task is of this type.
@@ -112,7 +112,12 @@ def mean_of_type(values: NDArray[np.floating], kinds: Sequence[str], kind: str) 
 
 
 def nearest_to(embeddings: TaskEmbeddings, z: NDArray[np.floating], k: int = 5) -> list[tuple[str, float]]:
-    """The ``k`` tasks nearest to a vector (Z,) by cosine, with it, nearest first.
+    """Return the ``k`` tasks with the highest cosine to a vector, and the cosines, nearest first.
+
+    Args:
+        embeddings: the tasks.
+        z: (Z,) vector.
+        k: number of tasks.
 
     Raises:
         ValueError: the vector has another length.
@@ -124,7 +129,15 @@ def nearest_to(embeddings: TaskEmbeddings, z: NDArray[np.floating], k: int = 5) 
 
 
 def cosines(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine of each row of two tables (n, Z), or of a table and one row (1, Z): (n,); 0 for rows of zeros."""
+    """Return the cosines between the vectors of two arrays, pair by pair; 0 for vectors of zeros.
+
+    Args:
+        one: (n, Z) vectors.
+        other: (n, Z) vectors, or one vector (1, Z) for all pairs.
+
+    Returns:
+        (n,) float64.
+    """
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return np.divide((one * other).sum(axis=1), norms, out=np.zeros_like(norms), where=norms > 0)

@@ -1,4 +1,4 @@
-"""The benchmark compares ways to the same rows, and prints its table."""
+"""The loading benchmark compares methods that give the same rows, and prints its table."""
 
 import re
 import subprocess
@@ -15,15 +15,15 @@ SCRIPT = Path(casting.__file__)
 
 @pytest.fixture
 def sources(hub, tmp_path):
-    """Small synthetic sources, served instead of all others."""
+    """Serve only small synthetic sources."""
     for task in casting.SYNTHETIC:
         casting.make_source(tmp_path, get_task(task), casting.synthetic_rows(get_task(task), 2_000))
     with hub.only_folder(tmp_path):
         yield tmp_path
 
 
-def test_all_ways_end_with_the_same_rows(sources):
-    """Of an official split; the cut ones differ by the way of cutting, not by their sizes."""
+def test_all_methods_give_the_same_rows(sources):
+    """Official splits are equal; derived splits have the same sizes but other rows."""
     for task in casting.SYNTHETIC:
         spec = get_task(task)
         ours, others = casting._load_task(spec), casting._load_and_map(spec)
@@ -31,7 +31,9 @@ def test_all_ways_end_with_the_same_rows(sources):
             assert ours[split].to_list() == others[split].to_list()
         sizes = {split: len(rows) for split, rows in ours.items()}
         assert sizes == pytest.approx({split: len(rows) for split, rows in others.items()}, abs=1)
-        assert sum(sizes.values()) < sum(len(rows) for rows in casting._load_source(spec).values())  # some are unusable
+        assert sum(sizes.values()) < sum(
+            len(rows) for rows in casting._load_source(spec).values()
+        )  # unusable rows are dropped
 
 
 @pytest.mark.slow
@@ -41,5 +43,5 @@ def test_the_command_prints_a_table():
     )
     head, *rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert "own MB" in head
-    assert len(rows) == 1 + len(casting.SYNTHETIC) * len(casting.WAYS)
+    assert len(rows) == 1 + len(casting.SYNTHETIC) * len(casting.METHODS)
     assert re.search(r"^command: python benchmarks/casting.py --rows 500 --rounds 1$", done.stdout, re.MULTILINE)

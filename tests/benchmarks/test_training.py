@@ -1,4 +1,4 @@
-"""The benchmark of training gives all contenders the same rows, and prints its tables."""
+"""The training benchmark gives all contenders the same rows and prints its tables."""
 
 import argparse
 import dataclasses
@@ -28,7 +28,7 @@ OPTIONS = argparse.Namespace(
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-    """An encoder of two layers and 30 rows per task instead of MiniLM and 600."""
+    """Use an encoder of two layers and 30 rows per task instead of MiniLM and 600."""
     settings, threads, exact = (
         training_setup.settings, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
     )  # fmt: skip
@@ -46,17 +46,17 @@ def _tiny(monkeypatch):
     torch.use_deterministic_algorithms(exact)
     torch.set_float32_matmul_precision(products)
     torch.backends.cuda.enable_flash_sdp(flash)
-    logger.setLevel(level)  # a run quiets both
+    logger.setLevel(level)  # a run changes both levels
     transformers_logging.set_verbosity(verbosity)
 
 
 def cells(output, column):
-    """First cell -> the number that another cell begins with, of the lines of tables."""
+    """Return first cell -> number at the start of another cell, for all lines of tables."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in output.splitlines() if line[:2] == "| "]
     return {row[0]: float(row[column].split()[0].replace(",", "")) for row in rows if row[column][:1].isdigit()}
 
 
-def test_a_round_holds_the_same_rows_however_they_are_put_into_batches():
+def test_a_round_has_the_same_rows_in_both_kinds_of_batches():
     config = training_setup.settings(OPTIONS)
     rows = training_setup.synthetic_rows(5, 30, WORDS)
     tasks = encode_tasks(rows, training_setup.minilm().tokenizer, config.max_length)
@@ -69,7 +69,9 @@ def test_a_round_holds_the_same_rows_however_they_are_put_into_batches():
         assert Counter(pairs) == Counter(expected)
         assert [len(batches(number)) for number in (0, 1, 2)] == [1, 3, 3]
         longest = [[int(contest.lengths(batch).max()) for batch in batches(number)] for number in (1, 2)]
-        assert [x for both in zip(*longest, strict=True) for x in both] == sorted(chain(*longest))  # dealt by length
+        assert [x for both in zip(*longest, strict=True) for x in both] == sorted(
+            chain(*longest)
+        )  # distributed by length
     every = sorted(int(tasks[task].train.lengths[row]) for task, row in expected)
     mixed = [sorted(contest.lengths(batch).tolist()) for number in (1, 2) for batch in contest.mixed_batches(number)]
     assert list(chain(*sorted(mixed))) == every
@@ -79,22 +81,24 @@ def test_a_round_holds_the_same_rows_however_they_are_put_into_batches():
     ]
 
 
-def test_contenders_take_turns_and_the_tables_say_what_they_did(capsys):
+def test_tables_show_the_rates_of_all_contenders(capsys):
     benchmark.compare(OPTIONS)
     output = capsys.readouterr().out
     steps, run = output.split("passes over")
     tokens = cells(steps, 3)
-    assert tokens["stock adapter, padded to the maximum"] == 16  # as many as an example may have
+    assert tokens["stock adapter, padded to the maximum"] == 16  # the maximum length
     true = float(steps.split(" tokens each")[0].split()[-1])
-    assert tokens["floor"] == pytest.approx(true, abs=0.5)  # a batch has whole tokens
-    assert true <= tokens["ours"] == tokens["ours, the encoder's dropout on"] <= 16
-    assert tokens["ours, mixed steps"] == tokens[benchmark.BEST] <= tokens[benchmark.STOCK] <= 16  # by length, shuffled
+    assert tokens["floor"] == pytest.approx(true, abs=0.5)  # the mean length of a batch is rounded
+    assert true <= tokens["ours"] == tokens["ours, encoder dropout on"] <= 16
+    assert (
+        tokens["ours, mixed steps"] == tokens[benchmark.TUNED] <= tokens[benchmark.STOCK] <= 16
+    )  # batches by length have less padding than shuffled ones
     assert cells(steps, 4)["ours"] == cells(steps, 5)["floor"] == 1
-    assert cells(run, 5).keys() == {benchmark.OURS, benchmark.STOCK, benchmark.BEST}
+    assert cells(run, 5).keys() == {benchmark.OURS, benchmark.STOCK, benchmark.TUNED}
     assert f"{benchmark.SYNTHETIC * 30:,} training rows, {benchmark.SYNTHETIC * 15:,} rows scored" in run
 
 
-def test_more_tasks_train_more_z_and_heads_and_nothing_else(capsys):
+def test_more_tasks_add_only_z_and_heads(capsys):
     benchmark.by_number(OPTIONS)
     output = capsys.readouterr().out
     shared, of_tasks = cells(output, 3), cells(output, 4)
@@ -102,7 +106,7 @@ def test_more_tasks_train_more_z_and_heads_and_nothing_else(capsys):
     assert of_tasks["20"] == 2 * of_tasks["10"]
     classes = sum(training_setup.CLASSES[i % len(training_setup.CLASSES)] for i in range(10))
     hidden = training_setup.minilm().module.config.hidden_size
-    assert of_tasks["10"] == 10 * 32 + classes * (hidden + 1)  # z, and a row and a bias for each class
+    assert of_tasks["10"] == 10 * 32 + classes * (hidden + 1)  # z, and a label vector and a bias for each class
 
 
 def test_spread_is_the_median_with_quartiles():

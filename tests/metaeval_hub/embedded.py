@@ -8,6 +8,7 @@ import numpy as np
 from metaeval_datasets import get_task, list_tasks
 from metaeval_datasets.aspects import Aspects
 from metaeval_hub import TaskEmbeddings
+from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 
 TASKS = tuple(list_tasks())[:48]
@@ -15,7 +16,7 @@ KINDS = tuple(get_task(name).type.value for name in TASKS)
 
 
 def planted_values(seed=0, copies=1, noise=0.3, tasks=TASKS, dim=16):
-    """(n, K, Z): tasks of a type around one centre, the same in all seeds, in a space turned by the seed."""
+    """Return embeddings (n, K, Z) around one centre per task type; seeds only rotate the space and change the noise."""
     rng = np.random.default_rng(100)
     centres = {kind: rng.normal(size=dim) for kind in sorted(set(KINDS))}
     own = {name: rng.normal(size=dim) for name in TASKS}
@@ -26,7 +27,7 @@ def planted_values(seed=0, copies=1, noise=0.3, tasks=TASKS, dim=16):
 
 
 def planted_features(tasks=TASKS, moved=None, seed=5) -> TaskFeatures:
-    """Features with the catalogue's types and random sizes; TextEmb says the domain and nothing else."""
+    """Return features with the catalogue's types and random sizes; TextEmb depends only on the domain."""
     rng = np.random.default_rng(seed)
     domains = rng.normal(size=(8, 12))
     chosen = rng.integers(0, 8, len(tasks))
@@ -46,7 +47,7 @@ def planted_features(tasks=TASKS, moved=None, seed=5) -> TaskFeatures:
 
 
 def task_rows(tasks, accuracies, cosine=None) -> dict:
-    """Rows of results.json; accuracy by task."""
+    """Return task results as in results.json, with the given accuracies."""
     return {
         name: {
             "rows": {"train": {"kept": 10, "available": 20 + 1000 * (i > 0)}}, "classes": 2, "majority": 0.5,
@@ -58,7 +59,7 @@ def task_rows(tasks, accuracies, cosine=None) -> dict:
 
 
 def write_results(folder: Path, tasks, accuracies, **facts) -> Path:
-    """The results of a method without embeddings."""
+    """Write the results of a method without task embeddings."""
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"encoder": {"id": "tiny"}, "seed": 0, "config": {"max_length": 64}, **facts}
     (folder / "results.json").write_text(json.dumps({"tasks": task_rows(tasks, accuracies), **facts}))
@@ -68,7 +69,7 @@ def write_results(folder: Path, tasks, accuracies, **facts) -> Path:
 def write_run(
     folder: Path, *, seed=0, copies=1, cosine=0.2, features=True, tasks=TASKS, values=None, accuracy=0.6, **facts
 ) -> Path:
-    """The folder of a finished run, without a model's weights."""
+    """Write the folder of a finished run, without the weights of its model."""
     found = planted_values(seed, copies, tasks=tasks) if values is None else values
     TaskEmbeddings(tasks, found[:, 0], found if copies > 1 else None).save(folder / "task_embeddings")
     if features:
@@ -78,3 +79,13 @@ def write_run(
     facts = {"seed": seed, "config": config, "encoder": {"id": "tiny"}, **facts}
     (folder / "results.json").write_text(json.dumps({"tasks": rows, "mean": {"test": accuracy}, **facts}))
     return folder
+
+
+def make_run(name="run", **options):
+    values = planted_values(**options)
+    return EmbeddedRun(name, name, TaskEmbeddings(TASKS, values[:, 0], values if values.shape[1] > 1 else None))
+
+
+def noise_run(seed, copies=1):
+    values = np.random.default_rng(seed).normal(size=(len(TASKS), copies, 16))
+    return EmbeddedRun(f"noise{seed}", "noise", TaskEmbeddings(TASKS, values[:, 0], values if copies > 1 else None))

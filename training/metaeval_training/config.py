@@ -42,7 +42,7 @@ class ConfigError(ValueError):
 
 def _is_full_id(name: str) -> bool:
     """Return whether a name is the Hub id of a repository, with its owner."""
-    from metaeval_hub.hub.client import looks_like_repo_id  # imported here because --help does not need its libraries
+    from metaeval_hub.hub.names import looks_like_repo_id  # imported here because --help does not need its libraries
 
     return name.count("/") == 1 and looks_like_repo_id(name)
 

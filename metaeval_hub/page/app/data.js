@@ -1,37 +1,38 @@
-// The data of the page, as the other parts use it. Offers: data, nearest, statistic, aboveMajority, comparePair, clamp,
-// format, breakable, present, h.
+// Read the data of the page, with helpers for all other files. Defines: data, nearest, statistic, aboveMajority,
+// comparePair, clamp, format, breakable, present, h.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-// Each run gets the row of every task (or -1), so that everything can be looked up by the task's number.
+// Add to each run the position of every task in its arrays (-1 if it lacks the task), to look up data by task number.
 for (const run of data.runs) {
   run.row = new Int32Array(data.names.length).fill(-1);
   run.tasks.forEach((task, row) => { run.row[task] = row; });
 }
 
-/** The numbers of the nearest tasks, nearest first, with their cosines; empty where the run lacks the task. */
+/** Return the nearest tasks with their cosines, nearest first; empty if the run lacks the task. */
 function nearest(run, task) {
   const row = run.row[task];
   return row < 0 ? [] : run.near[row].map((other, i) => ({ task: other, cosine: run.cosines[row][i] }));
 }
 
-/** A run's statistic of a task, or null. */
+/** Return a statistic of a task in a run, or null. */
 function statistic(run, key, task) {
   const row = run.row[task];
   return row < 0 || !run.statistics[key] ? null : run.statistics[key][row];
 }
 
-/** Whether a run's test accuracy of a task is above the majority class; null where either is not known. */
+/** Return whether a run's test accuracy on a task is above the majority class; null if either is unknown. */
 function aboveMajority(run, task) {
   const [test, majority] = [statistic(run, "test", task), statistic(run, "majority", task)];
   return test === null || majority === null ? null : test > majority;
 }
 
 /**
- * Two runs side by side: how many tasks they have in common, the size of a neighbourhood among these (0: there are too
- * few; at most half of the others, since larger ones overlap whatever the runs hold), and for each task of them its two
- * neighbourhoods (task -> cosine), the tasks in both and their Jaccard overlap;
- * then the means of both numbers, and what chance would give.
+ * Compare the neighbourhoods of shared tasks in two runs.
+ * @returns {count, size, of, kept, jaccard}: `count`, the number of shared tasks; `size`, the number of neighbours per
+ *   task, at most half of the other shared tasks, because larger neighbourhoods overlap by chance (0 if there are too
+ *   few tasks); `of`, a map from task to {near: its neighbours in each run (task -> cosine), both: neighbours in both
+ *   runs, jaccard: their Jaccard overlap}; `kept` and `jaccard`, each with its mean over tasks and the value by chance
  */
 function comparePair(first, second) {
   const pair = data.common.find(({ runs }) => runs.includes(first) && runs.includes(second));
@@ -57,7 +58,7 @@ function comparePair(first, second) {
   };
 }
 
-/** Expected Jaccard overlap of two random sets of k out of n: the sizes of their overlap are hypergeometric. */
+/** Return the expected Jaccard overlap of two random sets of k out of n; the size of the overlap is hypergeometric. */
 function chanceOverlap(k, n) {
   const logs = [0];
   for (let i = 1; i <= n; i++) logs.push(logs[i - 1] + Math.log(i));
@@ -71,15 +72,15 @@ function chanceOverlap(k, n) {
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** A task's name that may be broken after its slashes, underscores and dashes. */
+/** Return a task's name with optional line breaks after slashes, underscores and dashes. */
 function breakable(name) {
   return name.split(/(?<=[/_-])/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 }
 
-/** A number for people: shares as percentages, their differences as points, whole numbers with separators. */
+/** Format a number for readers: shares in percent, differences in points, whole numbers with separators. */
 function format(value, unit = "") {
   if (value === null || value === undefined) return "–";
-  const minus = (text) => text.replace("-", /[1-9]/.test(text) ? "−" : ""); // none before a zero
+  const minus = (text) => text.replace("-", /[1-9]/.test(text) ? "−" : ""); // no minus before a zero
   if (unit === "share") return minus(`${(100 * value).toFixed(1)}%`);
   if (unit === "points") return minus(`${(100 * value).toFixed(1)} points`);
   if (Number.isInteger(value)) return value.toLocaleString("en");
@@ -88,12 +89,12 @@ function format(value, unit = "") {
   return minus(text);
 }
 
-/** The children that are there, of lists in lists; the document would write out what is not as "null". */
+/** Flatten nested lists of children and drop missing ones, which `append` would show as "null". */
 const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined);
 
 /**
- * Make an element. Children that are strings become text and nothing else: no data is ever read as markup.
- * Properties: "on..." are listeners, "class" and "aria-..." and the like attributes.
+ * Create an element. Strings among the children become text, so data are never parsed as markup. Properties that start
+ * with "on" are event listeners; all others are attributes.
  */
 function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);

@@ -1,8 +1,9 @@
-// Which labels are drawn, and where, so that none lies on another. Offers: labelOrder, placeLabels.
+// Choose which labels are drawn, and place them without overlap. Defines: labelOrder, placeLabels.
 
 /**
- * The order in which tasks get a label, whatever part of the map is seen, so that labels stay while it is moved: over
- * grids of ever finer cells, one task a cell, the one farthest out first. A few names are thus spread over the map.
+ * Return the order in which tasks get a label. It does not depend on the view, so labels stay when the map is moved.
+ * Tasks are taken from grids with finer and finer cells, one task per cell and those far from the centre first, so the
+ * first labels are spread over the map.
  * @param points x, y, x, y, ... within -1..1
  */
 function labelOrder(points) {
@@ -26,9 +27,9 @@ function labelOrder(points) {
   return order.concat(left);
 }
 
-const CELL = 48; // pixels of the grid that finds what is near
+const CELL = 48; // size in pixels of the grid cells that speed up the search for overlaps
 
-/** Boxes {left, right, top, bottom}, by the cells of a grid that they touch. */
+/** A set of boxes {left, right, top, bottom}, indexed by the grid cells that they touch. */
 class Boxes {
   constructor() {
     this.cells = new Map();
@@ -46,9 +47,9 @@ class Boxes {
     }
   }
 
-  /** How many boxes lie under this one, up to `enough`. */
+  /** Return how many boxes overlap this one; stop counting at `enough`. */
   count(box, enough, except) {
-    this.asked += 1; // a box in several cells is counted once
+    this.asked += 1; // marks boxes as counted, because a box can be in several cells
     let found = 0;
     for (let x = Math.floor(box.left / CELL); x <= Math.floor(box.right / CELL); x++) {
       for (let y = Math.floor(box.top / CELL); y <= Math.floor(box.bottom / CELL); y++) {
@@ -68,18 +69,18 @@ class Boxes {
   }
 }
 
-// Where a label may go, seen from its task: to the right first, then left, above, below, and the corners.
+// Positions of a label relative to its task, in the order of preference: right, left, above, below, corners.
 const SIDES = [[1, 0], [-1, 0], [0, -1], [0, 1], [1, -1], [1, 1], [-1, -1], [-1, 1]];
 
 /**
  * Place labels without overlap.
- * @param marks {x, y, r, text, width, must, ringed} of the tasks seen, those that come first having the choice; those
- *   without a text get no label; `must` for one that is wanted whatever it covers, other labels excepted; `ringed` for
- *   one with a ring around it
+ * @param marks {x, y, r, text, width, must, ringed} of the visible tasks; earlier ones choose their place first. Marks
+ *   without a text get no label. A label with `must` may cover tasks, but no other label. `ringed`: the mark has a
+ *   ring.
  * @param area {width, height} of the map
- * @param blocked boxes that no label may touch
- * @param most labels
- * @returns {mark, x, y} with the left end and the middle of each label
+ * @param blocked boxes that no label may overlap
+ * @param most maximum number of labels
+ * @returns {mark, x, y} for each label: its left end and its vertical middle
  */
 function placeLabels(marks, area, blocked, most) {
   const height = 15;
@@ -100,7 +101,7 @@ function placeLabels(marks, area, blocked, most) {
     let best = null;
     let least = Infinity;
     for (const [side, level] of SIDES) {
-      const x = mark.x + side * (mark.r + gap) - (1 - side) * mark.width / 2; // its left end
+      const x = mark.x + side * (mark.r + gap) - (1 - side) * mark.width / 2; // left end of the label
       const y = mark.y + level * (mark.r + (side ? 5 : height / 2 + 1));
       const box = { left: x - 2, right: x + mark.width + 2, top: y - height / 2, bottom: y + height / 2 };
       if (box.left < 2 || box.right > area.width - 2 || box.top < 2 || box.bottom > area.height - 2) continue;

@@ -1,13 +1,13 @@
-// The page: its state, its controls, and what follows from a change.
+// State and controls of the page, and the updates that follow a change.
 
 const byId = (id) => document.getElementById(id);
 const THEMES = { auto: "◐", light: "☀", dark: "☾" };
 const darkScreen = matchMedia("(prefers-color-scheme: dark)");
 
 const state = {
-  run: 0, other: -1, method: "pca", colour: 0, // numbers of the runs (-1: none beside), of the column
-  front: 0, // which of two maps is seen where there is room for one
-  selected: null, hover: null, key: null, found: null, // tasks; a key of the legend; the tasks a search has found
+  run: 0, other: -1, method: "pca", colour: 0, // numbers of the runs (other is -1 for one run), id of the column
+  front: 0, // number of the map that is visible if there is only space for one
+  selected: null, hover: null, key: null, found: null, // tasks; key of the legend; set of found tasks
   runs: [], pair: null, colouring: null, theme: "auto",
 };
 
@@ -27,9 +27,9 @@ const search = new Search(byId("search"), byId("found"), {
 
 const panelCalls = { select: (task) => select(task, true), clear: () => { select(null); maps[0].canvas.focus(); } };
 
-// --- What follows from the state ------------------------------------------------------------------------------------
+// --- Updates after a change of state --------------------------------------------------------------------------------
 
-/** What tasks can be coloured by: aspects, then what the first run measured, then what two runs share. */
+/** Return the columns to colour tasks by: aspects, statistics of the first run, and shared neighbours of two runs. */
 function columns() {
   const [run] = state.runs;
   const found = data.aspects.map((column) => ({ id: `a:${column.title}`, ...column }));
@@ -46,7 +46,7 @@ function columns() {
   return found.length ? found : [nothing];
 }
 
-/** Draw everything anew after a change of run, projection, colour or theme. */
+/** Redraw everything after a change of run, projection, colour or theme. */
 function update() {
   const two = state.other >= 0;
   state.runs = two ? [data.runs[state.run], data.runs[state.other]] : [data.runs[state.run]];
@@ -78,7 +78,7 @@ function update() {
   showPanel(byId("panel"), state, panelCalls);
 }
 
-/** Choose which of two maps is seen where there is room for one. */
+/** Choose the map that is visible if there is only space for one. */
 function bringForward(number) {
   state.front = number;
   figures.forEach((figure, i) => figure.classList.toggle("front", i === number));
@@ -86,12 +86,12 @@ function bringForward(number) {
     (other) => { bringForward(other); reveal(); });
 }
 
-/** Bring the selected task into view. */
+/** Move the maps so that the selected task is visible. */
 function reveal(centre = false) {
   if (state.selected !== null) state.runs.forEach((_, i) => maps[i].reveal(state.selected, centre));
 }
 
-/** Tell the maps what stands out. */
+/** Pass the tasks to emphasise to the maps. */
 function markMaps() {
   maps.forEach((map, i) => {
     const run = state.runs[i];
@@ -107,7 +107,7 @@ function markMaps() {
 function select(task, centre = false) {
   state.selected = task;
   if (task !== null && state.runs.every((run) => run.row[task] < 0)) {
-    state.run = data.runs.findIndex((run) => run.row[task] >= 0); // a task that only another run has
+    state.run = data.runs.findIndex((run) => run.row[task] >= 0); // the task is only in another run
     state.other = -1;
     update();
   }
@@ -129,7 +129,7 @@ function select(task, centre = false) {
   if (decodeHash() !== task) location.hash = address;
 }
 
-/** The value that a task is coloured by, in words. */
+/** Return the value that a task is coloured by, in words. */
 function described(task) { return `${state.column.title}: ${state.colouring.text(task)}`; }
 
 function hover(task, x = 0, y = 0) {
@@ -167,7 +167,7 @@ function fillControls(methods, all) {
     (method) => { state.method = method; update(); reveal(); });
 }
 
-/** Fill a fieldset with a radio button for each [value, text]; the focus stays in it. */
+/** Fill a fieldset with a radio button for each [value, text], and keep the focus in it. */
 function radios(fieldset, entries, value, choose) {
   const had = fieldset.contains(document.activeElement);
   fieldset.replaceChildren(fieldset.querySelector("legend"), ...entries.map(([key, text]) => h("label", {},
@@ -254,33 +254,33 @@ function restyle(theme) {
 byId("theme").addEventListener("click", () => {
   const names = Object.keys(THEMES);
   const theme = names[(names.indexOf(state.theme) + 1) % names.length];
-  try { localStorage.setItem("metaeval-theme", theme); } catch { /* not kept where storage is refused */ }
+  try { localStorage.setItem("metaeval-theme", theme); } catch { /* without storage, the choice is not kept */ }
   restyle(theme);
 });
 darkScreen.addEventListener("change", () => restyle(state.theme));
 
-// --- Addresses: #task selects it, and Back goes to the task before --------------------------------------------------
+// --- Addresses: #TASK selects a task, and Back returns to the previous one -------------------------------------------
 
 function decodeHash() {
   try {
     const task = data.names.indexOf(decodeURIComponent(location.hash.slice(1)));
     return task < 0 ? null : task;
   } catch {
-    return null; // a broken %-sequence
+    return null; // an invalid %-sequence
   }
 }
 
 addEventListener("hashchange", () => { if (decodeHash() !== state.selected) select(decodeHash(), true); });
 
 let stored = null;
-try { stored = localStorage.getItem("metaeval-theme"); } catch { /* as above */ }
+try { stored = localStorage.getItem("metaeval-theme"); } catch { /* without storage, there is no choice */ }
 setTheme(stored in THEMES ? stored : "auto");
 [state.method] = Object.keys(data.runs[0].maps);
 update();
 maps.forEach((map) => map.recolour());
 if (decodeHash() !== null) select(decodeHash(), true);
 
-/** For scripts and tests: where tasks and labels are, in CSS pixels of the page. */
+/** For scripts and tests: positions of tasks and labels, in CSS pixels of the page. */
 window.taskMap = {
   place: (name, number = 0) => maps[number].place(data.names.indexOf(name)),
   labels: (number = 0) =>

@@ -1,17 +1,17 @@
-// One map: a canvas that draws the tasks of a run, can be moved and zoomed, and tells which task is meant.
-// Offers: TaskMap.
+// A map: a canvas that draws the tasks of a run, can be moved and zoomed, and reports which task the user points at.
+// Defines: TaskMap.
 
-const MOST_ZOOM = 60; // times the scale at which all tasks are seen
-const MOST_TRIED = 800; // tasks that are tried for a label in one drawing
-const NARROW = 500; // pixels: a map in a phone held upright, or one of two in a tablet
-const MOST_NEARER = 6; // times that scale, on a narrow map, to see a task among its neighbours
-const CLICK_PIXELS = 5; // a pointer that moves less than this between down and up has clicked
+const MOST_ZOOM = 60; // maximum scale, relative to the scale at which all tasks are visible
+const MOST_TRIED = 800; // maximum number of tasks that are tried for a label per drawing
+const NARROW = 500; // width in pixels below which a map is narrow, as on a phone or next to another map on a tablet
+const MOST_NEARER = 6; // maximum relative scale when a narrow map shows a task among its neighbours
+const CLICK_PIXELS = 5; // a pointer that moves less than this between down and up clicks
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const ease = (t) => (t < 0.5 ? 2 * t * t : 1 - (2 - 2 * t) ** 2 / 2);
 
 class TaskMap {
-  /** @param calls {select(task), hover(task, x, y), read()}: what the map asks of the page */
+  /** @param calls callbacks of the page: {select(task), hover(task, x, y), read()} */
   constructor(figure, calls) {
     this.figure = figure;
     this.calls = calls;
@@ -20,10 +20,10 @@ class TaskMap {
     this.context = this.canvas.getContext("2d");
     figure.append(this.caption, this.canvas);
     this.run = null;
-    this.view = { scale: 1, x: 0, y: 0 }; // pixels a unit; what lies in the middle
+    this.view = { scale: 1, x: 0, y: 0 }; // pixels per unit; coordinates of the middle
     this.fitted = true; // until the user moves the map
     this.width = this.height = 0;
-    this.shown = []; // labels as last drawn
+    this.shown = []; // labels of the last drawing
     this.pointers = new Map();
     this.sprites = new Map();
     this.widths = new Map();
@@ -32,9 +32,9 @@ class TaskMap {
     this.listen();
   }
 
-  // --- what is shown ---
+  // --- data ---
 
-  /** Show a run's map; tasks move from where they were. */
+  /** Show the map of a run; tasks move there from their previous places. */
   show(run, method) {
     const before = this.run;
     if (before === run && this.method === method) return;
@@ -63,16 +63,16 @@ class TaskMap {
   }
 
   /**
-   * What is emphasised.
-   * @param marks {colouring, selected, hover, key (of the legend) or null, found (Set of tasks) or null,
-   *   near [{task, kept}] of the selected task}
+   * Emphasise tasks.
+   * @param marks {colouring, selected, hover, key: key of the legend or null, found: Set of tasks or null,
+   *   near: [{task, kept}, ...] for the neighbours of the selected task}
    */
   mark(marks) {
     this.marks = marks;
     this.draw();
   }
 
-  /** Take the page's colours anew. */
+  /** Read the colours of the page again. */
   recolour() {
     const style = getComputedStyle(document.documentElement);
     const read = (name) => style.getPropertyValue(name).trim();
@@ -98,10 +98,10 @@ class TaskMap {
       return { left: left - box.left, right: right - box.left, top: top - box.top, bottom: bottom - box.top };
     }).filter(({ left, right }) => right > left);
     if (this.run && this.fitted) this.fit(false);
-    this.paint(); // a canvas that was given a size is empty
+    this.paint(); // setting the size of a canvas clears it
   }
 
-  /** The middle and the sides of what some tasks take of the map. */
+  /** Return the centre and the size of the area that tasks take on the map. */
   extentOf(rows) {
     let [left, right, top, bottom] = [Infinity, -Infinity, -Infinity, Infinity];
     for (const row of rows) {
@@ -114,7 +114,7 @@ class TaskMap {
     return { width: right - left, height: top - bottom, x: (left + right) / 2, y: (top + bottom) / 2 };
   }
 
-  /** The scale at which all tasks are seen, or those of an extent, with room for labels at the sides. */
+  /** Return the scale at which all tasks, or an extent, are visible with space for labels at the sides. */
   fittingScale({ width, height } = this.extent) {
     const room = { width: this.width - clamp(0.16 * this.width, 120, 160), height: this.height - 64 };
     return Math.max(1, Math.min(room.width / (width || 1), room.height / (height || 1)));
@@ -140,7 +140,7 @@ class TaskMap {
     });
   }
 
-  /** Zoom by a factor, keeping what is at a point of the canvas where it is. */
+  /** Zoom by a factor around a point of the canvas. */
   zoom(factor, x = this.width / 2, y = this.height / 2, smooth = false) {
     const fitting = this.fittingScale();
     const scale = clamp(this.view.scale * factor, fitting / 2, fitting * MOST_ZOOM);
@@ -156,7 +156,7 @@ class TaskMap {
     this.draw();
   }
 
-  /** The middle of the view stays over the tasks, so that they cannot be lost. */
+  /** Keep the middle of the view over the tasks, so that the user cannot lose them. */
   inReach(x, y) {
     const { width, height } = this.extent;
     return {
@@ -166,12 +166,13 @@ class TaskMap {
   }
 
   /**
-   * Bring the selected task into view: to the middle, and on a crowded map nearer, if `centre`; else only as far as
-   * needed. On a narrow map, where marks of neighbours would lie on each other, it and its nearest tasks fill the view.
+   * Move the map so that a task is visible. With `centre`, the task moves to the middle, and a crowded map zooms in;
+   * otherwise the map only moves if the task is outside. A narrow map is filled by the task and its nearest tasks,
+   * because their marks would overlap otherwise.
    */
   reveal(task, centre) {
     const row = this.run.row[task];
-    this.resize(); // what is said of the task may have taken some of the map's room
+    this.resize(); // the details of the task may have made the map smaller
     if (row < 0 || !this.width) return;
     if (this.width < NARROW) {
       const near = this.marks.near.map((each) => this.run.row[each.task]).filter((other) => other >= 0);
@@ -196,7 +197,7 @@ class TaskMap {
     return [this.width / 2 + (x - view.x) * view.scale, this.height / 2 - (y - view.y) * view.scale];
   }
 
-  /** Where a task is on the page, in CSS pixels, or null. */
+  /** Return the position of a task on the page, in CSS pixels, or null. */
   place(task) {
     const row = this.run.row[task];
     if (row < 0) return null;
@@ -205,7 +206,7 @@ class TaskMap {
     return { x: x + box.x, y: y + box.y };
   }
 
-  /** Call `step` with 0..1 while time passes, drawing each time. */
+  /** Call `step` with values from 0 to 1 over time, and draw after each call. */
   animate(milliseconds, step) {
     this.finish?.();
     const start = performance.now();
@@ -224,7 +225,7 @@ class TaskMap {
 
   // --- drawing ---
 
-  /** Draw before the next frame, once. */
+  /** Draw once before the next frame. */
   draw() {
     this.frame ||= requestAnimationFrame(() => this.paint());
   }
@@ -248,14 +249,14 @@ class TaskMap {
     this.canvas.dataset.selected = marks.selected === null ? "" : data.names[marks.selected];
   }
 
-  /** Pixels: smaller for many tasks, growing slowly as the map is zoomed. */
+  /** Return the radius of marks in pixels: smaller for many tasks, and growing slowly with the zoom. */
   markRadius() {
     const count = this.run.tasks.length;
     const base = clamp(100 / Math.sqrt(count), 2, 7);
     return clamp(base * (this.view.scale / this.fittingScale()) ** 0.35, 1.5, 9) * (this.width < NARROW ? 0.9 : 1);
   }
 
-  /** The tasks in view: row, task, place, look, whether they stand out. */
+  /** Return the visible tasks: position in the run, task, coordinates, look, and emphasis. */
   seenTasks() {
     const { run, marks, points, view } = this;
     const { colouring, selected, hover, key, found } = marks;
@@ -270,7 +271,7 @@ class TaskMap {
       const look = colouring.look(task);
       const first = task === selected || task === hover;
       const kin = near.has(task);
-      let strength = chosen && !kin ? 0.7 : 1; // little, so that colours can still be compared
+      let strength = chosen && !kin ? 0.7 : 1; // only slightly paler, so that colours remain comparable
       if (found) strength = found.has(task) ? 1 : 0.12;
       else if (key && look.key !== key) strength = kin ? 0.5 : 0.12;
       seen.push({ row, task, x, y, r: this.radius * look.size, look, strength: first ? 1 : strength, first, kin });
@@ -320,7 +321,7 @@ class TaskMap {
     this.context.drawImage(sprite.canvas, mark.x - sprite.half, mark.y - sprite.half, 2 * sprite.half, 2 * sprite.half);
   }
 
-  /** From the selected task to its nearest ones; of two runs whole lines to those that both have, else broken ones. */
+  /** Draw lines from the selected task to its neighbours; dashed if only one of two runs has the neighbour. */
   paintLines() {
     const { context, marks, run } = this;
     const row = marks.selected === null ? -1 : run.row[marks.selected];
@@ -346,7 +347,7 @@ class TaskMap {
     const { context } = this;
     const byRow = [];
     for (const mark of seen) byRow[mark.row] = mark;
-    const rank = (mark) => { // who has the choice of a place
+    const rank = (mark) => { // order of choosing a place
       if (mark.task === this.marks.selected) return 0;
       if (mark.first) return 1;
       if (mark.kin) return 2;
@@ -447,7 +448,7 @@ class TaskMap {
     this.calls.select(this.taskAt(event.offsetX, event.offsetY, event.pointerType === "mouse" ? 10 : 22));
   }
 
-  /** The task nearest to a point of the canvas, within so many pixels of its edge, or null. */
+  /** Return the task nearest to a point of the canvas, at most `within` pixels from its edge, or null. */
   taskAt(x, y, within) {
     let best = null;
     let least = within;
@@ -472,7 +473,7 @@ class TaskMap {
     event.preventDefault();
   }
 
-  /** Select the next task in a direction, or, where none is selected, the one nearest to the middle of the view. */
+  /** Select the next task in a direction; if none is selected, select the task nearest to the middle of the view. */
   step([dx, dy]) {
     const row = this.marks.selected === null ? -1 : this.run.row[this.marks.selected];
     const [x, y] = row < 0 ? [this.view.x, this.view.y] : [this.target[2 * row], this.target[2 * row + 1]];
@@ -483,7 +484,7 @@ class TaskMap {
       const [ax, ay] = [this.target[2 * other] - x, this.target[2 * other + 1] - y];
       const ahead = ax * dx + ay * dy;
       const aside = Math.abs(ax * dy - ay * dx);
-      if (row >= 0 && (ahead <= 0 || aside > ahead)) continue; // a quarter of all directions is this one
+      if (row >= 0 && (ahead <= 0 || aside > ahead)) continue; // only tasks within 45 degrees of the direction
       const cost = row < 0 ? Math.hypot(ax, ay) : ahead + 2 * aside;
       if (cost < least) { least = cost; best = this.run.tasks[other]; }
     }

@@ -1,15 +1,15 @@
-// How tasks look: colours, shapes and sizes by an aspect, and small pictures of them. Offers: Colouring, symbol.
+// Choose the colour, shape and size of each task by an aspect, and draw small symbols. Defines: Colouring, symbol.
 
-// Okabe and Ito's palette, told apart by readers with any colour vision, here with a grey for the eighth and a
-// darker one for the type that is not known; each colour goes with a shape, so that colour never says anything alone.
-// On dark ground three of them are lighter. embeddings/figures.py has the same colours and shapes.
+// Okabe and Ito's palette, which readers with any colour vision can distinguish, with a grey as the eighth colour and a
+// darker one for the unknown type. Each colour has its own shape, so that no information is in the colour alone. Three
+// colours are lighter on a dark background. metaeval_hub/analysis/plots.py has the same colours and shapes.
 const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F", "#4D4D4D"];
 const ON_DARK = { "#0072B2": "#4C9BE0", "#7F7F7F": "#A6A6A6", "#4D4D4D": "#D4D4D4" };
-const ROOM = 8; // categories that are told apart where no look is given
+const MOST_CATEGORIES = 8; // categories with a look of their own, unless the data assign the looks
 const VIRIDIS = ["#440154", "#472D7B", "#3B528B", "#2C728E", "#21918C", "#28AE80", "#5EC962", "#ADDC30", "#FDE725"];
 const MISSING = "#9AA0A6";
 
-// Paths of about equal area, within 1.3 of the middle.
+// Paths with about the same area, within 1.3 units of the centre.
 const SHAPES = [
   "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z", // circle
   "M-.88-.88H.88V.88H-.88Z", // square
@@ -23,39 +23,40 @@ const SHAPES = [
 ];
 const PATHS = SHAPES.map((path) => new Path2D(path));
 
-// Differences: from 0 outwards, below it and above. No grey lies between, so that a mark tells its side even near 0.
+// Colours of differences, from 0 outwards. There is no grey at 0, so that colours show the sign of small values.
 const AROUND_ZERO = {
   light: { below: ["#D07A30", "#7F2600"], above: ["#4A90CC", "#082F5E"] },
   dark: { below: ["#AD7040", "#FFC49A"], above: ["#4F82B3", "#B4DAFF"] },
 };
 
-/** A colour between two, #RRGGBB. */
+/** Mix two colours, each given as #RRGGBB. */
 const mix = (a, b, t) => {
   const part = (hex, i) => parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16);
   const mixed = [0, 1, 2].map((i) => Math.round(part(a, i) + (part(b, i) - part(a, i)) * t));
   return `rgb(${mixed.join(", ")})`;
 };
 
-/** Colour of 0..1: the end far from the ground is the high one, on light and on dark. */
+/** Return the colour of a number in 0..1; high numbers contrast with the background, in both themes. */
 function ramp(share, dark) {
   const place = (dark ? 0.12 + 0.88 * share : 0.95 * (1 - share)) * (VIRIDIS.length - 1);
   const below = Math.min(Math.floor(place), VIRIDIS.length - 2);
   return mix(VIRIDIS[below], VIRIDIS[below + 1], place - below);
 }
 
-const STEPS = 24; // colours of a numeric scale; even, so that a scale around 0 has none across it
-const WITHIN = 0.95; // of the differences lie within a scale around 0; one far out would take the colours of all others
+const STEPS = 24; // colours of a numeric scale; even, so that no colour of a scale around 0 covers both signs
+// Share of the differences that a scale around 0 covers; otherwise one outlier would make all others look the same.
+const WITHIN = 0.95;
 
 /**
- * What tasks are coloured by: one column of the data, categorical or numeric.
- * `look(task)` gives {key, fill, shape, size}; `entries` are the keys of the legend of categories, `ends` its numbers
- * {level, text} and `strips` the levels between them, with 0 between two strips. A task looks the same in all runs;
- * only the counts of the keys are of the tasks shown.
+ * The looks of tasks by one column of the data, categorical or numeric.
+ * `look(task)` returns {key, fill, shape, size}. The legend of a categorical column has `entries`. The legend of a
+ * numeric column has its two `ends` {level, text}, and `strips` of levels between them, with 0 between two strips. A
+ * task looks the same in all runs; only the counts in the legend depend on the visible runs.
  */
 class Colouring {
   /**
    * @param column {title, unit?, categories?, looks?, values} with a value for each task, or null
-   * @param shown the tasks of the runs that are shown
+   * @param shown set of the tasks in the visible runs
    */
   constructor(column, shown, dark) {
     this.column = column;
@@ -74,29 +75,29 @@ class Colouring {
   }
 
   /**
-   * Categories with a look of their own keep it, whatever else is shown. Of others the largest get a colour and a shape
-   * each, in the order of their names, and the rest share the last.
+   * Use the looks that the data assign to categories, if any. Otherwise, give a look to each of the largest categories,
+   * in the order of their names; the other categories share the last look.
    */
   chooseCategories() {
     const { categories, values, looks } = this.column;
     const counts = new Array(categories.length).fill(0);
     for (const value of values) if (value !== null) counts[value] += 1;
     const order = categories.map((_, i) => i);
-    const shown = looks || order.length <= ROOM ? order
-      : [...order].sort((a, b) => counts[b] - counts[a]).slice(0, ROOM - 1).sort((a, b) => a - b);
+    const shown = looks || order.length <= MOST_CATEGORIES ? order
+      : [...order].sort((a, b) => counts[b] - counts[a]).slice(0, MOST_CATEGORIES - 1).sort((a, b) => a - b);
     const paint = (i) => ({ fill: (this.dark && ON_DARK[PALETTE[i]]) || PALETTE[i], shape: i, size: 1 });
     this.entries = shown.map((category, i) => ({ key: `c${category}`, text: categories[category],
       ...paint(looks ? looks[category] : i) }));
     this.looks = new Map(shown.map((category, i) => [category, this.entries[i]]));
     if (shown.length < order.length) {
       const rest = order.filter((category) => !this.looks.has(category));
-      const entry = { key: "others", text: `${rest.length} others`, ...paint(ROOM - 1) };
+      const entry = { key: "others", text: `${rest.length} others`, ...paint(MOST_CATEGORIES - 1) };
       this.entries.push(entry);
       for (const category of rest) this.looks.set(category, entry);
     }
   }
 
-  /** From the smallest to the largest number, by their logarithms where they span two orders of magnitude. */
+  /** Scale from the smallest to the largest number, logarithmically if they span two orders of magnitude. */
   scaleNumbers() {
     const present = this.column.values.filter((value) => value !== null);
     const low = Math.min(...this.bounds(present));
@@ -115,7 +116,7 @@ class Colouring {
     ];
   }
 
-  /** As far below 0 as above it, so that the sides can be compared; what is farther out looks like the end. */
+  /** Scale symmetrically around 0, so that both signs can be compared; numbers beyond the ends look like the ends. */
   scaleDifferences() {
     const present = this.column.values.filter((value) => value !== null);
     const limit = Math.max(0.01, Math.round(100 * quantile(present.map(Math.abs), WITHIN)) / 100); // whole points
@@ -135,7 +136,7 @@ class Colouring {
     ];
   }
 
-  /** The smallest and the largest, without spreading a long list over arguments. */
+  /** Return the smallest and the largest number, without passing a long list as arguments. */
   bounds(values) {
     return values.length ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : [0, 1];
   }
@@ -147,7 +148,7 @@ class Colouring {
     return this.levels[Math.max(0, Math.ceil(this.share(value) * STEPS) - 1)]; // 0 itself is not above 0
   }
 
-  /** The value of a task, in words. */
+  /** Return the value of a task, in words. */
   text(task) {
     const value = this.column.values[task];
     if (value === null || value === undefined) return "not known";
@@ -155,7 +156,7 @@ class Colouring {
   }
 }
 
-/** The number below which a share of numbers lies, between the two nearest where none is there. */
+/** Return a quantile of numbers, with linear interpolation. */
 function quantile(values, share) {
   if (!values.length) return 0;
   const sorted = [...values].sort((a, b) => a - b);
@@ -164,7 +165,7 @@ function quantile(values, share) {
   return sorted[below] + (place - below) * (sorted[Math.ceil(place)] - sorted[below]);
 }
 
-/** A small picture of a look, beside names in lists. */
+/** Draw a small picture of a look, for lists and the legend. */
 function symbol(look, size = 14) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");

@@ -1,13 +1,14 @@
-// The details beside the maps: of the runs while no task is selected, else of the task. Offers: showPanel.
+// Show details of the selected task next to the maps, or of the runs if no task is selected. Defines: showPanel.
 
 const HUB = "https://huggingface.co/datasets/";
 const REPO = /^[\w.-]+\/[\w.-]+$/;
 const COMMIT = /^[0-9a-f]{7,64}$/;
 const MANY_LABELS = 12;
-const FAR = 5; // tasks in the lists of extremes
-const NOT_ABOVE = "not above the majority class"; // said of a test accuracy
+const FAR = 5; // tasks in the lists of the farthest and nearest tasks
+const TRAINING_ROWS = "Training rows"; // an aspect; the panel adds how many rows each run used
+const NOT_ABOVE = "not above the majority class"; // remark on a test accuracy
 
-/** @param state of the page; @param calls {select(task), clear()} */
+/** @param state state of the page; @param calls callbacks {select(task), clear()} */
 function showPanel(panel, state, calls) {
   const open = [...panel.querySelectorAll("details")].filter((each) => each.open).map((each) => each.dataset.name);
   const task = state.selected;
@@ -23,7 +24,7 @@ const facts = (pairs) => h("dl", { class: "facts" },
   pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([title, value]) => [h("dt", {}, title), h("dd", {}, value)]));
 
-/** A button that selects a task: how it looks on the map, its name, a remark, and one or two numbers. */
+/** Create a button that selects a task, with its symbol, its name, a remark, and one or two numbers. */
 function taskButton(task, numbers, state, calls, remark = null) {
   return h("li", {}, h("button", { type: "button", class: "task", onclick: () => calls.select(task),
     "aria-label": present([data.names[task], remark, numbers]).join(", ") },
@@ -76,7 +77,8 @@ function aboutPair(state, calls) {
     return section("Neighbours kept", h("p", {}, words));
   }
   const kept = (task) => pair.of.get(task).both.size;
-  const most = [...pair.of.keys()].sort((a, b) => kept(b) - kept(a)).slice(0, Math.min(FAR, Math.floor(pair.count / 2)));
+  const shown = Math.min(FAR, Math.floor(pair.count / 2));
+  const most = [...pair.of.keys()].sort((a, b) => kept(b) - kept(a)).slice(0, shown);
   return section("Neighbours kept",
     h("p", {}, `Of the ${pair.size} nearest tasks of a task, `, h("strong", {}, pair.kept.mean.toFixed(1)),
       ` are near in both ${runs[0].name} and ${runs[1].name}; by chance ${pair.kept.chance.toFixed(1)}. `,
@@ -100,10 +102,10 @@ function aboutTask(state, task, calls) {
       h("h2", { tabindex: -1, "aria-label": name },
         symbol(state.colouring.look(task), 18), group, h("wbr"), breakable(name.slice(slash))),
       h("button", close, "×")),
-    known.notes ? h("p", { class: "notes" }, known.notes) : null,
     ...state.runs.map((run) => accuracy(run, task, state.runs.length > 1)),
     ...neighbours(state, task, calls),
     section("Facts", taskFacts(state, task, known)),
+    known.notes ? section("Notes", h("p", { class: "notes" }, known.notes)) : null,
     examples(known),
   ];
 }
@@ -120,16 +122,16 @@ function accuracy(run, task, named) {
   mark.style.left = `${100 * (majority ?? 0)}%`;
   const rows = statistic(run, "test_rows", task);
   const on = rows === null ? "on test rows" : `on ${format(rows)} test ${rows === 1 ? "row" : "rows"}`;
-  const beside = aboveMajority(run, task) === false ? [h("strong", {}, NOT_ABOVE), ","] : "majority class";
+  const comparison = aboveMajority(run, task) === false ? [h("strong", {}, NOT_ABOVE), ","] : "majority class";
   return section(title,
     h("div", { class: "bar", "aria-hidden": "true" }, fill, majority === null ? null : mark),
     h("p", { class: "scores" },
       test === null ? "No test accuracy" : `${format(test, "share")} ${on}`,
-      majority === null ? null : ["; ", beside, ` ${format(majority, "share")}`]),
+      majority === null ? null : ["; ", comparison, ` ${format(majority, "share")}`]),
     validation === null ? null : h("p", { class: "hint" }, `${format(validation, "share")} on validation rows`));
 }
 
-/** The nearest tasks of one run, or of two: those in both first. */
+/** List the nearest tasks in each run; if two runs share the task, list those near in both first. */
 function neighbours(state, task, calls) {
   const { runs, pair } = state;
   const button = (run) => ({ task: other, cosine }) => taskButton(other, format(cosine), state, calls);
@@ -157,13 +159,16 @@ function neighbours(state, task, calls) {
 }
 
 function taskFacts(state, task, known) {
+  const used = usedRows(state, task);
   const aspects = data.aspects.map((column) => {
     const value = column.values[task];
-    return [column.title, value === null ? null : column.categories ? column.categories[value] : format(value)];
+    const text = value === null ? null : column.categories ? column.categories[value] : format(value);
+    return [column.title, column.title === TRAINING_ROWS ? text && used ? `${text} (${used})` : text ?? used : text];
   });
+  if (!data.aspects.some((column) => column.title === TRAINING_ROWS)) aspects.push([TRAINING_ROWS, used]);
   const shownLabels = known.labels?.slice(0, MANY_LABELS).join(", ");
   const more = (known.labels?.length ?? 0) - MANY_LABELS;
-  const keys = ["distance", "cos_z_z0", "kept_within", "train_rows", "test_rows"];
+  const keys = ["distance", "cos_z_z0", "kept_within", "test_rows"];
   const ofRun = state.runs.flatMap((run) => keys.map((key) => {
     const { title, unit } = data.statistics[key];
     const value = statistic(run, key, task);
@@ -177,7 +182,14 @@ function taskFacts(state, task, known) {
   ]);
 }
 
-/** A link only for what has the form of a repository on the Hub; text otherwise. */
+/** Return how many training rows of a task the runs used: "600 used"; for two runs with their names. */
+function usedRows(state, task) {
+  return state.runs.map((run) => [run, statistic(run, "train_rows", task)])
+    .filter(([, rows]) => rows !== null)
+    .map(([run, rows]) => `${format(rows)} used${state.runs.length > 1 ? ` in ${run.name}` : ""}`).join(", ");
+}
+
+/** Return a link if the source has the form of a Hub repository, and its text otherwise. */
 function sourceLink({ source, repo, commit }) {
   if (!source || !repo || !REPO.test(repo)) return source;
   const address = HUB + repo + (commit && COMMIT.test(commit) ? `/tree/${commit}` : "");

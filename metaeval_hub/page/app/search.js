@@ -1,9 +1,9 @@
-// Search by name, type or label while typing; an ARIA combobox with a list. Offers: Search.
+// Search tasks by name, aspect or label while typing: an ARIA combobox with a list. Defines: Search.
 
-const MOST_FOUND = 50; // shown in the list; all are marked on the map
+const MOST_FOUND = 50; // maximum number of tasks in the list; the map marks all of them
 
 class Search {
-  /** @param calls {found(tasks or null), select(task)} */
+  /** @param calls callbacks {found(tasks or null), select(task)} */
   constructor(input, list, calls) {
     this.input = input;
     this.list = list;
@@ -18,14 +18,14 @@ class Search {
     input.addEventListener("focus", () => { if (input.value) this.search(); });
     input.addEventListener("blur", () => this.close());
     input.addEventListener("keydown", (event) => this.press(event));
-    list.addEventListener("mousedown", (event) => event.preventDefault()); // the input keeps the focus
+    list.addEventListener("mousedown", (event) => event.preventDefault()); // keep the focus in the input
     list.addEventListener("click", (event) => {
       const option = event.target.closest("[role=option]");
       if (option?.dataset.task) this.choose(Number(option.dataset.task));
     });
   }
 
-  /** Tasks that hold every word, those whose name begins with it first, then those with it in the name. */
+  /** Return the tasks that contain every word; those with the first word in their name come first. */
   find(words) {
     const found = [];
     this.texts.forEach((text, task) => {
@@ -40,7 +40,7 @@ class Search {
     return found.sort((a, b) => a.rank - b.rank).map((each) => each.task);
   }
 
-  /** @param all list every task where nothing is asked for */
+  /** @param all list every task if the input is empty */
   search(all = false) {
     const words = this.input.value.toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length && !all) return this.clear();

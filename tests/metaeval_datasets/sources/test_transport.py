@@ -9,12 +9,14 @@ from time import sleep as pause  # which the tests of waiting do not replace
 
 import pytest
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download
+from huggingface_hub.utils import _http, get_session
 
-from metaeval_datasets.sources import asking, transport
+from metaeval_datasets.sources import answer_limits, asking
+from metaeval_datasets.sources.answer_limits import HubAnswerError
 from metaeval_datasets.sources.asking import NoSourceError, SilentHubError, SourceError
 from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files, repo_facts
 from metaeval_datasets.sources.opening import open_source
-from metaeval_datasets.sources.transport import HubAnswerError, bounded, is_unreachable, why_silent
+from metaeval_datasets.sources.transport import CERTIFICATE_VARIABLE, HTTP_ERRORS, bounded, is_unreachable, why_silent
 from metaeval_datasets.spec import Source
 from tests.metaeval_datasets.conftest import task
 
@@ -60,7 +62,7 @@ def serve(monkeypatch):
         template = address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
         return asked
 
     yield start
@@ -73,7 +75,7 @@ def serve(monkeypatch):
 def _impatient(monkeypatch, fast_retries):
     """Tenths of seconds instead of many seconds."""
     for name, value in {"SILENT_SECONDS": 0.2, "GRACE_SECONDS": 0.3}.items():
-        monkeypatch.setattr(transport, name, value)
+        monkeypatch.setattr(answer_limits, name, value)
     for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):  # those of the Hub client
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", 0.2)
     monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.8)
@@ -107,7 +109,7 @@ def test_a_silent_hub_is_not_asked_for_the_other_sources(serve):
     asked = serve(SLOW["silent"])
     with pytest.raises(NoSourceError) as caught:
         open_source(task(sources=(Source("made/up"), Source("made/other"))))
-    assert {path for _, path in asked} == {"/api/datasets/made/up?blobs=True"}
+    assert {path.lower() for _, path in asked} == {"/api/datasets/made/up?blobs=true"}
     assert "- made/other: the Hub does not answer, and the list of its files is not in the cache" in str(caught.value)
 
 
@@ -115,7 +117,9 @@ def test_a_silent_hub_is_not_asked_for_the_other_sources(serve):
 @pytest.mark.parametrize("remote", [False, True])
 def test_a_slow_file_is_given_up(how, remote, serve, fast_retries):
     def respond(connection, method, path):
-        if path.startswith("/api/"):
+        if "/tree/" in path or "/paths-info/" in path:
+            send(connection, json.dumps([{"type": "file", "path": "train.csv", "size": 9_999, "oid": SHA}]).encode())
+        elif path.startswith("/api/"):
             send(connection, json.dumps(INFO).encode())
         elif method == "HEAD":
             send(connection, b"", f"X-Repo-Commit: {SHA}", 'ETag: "abc"', length=9_999)
@@ -147,12 +151,12 @@ def endless(connection, *_):
 
 
 def bomb(connection, *_):
-    send(connection, gzip.compress(b" " * 20_000_000), "Content-Encoding: gzip")
+    send(connection, gzip.compress(b" " * 2_000_000), "Content-Encoding: gzip")
 
 
 @pytest.mark.parametrize("respond", [endless, bomb])
 def test_an_answer_in_memory_has_a_greatest_length(respond, serve, monkeypatch):
-    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1_000_000)
+    monkeypatch.setattr(answer_limits, "MAX_ANSWER_BYTES", 1_000_000)
     serve(respond)
     with pytest.raises(SourceError, match=r"made/up.* is longer than 1,000,000 bytes"):
         list_files("made/up", None, None)
@@ -179,6 +183,7 @@ def test_a_file_is_no_longer_than_promised_or_allowed(promised, most, told, serv
         (f"X-Repo-Commit: {SHA}", 'ETag: W/"/evil/path"'),
         (f"X-Repo-Commit: {SHA}", 'ETag: "abc"', "X-Linked-Etag: ..\\evil"),
         (f"X-Repo-Commit: {SHA}", 'ETag: ""'),
+        (f"X-Repo-Commit: {SHA}", 'ETag: "abc"', "X-Xet-Hash: ../../evil"),
     ],
 )
 def test_headers_that_are_paths_name_no_file(headers, serve, tmp_path):
@@ -213,7 +218,7 @@ def test_an_answer_of_another_form_is_a_reason(how, serve):
 def test_time_outs_are_for_requests_of_this_package_alone(serve):
     serve(lambda connection, *_: (pause(0.5), send(connection, json.dumps(INFO).encode())))
     assert HfApi().dataset_info("made/up").sha == SHA
-    with bounded(), pytest.raises(OSError, match=r"timed out"):
+    with bounded(), pytest.raises((OSError, *HTTP_ERRORS), match=r"timed out"):
         HfApi().dataset_info("made/up")
 
 
@@ -229,6 +234,33 @@ def test_a_hub_that_is_away_is_waited_for_once(monkeypatch):
             list_files("made/up", None, None)
         assert is_unreachable(told.value.__cause__)
     assert waits == [0.5, 1.0, 2.0, 4.0]
+
+
+@pytest.fixture
+def new_session():
+    """Make the Hub client read the environment again, before and after the test."""
+    renew = getattr(_http, "close_session", None) or _http.reset_sessions
+    renew()
+    yield get_session
+    renew()
+
+
+def test_certificate_and_proxy_are_named_as_reasons(monkeypatch, new_session):
+    plain = socket.create_server(("127.0.0.1", 0))
+    answer = threading.Thread(target=lambda: plain.accept()[0].sendall(b"this is not TLS\r\n"))
+    answer.start()
+    with plain, bounded(), pytest.raises((OSError, *HTTP_ERRORS)) as caught:
+        new_session().get(f"https://127.0.0.1:{plain.getsockname()[1]}")
+    answer.join()
+    assert "certificate that cannot be verified" in why_silent(caught.value)
+    assert why_silent(caught.value).endswith(f"check {CERTIFICATE_VARIABLE}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setattr(_http, "_GLOBAL_CLIENT", None, raising=False)  # which was made before the proxy
+    with bounded(), pytest.raises((OSError, *HTTP_ERRORS)) as caught:
+        new_session().get("http://127.0.0.1:9")
+    assert "cannot be reached through the proxy (Connection refused); check HTTP_PROXY" in why_silent(caught.value)
 
 
 def test_what_is_no_silence_is_not_called_so():

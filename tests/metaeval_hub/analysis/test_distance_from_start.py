@@ -1,10 +1,10 @@
-"""Embeddings that are still their random start are refused, and it is said how far others have moved."""
+"""Embeddings at their random start are refused; a warning states how close others are."""
 
 import numpy as np
 import pytest
 
 from metaeval_hub.analysis.distance_from_start import StillAtStartError, check_start_cosines, start_cosines
-from metaeval_hub.analysis.neighbours import nearest_rows
+from metaeval_hub.analysis.neighbours import nearest_vectors
 
 
 def test_cosines_with_the_start_are_averaged_over_the_embeddings_of_a_task():
@@ -16,7 +16,7 @@ def test_cosines_with_the_start_are_averaged_over_the_embeddings_of_a_task():
         start_cosines(start, end[:1])
 
 
-def test_what_has_not_moved_is_refused_unless_forced():
+def test_embeddings_at_their_start_are_refused_unless_forced():
     with pytest.raises(
         StillAtStartError, match=r"runs/a: z is still at its random start \(mean cos\(z, z0\) 0.95, above 0.9"
     ):
@@ -24,14 +24,14 @@ def test_what_has_not_moved_is_refused_unless_forced():
     assert "show noise" in check_start_cosines(np.full(5, 0.95), "runs/a", force=True)
 
 
-def test_what_has_moved_little_is_said_and_what_has_moved_is_not():
+def test_embeddings_near_their_start_give_a_warning():
     assert "about 64% of its squared length" in check_start_cosines(np.full(5, 0.8), "runs/a")
     assert check_start_cosines(np.full(5, 0.3), "runs/a") is None
     assert "the distance of z from its random start is not stored" in check_start_cosines(None, "runs/a")
 
 
-def test_neighbours_are_mostly_those_of_the_start_just_where_it_is_refused():
-    """Tasks of eight types, which training pulls to the centre of their type: cos(z, z0) says how far."""
+def test_refused_embeddings_have_mostly_the_neighbours_of_their_start():
+    """Simulate training that pulls tasks of eight types towards the centre of their type."""
     rng = np.random.default_rng(0)
     kinds = np.arange(96) % 8
     start = rng.normal(size=(96, 32))
@@ -40,7 +40,7 @@ def test_neighbours_are_mostly_those_of_the_start_just_where_it_is_refused():
     def of_start(cosine):
         values = cosine * start / np.linalg.norm(start, axis=1, keepdims=True)
         values += np.sqrt(1 - cosine**2) * learned / np.linalg.norm(learned, axis=1, keepdims=True)
-        near, before = nearest_rows(values, 10), nearest_rows(start, 10)
+        near, before = nearest_vectors(values, 10), nearest_vectors(start, 10)
         same_type = (kinds[near] == kinds[:, None]).mean()
         return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near, before, strict=True)]), same_type
 

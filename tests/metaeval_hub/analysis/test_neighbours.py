@@ -1,4 +1,4 @@
-"""Neighbours kept: planted structure is found, noise gives chance, small cases agree with counting by hand."""
+"""Rates of kept neighbours: planted structure is found, noise is at chance, small cases agree with counting by hand."""
 
 from itertools import combinations
 
@@ -11,26 +11,29 @@ from metaeval_hub.analysis.neighbours import (
     chance_within,
     kept_across,
     kept_within,
-    nearest_rows,
+    nearest_vectors,
 )
 
 RNG = np.random.default_rng(0)
 
 
-def test_nearest_rows_are_other_rows_by_cosine():
+def test_nearest_vectors_are_by_cosine():
     values = np.array([[1, 0], [10, 1], [0, 1], [-1, 0], [0, 0]])
-    assert nearest_rows(values, 2).tolist()[:2] == [[1, 2], [0, 2]]  # of 2 and 4, both at cosine 0, the earlier
-    assert nearest_rows(values, 4)[4].tolist() == [0, 1, 2, 3]
+    assert nearest_vectors(values, 2).tolist()[:2] == [
+        [1, 2],
+        [0, 2],
+    ]  # tasks 2 and 4 both have cosine 0; the lower index comes first
+    assert nearest_vectors(values, 4)[4].tolist() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="cannot find 5 neighbours among 5 points; expected 1 to 4"):
-        nearest_rows(values, 5)
+        nearest_vectors(values, 5)
 
 
-def test_embeddings_of_one_task_that_lie_together_are_all_found():
+def test_close_embeddings_of_a_task_are_all_kept():
     centres = RNG.normal(size=(40, 1, 32))
     assert kept_within(centres + 0.1 * RNG.normal(size=(40, 3, 32))).tolist() == [1.0] * 40
 
 
-def test_only_the_tasks_that_are_stable_are_found():
+def test_only_stable_tasks_have_high_rates():
     values = RNG.normal(size=(60, 3, 32))
     values[:20] = values[:20, :1] + 0.1 * RNG.normal(size=(20, 3, 32))
     rates = kept_within(values)
@@ -44,7 +47,7 @@ def test_a_rate_counts_embeddings_not_tasks():
     assert kept_within(values, 1).tolist() == pytest.approx([2 / 3, 1.0])
 
 
-def test_chance_within_is_what_random_embeddings_give():
+def test_chance_within_agrees_with_random_embeddings():
     draws = [kept_within(np.random.default_rng(seed).normal(size=(101, 3, 32))).mean() for seed in range(30)]
     assert np.mean(draws) == pytest.approx(chance_within(101, 3), abs=3 * np.std(draws) / np.sqrt(30) + 1e-3)
 
@@ -55,12 +58,12 @@ def test_chance_within_agrees_with_counting_all_sets_of_neighbours():
     assert chance_within(3, 2, 2) == pytest.approx(sum(0 in chosen for chosen in sets) / len(sets))
 
 
-def test_one_embedding_a_task_has_no_stability_within_a_run():
+def test_stability_within_a_run_needs_several_embeddings_per_task():
     with pytest.raises(ValueError, match="two or more embeddings per task"):
         kept_within(RNG.normal(size=(5, 1, 4)))
 
 
-def test_neighbourhoods_survive_a_rotation_and_not_a_new_start():
+def test_neighbourhoods_are_invariant_to_rotation_but_not_to_a_new_space():
     one = RNG.normal(size=(50, 8))
     turned = one @ np.linalg.qr(RNG.normal(size=(8, 8)))[0] * 3
     assert kept_across(one, turned).tolist() == [1.0] * 50
@@ -80,7 +83,7 @@ def test_chance_across_agrees_with_counting_all_pairs_of_sets():
     assert chance_across(7, 3) == pytest.approx(expected)
 
 
-def test_chance_across_is_what_random_spaces_give():
+def test_chance_across_agrees_with_random_spaces():
     draws = [
         kept_across(rng.normal(size=(58, 32)), rng.normal(size=(58, 32))).mean()
         for rng in map(np.random.default_rng, range(30))

@@ -1,127 +1,66 @@
-"""Probes: scikit-learn's predictions, planted structure found, chance on noise, p-values that mean what they say."""
+"""Tables of probes: planted aspects are predicted, also across groups, and noise is at chance."""
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneOut as Folds
-from sklearn.model_selection import cross_val_predict
 
-from metaeval_hub.analysis.leave_one_out import LeaveOneOut
-from metaeval_hub.analysis.probe import majority, probe, probe_across
-
-
-def planted(classes, strength, n=40, dim=16, scale=1.0, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, classes, n)
-    return scale * (rng.normal(size=(n, dim)) + strength * rng.normal(size=(classes, dim))[labels]), labels
+from metaeval_hub import TaskEmbeddings
+from metaeval_hub.analysis.embedded_runs import EmbeddedRun
+from metaeval_hub.analysis.probing import probing, probing_across
+from tests.metaeval_hub.embedded import KINDS, TASKS, make_run, noise_run, planted_features
 
 
-@pytest.mark.parametrize("classes", [2, 3, 8])
-@pytest.mark.parametrize("strength", [0.0, 1.0])
-@pytest.mark.parametrize(("dim", "scale"), [(6, 0.2), (6, 3.0), (90, 0.3)])
-def test_predictions_are_those_of_scikit_learn(classes, strength, dim, scale):
-    values, labels = planted(classes, strength, dim=dim, scale=scale)
-    exact = LogisticRegression(tol=1e-8, max_iter=10_000)
-    expected = cross_val_predict(exact, values, labels, cv=Folds())
-    assert LeaveOneOut(values).predict(labels).tolist() == expected.tolist()
+def test_probing_finds_the_planted_type_in_z_and_the_planted_domain_in_texts():
+    features = planted_features(TASKS[:28])
+    vectors = {"TextEmb": TaskEmbeddings(features.names, features.texts), "Fisher": noise_run(3).embeddings}
+    table = probing([make_run(seed=1)], features, vectors, permutations=9)
+    rows = {row["features"]: row for row in table.records}
+    assert list(rows) == ["majority", "Fisher", "latent z", "latent + TextEmb", "TextEmb"]
+    assert rows["latent z"]["task_type"] > 0.8
+    assert rows["latent z"]["task_type_p"] == pytest.approx(0.1)
+    assert rows["TextEmb"]["domain_cluster"] > 0.8
+    assert rows["Fisher"]["task_type"] < rows["majority"]["task_type"] + 0.1
+    assert rows["Fisher"]["task_type_p"] > 0.1
+    assert rows["latent z"]["task_type_chance"] < rows["majority"]["task_type"]
+    aspects = ("domain_cluster", "train_rows", "text_fields", "task_type", "median_words")
+    assert rows["majority"]["average"] == pytest.approx(np.mean([rows["majority"][aspect] for aspect in aspects]))
 
 
-def test_the_only_task_of_its_class_cannot_be_read():
-    values, labels = planted(3, 2.0)
-    labels = np.where(labels == 2, 1, labels)
-    labels[7] = 5
-    found = LeaveOneOut(values).predict(labels)
-    assert found[7] == -1
-    others = np.arange(40) != 7
-    expected = cross_val_predict(LogisticRegression(tol=1e-8, max_iter=10_000), values, labels, cv=Folds())
-    assert found[others].tolist() == expected[others].tolist()
+def test_group_membership_does_not_help_across_groups():
+    """z that knows nothing but its group tells the type of a task, as long as others of its group are there."""
+    groups = [name.rpartition("/")[0] for name in TASKS]
+    rng = np.random.default_rng(0)
+    centres = {group: rng.normal(size=16) for group in sorted(set(groups))}
+    values = np.stack([centres[group] + 0.05 * rng.normal(size=16) for group in groups]).astype(np.float32)
+    run, features = EmbeddedRun("run", "run", TaskEmbeddings(TASKS, values)), planted_features()
+    within = {row["features"]: row for row in probing([run], features, {}, permutations=9).records}
+    assert within["latent z"]["task_type_p"] == pytest.approx(0.1)
+    table = probing_across([run], features, {}, reassignments=1)
+    across = {row["features"]: row for row in table.records}
+    assert across["latent z"]["task_type"] < within["latent z"]["task_type"] - 0.2
+    # types that z contains are predicted in unseen groups
+    table = probing_across([make_run(seed=1)], features, {}, reassignments=4)
+    planted = {row["features"]: row for row in table.records}
+    assert planted["latent z"]["task_type"] > 0.7
+    assert planted["latent z"]["task_type_chance"] < 0.4
+    assert planted["latent z"]["task_type_p"] == pytest.approx(1 / 5)
 
 
-def test_points_that_hang_on_one_are_fitted_by_themselves():
-    rng = np.random.default_rng(1)
-    values = rng.normal(size=(24, 4))
-    values[3] *= 40  # without it the fit is another
-    labels = rng.integers(0, 3, 24)
-    expected = cross_val_predict(LogisticRegression(tol=1e-8, max_iter=100_000), values, labels, cv=Folds())
-    assert LeaveOneOut(values).predict(labels).tolist() == expected.tolist()
-
-
-def test_planted_types_are_read_and_noise_is_not():
-    values, labels = planted(4, 1.5)
-    found = probe(values, labels, permutations=99)
-    assert found.accuracy > 0.9
-    assert found.p_value == pytest.approx(1 / 100)
-    assert found.chance < 0.5
-    noise = np.random.default_rng(9).normal(size=values.shape)
-    found = probe(noise, labels, permutations=99)
-    assert found.p_value > 0.05
-    assert found.accuracy == pytest.approx(found.chance, abs=0.2)
-
-
-def test_p_values_of_noise_are_evenly_spread():
-    """Under no relation P(p <= a) is at most a: of 40 draws about 8 lie at 0.2 or below."""
-    found = [
-        probe(rng.normal(size=(16, 3)), rng.permutation(16) % 2, permutations=19).p_value
-        for rng in map(np.random.default_rng, range(40))
+def test_constant_aspects_are_neither_probed_nor_averaged():
+    tasks = [name for name, kind in zip(TASKS, KINDS, strict=True) if kind == "acceptability"]
+    features = planted_features(tuple(tasks))
+    table = probing([make_run().select(tasks)], features, {}, permutations=1)
+    row = table.records[0]
+    assert "task_type" not in row
+    varied = [
+        row[aspect] for aspect in ("domain_cluster", "train_rows", "median_words", "text_fields") if aspect in row
     ]
-    assert 1 <= sum(value <= 0.2 for value in found) <= 15
+    assert row["average"] == pytest.approx(np.mean(varied))
+    assert any(
+        note.startswith("Not predicted, because they are the same for all tasks") and "task type" in note
+        for note in table.notes
+    )
 
 
-def test_one_split_by_hand():
-    """Two classes far apart on a line, one point on the wrong side: it alone is misread."""
-    values = np.array([[-3.0], [-2.9], [-3.1], [3.0], [2.9], [3.1], [3.05]])
-    labels = np.array([0, 0, 0, 1, 1, 1, 0])
-    assert LeaveOneOut(values).predict(labels).tolist() == [0, 0, 0, 1, 1, 1, 1]
-    assert probe(values, labels, permutations=1).accuracy == pytest.approx(6 / 7)
-    assert majority(labels) == pytest.approx(4 / 7)
-
-
-def test_across_groups_by_hand():
-    """Two groups on a line with the classes the other way round: each is read wrongly from the other, but for the third
-    group, whose own class nobody else has.
-    """
-    values = np.array([[-3.0], [-2.9], [3.0], [-3.0], [3.0], [2.9], [9.0]])
-    labels = np.array([0, 0, 1, 1, 0, 0, 2])
-    groups = np.array([0, 0, 0, 1, 1, 1, 2])
-    found = probe_across(values, labels, groups, permutations=50)
-    assert found.tasks == 6
-    assert found.accuracy == 0.0
-    assert found.majority == pytest.approx(4 / 6)
-    assert 0.2 < found.chance < 0.8
-    assert found.p_value == 1.0  # nothing is below 0
-    with pytest.raises(ValueError, match="all tasks are in one group"):
-        probe_across(values, labels, np.zeros(7, int))
-    with pytest.raises(ValueError, match="permutations must be at least 1, got 0"):
-        probe_across(values, labels, groups, permutations=0)
-    assert probe_across(values, groups, groups).tasks == 0  # every class is of one group
-
-
-def test_what_is_planted_across_groups_is_read_and_noise_is_not():
-    values, labels = planted(4, 1.5)
-    groups = np.arange(len(labels)) // 5
-    found = probe_across(values, labels, groups, permutations=19)
-    assert found.accuracy > 0.9
-    assert found.p_value == pytest.approx(1 / 20)
-    assert found.chance < 0.5
-    noise = np.random.default_rng(9).normal(size=values.shape)
-    found = probe_across(noise, labels, groups, permutations=19)
-    assert found.p_value > 0.05
-    assert found.accuracy == pytest.approx(found.chance, abs=0.2)
-
-
-@pytest.mark.parametrize(
-    ("values", "labels", "message"),
-    [
-        (np.ones((4, 2)), np.zeros(4, int), "4 labels of 1 classes for 4 points"),
-        (np.ones((4, 2)), np.array([0, 1, 0]), "3 labels of 2 classes for 4 points"),
-        (np.full((4, 2), np.nan), np.array([0, 1, 0, 1]), "finite values"),
-    ],
-)
-def test_what_cannot_be_probed_is_refused(values, labels, message):
-    with pytest.raises(ValueError, match=message):
-        probe(values, labels, permutations=1)
-
-
-def test_permutations_are_at_least_one():
-    with pytest.raises(ValueError, match="permutations must be at least 1, got 0"):
-        probe(np.eye(4), np.array([0, 1, 0, 1]), permutations=0)
+def test_probing_needs_tasks_in_common():
+    with pytest.raises(ValueError, match="0 tasks are in all runs, features and vectors; expected 3"):
+        probing([make_run()], planted_features(), {"TextEmb": TaskEmbeddings(("x/y",), np.ones((1, 2)))})

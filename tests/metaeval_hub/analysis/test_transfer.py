@@ -1,4 +1,4 @@
-"""Which tasks to borrow from: measured gains counted by hand, planted agreement found, chance on noise."""
+"""Transfer: gains agree with values computed by hand, planted agreement is found, and noise is at chance."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_sources_are_ranked_by_cosine():
     assert [name for name, _ in rank_sources(embeddings, "a")] == ["b", "c", "d"]
 
 
-def test_gains_are_with_less_without():
+def test_gain_is_the_difference_between_runs_with_and_without_a_task():
     runs = [{"a": 0.8, "b": 0.6, "c": 0.5}, {"a": 0.7, "c": 0.6}, {"a": 0.6, "b": 0.5}, {"a": 0.5}]
     found = gains_of_runs(runs)
     assert found.targets == found.sources == ("a", "b", "c")
@@ -35,8 +35,8 @@ def test_gains_are_with_less_without():
     assert np.isnan(gain["a", "a"])
 
 
-def test_runs_over_the_same_tasks_measure_nothing():
-    with pytest.raises(ValueError, match="2 runs over the same tasks measure no transfer"):
+def test_runs_with_the_same_tasks_cannot_measure_gains():
+    with pytest.raises(ValueError, match="2 runs with the same tasks cannot measure transfer"):
         gains_of_runs([{"a": 0.1}, {"a": 0.2}])
 
 
@@ -55,7 +55,7 @@ def test_agreement_with_gains_that_follow_the_embeddings_and_with_noise():
     assert noise.average < noise.best
 
 
-def test_what_was_not_measured_does_not_count():
+def test_unmeasured_gains_are_ignored():
     embeddings = TaskEmbeddings(("a", "b", "c", "d"), np.array([[1, 0], [1, 1], [0, 1], [-1, 0]]))
     values = np.array([[9.0, 0.3, 0.2, 0.1, 5.0], [np.nan, np.nan, 0.1, 0.2, 0.3]])
     found = agreement(embeddings, Gains(("a", "b"), ("a", "b", "c", "d", "unknown"), values), permutations=9)
@@ -66,7 +66,7 @@ def test_what_was_not_measured_does_not_count():
         Gains(("b",), ("c",), np.ones((1, 2)))
 
 
-def test_rank_correlation_is_scipy_s():
+def test_rank_correlation_agrees_with_scipy():
     names = tuple(f"t{i}" for i in range(12))
     embeddings = TaskEmbeddings(names, RNG.normal(size=(12, 3)))
     gains = Gains(names[:1], names, RNG.integers(0, 4, (1, 12)).astype(float))
@@ -76,13 +76,13 @@ def test_rank_correlation_is_scipy_s():
     assert agreement(embeddings, constant, permutations=9).correlation == 0.0
 
 
-def test_a_table_of_gains_is_read_and_its_faults_are_named():
+def test_table_of_gains_is_parsed_and_errors_name_the_fault():
     found = gains_of_table("target,a,b\nx,0.01,\ny,-0.02,0.5\n", "g.csv")
     assert (found.targets, found.sources) == (("x", "y"), ("a", "b"))
     np.testing.assert_array_equal(found.values, [[0.01, np.nan], [-0.02, 0.5]])
     for text, message in (
-        ("target,a\n", "expected a line of sources"),
-        ("t,a,a\nx,1,2\n", "a task comes twice"),
+        ("target,a\n", "expected a line with the names of the sources"),
+        ("t,a,a\nx,1,2\n", "a task is repeated"),
         ("t,a,b\nx,1\n", "the line of x has 2 cells; expected 3"),
         ("t,a\nx,much\n", "x, a: 'much' is not a number"),
     ):
@@ -94,27 +94,29 @@ def row(accuracy, majority):
     return TaskResult(test=None if accuracy is None else SplitScores(accuracy), majority=majority)
 
 
-def test_sources_stand_beside_their_own_accuracy_and_those_at_chance_are_named():
+def test_sources_have_their_accuracy_and_those_at_chance_are_named():
     embeddings = TaskEmbeddings(("a", "b", "c", "d"), np.array([[1, 0], [10, 1], [1, 1], [-1, 0]]))
     results = {"a": row(0.5, 0.6), "b": row(0.7, 0.7), "c": row(0.8, 0.5), "d": row(None, 0.5)}
     table = transfer("a", {"z": embeddings, "TextEmb": embeddings}, results={"z": results})
     assert [column.title for column in table.columns[:5]] == ["rank", "by z", "cosine", "test %", "majority %"]
-    assert [line[1:5] for line in table.cells()] == [line[5:9] for line in table.cells()]  # the only run's, for both
+    assert [line[1:5] for line in table.cells()] == [
+        line[5:9] for line in table.cells()
+    ]  # those of the only run that has results
     assert [(line[1], *line[3:5]) for line in table.cells()] == [
         ("b", "70.0", "70.0"), ("c", "80.0", "50.0"), ("d", "-", "-"),
     ]  # fmt: skip
     notes = " ".join(table.notes)
-    assert "Not above the majority class, so transfer from them may help little: b." in notes
-    assert "a itself is not above its majority class (50.0, majority 60.0 %)" in notes
+    assert "Not more accurate than their majority class, so unlikely to help: b." in notes
+    assert "a itself is not more accurate than its majority class (50.0 %, majority 60.0 %)" in notes
     fine = transfer("c", {"z": embeddings.select(["c", "d"])}, results={"z": results})
     assert "above" not in " ".join(fine.notes)
 
 
-def test_only_columns_that_are_there_are_explained():
+def test_notes_explain_only_shown_columns():
     embeddings = TaskEmbeddings(("a", "b", "c"), np.array([[1, 0], [10, 1], [0, 1]]))
     table = transfer("a", {"z": embeddings})
     assert [column.title for column in table.columns] == ["rank", "by z", "cosine"]
-    assert table.notes == ("Nearest by cosine: a prediction of which tasks help.",)
+    assert table.notes == ("Tasks are ordered by cosine, which is only a prediction of which tasks help.",)
     measured = transfer("a", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]])))
     assert "measured: test accuracy of the target with the task minus that without it" in measured.notes[0]
     assert transfer("c", {"z": embeddings}, Gains(("a",), ("b",), np.array([[0.01]]))).notes == table.notes

@@ -1,4 +1,4 @@
-"""`metaeval analyze`: tables on the terminal, files with the command that made them, refusals in one line."""
+"""`metaeval analyze` prints tables, writes files with the command that made them, and reports errors in one line."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def small(tmp_path):
     return str(write_run(tmp_path / "small", tasks=TASKS[:16]))
 
 
-def test_geometry_writes_a_table_and_its_pictures_under_one_stem(runs, tmp_path, capsys):
+def test_geometry_writes_a_table_and_figures_with_the_same_stem(runs, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["analyze", "geometry", runs[0], "--method", "pca", "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["pca.csv", "pca.json", "pca.png", "pca.svg"]
@@ -35,7 +35,7 @@ def test_geometry_writes_a_table_and_its_pictures_under_one_stem(runs, tmp_path,
     assert "... and 33 more" in shown
 
 
-def test_pictures_of_several_runs_have_stems_of_their_own(runs, tmp_path):
+def test_figures_of_several_runs_have_different_stems(runs, tmp_path):
     out = tmp_path / "out"
     assert main(["analyze", "geometry", *runs, "--method", "pca", "--out", str(out)]) == 0
     assert {path.stem for path in out.iterdir()} == {"pca-seed0-1", "pca-seed1-1"}
@@ -50,12 +50,12 @@ def test_stability_shows_both_tables_with_their_chance_level(runs, tmp_path, cap
     assert {path.stem for path in (tmp_path / "out").iterdir()} == {"stability_within", "stability_across"}
 
 
-def test_one_run_with_one_embedding_a_task_has_no_stability(tmp_path, capsys):
+def test_stability_needs_several_runs_or_embeddings(tmp_path, capsys):
     assert main(["analyze", "stability", str(write_run(tmp_path / "a"))]) == 1
     assert "give two or more runs" in capsys.readouterr().err
 
 
-def test_probing_reads_the_features_of_the_run_and_further_vectors(small, tmp_path, capsys):
+def test_probing_uses_the_features_of_the_run_and_further_vectors(small, tmp_path, capsys):
     TaskEmbeddings(TASKS, np.random.default_rng(0).normal(size=(len(TASKS), 5))).save(tmp_path / "fisher")
     arguments = ["--vectors", f"Fisher={tmp_path / 'fisher'}", "--permutations", "3", "--out", str(tmp_path / "out")]
     assert main(["analyze", "probing", small, *arguments]) == 0
@@ -65,14 +65,14 @@ def test_probing_reads_the_features_of_the_run_and_further_vectors(small, tmp_pa
     assert {path.stem for path in (tmp_path / "out").iterdir()} == {"probing", "probing_across", "prediction"}
 
 
-def test_probing_without_features_says_where_they_come_from(small, tmp_path, capsys):
+def test_error_for_missing_features_names_the_option(small, tmp_path, capsys):
     place = str(write_run(tmp_path / "a", features=False, tasks=TASKS[:16]))
     assert main(["analyze", "probing", place]) == 1
     assert "no task features are stored with a;" in capsys.readouterr().err
     assert main(["analyze", "probing", place, "--features", f"{small}/model", "--permutations", "1"]) == 0
 
 
-def test_transfer_ranks_and_compares_with_what_was_measured(runs, tmp_path, capsys):
+def test_transfer_ranks_tasks_and_compares_with_measured_gains(runs, tmp_path, capsys):
     measured = tmp_path / "gains.csv"
     measured.write_text("target," + ",".join(TASKS[:6]) + "\n" + f"{TASKS[0]},,0.01,0.02,-0.01,0.03,0.05\n")
     assert main(["analyze", "transfer", runs[0], "--target", TASKS[0], "--measured", str(measured)]) == 0
@@ -105,14 +105,14 @@ def test_transfer_shows_the_accuracies_of_the_run(runs, capsys):
         (["geometry"], "the following arguments are required: RUN$"),
     ],
 )
-def test_a_forgotten_kind_of_analysis_is_suggested(arguments, message, capsys):
+def test_missing_kind_of_analysis_is_suggested(arguments, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["analyze", *arguments])
     assert re.search(message, capsys.readouterr().err.strip())
 
 
 @pytest.mark.parametrize("command", [["analyze", "geometry"], ["page"]])
-def test_a_run_without_task_embeddings_says_what_it_is(tmp_path, command, capsys):
+def test_error_for_a_run_without_task_embeddings_names_its_kind(tmp_path, command, capsys):
     place = write_results(tmp_path / "single-1" / "full", TASKS[:3], [0.5] * 3, method="full").parent
     assert main([*command, str(place)]) == 1
     error = capsys.readouterr().err
@@ -127,12 +127,12 @@ def test_a_run_without_task_embeddings_says_what_it_is(tmp_path, command, capsys
         (["--target", TASKS[0], "--vectors", "TextEmb"], "--vectors TextEmb: expected NAME=FOLDER"),
     ],
 )
-def test_wrong_arguments_are_told_in_a_line(runs, arguments, message, capsys):
+def test_invalid_arguments_give_one_line(runs, arguments, message, capsys):
     assert main(["analyze", "transfer", runs[0], *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
-def test_embeddings_that_have_not_moved_are_refused_unless_forced(tmp_path, capsys):
+def test_embeddings_at_their_random_start_are_refused_unless_forced(tmp_path, capsys):
     place = str(write_run(tmp_path / "a", cosine=0.95))
     assert main(["analyze", "geometry", place, "--method", "pca"]) == 1
     assert "a: z is still at its random start (mean cos(z, z0) 0.95" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`metaeval check-sources`: what it prints for people, for pipes and as JSON, and its exit status."""
+"""`metaeval check-sources`: its output for terminals, pipes and as JSON, and its exit status."""
 
 import io
 import json
@@ -33,7 +33,7 @@ def repo(hub):
 
 @pytest.fixture
 def three(repo, declare):  # noqa: F811
-    """One task as declared, one from its second source and with other rows, one without any source."""
+    """Declare a task as its source has it, one whose second source has other rows, and one without a source."""
     good = Source(repo, config="c")
     declare(task(name="made_up/good", sources=(good, GONE)))
     declare(task(name="made_up/other", sources=(GONE, good), rows={"train": 12}))
@@ -41,7 +41,7 @@ def three(repo, declare):  # noqa: F811
     return repo
 
 
-def test_a_pipe_gets_a_line_for_each_source_worst_first(three, capsys):
+def test_pipe_gets_one_line_per_source_worst_first(three, capsys):
     assert main(["check-sources", "made_up"]) == 1
     header, *lines, blank, tasks, asked = capsys.readouterr().out.splitlines()
     assert header.split() == ["status", "task", "source", "what", "is", "found"]
@@ -76,16 +76,16 @@ def test_a_terminal_of_any_width_shows_every_name_whole(three, width, monkeypatc
     assert "3 tasks" in capsys.readouterr().out
 
 
-def test_the_status_is_0_where_every_task_has_a_source(three, capsys):
+def test_exit_status_is_0_if_every_task_has_a_source(three, capsys):
     assert main(["check-sources", "made_up/good", "made_up/other"]) == 0
     assert "2 tasks: 1 as declared, 1 usable but differ, 0 not usable" in capsys.readouterr().out
     assert main(["check-sources", "made_up/good"]) == 0
     assert (
         "as declared; train 10, validation 10, test 10; commit " in capsys.readouterr().out
-    )  # alone it is always shown
+    )  # a single run is always shown
 
 
-def test_the_paper_s_edition_is_told_apart_where_something_else_is_found(repo, declare, capsys):  # noqa: F811
+def test_paper_edition_is_listed_if_its_result_differs(repo, declare, capsys):  # noqa: F811
     good = Source(repo, config="c")
     declare(task(name="made_up/same", sources=(good,), rows={"train": 1}, paper=Edition("A text.", sentence="text")))
     declare(task(name="made_up/not_same", sources=(good,), paper=Edition("Another source.", sources=(GONE,))))
@@ -121,7 +121,7 @@ def test_json_has_everything(three, hub, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["tasks"] == facts["tasks"]
 
 
-def test_what_the_hub_does_not_answer_is_said(three, hub, capsys):
+def test_sources_without_an_answer_of_the_hub_are_reported(three, hub, capsys):
     hub.faults.add(three, status=503, times=None)
     assert main(["check-sources", "made_up/good"]) == 1
     printed = capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_errors_are_one_line(capsys):
     assert capsys.readouterr().err == "metaeval check-sources: --workers must be at least 1, got 0\n"
 
 
-def test_editions_of_the_paper_are_counted_beside_the_tasks():
+def test_editions_of_the_paper_are_counted_separately():
     tasks, paper = [SimpleNamespace(edition="careful")] * 23, [SimpleNamespace(edition="paper")] * 2
     assert check_sources._count(tasks) == "23"
     assert check_sources._count(tasks + paper) == "23 and 2 of the paper's editions"

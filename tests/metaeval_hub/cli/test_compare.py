@@ -1,4 +1,4 @@
-"""`metaeval compare`, called as the console script calls it."""
+"""`metaeval compare`, called like the console script."""
 
 import json
 
@@ -17,7 +17,7 @@ def runs(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_runs_are_compared_and_what_is_left_out_is_said(runs, capsys):
+def test_runs_are_compared_and_left_out_tasks_are_named(runs, capsys):
     assert main(["compare", "probes-1", "ours=ours-1", "ours=ours-2", "--out", "out/table.md"]) == 0
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines()]
@@ -38,7 +38,7 @@ def test_json_and_a_choice_of_tasks(runs, capsys):
     assert found["summaries"][1]["difference"] == pytest.approx(0.1)
 
 
-def test_folders_of_one_name_are_told_apart(runs, capsys):
+def test_folders_with_the_same_name_are_labelled_by_path(runs, capsys):
     write(runs / "elsewhere" / "ours-1", {"demo/spam": task(0.5)})
     assert main(["compare", "ours-1", "elsewhere/ours-1"]) == 0
     assert "elsewhere/ours-1" in capsys.readouterr().out.splitlines()[1]
@@ -53,7 +53,7 @@ def test_folders_of_one_name_are_told_apart(runs, capsys):
         (["ours-1", "--reference", "theirs"], "no run is called 'theirs'"),
     ],
 )
-def test_mistakes_are_told_in_a_line(runs, capsys, arguments, message):
+def test_user_errors_give_one_line(runs, capsys, arguments, message):
     assert main(["compare", *arguments]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1

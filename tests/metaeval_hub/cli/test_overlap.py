@@ -1,4 +1,4 @@
-"""`metaeval overlap`, called as the console script calls it, on the demo tasks and on planted ones."""
+"""`metaeval overlap`, called like the console script, on demo tasks and planted ones."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ TASKS = ("demo/manners", "demo/film_reviews")
 
 @pytest.fixture
 def planted(monkeypatch):
-    """A test text of film_reviews is put into the training split of manners; ``fail[name]`` is raised on loading."""
+    """Put a test text of film_reviews into the training split of manners; loading ``name`` raises ``fail[name]``."""
     load, fail = metaeval_datasets.load_dataset, {}
 
     def load_planted(path, name, **options):
@@ -58,25 +58,25 @@ def test_the_planted_text_is_found_shown_and_written(planted, tmp_path, capsys):
     assert (tmp_path / "out" / "overlap_matrix.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_groups_and_limits_are_taken(planted, capsys):
+def test_groups_and_limits_are_applied(planted, capsys):
     assert main(["overlap", "demo", "--min-length", "1000"]) == 0
     printed = capsys.readouterr().out
     assert "0 pairs of tasks share texts" in printed
     assert "0 share a text with the training split of their own task" in printed
 
 
-def test_tasks_that_fail_are_counted_with_the_reason_and_the_status_says_so(planted, tmp_path, capsys):
+def test_failed_tasks_are_listed_with_reasons_and_set_the_exit_status(planted, tmp_path, capsys):
     planted["demo/tense"] = OSError("task demo/tense: the source\nis on fire")
     assert main(["overlap", *TASKS, "demo/tense", "--out", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "not loaded: demo/tense: OSError: the source is on fire" in printed
     assert "1 of 3 tasks could not be loaded" in printed
-    assert "demo/film_reviews  demo/manners" in printed  # the others are compared all the same
+    assert "demo/film_reviews  demo/manners" in printed  # the others are still compared
     facts = json.loads((tmp_path / "overlap.json").read_text(encoding="utf-8"))
     assert facts["failed"] == {"demo/tense": "OSError: the source is on fire"}
 
 
-def test_nothing_is_written_where_nothing_loads(planted, tmp_path, capsys):
+def test_no_files_are_written_if_no_task_loads(planted, tmp_path, capsys):
     planted["demo/manners"] = OSError("gone")
     assert main(["overlap", "demo/manners", "--out", str(tmp_path / "out")]) == 1
     assert "1 of 1 tasks could not be loaded" in capsys.readouterr().out
@@ -84,14 +84,14 @@ def test_nothing_is_written_where_nothing_loads(planted, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("place", ["/proc/no-such-place", "file", "file/below"])
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(place, planted, tmp_path, monkeypatch, capsys):
+def test_unwritable_folder_is_reported_before_anything_is_read(place, planted, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     planted["demo/film_reviews"] = AssertionError("was read")
     assert main(["overlap", *TASKS, "--out", place]) == 1
-    told = capsys.readouterr()
-    assert told.err.startswith(f"metaeval overlap: --out {place}: files cannot be written into ")
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"metaeval overlap: --out {place}: files cannot be written into ")
+    assert printed.out == ""
 
 
 def test_interrupted_it_leaves_nothing_and_says_so(planted, tmp_path, capsys):
@@ -101,6 +101,6 @@ def test_interrupted_it_leaves_nothing_and_says_so(planted, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_unknown_names_name_the_nearest(capsys):
+def test_errors_for_unknown_names_suggest_the_nearest(capsys):
     assert main(["overlap", "demo/maners"]) == 1
     assert "no task or group 'demo/maners'; closest: demo/manners" in capsys.readouterr().err

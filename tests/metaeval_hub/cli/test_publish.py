@@ -13,7 +13,7 @@ import yaml
 from metaeval_datasets import get_task, load_dataset
 from metaeval_datasets.record import load_records
 from metaeval_hub.cli import main
-from metaeval_hub.hub import client
+from metaeval_hub.hub import attempts, upload
 
 SOME = ("demo/photo_nli", "demo/topics", "demo/spam")
 FIRST, SECOND, THIRD = SOME
@@ -23,7 +23,7 @@ FIRST, SECOND, THIRD = SOME
 def waits(monkeypatch, fast_retries):
     """Seconds that this package's own attempts would have waited for; nobody waits."""
     found = []
-    monkeypatch.setattr(client, "sleep", found.append)
+    monkeypatch.setattr(attempts, "sleep", found.append)
     return found
 
 
@@ -524,15 +524,15 @@ def test_killed_ten_times_at_random_points(hub, publish, stored, tmp_path):
 
 def test_of_two_publishers_one_wins_and_the_other_goes_on(hub, publish, stored, tmp_path, monkeypatch):
     publish(FIRST)
-    push = client.push_files
+    push = upload.push_files
 
     def late(*arguments, **options):
         """The other publishes everything between our look at the repository and our commit."""
-        monkeypatch.setattr(client, "push_files", push)
+        monkeypatch.setattr(upload, "push_files", push)
         assert main(["publish", "--repo-id", publish.repo, "--folder", str(tmp_path), "--tasks", THIRD]) == 0
         return push(*arguments, **options)
 
-    monkeypatch.setattr(client, "push_files", late)
+    monkeypatch.setattr(upload, "push_files", late)
     status, printed = publish(SECOND)
     assert status == 1
     assert f"{publish.repo} was changed by someone else meanwhile, so nothing was uploaded" in printed
@@ -542,14 +542,14 @@ def test_of_two_publishers_one_wins_and_the_other_goes_on(hub, publish, stored, 
 
 
 def test_two_first_publishers_do_not_overwrite_each_other(hub, publish, stored, tmp_path, monkeypatch):
-    create = client.create_repo
+    create = upload.create_repo
 
     def late(*arguments, **options):
-        monkeypatch.setattr(client, "create_repo", create)
+        monkeypatch.setattr(upload, "create_repo", create)
         assert main(["publish", "--repo-id", publish.repo, "--folder", str(tmp_path), "--tasks", FIRST]) == 0
         return create(*arguments, **options)
 
-    monkeypatch.setattr(client, "create_repo", late)
+    monkeypatch.setattr(upload, "create_repo", late)
     assert publish(SECOND)[0] == 0
     assert tasks_of(stored()[1]) == [FIRST, SECOND]
 

@@ -1,4 +1,4 @@
-"""`metaeval show`: numbers, examples and origin of a task."""
+"""`metaeval show`: numbers, examples and source of a task."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_a_terminal_of_any_width_is_not_overrun(name, width, monkeypatch):
     assert all(cell_len(line) <= width for line in before_reference.splitlines())
 
 
-def test_numbers_are_those_of_the_rows(capsys):
+def test_numbers_agree_with_the_rows(capsys):
     assert main(["show", "demo/feelings", "--json", "--examples", "2"]) == 0
     facts = json.loads(capsys.readouterr().out)
     loaded = load_dataset("metaeval", "demo/feelings")
@@ -82,7 +82,7 @@ def test_one_split(capsys):
 
 @pytest.fixture
 def odd(hub, declare):  # noqa: F811
-    """A task with dropped rows, a hidden split, a source that is gone, many words and an edition of the paper."""
+    """Declare a task with dropped rows, a hidden split, a missing source, long texts and an edition of the paper."""
     name = hub.name("odd")
     rows = numbered(0, 20)
     rows["text"][3] = ""
@@ -103,7 +103,7 @@ def odd(hub, declare):  # noqa: F811
     return name
 
 
-def test_origin_and_losses_are_told(odd, capsys):
+def test_source_and_dropped_rows_are_shown(odd, capsys):
     assert main(["show", "made_up/odd"]) == 0
     printed = capsys.readouterr().out
     for text in (
@@ -125,14 +125,14 @@ def test_origin_and_losses_are_told(odd, capsys):
     assert "The paper swaps the names.\n" in printed
 
 
-def test_nothing_is_logged_that_is_shown(odd, capfd):
+def test_messages_are_shown_or_logged_but_not_both(odd, capfd):
     assert main(["show", "made_up/odd", "--json"]) == 0
     captured = capfd.readouterr()
     assert captured.err == ""
     assert json.loads(captured.out)["report"]["official"]["train"]["dropped"] == {"empty sentence": 1}
 
 
-def test_a_task_that_cannot_be_loaded_shows_what_is_declared(declare, capsys):  # noqa: F811
+def test_declaration_is_shown_if_a_task_cannot_be_loaded(declare, capsys):  # noqa: F811
     declare(task(name="made_up/gone", sources=(Source("nobody/nothing"), Source("nobody/else")), citation="li2002trec"))
     assert main(["show", "made_up/gone"]) == 1
     captured = capsys.readouterr()
@@ -146,7 +146,7 @@ def test_a_task_that_cannot_be_loaded_shows_what_is_declared(declare, capsys):  
     assert capsys.readouterr().out == ""
 
 
-def test_a_split_that_is_not_there_is_one_line(odd, declare, capsys):  # noqa: F811
+def test_missing_split_gives_one_line(odd, declare, capsys):  # noqa: F811
     declare(task(name="made_up/diagnostic", sources=(Source(odd),), splits=("test",), unlabelled=("test",)))
     assert main(["show", "made_up/diagnostic", "--split", "train"]) == 1
     assert capsys.readouterr().err == "metaeval show: made_up/diagnostic has no split 'train'; it has test\n"

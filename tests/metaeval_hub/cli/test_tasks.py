@@ -1,4 +1,4 @@
-"""`metaeval tasks`: filters, and names that are whole wherever they are printed."""
+"""`metaeval tasks`: filters, and complete names on terminals of any width."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_sizes(capsys):
     assert f"not listed: {len(unknown)} tasks whose number of rows is not declared" in capsys.readouterr().err
 
 
-def test_a_pipe_gets_everything_whole(capsys):
+def test_pipe_gets_complete_cells(capsys):
     assert main(["tasks"]) == 0
     header, *lines, total = capsys.readouterr().out.splitlines()
     assert header.split() == list(tasks.COLUMNS)
@@ -77,3 +77,13 @@ def test_errors_are_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert error.startswith(message)
     assert error.count("\n") == 1
+
+
+def test_tasks_are_listed_and_filtered(capsys):
+    assert main(["tasks", "demo", "--type", "nli", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows
+    assert all(row["name"].startswith("demo/") and row["type"] == "nli" for row in rows)
+    assert main(["tasks", "demo"]) == 0
+    printed = capsys.readouterr().out
+    assert all(row["name"] in printed for row in rows)

@@ -1,4 +1,4 @@
-"""Data-parallel training over two processes: heads and z of absent tasks break nothing, and the processes agree."""
+"""Data-parallel training in two processes agrees with one process, also if tasks are missing from a batch."""
 
 import json
 
@@ -28,7 +28,7 @@ def make(method):
 
 def train(method, schedule, rank=None):
     model = make(method)
-    wrapped = model if rank is None else DistributedDataParallel(model)  # without find_unused_parameters
+    wrapped = model if rank is None else DistributedDataParallel(model)  # DDP runs without find_unused_parameters
     optimizer = RowLazyAdamW([
         {"params": parameters, "lr": 1e-2, "weight_decay": 0.0, "by_row": role in ("task_embedding", "head")}
         for role, parameters in model.trainable_groups().items() if parameters
@@ -37,7 +37,7 @@ def train(method, schedule, rank=None):
     rows = slice(None) if rank is None else slice(4 * rank, 4 * rank + 4)
     for tasks in SCHEDULES[schedule]:
         ids = torch.tensor(tasks)[rows]
-        ids = ids[:1] if len(ids.unique()) == 1 else ids  # the form for a batch of one task
+        ids = ids[:1] if len(ids.unique()) == 1 else ids  # the form of z for a batch of one task
         logits = wrapped(**{name: values[rows] for name, values in batch.items()}, task_ids=ids)
         optimizer.zero_grad()
         cross_entropy(logits, torch.arange(8)[rows] % 2).backward()
@@ -57,7 +57,7 @@ def work(rank, folder):
             model = train(method, schedule, rank)
             both = [torch.empty_like(flat(model)) for _ in range(2)]
             dist.all_gather(both, flat(model))
-            rows = model.heads.table[3, :2]  # of the task that no step has
+            rows = model.heads.table[3, :2]  # z of the task that is in no step
             if rank == 0:
                 print(json.dumps({
                     "case": f"{method}, {schedule}",
@@ -83,8 +83,8 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 
 
-def test_two_processes_train_as_one_and_stay_equal_bit_by_bit(run_python, tmp_path):
-    """Gradients are averaged over processes, so that two halves of a batch are to give what the whole batch gives."""
+def test_two_processes_train_as_one_and_stay_bit_identical(run_python, tmp_path):
+    """Gradients are averaged over processes, so two halves of a batch must give the result of the whole batch."""
     printed = run_python(CODE, str(tmp_path), env={"GLOO_SOCKET_IFNAME": "lo"}).stdout
     found = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     assert len(found) == 9

@@ -66,9 +66,9 @@ def test_stock_library_gives_the_same_logits_without_this_package(tmp_path, run_
         tensors = {key: torch.tensor(value) for key, value in batch.items()}
         with torch.inference_mode():
             expected.append(model(**tensors, task_ids=torch.tensor([1])))
-    model.save_pretrained(tmp_path / "model")  # the encoder of all is the same
+    model.save_pretrained(tmp_path / "model")  # all have the same encoder
     ids = json.dumps(dict(batch))
-    # the package is installed beside the tests; only the library is imported there, and it says so at its end
+    # this package is installed, so the code checks at its end that only the library was imported
     printed = run_python(CODE, str(tmp_path / "model/encoder"), ids, *folders).stdout.strip().splitlines()
     found = [torch.tensor(json.loads(line)) for line in printed]
     for case, got, wanted in zip(cases[:-1], found[:-1], expected[:-1], strict=True):
@@ -86,7 +86,7 @@ def test_a_model_in_half_precision_is_exported_in_full(tmp_path):
             torch.testing.assert_close(found[name], tensor, rtol=0.02, atol=0.02)  # W z was rounded to 8 bits
 
 
-def test_what_no_stock_classifier_can_answer_is_not_exported(tmp_path):
+def test_models_that_no_stock_classifier_can_represent_are_not_exported(tmp_path):
     with pytest.raises(ValueError, match="x/one cannot be exported: the model's classifiers read the mean"):
         make("layernorm", 4, pooling="mean").export_adapter("x/one", tmp_path / "out")
     spoiled = make("layernorm", 4)
@@ -97,7 +97,7 @@ def test_what_no_stock_classifier_can_answer_is_not_exported(tmp_path):
 
 
 def run_readme(folder, text, monkeypatch):
-    """Run the code of an export's README for another text; returns what it made."""
+    """Run the code of an export's README on another text; return its result."""
     monkeypatch.chdir(folder)
     [code] = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
     made = {}
@@ -106,7 +106,7 @@ def run_readme(folder, text, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["pilault", "mahabadi"])
-def test_the_readme_of_an_export_gives_the_answers_of_the_model(method, tmp_path, monkeypatch, capsys):
+def test_code_in_the_readme_of_an_export_gives_the_models_predictions(method, tmp_path, monkeypatch, capsys):
     long = "a dog ran on the mat " * 9  # is cut
     model = make(method, 8)
     folder = model.export_adapter("x/three.way", tmp_path / "out")
@@ -125,7 +125,7 @@ def test_the_readme_of_an_export_finds_an_encoder_of_the_hub(tmp_path, monkeypat
     torch.testing.assert_close(logits, model.logits("x/one", ["a cat"]), rtol=1e-4, atol=1e-4)
 
 
-def test_a_folder_that_holds_something_is_not_written_into(tmp_path):
+def test_non_empty_folder_is_not_written_to(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(FileExistsError, match="is not empty"):
         make("layernorm", 4).export_adapter("x/one", tmp_path)

@@ -1,4 +1,4 @@
-"""A new task from a few examples: z and a classifier are fitted, nothing else moves."""
+"""Fitting a new task to a few examples changes only its z and its classifier."""
 
 import inspect
 from importlib.metadata import version
@@ -35,7 +35,7 @@ def model():
     return model
 
 
-def test_task_is_learned_and_nothing_else_moves(model):
+def test_task_is_fitted_without_changing_the_model(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     logits = model.logits("x/three", ["the film was good"])
     start = model.task_embeddings.values.mean(axis=0)
@@ -51,7 +51,7 @@ def test_task_is_learned_and_nothing_else_moves(model):
     assert all(parameter.requires_grad for group in model.trainable_groups().values() for parameter in group)
 
 
-def test_task_is_learned_beside_half_precision(model):
+def test_task_is_fitted_for_a_model_in_half_precision(model):
     model.bfloat16().fit_task("my/reviews", EXAMPLES, steps=60)
     assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
@@ -72,7 +72,7 @@ def test_same_seed_same_task(model):
 
 
 def test_numbers_of_a_dataset_are_read_by_its_own_class_names(model):
-    """The start, or ``labels``, may have the same classes in another order."""
+    """``start`` or ``labels`` may list the same classes in another order."""
     names = ["positive", "negative"]
     features = Features(sentence=Value("string"), label=ClassLabel(names=names))
     columns = {"sentence": [text for text, _ in EXAMPLES], "label": [names.index(label) for _, label in EXAMPLES]}
@@ -100,7 +100,9 @@ def test_numbers_of_a_dataset_with_some_of_the_classes_are_read_by_its_own_class
     assert torch.equal(fitted(dataset, names), fitted(EXAMPLES, names))
     with pytest.raises(ValueError, match=r"example \d+ has class 'negative'; expected one of"):
         fitted(dataset, ["positive", "other"])
-    assert torch.equal(fitted(dataset, ["good", "bad"]), fitted(dataset, None))  # all classes renamed, in their order
+    assert torch.equal(
+        fitted(dataset, ["good", "bad"]), fitted(dataset, None)
+    )  # all classes are renamed, in the same order
 
 
 def test_dataset_brings_its_class_names_and_pairs(model):
@@ -126,18 +128,23 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
     ("examples", "labels", "error", "message"),
     [
         ([], None, ValueError, "my/task: examples is empty"),
-        ([("a", 0), ("b", 1)], None, ValueError, "the classes are numbers; name them with labels="),
+        ([("a", 0), ("b", 1)], None, ValueError, "the classes are numbers; give their names with labels="),
         ([("a", "x"), ("b", "z")], ("x", "y"), ValueError, "example 1 has class 'z'; expected one of"),
         ([("a", 2)], ("x", "y"), ValueError, "example 0 has class 2"),
         ([("a", "x")], None, ValueError, "my/task: expected two or more different class names"),
         ([("a", "x"), ("b", "z")], "xz", TypeError, "my/task: labels is 'xz'; expected a list"),
         ([("a", None), ("b", "x")], None, ValueError, "my/task: example 0 has class None; give it a class, or"),
         ([("a", "x"), ("b", float("nan"))], ("x", "y"), ValueError, "my/task: example 1 has class nan"),
-        ([("a", "x"), ("b", pd.NA)], None, ValueError, "my/task: example 1 has class <NA>; expected one of"),
+        (
+            [("a", "x"), ("b", pd.NA)],
+            None,
+            ValueError,
+            "my/task: example 1 has class <NA>; expected the name or number of a class",
+        ),
         ([("a", True)], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
         ([("a", np.bool_(True))], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
         ([("a", torch.tensor(True))], ("x", "y"), ValueError, "example 0 has class True; expected one of"),
-        ([("a", 1.0)], ("x", "y"), ValueError, r"example 0 has class 1\.0; expected one of"),
+        ([("a", 1.0)], ("x", "y"), ValueError, r"example 0 has class 1\.0; expected the name or number of a class"),
         ([("a", torch.tensor([0, 1]))], ("x", "y"), ValueError, "example 0 has class tensor"),
         ([("a", "x"), (None, "y")], ("x", "y"), TypeError, r"texts\[1\] is None"),
         (pd.DataFrame({"a": ["x"]}), None, TypeError, "examples is a DataFrame; expected a Dataset or"),
@@ -146,7 +153,7 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
         (Dataset.from_dict({"text": ["a"], "label": [0]}), None, TypeError, r"columns \['text', 'label'\]; expected"),
     ],
 )
-def test_examples_that_make_no_task_are_refused(model, examples, labels, error, message):
+def test_invalid_examples_are_refused(model, examples, labels, error, message):
     with pytest.raises(error, match=message):
         model.fit_task("my/task", examples, labels)
     assert model.task_names == ("x/one", "x/three")
@@ -168,13 +175,13 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_examples_may_come_in_anything_that_has_an_order(form):
+def test_examples_may_be_any_ordered_collection(form):
     texts, classes = _columns(FORMS[form])
     assert texts == TWO
     assert [_index("x", i, value, ("bad", "good")) for i, value in enumerate(classes)] == [1, 0]
 
 
-def test_examples_of_another_form_than_the_start_are_refused(model):
+def test_examples_of_another_form_than_the_start_task_are_refused(model):
     model.add_task("my/pairs", ("no", "yes"), fields=2)
     model.add_task("my/texts", ("no", "yes"), fields=1)
     single, pairs = [("a", "no"), ("b", "yes")], [(("a", "b"), "no"), (("b", "a"), "yes")]
@@ -183,14 +190,14 @@ def test_examples_of_another_form_than_the_start_are_refused(model):
         model.fit_task("my/task", single, start="my/pairs")
     with pytest.raises(ValueError, match="the examples are pairs of texts, and start='my/texts' is a task over single"):
         model.fit_task("my/task", pairs, start="my/texts")
-    with pytest.raises(ValueError, match=r"my/task: start='my/pairs' and label_vectors; .* leave one out"):
+    with pytest.raises(ValueError, match=r"my/task: both start='my/pairs' and label_vectors are given; give only one"):
         model.fit_task("my/task", pairs, start="my/pairs", label_vectors=("no", "yes"))
     assert "my/task" not in model.task_names
     model.fit_task("my/task", pairs, start="my/pairs", steps=1)
-    model.fit_task("my/either", pairs, start="x/one", steps=1)  # of which it is not known
+    model.fit_task("my/either", pairs, start="x/one", steps=1)  # tasks without a known value
 
 
-def test_numbers_that_are_none_are_refused(model):
+def test_invalid_numbers_are_refused(model):
     for options in ({"steps": 0}, {"batch_size": 0}):
         with pytest.raises(ValueError, match="must be at least 1, got 0"):
             model.fit_task("my/task", EXAMPLES, **options)

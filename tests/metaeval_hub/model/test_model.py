@@ -1,4 +1,4 @@
-"""The model class: forward, storage, and the way to the Hub and back."""
+"""The model class: forward pass, storage, and the Hub."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def make(config: ConditionalConfig = SMALL, seed: int = 0) -> ConditionalAdapter
     model = ConditionalAdapterModel.create("tiny", LABELS, config, seed=seed, vocabulary=TEXTS)
     torch.manual_seed(1)
     for parameter in model.parameters():
-        if parameter.requires_grad:  # away from the start, so that a tensor that was lost shows
+        if parameter.requires_grad:  # change the weights, so that a lost tensor is noticed
             parameter.data += 0.2 * torch.randn_like(parameter)
     return model
 
@@ -59,7 +59,7 @@ def test_every_trained_tensor_has_one_role(method):
     groups = model.trainable_groups()
     grouped = {id(parameter) for group in groups.values() for parameter in group}
     assert grouped == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
-    assert sum(len(group) for group in groups.values()) == len(grouped)  # none in two groups
+    assert sum(len(group) for group in groups.values()) == len(grouped)  # no class is in two groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     maps = {names[id(parameter)].rsplit(".", 2)[1] for parameter in groups["map"]}
     assert maps == {
@@ -67,7 +67,7 @@ def test_every_trained_tensor_has_one_role(method):
         "mahabadi": {"z_down", "z_up", "z_down_bias", "z_up_bias"},
     }[method]  # fmt: skip
     assert [tuple(table.shape) for table in groups["task_embedding"]] == ([(2, 5)] if method in CONDITIONAL else [])
-    assert bool(groups["adapter"]) == (method != "mahabadi")  # z generates all of it there
+    assert bool(groups["adapter"]) == (method != "mahabadi")  # there, z generates the whole adapter
 
 
 def test_only_adapter_embedding_and_heads_are_trained(model):
@@ -105,12 +105,12 @@ def test_pairs_are_read_as_pairs(model):
 
 
 @pytest.mark.parametrize("texts", ["one string", ["a", ("b", "c")], [("a", "b", "c")], [None]])
-def test_texts_of_another_form_are_refused(model, texts):
+def test_texts_of_the_wrong_form_are_refused(model, texts):
     with pytest.raises(TypeError, match="expected"):
         model.predict("x/two", texts)
 
 
-def test_texts_that_are_not_of_the_task_are_refused(tmp_path):
+def test_texts_of_another_form_than_the_task_expects_are_refused(tmp_path):
     origin = TaskOrigin("0.1.0", "careful", "org/data (x) at main", "0" * 40, "cc-by-4.0")
     made = ConditionalAdapterModel.create(
         "tiny", LABELS, SMALL, vocabulary=TEXTS, fields={"x/two": 2}, origins={"x/three": origin}
@@ -140,7 +140,7 @@ def test_texts_that_are_not_of_the_task_are_refused(tmp_path):
         ({"origins": {"x/gone": TaskOrigin()}}, "'x/gone' is not a task of this model"),
     ],
 )
-def test_facts_that_fit_no_task_are_refused(options, message):
+def test_facts_about_unknown_tasks_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ConditionalAdapterModel.create("tiny", LABELS, SMALL, vocabulary=TEXTS, **options)
 
@@ -161,7 +161,7 @@ def test_frozen_encoder_drops_units_only_if_asked(encoder_dropout):
     model = make(config)
     for module in model.encoder.modules():
         if isinstance(module, torch.nn.Dropout) and module.p == 0.0:
-            module.p = 0.5  # "tiny" has none of its own
+            module.p = 0.5  # "tiny" has no vocabulary of its own
     for layer in model.encoder.modules():
         if hasattr(layer, "z_scale"):
             layer.dropout.p = 0.0
@@ -206,13 +206,13 @@ def test_a_push_is_checked_before_anything_is_written(model, hub, monkeypatch):
     name = hub.name("own").split("/")[1]
     assert f"/user/{name}/commit/" in model.push_to_hub(name)
     assert f'from_pretrained("user/{name}")' in ModelCard.load(f"user/{name}").content
-    monkeypatch.setattr(storage, "save_model", None)  # would fail
+    monkeypatch.setattr(storage, "save_model", None)  # this would fail
     with pytest.raises(ValueError, match="'my model' is not the id of a repository"):
         model.push_to_hub("my model")
 
 
 @pytest.mark.parametrize("name", ["missing", "runs/1/model", "./missing", Path("org/missing")])
-def test_a_folder_that_is_missing_is_told_without_asking_the_hub(name, hub):
+def test_missing_folder_is_reported_without_asking_the_hub(name, hub):
     for load in (ConditionalAdapterModel.from_pretrained, lambda name: read_embedded(str(name))):
         if isinstance(name, str) or load == ConditionalAdapterModel.from_pretrained:
             with pytest.raises(ValueError, match="is neither a folder nor a Hub id: there is no such folder"):
@@ -224,7 +224,7 @@ HALVES = [torch.float16, torch.bfloat16]
 
 
 def hub_encoder(folder, repo):
-    """Push a small random encoder; returns it, and its commit."""
+    """Push a small random encoder; return it and its commit."""
     torch.manual_seed(0)
     encoder = AutoModel.from_config(AutoConfig.for_model("bert", vocab_size=40, hidden_size=16, num_hidden_layers=1,
                                                          num_attention_heads=2, intermediate_size=16))  # fmt: skip
@@ -236,7 +236,7 @@ def hub_encoder(folder, repo):
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi", "adapter", "full"])
-def test_half_precision_is_kept_to_the_last_bit(method, dtype, tmp_path):
+def test_half_precision_is_stored_bit_identically(method, dtype, tmp_path):
     model = make(ConditionalConfig(conditioning=method, adapter_size=8, dim_z=5, max_length=16)).to(dtype)
     model.save_pretrained(tmp_path)
     for file in ("model.safetensors", "encoder/model.safetensors")[: 1 if method == "full" else 2]:
@@ -249,7 +249,7 @@ def test_half_precision_is_kept_to_the_last_bit(method, dtype, tmp_path):
     )
     for task in LABELS:
         assert torch.equal(loaded.logits(task, TEXTS), model.logits(task, TEXTS))
-    loaded.save_pretrained(tmp_path)  # and once more, from what was loaded
+    loaded.save_pretrained(tmp_path)  # store the loaded model again
     again = ConditionalAdapterModel.from_pretrained(tmp_path)
     assert torch.equal(again.logits("x/two", TEXTS), model.logits("x/two", TEXTS))
 
@@ -270,7 +270,7 @@ for folder in sys.argv[1:]:
     print([value.hex() for row in model.logits("x/three", {TEXTS!r}).double().tolist() for value in row])
 """
     lines = run_python(code, str(tmp_path / "alone"), str(tmp_path / "whole")).stdout.strip().splitlines()[-4:]
-    # rounded weights are no longer those of the Hub, which would not be recognised: they are the model's own
+    # rounded weights differ from those on the Hub, so the model stores its own
     assert lines == [f"hub {repo} {commit}", str(expected), f"local {repo} {commit}", str(expected)]
 
 
@@ -313,7 +313,7 @@ def test_model_on_a_hub_encoder_stores_no_encoder_weights(hub, tmp_path):
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
     assert torch.equal(loaded.logits("x/two", TEXTS), model.logits("x/two", TEXTS))
 
-    # the encoder's main branch moves on; the model keeps to the commit it was trained on
+    # the main branch of the encoder changes, and the model still uses its commit
     encoder.embeddings.word_embeddings.weight.data += 1
     encoder.save_pretrained(folder)
     HfApi().upload_folder(repo_id=repo, folder_path=folder)
@@ -321,7 +321,7 @@ def test_model_on_a_hub_encoder_stores_no_encoder_weights(hub, tmp_path):
     assert torch.equal(loaded.logits("x/two", TEXTS), model.logits("x/two", TEXTS))
 
 
-def test_other_encoder_weights_than_those_trained_on_are_noticed(tmp_path):
+def test_encoder_weights_that_differ_from_training_are_refused(tmp_path):
     make().save_pretrained(tmp_path)
     tensors = load_file(tmp_path / "encoder/model.safetensors")
     tensors["embeddings.LayerNorm.weight"] += 1
@@ -351,7 +351,7 @@ def test_too_long_inputs_are_refused_at_the_start():
 
 
 def _trained_parameters(config) -> tuple[int, int]:
-    """Trained parameters on an encoder of RoBERTa-base's shape, without z, and those of z."""
+    """Return the numbers of trained parameters for RoBERTa-base's shape: without z, and of z."""
     with torch.device("meta"):
         encoder = AutoModel.from_config(AutoConfig.for_model("roberta", vocab_size=50265, max_position_embeddings=514))
         adapters.init(encoder)

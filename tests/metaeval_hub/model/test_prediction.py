@@ -1,4 +1,4 @@
-"""Several tasks over the same texts: the probabilities of each alone, in fewer and fuller passes."""
+"""Several tasks over the same texts: the same probabilities as separately, in fewer and fuller batches."""
 
 import numpy as np
 import pytest
@@ -23,11 +23,11 @@ def make(encoder="tiny", method="pilault", pooling="cls"):
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.2 * torch.randn_like(parameter)
-    return model.double()  # so that rounding, which padding changes, stays far below what is compared
+    return model.double()  # so that rounding, which depends on padding, is far below the tolerance
 
 
 def rows_seen(model, call):
-    """Rows of the batches that left the embeddings, and the encoder."""
+    """Return the numbers of rows that passed the embedding layer and the encoder."""
     seen = []
     model.encoder.embeddings.register_forward_hook(lambda *parts: seen.append(len(parts[-1])))
     model.encoder.register_forward_hook(lambda *parts: seen.append(len(parts[-1].last_hidden_state)))
@@ -37,7 +37,7 @@ def rows_seen(model, call):
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 @pytest.mark.parametrize("method", METHODS)
-def test_several_tasks_at_once_give_what_each_gives_alone(method, pooling):
+def test_several_tasks_together_agree_with_each_alone(method, pooling):
     model = make(method=method, pooling=pooling)
     for batch_size in (1, 2, 4, 64):
         found = model.predict_tasks(list(LABELS), TEXTS, batch_size=batch_size)
@@ -59,12 +59,12 @@ def test_encoders_of_each_type(kind, tmp_path):
     assert first == (2 if kind in GROWING else 4)  # what precedes the first adapter is computed once
 
 
-def test_a_baseline_without_task_embeddings_reads_each_text_once():
+def test_baseline_without_task_embeddings_encodes_each_text_once():
     model = make(method="full")
     assert rows_seen(model, lambda: model.predict_tasks(list(LABELS), TEXTS)) == [5, 5]
 
 
-def test_nothing_is_left_behind():
+def test_predicting_leaves_the_model_unchanged():
     model = make().train()
     before = model.logits("x/two", TEXTS)
     model.predict_tasks(list(LABELS), TEXTS)
@@ -72,7 +72,7 @@ def test_nothing_is_left_behind():
     assert torch.equal(model.logits("x/two", TEXTS), before)
 
 
-def test_what_makes_no_question_is_refused():
+def test_invalid_predictions_are_refused():
     model = make()
     assert model.predict_tasks([], TEXTS) == {}
     assert model.predict_tasks(["x/two"], [])["x/two"].labels == []

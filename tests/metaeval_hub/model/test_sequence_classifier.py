@@ -1,4 +1,4 @@
-"""One task as a stock classifier."""
+"""One task as a standard sequence classifier."""
 
 import copy
 import logging
@@ -22,7 +22,7 @@ def model():
     return ConditionalAdapterModel.create("tiny", labels, config, vocabulary=TEXTS)
 
 
-def test_pipeline_gives_the_models_predictions_and_complains_of_nothing(model, caplog):
+def test_pipeline_gives_the_models_predictions_without_warnings(model, caplog):
     classifier = model.for_task("x/three")
     with caplog.at_level(logging.WARNING, logger="transformers"):
         pipe = pipeline("text-classification", model=classifier, tokenizer=classifier.tokenizer, device="cpu")
@@ -43,7 +43,7 @@ def test_pairs_go_through_a_pipeline(model):
     assert found["score"] == pytest.approx(expected.probabilities.max(), abs=1e-6)
 
 
-def test_a_task_that_came_back_with_other_classes_is_not_answered_by_an_old_classifier():
+def test_old_classifier_refuses_a_task_added_again_with_other_classes():
     config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
     model = ConditionalAdapterModel.create("tiny", {"a": ("no", "yes"), "b": ("p", "q")}, config, vocabulary=TEXTS)
     classifier, batch = model.for_task("a"), model.tokenizer(TEXTS, padding=True, return_tensors="pt")
@@ -69,7 +69,7 @@ def test_weights_are_shared_and_saved_whole(model, tmp_path):
     assert torch.equal(loaded.logits("x/three", TEXTS), model.logits("x/three", TEXTS))
 
 
-def test_trainer_trains_saves_and_goes_on(tmp_path):
+def test_trainer_trains_saves_and_resumes(tmp_path):
     config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
 
     def train(steps, **options):
@@ -86,11 +86,11 @@ def test_trainer_trains_saves_and_goes_on(tmp_path):
         return model, [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
     whole, losses = train(4)
-    assert losses[0] == pytest.approx(math.log(2), abs=0.2)  # the mean over two batches, and not their sum
+    assert losses[0] == pytest.approx(math.log(2), abs=0.2)  # the mean of two batches, not their sum
     model, _ = train(4, resume_from_checkpoint=str(tmp_path / "out/checkpoint-2"))
     torch.testing.assert_close(model.logits("x/one", TEXTS), whole.logits("x/one", TEXTS))
     for pickled in [path for end in ("bin", "pt", "pth") for path in (tmp_path / "out/checkpoint-4").glob(f"*.{end}")]:
-        with pytest.raises(UnsafeRepositoryError, match="holds code, or a pickle"):
+        with pytest.raises(UnsafeRepositoryError, match="contains code, or a pickle"):
             ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
         pickled.unlink()
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
@@ -131,21 +131,21 @@ def test_models_are_pickled_and_copied(method, way, tmp_path):
         assert {n for n, p in again.named_parameters() if p.requires_grad} == {
             n for n, p in model.named_parameters() if p.requires_grad
         }
-        again.heads.weight.data += 1  # memory of its own
+        again.heads.weight.data += 1  # must not share memory
         assert not torch.equal(again.heads.weight, model.heads.weight)
     assert classifier.task == "x/b"
 
 
-def test_it_is_shown_in_a_line(model):
-    told = "encoder: tiny, conditioning: pilault, z of 3"
-    assert repr(model.for_task("x/three")) == f"TaskClassifier('x/three', classes: p, q, r; {told})"
-    assert repr(model) == f"ConditionalAdapterModel(2 tasks: x/one, x/three; {told})"
+def test_repr_is_one_line(model):
+    described = "encoder: tiny, conditioning: pilault, z of 3"
+    assert repr(model.for_task("x/three")) == f"TaskClassifier('x/three', classes: p, q, r; {described})"
+    assert repr(model) == f"ConditionalAdapterModel(2 tasks: x/one, x/three; {described})"
     many = ConditionalAdapterModel.create(
         "tiny", {"x/many": [str(i) for i in range(9)]}, ConditionalConfig(conditioning="full"), vocabulary=TEXTS
     )
-    told = "encoder: tiny, conditioning: full"
-    assert repr(many) == f"ConditionalAdapterModel(1 task: x/many; {told})"
-    assert repr(many.for_task("x/many")) == f"TaskClassifier('x/many', classes: 0, 1, 2, 3, 4 and 4 more; {told})"
+    described = "encoder: tiny, conditioning: full"
+    assert repr(many) == f"ConditionalAdapterModel(1 task: x/many; {described})"
+    assert repr(many.for_task("x/many")) == f"TaskClassifier('x/many', classes: 0, 1, 2, 3, 4 and 4 more; {described})"
 
 
 def test_an_unknown_task_names_the_closest(model):

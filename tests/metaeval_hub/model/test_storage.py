@@ -1,4 +1,4 @@
-"""What is saved is one model, whole: the old one until the new one is there. What can be made can be saved."""
+"""Saving replaces a model atomically, and every model that can be created can be saved."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def spoil(model, name="heads.bias"):
 
 @pytest.fixture
 def saved(tmp_path):
-    """A folder with a model, and what must be left of it."""
+    """Return a folder with a model, and the content that must stay."""
     model, folder = make(), tmp_path / "model"
     model.save_pretrained(folder)
     (folder / "mine.txt").write_text("keep")
@@ -62,8 +62,8 @@ def test_weights_that_are_not_finite_are_not_saved(name, saved):
     check_old(saved)
 
 
-def test_a_full_disk_leaves_the_old_model(saved):
-    """The largest file that the process may write is smaller than the new weights."""
+def test_full_disk_leaves_the_old_model(saved):
+    """Limit the size of files that the process may write to less than the new weights."""
     limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     new = make(NEW)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
@@ -77,7 +77,7 @@ def test_a_full_disk_leaves_the_old_model(saved):
 
 
 @pytest.mark.parametrize("step", range(0, 14, 3))
-def test_a_move_that_fails_is_taken_back(step, saved, monkeypatch):
+def test_failed_move_is_undone(step, saved, monkeypatch):
     moves, move = [], os.replace
 
     def fail(source, target):
@@ -99,7 +99,7 @@ def test_a_save_that_is_killed_leaves_one_model_or_none(step, saved, monkeypatch
     def stop(source, target):
         moves.append(target)
         if len(moves) > step:
-            raise OSError("killed")  # and so is what would take it back
+            raise OSError("killed")  # and so does the attempt to undo it
         move(source, target)
 
     monkeypatch.setattr("metaeval_hub.safe_files.replace_folder.os.replace", stop)
@@ -120,7 +120,7 @@ def test_a_save_that_is_killed_leaves_one_model_or_none(step, saved, monkeypatch
         ("README.md", True, r"README\.md is a folder; expected a file"),
     ],
 )
-def test_what_is_in_the_way_is_named_and_kept(place, is_folder, message, tmp_path):
+def test_file_in_the_way_is_named_and_kept(place, is_folder, message, tmp_path):
     (tmp_path / "model").mkdir()
     path = tmp_path / "model" / place
     path.mkdir() if is_folder else path.write_text("mine")
@@ -133,7 +133,7 @@ def test_what_is_in_the_way_is_named_and_kept(place, is_folder, message, tmp_pat
 
 
 def test_a_model_of_another_kind_is_not_replaced(tmp_path):
-    """The files of transformers have the same names, also those of the encoder that the model is made of."""
+    """Folders of transformers have files with the same names; so does the folder of the encoder."""
     tiny_encoder(tmp_path / "encoder")
     before, model = contents(tmp_path / "encoder"), make(encoder=tmp_path / "encoder")
     with pytest.raises(FileExistsError, match="not of a metaeval model; saving would replace that model"):
@@ -141,7 +141,7 @@ def test_a_model_of_another_kind_is_not_replaced(tmp_path):
     assert contents(tmp_path / "encoder") == before
 
 
-def test_a_new_model_takes_the_place_of_all_of_the_old_one(saved):
+def test_new_model_replaces_the_whole_old_one(saved):
     folder = saved[0]
     (folder / "tokenizer/added_tokens.json").write_text(
         '{"cat": 3}'
@@ -173,16 +173,25 @@ def test_a_folder_may_be_below_the_home_folder(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
+def test_empty_folder_name_is_refused_and_the_current_folder_stays_unchanged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match='folder is ""; give the name of a folder'):
+        make().save_pretrained("")
+    assert not list(tmp_path.iterdir())
+    make().save_pretrained(".")
+    assert (tmp_path / "config.json").is_file()
+
+
 def test_a_failed_first_save_leaves_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "new", (), "a") as folder:
         (folder / "no such folder" / "a").write_text("x")
     assert not (tmp_path / "new").exists()
 
 
-# --- tables beside models ---
+# --- tables stored with models ---
 
 
-def test_tables_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_tables_are_replaced_atomically(tmp_path, monkeypatch):
     old = TaskEmbeddings(("a", "b"), np.eye(2))
     old.save(tmp_path)
     aspects = [Aspects(name, 100 * (i + 1), 1, 4.0, TaskType.OTHER) for i, name in enumerate("abc")]
@@ -209,7 +218,7 @@ def test_tables_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     assert TaskFeatures.load(tmp_path).names == known.names
 
 
-# --- what can be made can be saved ---
+# --- every model that can be created can be saved ---
 
 NAMES = {
     "of a path": "../x", "of a home folder": "~x", "empty": "", "that ends in a slash": "a/",
@@ -236,12 +245,12 @@ def model():
 
 
 def ways(model, name, classes):
-    """The ways by which a task comes into a model."""
+    """All ways to add a task to a model."""
     return [
         lambda: make({"a": ("x", "y"), name: classes}),
         lambda: model.add_task(name, classes),
         lambda: model.add_tasks({name: classes}),
-        lambda: model.fit_task(name, [("a", 0)], classes, steps=10**9),  # refused before it is fitted
+        lambda: model.fit_task(name, [("a", 0)], classes, steps=10**9),  # refused before fitting
     ]
 
 
@@ -265,7 +274,7 @@ def test_classes_that_cannot_be_saved_are_refused_when_they_are_given(name, mode
 
 
 @pytest.mark.parametrize("classes", [np.array(["no", "yes"]), iter(["no", "yes"]), {"no": 0, "yes": 1}.keys()])
-def test_classes_may_come_in_anything_that_has_an_order(classes, tmp_path):
+def test_classes_may_be_any_ordered_collection(classes, tmp_path):
     model = make()
     model.add_task("x", classes)
     assert model.labels["x"] == ("no", "yes")
@@ -294,11 +303,11 @@ def test_an_encoder_in_a_folder_of_any_name_can_be_stored(tmp_path):
     assert ConditionalAdapterModel.from_pretrained(tmp_path / "model").base.id == "local encoder"
 
 
-def test_values_that_no_longer_fit_the_type_of_the_weights_are_refused():
+def test_values_beyond_the_range_of_half_precision_are_refused():
     model = make()
     with pytest.raises(ValueError, match=r"x: task_embedding contains values that are not finite in torch\.float32"):
         model.add_task("x", ("a", "b"), np.full(3, 1e39))
-    with pytest.raises(ValueError, match="x: the fit ended in values that are not finite"):
+    with pytest.raises(ValueError, match="x: the fitted values are not finite"):
         spoil(make(), Z).fit_task("x", [("a", "p"), ("b", "q")], steps=1)
     config = ConditionalConfig(adapter_size=4, dim_z=3, z_from="features")
     features = make(config=config, task_features=[[1.0, 2.0], [2.0, 1.0]])
@@ -307,7 +316,7 @@ def test_values_that_no_longer_fit_the_type_of_the_weights_are_refused():
     assert model.task_names == features.task_names == tuple(OLD)
 
 
-def test_one_string_is_no_list_of_tasks(model):
+def test_string_instead_of_a_list_of_tasks_is_refused(model):
     found = model.predict_tasks(iter(OLD), TEXTS)
     assert list(found) == list(OLD)
     assert list(model.predict_tasks(np.array(list(OLD)), TEXTS)) == list(OLD)
@@ -327,7 +336,7 @@ def test_one_string_is_no_list_of_tasks(model):
         TaskEmbeddings(("a", 2), np.eye(2))
 
 
-def test_a_table_is_shown_in_a_line_and_many_names_are_compared_at_once():
+def test_repr_of_a_table_is_one_line_and_many_names_are_compared_quickly():
     table = TaskEmbeddings([f"g/{i}" for i in range(30)], np.zeros((30, 4)))
     assert repr(table) == "TaskEmbeddings(30 tasks: g/0, g/1, g/2, g/3, g/4 and 25 more; z of 4)"
     many = [str(i) for i in range(200_000)]
@@ -344,7 +353,7 @@ def test_stored_names_are_those_of_the_weights(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["hub", "package"])
-def test_an_encoder_whose_origin_is_only_claimed_is_the_models_own(kind, tmp_path, caplog):
+def test_encoder_stored_with_a_model_counts_as_the_models_own(kind, tmp_path, caplog):
     model = make()
     model.save_pretrained(tmp_path / "model")
     record = json.loads((tmp_path / "model/config.json").read_text())
@@ -361,13 +370,15 @@ def test_an_encoder_whose_origin_is_only_claimed_is_the_models_own(kind, tmp_pat
     assert not caplog.records
 
 
-def test_models_made_in_several_threads_are_those_of_their_seeds(tmp_path):
+def test_models_created_in_several_threads_depend_only_on_their_seed(tmp_path):
     expected = {seed: make(seed=seed).logits("old/a", TEXTS) for seed in range(3)}
     folder, wrong = make().save_pretrained(tmp_path / "model"), []
 
     def check(seed):
         for _ in range(4):
-            ConditionalAdapterModel.from_pretrained(folder)  # while it builds, no thread may start weights at random
+            ConditionalAdapterModel.from_pretrained(
+                folder
+            )  # while a model is built, other threads must not draw random weights
             if not torch.equal(make(seed=seed).logits("old/a", TEXTS), expected[seed]):
                 wrong.append(seed)
 
@@ -380,7 +391,7 @@ def test_models_made_in_several_threads_are_those_of_their_seeds(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["C:\\other", "a\\b", "c:d"])
-def test_names_that_only_look_like_paths_of_windows_are_names(name, model, tmp_path):
+def test_names_with_backslashes_and_colons_are_accepted(name, model, tmp_path):
     model.add_task(name, ["no", "yes"])
     try:
         model.save_pretrained(tmp_path)

@@ -1,4 +1,4 @@
-"""Zero-shot classifiers: z from a description, classes from the rows of other tasks, said when either is missing."""
+"""Zero-shot classifiers: z comes from a description and label vectors from other tasks; errors name what is missing."""
 
 import logging
 import warnings
@@ -49,8 +49,8 @@ def texts_of(fields):
     return FILMS if fields == 1 else CATS
 
 
-def make(z_from="table", by="aspects", rows=True, features=True, **options):
-    """A model whose z are told by the fields of the task, as planted."""
+def make(z_from="table", by="aspects", share_labels=True, features=True, **options):
+    """Return a model whose z depends on the number of text fields of the task."""
     config = ConditionalConfig(adapter_size=8, dim_z=4, max_length=24, z_from=z_from, **options)
     bare = ConditionalAdapterModel.create("tiny", {"x/y": ("a", "b")}, ConditionalConfig(), vocabulary=VOCABULARY)
     aspects, words, means = [], [], []
@@ -66,7 +66,8 @@ def make(z_from="table", by="aspects", rows=True, features=True, **options):
     matrix = None if z_from == "table" else (known.code() if by == "aspects" else known.texts)
     model = ConditionalAdapterModel.create(
         "tiny", {name: labels for name, (_, labels) in TASKS.items()}, config, vocabulary=VOCABULARY,
-        label_vectors={name: labels for name, (_, labels) in TASKS.items()} if rows else None, task_features=matrix,
+        label_vectors={name: labels for name, (_, labels) in TASKS.items()} if share_labels else None,
+        task_features=matrix,
     )  # fmt: skip
     torch.manual_seed(1)
     for parameter in model.parameters():
@@ -85,28 +86,28 @@ DESCRIPTION = Description("emotion", FILMS)
 
 
 @pytest.mark.parametrize("by", ["aspects", "texts", "type"])
-def test_z_is_predicted_near_the_tasks_that_are_alike(by):
+def test_predicted_z_is_near_those_of_similar_tasks(by):
     classifier = make().zero_shot("my/films", DESCRIPTION, POLARITY, by=by)
-    guess = classifier.guess
-    assert all("film" in name and cosine > 0.9 for name, cosine in guess.nearest)
-    assert guess.z == pytest.approx([1, 2, 0, 0], abs=0.2)
+    evidence = classifier.evidence
+    assert all("film" in name and cosine > 0.9 for name, cosine in evidence.nearest)
+    assert evidence.z == pytest.approx([1, 2, 0, 0], abs=0.2)
     if by != "type":
-        assert guess.explained > 0.9
+        assert evidence.explained > 0.9
     pairs = make().zero_shot("my/cats", Description("NLI", CATS), NLI, by=by)
-    assert all("cat" in name for name, _ in pairs.guess.nearest)
+    assert all("cat" in name for name, _ in pairs.evidence.nearest)
 
 
-def test_tasks_that_were_not_trained_are_no_evidence():
+def test_untrained_tasks_are_not_used_for_predictions():
     model = make()
-    first = model.zero_shot("my/films", DESCRIPTION, POLARITY).guess
-    again = model.zero_shot("my/more", DESCRIPTION, POLARITY).guess
+    first = model.zero_shot("my/films", DESCRIPTION, POLARITY).evidence
+    again = model.zero_shot("my/more", DESCRIPTION, POLARITY).evidence
     assert np.array_equal(first.z, again.z)
-    assert first.nearest == again.nearest  # the first is not among them
+    assert first.nearest == again.nearest  # the first new task is not among them
 
 
 def test_z_is_the_ridge_regression_from_the_aspects():
     model = make()
-    guess = model.zero_shot("my/films", Description("emotion", FILMS, train_rows=500), POLARITY).guess
+    evidence = model.zero_shot("my/films", Description("emotion", FILMS, train_rows=500), POLARITY).evidence
     known, values = model.features, model.task_embeddings.values[:20]
     fitted = fit_ridge(known.code(), values)
     centred = known.code() - known.code().mean(axis=0)
@@ -115,56 +116,56 @@ def test_z_is_the_ridge_regression_from_the_aspects():
     aspects = Aspects("my/films", 500, 1, 4.0, TaskType.EMOTION)  # 4, 5 and 6 words
     code = known.code([Aspects("my/films", 500, 1, 5.0, aspects.type)], domain_vector(model.encoder, counts)[None])
     expected = Ridge(alpha=alpha).fit(known.code(), values).predict(code)[0]
-    assert guess.z == pytest.approx(expected, abs=1e-4)
+    assert evidence.z == pytest.approx(expected, abs=1e-4)
 
 
-def test_classes_are_answered_by_the_rows_of_other_tasks_which_stay():
+def test_classes_use_label_vectors_of_other_tasks_without_changing_them():
     model = make()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     logits = model.logits("x/film1", FILMS)
     classifier = model.zero_shot("my/films", DESCRIPTION, {"thumbs up": "Positive", "thumbs down": "negative"})
-    assert classifier.guess.rows == {"thumbs up": "positive", "thumbs down": "negative"}
+    assert classifier.evidence.label_vectors == {"thumbs up": "positive", "thumbs down": "negative"}
     assert classifier.config.id2label == {0: "thumbs up", 1: "thumbs down"}
     assert torch.equal(model.logits("x/film1", FILMS), logits)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor[: len(before[name])], before[name]), name
-    z = torch.from_numpy(classifier.guess.z[None])
+    z = torch.from_numpy(classifier.evidence.z[None])
     pooled = model.encode(model.tokenizer(FILMS, padding=True, return_tensors="pt"), z)
-    rows = [model.heads.find("positive"), model.heads.find("negative")]
-    expected = torch.nn.functional.linear(pooled, model.heads.weight[rows], model.heads.bias[rows])
+    vectors = [model.heads.find("positive"), model.heads.find("negative")]
+    expected = torch.nn.functional.linear(pooled, model.heads.weight[vectors], model.heads.bias[vectors])
     torch.testing.assert_close(model.logits("my/films", FILMS), expected.detach())
 
 
-def test_a_class_without_a_row_is_said_and_never_answered(caplog):
+def test_class_without_a_label_vector_is_reported_and_never_predicted(caplog):
     model = make()
     with caplog.at_level(logging.WARNING):
         classifier = model.zero_shot("my/films", DESCRIPTION, ("negative", "positive", "mixed feelings"))
     assert "no trained label vector for 'mixed feelings'" in caplog.text
-    assert classifier.guess.rows["mixed feelings"] is None
+    assert classifier.evidence.label_vectors["mixed feelings"] is None
     assert "mixed feelings" not in model.predict("my/films", [f"the {word} was {word}" for word in WORDS]).labels
-    assert "mixed_feelings" not in model.shared_labels  # no other task takes it for trained
+    assert "mixed_feelings" not in model.shared_labels  # so that no other task uses it
 
 
 @pytest.mark.parametrize("more", [{}, {"so so": "entailment"}])
-def test_a_row_that_is_named_and_does_not_exist_is_an_error_with_the_closest(more):
-    """However many classes are left: what a user names is meant to be there."""
+def test_named_label_vector_that_does_not_exist_is_an_error(more):
+    """The number of classes that remain does not matter."""
     model = make()
-    message = r"no label vector 'negatve' \(for class 'no'\), closest: negative; model.shared_labels lists them"
+    message = r"no label vector 'negatve' \(for class 'no'\), closest: negative; model.shared_labels lists all"
     with pytest.raises(ValueError, match=message):
         model.zero_shot("my/films", DESCRIPTION, {"no": "negatve", "yes": "positive", **more})
     assert "my/films" not in model.task_names
 
 
-def test_where_no_row_is_close_some_are_listed(caplog):
+def test_common_label_vectors_are_listed_if_none_is_close(caplog):
     model = make()
     model.add_task("x/many", [f"odd{i}" for i in range(4)], label_vectors=[f"odd{i}" for i in range(4)])
-    rows = "closest: none; label vectors of the model: entailment, not_entailment, negative, positive, odd0 and 3"
-    with pytest.raises(ValueError, match=rows):
+    listed = "closest: none; label vectors of the model: entailment, not_entailment, negative, positive, odd0 and 3"
+    with pytest.raises(ValueError, match=listed):
         model.zero_shot("my/films", DESCRIPTION, ("positive", "poem"))
     with caplog.at_level(logging.WARNING):
         model.zero_shot("my/films", DESCRIPTION, ("positive", "negative", "poem"))
-    assert rows in caplog.text
-    assert "model.shared_labels lists them" in caplog.text
+    assert listed in caplog.text
+    assert "model.shared_labels lists all label vectors" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -177,24 +178,24 @@ def test_where_no_row_is_close_some_are_listed(caplog):
         (FILMS, POLARITY, r"description is \['the film was good', .*; expected Description\(type, texts\)"),
     ],
 )
-def test_arguments_of_another_form_are_refused(description, labels, message):
+def test_arguments_of_the_wrong_type_are_refused(description, labels, message):
     with pytest.raises(TypeError, match=message):
         make().zero_shot("my/films", description, labels)
 
 
-def test_a_description_that_says_nothing_of_z_is_told_once_a_model(recwarn):
+def test_description_that_does_not_predict_z_gives_one_warning_per_model(recwarn):
     model = make()
     model.zero_shot("my/good", DESCRIPTION, POLARITY)
     assert not recwarn.list
     table = model.conditioning.task_embedding
     table.data = torch.ones_like(table)
     for number in range(3):
-        guess = model.zero_shot(f"my/{number}", DESCRIPTION, POLARITY).guess
-        with warnings.catch_warnings():  # as libraries do, after which Python says again what it has said
+        evidence = model.zero_shot(f"my/{number}", DESCRIPTION, POLARITY).evidence
+        with warnings.catch_warnings():  # as libraries do; it resets the registry of warnings
             pass
-    assert guess.explained == 0.0 < NOTHING_EXPLAINED
+    assert evidence.explained == 0.0 < NOTHING_EXPLAINED
     [found] = recwarn.list
-    assert "the aspects of a description say nothing about z for this model" in str(found.message)
+    assert "the aspects of a description do not predict z for this model" in str(found.message)
     assert "train on more tasks, or try by='texts' or by='type'" in str(found.message)
     assert found.filename == __file__
 
@@ -202,13 +203,13 @@ def test_a_description_that_says_nothing_of_z_is_told_once_a_model(recwarn):
 @pytest.mark.parametrize(
     ("change", "labels", "message"),
     [
-        ({}, ("positve", "awful"), "trained label vector for; it has none for 'positve', closest: positive"),
-        ({}, ("positive", "poem"), "it has none for 'poem', closest: none"),
-        ({"rows": False}, POLARITY, "no tasks of this model share label vectors"),
+        ({}, ("positve", "awful"), "a trained label vector, and the model has none for 'positve', closest: positive"),
+        ({}, ("positive", "poem"), "the model has none for 'poem', closest: none"),
+        ({"share_labels": False}, POLARITY, "no tasks of this model share label vectors"),
         ({"features": False}, POLARITY, "does not store the features of its tasks"),
     ],
 )
-def test_what_the_model_lacks_is_said_and_nothing_is_added(change, labels, message):
+def test_models_that_lack_something_are_refused_and_unchanged(change, labels, message):
     model = make(**change)
     with pytest.raises(ValueError, match=message):
         model.zero_shot("my/films", DESCRIPTION, labels)
@@ -228,62 +229,62 @@ def test_what_the_model_lacks_is_said_and_nothing_is_added(change, labels, messa
         (("nli", [("b", "c", "d")]), r"texts\[0\] is \('b', 'c', 'd'\); expected all texts, or all pairs"),
     ],
 )
-def test_descriptions_that_describe_nothing_are_refused(arguments, message):
+def test_invalid_descriptions_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Description(*arguments)
 
 
-def test_a_type_that_the_model_has_no_task_of_gets_the_mean(caplog):
+def test_type_without_a_task_gets_the_mean_of_all_tasks(caplog):
     model = make()
     mean = model.task_embeddings.values.mean(axis=0)
     with caplog.at_level(logging.WARNING):
-        guess = model.zero_shot("my/films", Description("grammar", FILMS), POLARITY, by="type").guess
+        evidence = model.zero_shot("my/films", Description("grammar", FILMS), POLARITY, by="type").evidence
     assert "no task of the model has type grammar" in caplog.text
-    assert guess.z == pytest.approx(mean, abs=1e-6)
+    assert evidence.z == pytest.approx(mean, abs=1e-6)
 
 
 @pytest.mark.parametrize("by", ["aspects", "texts"])
 @pytest.mark.parametrize("z_from", ["both", "features"])
-def test_a_model_whose_z_is_made_of_features_gets_those_of_the_task(z_from, by):
+def test_z_computed_from_features_uses_those_of_the_new_task(z_from, by):
     model = make(z_from, by)
-    guess = model.zero_shot("my/films", DESCRIPTION, POLARITY).guess
-    assert "features-aware" in guess.by
-    assert model.task_embeddings["my/films"] == pytest.approx(guess.z, abs=1e-5)
-    other = model.zero_shot("my/cats", Description("nli", CATS), NLI).guess
-    assert not np.allclose(other.z, guess.z, atol=0.1)
+    evidence = model.zero_shot("my/films", DESCRIPTION, POLARITY).evidence
+    assert "features-aware" in evidence.method
+    assert model.task_embeddings["my/films"] == pytest.approx(evidence.z, abs=1e-5)
+    other = model.zero_shot("my/cats", Description("nli", CATS), NLI).evidence
+    assert not np.allclose(other.z, evidence.z, atol=0.1)
 
 
-def test_what_is_known_of_the_tasks_is_stored_and_loaded(tmp_path):
+def test_task_features_are_stored_and_loaded(tmp_path):
     model = make()
     loaded = ConditionalAdapterModel.from_pretrained(model.save_pretrained(tmp_path))
     first = model.zero_shot("my/films", DESCRIPTION, POLARITY)
     again = loaded.zero_shot("my/films", DESCRIPTION, POLARITY)
-    assert np.array_equal(first.guess.z, again.guess.z)
+    assert np.array_equal(first.evidence.z, again.evidence.z)
     assert torch.equal(model.logits("my/films", FILMS), loaded.logits("my/films", FILMS))
     model.features = None
     assert ConditionalAdapterModel.from_pretrained(model.save_pretrained(tmp_path)).features is None
 
 
-def test_what_is_known_of_the_tasks_of_another_encoder_is_refused(tmp_path):
+def test_task_features_of_another_encoder_are_refused(tmp_path):
     model = make()
     model.save_pretrained(tmp_path)
     known = model.features
     compute_task_features(known.aspects, known.words[:, :7], known.texts).save(tmp_path)
-    with pytest.raises(UnsafeRepositoryError, match="words has 7 numbers a task; the model's encoder calls for 128"):
+    with pytest.raises(UnsafeRepositoryError, match="words has 7 numbers per task; the model's encoder requires 128"):
         ConditionalAdapterModel.from_pretrained(tmp_path)
     compute_task_features(known.aspects, known.words, known.texts[:, :9]).save(tmp_path)
-    with pytest.raises(UnsafeRepositoryError, match="texts has 9 numbers a task"):
+    with pytest.raises(UnsafeRepositoryError, match="texts has 9 numbers per task"):
         ConditionalAdapterModel.from_pretrained(tmp_path)
 
 
-def test_they_go_to_the_hub_and_back(hub):
+def test_task_features_are_pushed_to_the_hub_and_loaded(hub):
     model, repo = make(), hub.name("zero")
     model.push_to_hub(repo)
     assert ConditionalAdapterModel.from_pretrained(repo).features.names == tuple(TASKS)
 
 
 @pytest.mark.parametrize("z_from", ["table", "both", "features"])
-def test_labelled_examples_go_on_from_the_guess(z_from):
+def test_fitting_continues_from_a_zero_shot_task(z_from):
     model = make(z_from)
     model.zero_shot("my/films", DESCRIPTION, {"bad": "negative", "good": "positive"})
     before = model.logits("my/films", FILMS)
@@ -299,11 +300,11 @@ def test_labelled_examples_go_on_from_the_guess(z_from):
         model.fit_task("my/other", examples, start="my/fillms")
 
 
-def test_adapters_have_no_part_in_text_embeddings():
+def test_text_embeddings_do_not_use_the_adapter():
     model = make()
     tokens = TextEncoder(model.tokenizer, 24)(FILMS)
     found = text_embedding(model.encoder, model.tokenizer, tokens)
-    bare = load_encoder("tiny", vocabulary=VOCABULARY).module  # `adapters` has never seen it
+    bare = load_encoder("tiny", vocabulary=VOCABULARY).module  # without adapters
     states = [bare(torch.tensor([ids])).last_hidden_state[0].mean(dim=0) for ids in tokens["input_ids"]]
     assert found == pytest.approx(torch.stack(states).mean(dim=0).detach().numpy(), abs=1e-5)
     assert model.encoder.active_adapters is not None

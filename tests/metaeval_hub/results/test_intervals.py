@@ -13,7 +13,7 @@ def test_wilson_agrees_with_scipy(right, rows, level):
 
 
 @pytest.mark.parametrize("arguments", [(1.2, 10), (0.5, 0), (0.5, 10, 1.0), (float("nan"), 10)])
-def test_wilson_refuses_what_is_no_proportion(arguments):
+def test_wilson_refuses_invalid_proportions(arguments):
     with pytest.raises(ValueError, match="expected accuracy"):
         wilson(*arguments)
 
@@ -25,7 +25,7 @@ def test_the_bootstrap_agrees_with_scipy():
     assert mean_interval(values) == mean_interval(values)
 
 
-def test_the_bootstrap_holds_the_true_mean_as_often_as_it_says():
+def test_bootstrap_intervals_contain_the_true_mean_as_often_as_stated():
     """300 draws of 40 tasks from a population of mean 0.6: 95 % of the intervals hold it, +- 3 standard errors."""
     random = np.random.default_rng(0)
     drawn = random.beta(6, 4, size=(300, 40))
@@ -47,17 +47,17 @@ def test_few_tasks_have_the_interval_of_students_t():
     values = np.random.default_rng(1).normal(0.6, 0.15, 5)
     expected = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
     assert mean_interval(values) == pytest.approx(expected, abs=1e-9)
-    assert mean_interval([0.1, 0.9], least=0.0) == (0.0, 1.0)  # shares, and t is wide
+    assert mean_interval([0.1, 0.9], least=0.0) == (0.0, 1.0)  # intervals of shares are clipped; Student's t is wide
     random = np.random.default_rng(0)
     held = [low <= 0.6 <= high for low, high in (mean_interval(row) for row in random.beta(6, 4, size=(400, 5)))]
-    assert 0.91 <= np.mean(held) <= 0.99  # the bootstrap holds it in 0.83
+    assert 0.91 <= np.mean(held) <= 0.99  # the bootstrap would contain it in a share of 0.83
 
 
-def test_one_task_says_nothing_about_others():
+def test_one_task_has_no_interval():
     assert mean_interval([0.7]) is None
     assert mean_interval([]) is None
 
 
 def test_a_missing_value_is_refused():
-    with pytest.raises(ValueError, match="one finite value a task"):
+    with pytest.raises(ValueError, match="one finite value per task"):
         mean_interval([0.1, float("nan")])

@@ -1,4 +1,4 @@
-"""Files of runs are read by one schema: what is of another form ends in one line that names the file and the place."""
+"""Files of runs are read with one schema; errors are one line with the file and the key."""
 
 import contextlib
 import json
@@ -7,9 +7,19 @@ import random
 
 import pytest
 
-from metaeval_hub.results.run_results import ResultsError, SourceRows, is_run, read_runs, read_source_rows
+from metaeval_hub.results.results_json import parse_task
+from metaeval_hub.results.run_results import (
+    NoRunError,
+    ResultsError,
+    SourceRows,
+    UnfinishedRunError,
+    is_run,
+    read_runs,
+    read_source_rows,
+)
 from metaeval_hub.results.schema import FEW_SHOT, SplitRows, SplitScores
 from tests.metaeval_hub.results.test_comparison import task
+from tests.metaeval_hub.results.test_comparison import write as write_tasks
 
 WHOLE = {
     "tasks": {"g/a": {**task(0.75), "origin": {"source": "s", "edition": "careful"}, "cos_z_z0": 0.5, "classes": 2}},
@@ -63,7 +73,7 @@ def test_values_have_their_types(tmp_path):
         (("tasks", "g/a", "majority"), None, "is null; expected a number from 0 to 1, since the task was scored"),
         (("tasks", "g/a", "rows"), [], r"\['rows'\] is a list of 0; expected an object"),
         (("tasks", "g/a", "rows", "test", "kept"), -1, "is -1; expected 0 or more"),
-        (("tasks", "\ud800"), {}, "holds half of a surrogate pair"),
+        (("tasks", "\ud800"), {}, "contains half of a surrogate pair"),
         (("seed",), 1.5, "seed is 1.5; expected a whole number"),
         (("config",), "x", "config is 'x'; expected an object"),
         (("config", "settings", "batch_size"), "8", r"config\['batch_size'\] is '8'; expected a whole number"),
@@ -75,7 +85,7 @@ def test_values_have_their_types(tmp_path):
         (("encoder", "id"), "\x1b" * 500, None),
     ],
 )
-def test_what_is_of_another_form_is_named(tmp_path, path, value, message):
+def test_errors_name_the_invalid_value(tmp_path, path, value, message):
     write(tmp_path, changed(path, value))
     if message is None:
         assert read_runs(tmp_path)
@@ -87,12 +97,12 @@ def test_what_is_of_another_form_is_named(tmp_path, path, value, message):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "5", "[" * 100_000, "9" * 5000, '{"tasks": {}} x'])
-def test_files_that_are_no_results(tmp_path, text):
+def test_invalid_results_files_are_refused(tmp_path, text):
     with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form): "):
         read_runs(write(tmp_path, text))
 
 
-def test_any_change_ends_in_a_run_or_in_one_line(tmp_path):
+def test_any_changed_value_gives_a_run_or_a_results_error(tmp_path):
     def places(value, path=()):
         if path:
             yield path
@@ -119,9 +129,46 @@ def test_rows_of_data_json(tmp_path):
             read_source_rows(tmp_path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_named_pipes_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     assert not is_run(tmp_path)
     os.mkfifo(tmp_path / "results.json")
     with pytest.raises(ResultsError, match="it is not the folder of a run"):
         read_runs(tmp_path)
+
+
+def test_runs_are_read_from_a_file_a_folder_or_its_sub_folders(tmp_path):
+    tasks = {"g/a": task(0.5)}
+    plain = write_tasks(tmp_path / "multitask-1", tasks)
+    for method in ("tfidf", "mean"):
+        write_tasks(tmp_path / "probes-1" / method, tasks)
+    assert [run.label for run in read_runs(plain)] == ["multitask-1"]
+    assert [run.label for run in read_runs(plain / "results.json")] == ["multitask-1"]
+    assert [run.label for run in read_runs(tmp_path / "probes-1")] == ["probes-1/mean", "probes-1/tfidf"]
+    (run,) = read_runs(plain, "ours")
+    assert (run.label, run.tasks, run.facts.seed) == ("ours", {"g/a": parse_task(task(0.5))}, 3)
+
+
+def test_errors_name_places_without_results(tmp_path):
+    for name, config in {"multitask-1": {"output_dir": "runs"}, "probes-1": {"settings": {"output_dir": "r"}}}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        with pytest.raises(
+            UnfinishedRunError, match=rf"results\.json: the run is not finished; .* --resume .*/{name}$"
+        ):
+            read_runs(tmp_path / name)
+    (tmp_path / "model").mkdir()
+    for text in (None, '{"model_type": "bert"}', "[]", "{"):
+        if text is not None:
+            (tmp_path / "model" / "config.json").write_text(text)
+        with pytest.raises(NoRunError, match="it is not the folder of a run"):
+            read_runs(tmp_path / "model")
+    (tmp_path / "map.html").write_text("")
+    with pytest.raises(NoRunError, match=r"map\.html is neither the folder of a run nor"):
+        read_runs(tmp_path / "map.html")
+    with pytest.raises(ResultsError, match="neither the folder of a run nor"):
+        read_runs(tmp_path / "nowhere")
+    for text in ("{", "[]", '{"tasks": {"a": {"test": null}}}', '{"tasks": {"a": 3}}', '{"mean": {}}'):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form)"):
+            read_runs(tmp_path)

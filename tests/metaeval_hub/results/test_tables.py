@@ -1,4 +1,4 @@
-"""Tables show what they hold, in every form alike, and lose nothing in their files."""
+"""Tables show the same values in every format, and their files contain all values."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def test_values_are_shown_in_their_form(form, value, shown):
     assert Column("x", "x", form).show({"x": value}) == shown
 
 
-def test_a_spread_stands_behind_its_value():
+def test_spread_follows_its_value():
     assert [row[2] for row in TABLE.cells()] == ["25.0 ± 1.3", "-"]
     assert Column("x", "x", "points", "s").show({"x": 0.01, "s": 0.02}) == "+1.0 ± 2.0"
     row = {"x": 0.5, "s": 0.02, "c": 0.211, "p": 0.005}
@@ -44,7 +44,7 @@ def test_a_spread_stands_behind_its_value():
     assert Column("x", "x", "percent", p_value="p").show(row) == "50.0 (p 0.005)"
 
 
-def test_markdown_and_html_escape_what_would_break_them():
+def test_markdown_and_html_escape_special_characters():
     assert TABLE.to_markdown().splitlines() == [
         "| task | rows | rate % |",
         "|---|---:|---:|",
@@ -58,7 +58,7 @@ def test_markdown_and_html_escape_what_would_break_them():
     assert '<td>b</td><td class="long">-</td>' in phrases.to_html()
 
 
-def test_files_hold_all_values_and_what_made_them(tmp_path):
+def test_files_contain_all_values_and_the_command(tmp_path):
     paths = TABLE.save(tmp_path / "new", "rates", made_by(["metaeval", "analyze", "a b"]))
     with paths[0].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

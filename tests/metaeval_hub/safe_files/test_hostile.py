@@ -23,8 +23,8 @@ from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.tokenizer import load_tokenizer
 from metaeval_hub.encoders.weights import weights_digest
-from metaeval_hub.hub import client
-from metaeval_hub.hub.client import HubError
+from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub.download import fetch
 from metaeval_hub.safe_files.allowed_values import DANGEROUS_KEYS, TOKENIZER_CLASSES
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES, check_encoder_config
 from metaeval_hub.safe_files.repository import check_file_names, check_inside, check_name, parse_json
@@ -207,7 +207,7 @@ HOSTILE = {
     "key twice": (write(CONFIG, '{"format": 1, "format": 2}'), "the key 'format' comes twice"),
     "not JSON": (write(CONFIG, "{"), r"config\.json is not valid JSON"),
     "not UTF-8": (write(CONFIG, b'{"a": "\xff"}'), r"config\.json is not valid JSON"),
-    "a list": (write(CONFIG, "[]"), r"config\.json holds a list"),
+    "a list": (write(CONFIG, "[]"), r"config\.json contains a list"),
     "digits without end": (write(CONFIG, f'{{"a": {"9" * 5000}}}'), r"config\.json is not valid JSON"),
     "nested without end": (write(CONFIG, "[" * 100_000), r"config\.json is nested too deep"),
     "nested deep": (put(CONFIG, a=json.loads("[" * 60 + "]" * 60)), "nested deeper than 32"),
@@ -339,17 +339,17 @@ HOSTILE = {
     "bfloat16 that is not a number": (half(value=float("nan"), dtype=torch.bfloat16), "heads.bias contains values"),
     "bfloat16 without end": (half(value=-float("inf"), dtype=torch.bfloat16), "heads.bias contains values"),
     # files
-    "pickle of weights": (pickled("pytorch_model.bin"), r"pytorch_model\.bin holds code, or a pickle"),
-    "pickle of an adapter": (pickled("encoder/pytorch_adapter.bin"), r"encoder/pytorch_adapter\.bin holds code"),
-    "pickle of anything": (pickled("state.PKL"), r"state\.PKL holds code"),
-    "checkpoint": (pickled("optimizer.pt"), r"optimizer\.pt holds code"),
+    "pickle of weights": (pickled("pytorch_model.bin"), r"pytorch_model\.bin contains code, or a pickle"),
+    "pickle of an adapter": (pickled("encoder/pytorch_adapter.bin"), r"encoder/pytorch_adapter\.bin contains code"),
+    "pickle of anything": (pickled("state.PKL"), r"state\.PKL contains code"),
+    "checkpoint": (pickled("optimizer.pt"), r"optimizer\.pt contains code"),
     "pickle instead of safetensors": (
         both(lambda f, s: (f / "encoder/model.safetensors").unlink(), pickled("encoder/pytorch_model.bin")),
-        r"encoder/pytorch_model\.bin holds code",
+        r"encoder/pytorch_model\.bin contains code",
     ),
-    "code beside it": (write("modeling_evil.py", CODE), r"modeling_evil\.py holds code"),
-    "code in the tokenizer": (write("tokenizer/tokenization_evil.py", CODE), r"tokenization_evil\.py holds code"),
-    "library": (write("encoder/evil.so", b"\x7fELF"), r"encoder/evil\.so holds code"),
+    "code beside it": (write("modeling_evil.py", CODE), r"modeling_evil\.py contains code"),
+    "code in the tokenizer": (write("tokenizer/tokenization_evil.py", CODE), r"tokenization_evil\.py contains code"),
+    "library": (write("encoder/evil.so", b"\x7fELF"), r"encoder/evil\.so contains code"),
     "another library's adapter": (
         write("adapter_config.json", '{"base_model_name_or_path": "evil/base"}'), r"adapter_config\.json makes other",
     ),
@@ -433,9 +433,9 @@ HOSTILE = {
             {"embeddings.LayerNorm.weight": torch.ones(128, dtype=torch.int32)})),
         r"embeddings.LayerNorm.weight is I32\[128\]",
     ),
-    "shards outside": (index("../../secret.safetensors"), "expected the name of a safetensors file beside it"),
-    "shards at a path": (index("/etc/secret.safetensors"), "expected the name of a safetensors file beside it"),
-    "shards that are pickles": (index("pytorch_model.bin"), "expected the name of a safetensors file beside it"),
+    "shards outside": (index("../../secret.safetensors"), "expected the name of a safetensors file next to it"),
+    "shards at a path": (index("/etc/secret.safetensors"), "expected the name of a safetensors file next to it"),
+    "shards that are pickles": (index("pytorch_model.bin"), "expected the name of a safetensors file next to it"),
     "shards that are missing": (index("model-1.safetensors"), r"model-1\.safetensors is missing"),
     "shards without the tensor": (index("kept.safetensors"), "places 'pooler.dense.weight' in kept.safetensors"),
     "table of shards": (index(["a"]), "weight_map is not a table of file names"),
@@ -681,8 +681,8 @@ def test_hostile_encoder_is_refused(name, place, hub, tmp_path, tripwire, caplog
 
 def test_repository_of_more_bytes_than_are_fetched_is_refused_unread(folder, hub, monkeypatch):
     repo = upload(folder, hub)
-    monkeypatch.setattr("metaeval_hub.hub.client.fetch.__kwdefaults__", {
-        **client.fetch.__kwdefaults__, "max_bytes": 10_000,
+    monkeypatch.setattr("metaeval_hub.hub.download.fetch.__kwdefaults__", {
+        **fetch.__kwdefaults__, "max_bytes": 10_000,
     })  # fmt: skip
     with pytest.raises(HubError, match=rf"{repo}: .* bytes together \(encoder/model.safetensors the largest\)"):
         ConditionalAdapterModel.from_pretrained(repo)
@@ -718,7 +718,7 @@ TABLES = {
     "name twice": (put(NAMES, names=["a", "a"]), "names that come more than once: a"),
     "no names": (put(NAMES, names=[]), "names is not a list of strings"),
     "names as a table": (put(NAMES, names={"a": "b"}), "names is not a list of strings"),
-    "more names than rows": (put(NAMES, names=["a", "b", "c"]), r"values is F32\[2, 4\]; its 3 names call for F32"),
+    "more names than rows": (put(NAMES, names=["a", "b", "c"]), r"values is F32\[2, 4\]; its 3 names require F32"),
     "unknown key": (put(NAMES, auto_map="x"), "unknown key 'auto_map'"),
     "huge names": (large(NAMES, 17 * 2**20), "has 17,825,792 bytes"),
     "names elsewhere": (link(NAMES, "../secret.json"), "is a link out of the folder"),
@@ -729,8 +729,10 @@ TABLES = {
         write(TABLE, (71).to_bytes(8, "little")
               + b'{"values":{"dtype":"F32","shape":[2,500000000],"data_offsets":[0,4]}}'.ljust(71)), "not a whole",
     ),
-    "extra tensor": (tensors(TABLE, lambda t: t.update(x=torch.zeros(1))), r"holds \['values', 'x'\]; expected values"),
-    "another tensor": (tensors(TABLE, lambda t: t.update(x=t.pop("values"))), r"holds \['x'\]; expected values"),
+    "extra tensor": (
+        tensors(TABLE, lambda t: t.update(x=torch.zeros(1))), r"contains \['values', 'x'\]; expected values",
+    ),
+    "another tensor": (tensors(TABLE, lambda t: t.update(x=t.pop("values"))), r"contains \['x'\]; expected values"),
     "half precision": (tensors(TABLE, lambda t: t.update(values=t["values"].half())), r"values is F16\[2, 4\]"),
     "integers": (tensors(TABLE, lambda t: t.update(values=t["values"].long())), r"values is I64\[2, 4\]"),
     "one axis": (tensors(TABLE, lambda t: t.update(values=torch.zeros(2))), r"values is F32\[2\]; its 2 names"),

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 from transformers import AutoTokenizer
 
 from metaeval_hub.encoders import tokenizer_probe
@@ -156,6 +157,9 @@ def test_part_is_refused_by_its_place(name):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.skipif(
+    transformers.__version__ >= "5", reason="the classes of transformers 5 do not use the whole tokenizer.json"
+)
 @pytest.mark.parametrize("kind", USUAL)
 def test_usual_tokenizer_is_loaded_as_transformers_loads_it(kind, tmp_path):
     usual_tokenizer(kind).save_pretrained(tmp_path)
@@ -166,7 +170,11 @@ def test_usual_tokenizer_is_loaded_as_transformers_loads_it(kind, tmp_path):
         loaded(texts, texts, max_length=30, truncation=True).data
         == stock(texts, texts, max_length=30, truncation=True).data
     )
-    assert check_tokenizer_json({**SAVED[kind], "model": {**SAVED[kind]["model"], "type": None}}) < 50  # of old files
+
+
+@pytest.mark.parametrize("kind", USUAL)
+def test_model_of_an_old_file_has_no_type(kind):
+    assert check_tokenizer_json({**SAVED[kind], "model": {**SAVED[kind]["model"], "type": None}}) < 50
 
 
 def test_growth_of_maps_of_characters():
@@ -181,7 +189,8 @@ def save(tmp_path, kind="bert", change=None, **files):
         (tmp_path / "tokenizer.json").write_text(json.dumps(change()))
     for name, change in files.items():
         path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        old = json.loads(path.read_text()) if path.exists() else {}  # transformers 5 writes fewer files
+        path.write_text(json.dumps(old | change))
     return tmp_path
 
 
@@ -195,7 +204,7 @@ def test_added_tokens_are_bounded_as_they_are_after_normalization(tmp_path):
 def test_padding_token_is_needed(missing, tmp_path):
     folder = save(tmp_path, tokenizer_config={"pad_token": missing}, special_tokens_map={})
     special = json.loads((folder / "special_tokens_map.json").read_text())
-    del special["pad_token"]
+    special.pop("pad_token", None)
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
     if missing is None:
         with pytest.raises(UnsafeRepositoryError, match="has no padding token"):

@@ -1,4 +1,4 @@
-"""The table of task embeddings, its projection and its picture."""
+"""The table of task embeddings."""
 
 import json
 
@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard, HfApi
-from numpy.linalg import svd
 
 from metaeval_datasets import UnknownTaskError
 from metaeval_hub import TaskEmbeddings, UnsafeRepositoryError
-from metaeval_hub.analysis.plots import draw_map
-from metaeval_hub.analysis.projection import project
-from metaeval_hub.hub.client import HubError
+from metaeval_hub.hub.attempts import HubError
 
 RNG = np.random.default_rng(0)
 EMB = TaskEmbeddings(tuple(f"g/{i}" for i in range(12)), RNG.normal(size=(12, 6)).astype(np.float32))
@@ -130,29 +127,6 @@ def test_a_repository_of_a_table_that_holds_code_is_refused_unread(hub, tmp_path
     HfApi().create_repo(repo, repo_type="dataset")
     HfApi().upload_folder(repo_id=repo, folder_path=tmp_path, repo_type="dataset")
     hub.requests.clear()
-    with pytest.raises(UnsafeRepositoryError, match=rf"{repo}: loader\.py holds code"):
+    with pytest.raises(UnsafeRepositoryError, match=rf"{repo}: loader\.py contains code"):
         TaskEmbeddings.from_hub(repo)
     assert hub.requests.count(route="resolve") == 0
-
-
-def test_pca_agrees_with_a_singular_value_decomposition():
-    values = EMB.values.astype(np.float64)
-    left, scale, _ = svd(values - values.mean(axis=0), full_matrices=False)
-    expected = left[:, :2] * scale[:2]
-    found = project(EMB, "pca")
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=1e-6)
-
-
-def test_projections_say_what_they_need():
-    with pytest.raises(ValueError, match="umap needs at least 5 tasks, got 3"):
-        project(EMB.select(EMB.names[:3]), "umap")
-    with pytest.raises(ValueError, match="expected 'pca' or 'umap'"):
-        project(EMB, "tsne")
-
-
-@pytest.mark.parametrize("ending", ["png", "svg"])
-def test_map_is_drawn(tmp_path, ending):
-    path = draw_map(project(EMB), EMB.names, {"g/1": "NLI", "g/2": "EMOTION"}, tmp_path / f"map.{ending}", title="t")
-    assert path.stat().st_size > 5_000
-    with pytest.raises(ValueError, match=r"expected \(11, 2\)"):
-        draw_map(project(EMB), EMB.names[1:], {}, path, title="t")

@@ -2,33 +2,27 @@ import io
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from metaeval_training.atomic_files import DamagedFileError
-from metaeval_training.commands import multitask_run
-from metaeval_training.config import TrainConfig
 from metaeval_training.engine import loop
 from metaeval_training.engine.checkpoint import checkpoints
 from metaeval_training.runs import process
-from metaeval_training.runs.finish import draw_task_map
 from metaeval_training.runs.folder import RunFolder
-from metaeval_training.runs.lifecycle import resume_command
 from metaeval_training.runs.provenance import check_or_write_data
 from safetensors.torch import load_file
 
 from metaeval_datasets import get_task, load_dataset
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from tests.training.conftest import ROOT, SMALL, kill, script, start
+from tests.training.conftest import SMALL, kill, script, start
 
 ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch")
 
@@ -479,32 +473,3 @@ def test_several_processes_asked_for_and_one_started_is_refused(train, monkeypat
     monkeypatch.setenv("MASTER_PORT", "29500")
     assert train() == 1
     assert "asked for several processes and started one" in capsys.readouterr().out
-
-
-def test_a_dollar_in_the_name_of_a_run_is_no_formula_on_the_map(tmp_path, monkeypatch):
-    titles = []
-    monkeypatch.setattr("metaeval_training.runs.finish.draw_map", lambda *arguments, title: titles.append(title))
-    names = ("demo/film_reviews", "demo/feelings", "demo/spam")
-    embeddings = TaskEmbeddings(names, np.eye(3, dtype=np.float32))
-    (tmp_path / "a$b$-1").mkdir()
-    assert draw_task_map(SimpleNamespace(task_embeddings=embeddings), RunFolder(tmp_path / "a$b$-1"), TrainConfig())
-    assert titles == [r"Task embeddings of a\$b\$-1: PCA of z (3 tasks, seed 0)"]
-
-
-@pytest.mark.parametrize(
-    ("environment", "launched", "words"),
-    [
-        ({}, False, ["python"]),
-        ({}, True, ["accelerate", "launch"]),
-        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, True, ["torchrun", "--standalone", "--nproc_per_node", "2"]),
-    ],
-)
-def test_the_printed_command_starts_the_run_as_it_was_started(environment, launched, words, tmp_path, monkeypatch):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(process, "LAUNCHED", launched)
-    run = RunFolder(tmp_path / "it's [a] run-1")
-    printed = shlex.split(resume_command(run, multitask_run.SCRIPT))
-    assert printed[: len(words)] == words
-    assert Path(printed[len(words)]).resolve() == ROOT / "training" / "multitask.py"
-    assert printed[len(words) + 1 :] == ["--resume", str(run.path)]

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from metaeval_hub.results.comparison import compare
 from metaeval_hub.results.run_results import read_runs
+from metaeval_hub.results.schema import Regularization
 
 TASKS = ("demo/manners", "demo/picnic_nli", "demo/tense")
 FLAGS = ("--tasks", *TASKS, "--max-train-rows", "60", "--max-eval-rows", "40", "--threads", "1")
@@ -55,17 +56,17 @@ def test_the_strength_is_chosen_on_validation_and_the_rest_follows():
     for strength in grid:
         model = LogisticRegression(C=strength, max_iter=1000, tol=1e-6).fit(features["train"], labels["train"])
         accuracies[strength] = model.score(features["validation"], labels["validation"])
-        if strength == chosen["C"]:
+        if strength == chosen.strength:
             assert np.mean(predicted["test"] == model.predict(features["test"])) > 0.97
-    assert chosen["accuracies"] == pytest.approx({f"{c:g}": value for c, value in accuracies.items()}, abs=0.02)
-    assert chosen["accuracies"][f"{chosen['C']:g}"] == max(chosen["accuracies"].values())
+    assert chosen.accuracies == pytest.approx({f"{c:g}": value for c, value in accuracies.items()}, abs=0.02)
+    assert chosen.accuracies[f"{chosen.strength:g}"] == max(chosen.accuracies.values())
     assert predicted.keys() == {"validation", "test"}
 
 
 def test_of_equals_the_strongest_regularisation_is_chosen():
     features = {split: np.array([[-1.0], [1.0]]) for split in ("train", "validation", "test")}
     labels = dict.fromkeys(features, np.array([0, 1]))
-    assert fit_probe(features, labels, (0.01, 1.0, 100.0))[1]["C"] == 0.01
+    assert fit_probe(features, labels, (0.01, 1.0, 100.0))[1].strength == 0.01
 
 
 def test_the_labels_of_the_test_rows_choose_nothing():
@@ -80,7 +81,7 @@ def test_without_validation_rows_the_strength_is_the_default():
     features, labels = made()
     del features["validation"], labels["validation"]
     predicted, chosen = fit_probe(features, labels, (0.001, 0.1, 3.0, 30.0))
-    assert chosen == {"C": 3.0, "accuracies": {}}
+    assert chosen == Regularization(3.0, {})
     assert predicted.keys() == {"test"}
 
 
@@ -89,7 +90,7 @@ def test_training_rows_of_one_class_give_that_class():
     labels["train"] = np.full_like(labels["train"], 2)
     predicted, chosen = fit_probe(features, labels, (1.0,))
     assert set(predicted["test"]) == {2}
-    assert chosen["C"] is None
+    assert chosen.strength is None
 
 
 def test_a_class_without_training_rows_is_no_error():

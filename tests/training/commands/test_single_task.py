@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from metaeval_training.commands import single_task
-from metaeval_training.commands.single_task import RATES, main, parse_rates, pick_rates
-from metaeval_training.config import ConfigError
+from metaeval_training.commands.single_task import main
 from metaeval_training.data.rows import keep_rows
 from metaeval_training.engine import loop
 from metaeval_training.engine.loop import TrainingError
@@ -26,85 +25,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-# --- rates ---
-
-
-@pytest.mark.parametrize(
-    ("words", "methods", "expected"),
-    [
-        ([], ["full", "adapter"], {"full": [RATES["full"]], "adapter": [RATES["adapter"]]}),
-        (["1e-5", "2e-5", "5e-5"], ["full"], {"full": [1e-5, 2e-5, 5e-5]}),
-        (["1e-5,2e-5"], ["full"], {"full": [1e-5, 2e-5]}),
-        (["adapter=1e-3,3e-3", "adapter=5e-4"], ["full", "adapter"], {"full": [5e-5], "adapter": [1e-3, 3e-3, 5e-4]}),
-    ],
-)
-def test_rates_of_the_command_line(words, methods, expected):
-    assert parse_rates(words, methods) == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "methods", "message"),
-    [
-        (["1e-5"], ["full", "adapter"], "name the method, such as"),
-        (["adapter=1e-5"], ["full"], "'adapter' is not among the --methods full"),
-        (["full=0"], ["full"], "'0' is not a learning rate"),
-        (["full=1e-5;2e-5"], ["full"], "'1e-5;2e-5' is not a learning rate"),
-        (["nan"], ["full"], "'nan' is not a learning rate"),
-    ],
-)
-def test_wrong_rates_are_named(words, methods, message):
-    with pytest.raises(ConfigError, match=message):
-        parse_rates(words, methods)
-
-
 def test_wrong_usage_ends_with_2_before_anything_is_made(tmp_path, capsys):
     for flags in (["--rates", "1e-5"], ["--head-ratio", "0"], ["--methods", "probe"]):
         with pytest.raises(SystemExit) as ended:
             main([*flags, "--output-dir", str(tmp_path)])
         assert ended.value.code == 2
     assert not list(tmp_path.iterdir())
-
-
-def answers(**by_task):
-    """``answers(a={"1e-5": 0.5, "1e-4": None})``: accuracies on validation; None: failed; "-": no validation rows."""
-    tried = {}
-    for task, accuracies in by_task.items():
-        tried[task] = {"tried": {}}
-        for rate, accuracy in accuracies.items():
-            scored = None if accuracy == "-" else {"accuracy": accuracy}
-            result = {"failed": "loss is nan"} if accuracy is None else {"row": {"validation": scored}}
-            tried[task]["tried"][rate] = result
-    return tried
-
-
-def test_one_rate_is_picked_for_all_tasks_by_their_mean():
-    found = answers(a={"1e-5": 0.9, "1e-4": 0.7}, b={"1e-5": 0.5, "1e-4": 0.8})
-    assert pick_rates(found, "method") == ({"a": "1e-4", "b": "1e-4"}, {"1e-5": 0.7, "1e-4": 0.75})
-    assert pick_rates(found, "task")[0] == {"a": "1e-5", "b": "1e-4"}
-
-
-def test_of_equals_the_first_is_picked():
-    found = answers(a={"1e-5": 0.7, "1e-4": 0.7})
-    assert pick_rates(found, "method")[0] == pick_rates(found, "task")[0] == {"a": "1e-5"}
-
-
-def test_a_rate_that_failed_on_a_task_is_not_picked_for_it():
-    found = answers(a={"1e-5": 0.6, "1e-4": 0.9}, b={"1e-5": 0.6, "1e-4": None})
-    assert pick_rates(found, "method")[0] == {"a": "1e-5", "b": "1e-5"}
-    assert pick_rates(found, "task")[0] == {"a": "1e-4", "b": "1e-5"}
-    torn = answers(a={"1e-5": None, "1e-4": 0.9}, b={"1e-5": 0.6, "1e-4": None})
-    with pytest.raises(TrainingError, match=r"no learning rate trained all 2 tasks \(1e-5 failed on 1, 1e-4 failed on"):
-        pick_rates(torn, "method")
-    assert pick_rates(torn, "task")[0] == {"a": "1e-4", "b": "1e-5"}
-
-
-def test_a_task_without_validation_rows_takes_part_in_no_choice():
-    found = answers(a={"1e-5": 0.6, "1e-4": 0.9}, b={"1e-5": "-", "1e-4": "-"})
-    assert pick_rates(found, "method") == ({"a": "1e-4", "b": "1e-4"}, {"1e-5": 0.6, "1e-4": 0.9})
-    assert pick_rates(found, "task")[0] == {"a": "1e-4", "b": "1e-5"}
-
-
-# --- the script ---
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +118,14 @@ def test_it_is_the_loop_of_the_multitask_script(train, tmp_path):
     ours, theirs = (load_file(f / "model.safetensors") for f in (kept, tmp_path / "runs" / "multitask-1" / "model"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_missing_encoder_is_reported_once_before_the_first_task(tmp_path, capsys):
+    flags = (*FLAGS, "--output-dir", str(tmp_path), "--encoder", str(tmp_path / "missing"))
+    assert main(flags) == 1
+    output = capsys.readouterr().out
+    assert output.count(f"--encoder {tmp_path / 'missing'}: ") == 1
+    assert TASKS[0] not in output
 
 
 def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, monkeypatch, capsys):

@@ -2,39 +2,14 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from hypothesis import given
-from hypothesis import strategies as st
 from metaeval_training.data.encoding import EncodedRows, TaskData
-from metaeval_training.engine.evaluation import count_predictions, evaluate_tasks, scores
+from metaeval_training.engine.evaluation import count_predictions, evaluate_tasks
 from metaeval_training.runs.results import summarise
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, matthews_corrcoef
+from sklearn.metrics import confusion_matrix
+
+from metaeval_hub.results.schema import mean_scores
 
 ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
-def test_scores_agree_with_scikit_learn(pairs):
-    true, predicted = zip(*pairs, strict=True)
-    got = scores(confusion_matrix(true, predicted, labels=range(5)))
-    assert got["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    assert got["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"))
-    expected = matthews_corrcoef(true, predicted) if len(set(true)) > 1 or len(set(predicted)) > 1 else 0.0
-    assert got["matthews"] == pytest.approx(expected)
-
-
-def test_scores_by_hand():
-    """Of 4 + 1 rows of class 0, 4 are found; of 2 + 3 rows of class 1, 3; class 2 occurs nowhere."""
-    got = scores(np.array([[4, 1, 0], [2, 3, 0], [0, 0, 0]]))
-    assert got["accuracy"] == 0.7
-    assert got["macro_f1"] == pytest.approx((2 * 4 / (5 + 6) + 2 * 3 / (5 + 4)) / 2)
-    assert got["matthews"] == pytest.approx((4 * 3 - 1 * 2) / (6 * 4 * 5 * 5) ** 0.5)
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_constant_answer_has_a_score():
-    """As the majority class has on a skewed task, or a model that collapsed: no warning a task at the end of a run."""
-    assert scores(np.array([[8, 0], [2, 0]])) == {"accuracy": 0.8, "macro_f1": pytest.approx(4 / 9), "matthews": 0.0}
-    assert scores(np.array([[8, 0], [0, 0]])) == {"accuracy": 1.0, "macro_f1": 1.0, "matthews": 0.0}
 
 
 def rows_with_answers(count, seed=0):
@@ -69,12 +44,13 @@ def test_missing_splits_are_left_out_of_the_means():
     found = evaluate_tasks(model, tasks, ("validation", "test"), **options)
     assert model.training
     result = summarise(tasks, found, np.array([0.5, 0.1]))
-    assert result["tasks"]["x/bare"]["test"] is None
-    assert result["tasks"]["x/bare"]["majority"] is None
-    assert result["mean"]["test"] == result["tasks"]["x/both"]["test"]["accuracy"]
-    assert result["mean"]["cos_z_z0"] == pytest.approx(0.3)
-    facts = result["tasks"]["x/both"]["rows"]["test"]
-    assert (facts["kept"], facts["available"], facts["digest"]) == (7, 10, both["test"].digest())
+    assert result["x/bare"].test is None
+    assert result["x/bare"].majority is None
+    mean = mean_scores(result.values())
+    assert mean.test == result["x/both"].test.accuracy
+    assert mean.cos_z_z0 == pytest.approx(0.3)
+    rows = result["x/both"].rows["test"]
+    assert (rows.kept, rows.available, rows.digest) == (7, 10, both["test"].digest())
 
 
 def test_a_method_without_z_has_no_cosines():
@@ -84,5 +60,4 @@ def test_a_method_without_z_has_no_cosines():
         LookUp(), tasks, ("validation", "test"), batch_size=4, pad=9, accelerator=Accelerator(cpu=True)
     )
     result = summarise(tasks, found, None)
-    assert result["tasks"]["x/one"]["cos_z_z0"] is None
-    assert result["mean"]["cos_z_z0"] is None
+    assert result["x/one"].cos_z_z0 is None

@@ -8,13 +8,13 @@ import torch
 from metaeval_training.runs.pushing import CheckpointPusher
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.hub import client
+from metaeval_hub.hub import attempts
 
 
 @pytest.fixture
 def no_waits(monkeypatch):
     """The client's attempts follow each other at once."""
-    monkeypatch.setattr(client, "sleep", lambda seconds: None)
+    monkeypatch.setattr(attempts, "sleep", lambda seconds: None)
 
 
 def test_a_finished_run_is_pushed_whole(hub, train, tmp_path, capsys):

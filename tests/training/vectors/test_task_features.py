@@ -117,7 +117,7 @@ def test_what_is_known_of_the_tasks_serves_a_described_one(train, tmp_path):
     assert model.features.texts.shape == model.features.words.shape
     labels = {"yes": "entailment", "no": "not_entailment"}
     classifier = model.zero_shot("my/nli", Description("nli", [("a man swims", "a man is wet")]), labels, by="texts")
-    assert classifier.guess.by == "ridge from TextEmb of 3 tasks"
+    assert classifier.evidence.method == "ridge from TextEmb of 3 tasks"
     assert json.loads((folder / "results.json").read_text())["parameters"]["task_embedding"] == 3 * 32
 
 

@@ -31,7 +31,7 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -45,16 +45,19 @@ from metaeval_hub.model.few_shot import fit_task
 from metaeval_hub.model.zero_shot import By
 from metaeval_hub.report.few_shot import means_table, task_table
 from metaeval_hub.results.run_results import read_runs
+from metaeval_hub.results.schema import FEW_SHOT, RunFacts, SplitScores
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import check_seal, seal, write_text
 from metaeval_training.commands import single_task
-from metaeval_training.commands.few_shot_methods import HEAD_RATIO, FewShotTask, Scores, UnansweredError
+from metaeval_training.commands.answers import Unanswered, answer_to_json, parse_answer, separate
+from metaeval_training.commands.few_shot_methods import HEAD_RATIO, FewShotTask, UnansweredError
 from metaeval_training.commands.held_out import (
     HeldOutModel,
     assign,
     encoder_settings,
     find_models,
 )
+from metaeval_training.commands.learning_rates import RATES
 from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.runs import per_task
@@ -62,10 +65,10 @@ from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.reporter import percent
 from metaeval_training.runs.results import task_result
+from metaeval_training.vectors.encoder_features import open_encoder
 
 Method = Literal["zero_shot", "fit", "probe", "full", "majority"]
 METHODS: tuple[Method, ...] = get_args(Method)
-EXPERIMENT = "few_shot"
 SHOTS = (0, 8, 32, 128)
 FULL_STEPS = 100  # the default of fit_task
 # The encoder and the maximum length are those of the model; the tasks are those that it held out.
@@ -83,21 +86,25 @@ class Draws:
 
     def __init__(self, job: Job) -> None:
         self.run = job.run
-        self.done: dict[tuple[str, int, str, int], dict[str, Any]] = {}
+        self._done: dict[tuple[str, int, str, int], SplitScores] = {}
+        records = {}
         for _, record in self.run.read_metrics(lambda record: bool(check_seal(record))):
-            self.done[record["method"], record["shots"], record["task"], record["draw"]] = record
+            key = record["method"], record["shots"], record["task"], record["draw"]
+            self._done[key] = SplitScores(record["accuracy"], record["macro_f1"], record["matthews"])
+            records[key] = record
         if self.run.metrics.exists():  # rewritten, so that the next record does not continue a torn line
-            write_text(self.run.metrics, "".join(json.dumps(record) + "\n" for record in self.done.values()))
+            write_text(self.run.metrics, "".join(json.dumps(record) + "\n" for record in records.values()))
 
-    def get(self, method: Method, shots: int, task: str, draw: int, compute: Callable[[], Scores]) -> dict[str, Any]:
-        """Return scores and seconds of a draw; compute and store them if they are missing."""
+    def get(self, method: Method, shots: int, task: str, draw: int, compute: Callable[[], SplitScores]) -> SplitScores:
+        """Return the scores of a draw; compute and store them if they are missing."""
         key = (method, shots, task, draw)
-        if key not in self.done:
+        if key not in self._done:
             started = time.monotonic()
-            record = {"kind": "draw", "method": method, "shots": shots, "task": task, "draw": draw, **compute()}
-            self.done[key] = seal({**record, "seconds": time.monotonic() - started})
-            self.run.append_metrics([self.done[key]])
-        return self.done[key]
+            self._done[key] = compute()
+            record = {"kind": "draw", "method": method, "shots": shots, "task": task, "draw": draw}
+            scores = asdict(self._done[key])
+            self.run.append_metrics([seal({**record, **scores, "seconds": time.monotonic() - started})])
+        return self._done[key]
 
 
 class NewestTask:
@@ -153,7 +160,7 @@ def answer(
     """Answer one task with one method and k; return its task result, or the reason why there is none."""
     available = len(task.splits["train"])
     if shots > available:
-        return {"unanswered": f"{available} training rows are fewer than {shots}"}, "-"
+        return answer_to_json(Unanswered(f"{available} training rows are fewer than {shots}")), "-"
     found = []
     for draw in range(job.options["draws"] if shots else 1):
         where = f"{task.name}  {method}, {shots} examples, draw {draw + 1}  "
@@ -164,20 +171,18 @@ def answer(
         try:
             found.append(draws.get(method, shots, task.name, draw, compute))
         except UnansweredError as error:
-            return {"unanswered": str(error)}, "-"
+            return answer_to_json(Unanswered(str(error))), "-"
     labels = {split: newest.open(task).labels(split) for split in task.splits}
     return _mean_over_draws(task, labels, found)
 
 
-def _mean_over_draws(
-    task: TaskRows, labels: Mapping[str, NDArray[np.int64]], draws: Sequence[Mapping[str, Any]]
-) -> Answer:
-    accuracies = [record["accuracy"] for record in draws]
-    names = ("accuracy", "macro_f1", "matthews")
-    means = {"test": {name: float(np.mean([record[name] for record in draws])) for name in names}}
-    result = task_result(labels, task.available, task.origin, len(task.labels), means)
+def _mean_over_draws(task: TaskRows, labels: Mapping[str, NDArray[np.int64]], draws: Sequence[SplitScores]) -> Answer:
+    accuracies = [scores.accuracy for scores in draws]
+    of_draws = np.array([(each.accuracy, each.macro_f1, each.matthews) for each in draws])
+    test = SplitScores(*(float(np.mean(column)) for column in of_draws.T))
+    result = task_result(labels, task.available, task.origin, len(task.labels), {"test": test})
     spread = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None
-    return {**result, "draws": accuracies, "spread": spread}, percent(means["test"]["accuracy"])
+    return answer_to_json(replace(result, draws=tuple(accuracies), spread=spread)), percent(test.accuracy)
 
 
 def work(job: Job) -> int:
@@ -189,20 +194,19 @@ def work(job: Job) -> int:
         **encoder_settings(first, job.run),  # type: ignore[arg-type]
     )  # fmt: skip
     job = replace(job, config=config)
+    open_encoder(config, ())  # every task would fail without it
     methods = make_methods(job, models)
     job.reporter.line("test accuracies in %, mean over draws, by method and number of examples:")
     outcome = per_task.run_tasks(job, methods)
     notes = notes_of(job, models)
     for name, answers in outcome.found.items():
         method, _, shots = name.rpartition("-")
-        unanswered = {task: row["unanswered"] for task, row in answers.items() if "unanswered" in row}
-        rows = {task: row for task, row in answers.items() if task not in unanswered}
-        facts = {
-            "experiment": EXPERIMENT, "answered_by": method, "shots": int(shots), "unanswered": unanswered,
-            "notes": notes, "encoder": first.record.base.to_dict(),
-        }  # fmt: skip
+        tasks, unanswered = separate({task: parse_answer(values) for task, values in answers.items()})
+        facts = RunFacts(
+            experiment=FEW_SHOT, answered_by=method, shots=int(shots), unanswered=unanswered, notes=tuple(notes)
+        )
         (job.run.path / name).mkdir(exist_ok=True)
-        per_task.write_results(job, name, rows, outcome.failed, facts)
+        per_task.write_results(job, name, tasks, outcome.failed, facts, encoder=first.record.base.to_dict())
     runs = read_runs(job.run.path, "")
     job.reporter.line()
     for table in (task_table(runs), means_table(runs)):
@@ -306,12 +310,13 @@ def check(options: Mapping[str, Any]) -> None:
 
 
 SCRIPT = Script(
+    "few-shot",
     __doc__,
     SETTINGS,
-    {"name": EXPERIMENT},
+    {"name": "few_shot"},
     {
         "model": "", "tasks": [], "shots": list(SHOTS), "draws": 5, "methods": list(METHODS), "by": "aspects",
-        "full_steps": FULL_STEPS, "full_lr": single_task.RATES["full"],
+        "full_steps": FULL_STEPS, "full_lr": RATES["full"],
     },
     add_options,
     check,

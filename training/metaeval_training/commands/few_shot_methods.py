@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 
+from metaeval_datasets.metric.scores import count_pairs
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.model.zero_shot import predict_z
+from metaeval_hub.results.schema import SplitScores
 from metaeval_training.commands import single_task
 from metaeval_training.commands.held_out import HeldOut, describe, score
 from metaeval_training.commands.probes import FEATURE_GRID, fit_probe, scaled
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import DataError, TaskRows
 from metaeval_training.data.sampling import generator
-from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.engine.loop import TrainingError
 from metaeval_training.runs.per_task import Job
 from metaeval_training.runs.results import predict_majority
@@ -28,8 +29,6 @@ from metaeval_training.vectors.encoder_features import open_encoder, text_featur
 HEAD_RATIO = 10.0  # learning rate of the classifier relative to the encoder's, as in training/single_task.py
 FITTED = "few_shot/fitted"  # names of the task in the model, while it is added
 DESCRIBED = "few_shot/described"
-
-Scores = dict[str, float]
 
 
 class UnansweredError(Exception):
@@ -67,19 +66,19 @@ class FewShotTask:
         """Return the positions of a draw's examples among the training rows, (k,)."""
         return draw_examples(self.job.config.seed, self.task.name, draw, len(self.train))[:shots]
 
-    def zero_shot(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+    def zero_shot(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
         """Score z predicted from the description, fitted to the examples if there are any."""
         self._describe()
         return self._fit(draw, shots, start=DESCRIBED) if shots else self._score(DESCRIBED)
 
-    def fit(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+    def fit(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
         """Score z and a classifier that were fitted to the examples only."""
         features = None
         if self.model.config.z_from != "table":
             _, features, _, _ = predict_z(self.model, FITTED, self.held_out.description, self.job.options["by"])
         return self._fit(draw, shots, task_features=features)
 
-    def probe(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+    def probe(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
         """Score a logistic regression on the frozen encoder's output for the examples."""
         features, chosen = self._encoder_features(), self.examples(draw, shots)
         labels = {"train": self.labels("train")[chosen], "test": self.labels("test")}
@@ -87,10 +86,10 @@ class FewShotTask:
         predicted, _ = fit_probe(found, labels, FEATURE_GRID)
         return self._compare(predicted["test"])
 
-    def full(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+    def full(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
         """Score an encoder whose weights were all trained on the examples."""
         splits = {"train": self.train.select(self.examples(draw, shots)), "test": self.task.splits["test"]}
-        few = replace(
+        task = replace(
             self.task, splits=splits, available={split: len(rows) for split, rows in splits.items()}, digests={}
         )
         config, options = self.job.config, self.job.options
@@ -99,13 +98,13 @@ class FewShotTask:
             pooling=self.model.config.pooling,
         )  # fmt: skip
         job = replace(self.job, config=config, options={**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO})
-        result = single_task.train_one(job, few, "full", options["full_lr"], None, say)
-        if "failed" in result:
-            raise TrainingError(result["failed"])
-        test: Scores = result["row"]["test"]
-        return {name: test[name] for name in ("accuracy", "macro_f1", "matthews")}
+        tried = single_task.train_one(job, task, "full", options["full_lr"], None, say)
+        result = tried.result
+        if result is None or result.test is None:
+            raise TrainingError(tried.failed)
+        return result.test
 
-    def majority(self, draw: int, shots: int, say: Callable[[str], None]) -> Scores:
+    def majority(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
         """Score the most frequent class of the examples."""
         test = self.labels("test")
         return self._compare(predict_majority(self.labels("train")[self.examples(draw, shots)], len(test)))
@@ -134,7 +133,7 @@ class FewShotTask:
             raise UnansweredError(str(error)) from error
         self._described = True
 
-    def _fit(self, draw: int, shots: int, **options: Any) -> Scores:
+    def _fit(self, draw: int, shots: int, **options: Any) -> SplitScores:
         rows = self.train.select(self.examples(draw, shots))
         seed = self.job.config.seed + draw
         self.model.fit_task(FITTED, rows, self.task.labels, seed=seed, **options)
@@ -143,14 +142,14 @@ class FewShotTask:
         finally:
             self.model.remove_task(FITTED)
 
-    def _score(self, name: str) -> Scores:
+    def _score(self, name: str) -> SplitScores:
         if self._encoded is None:
             test = replace(self.task, splits={"test": self.task.splits["test"]}, digests={})
             self._encoded = encode_task(test, self.model.tokenizer, self.model.config.max_length)
         return score(self.job, self.model, self._encoded, name, ("test",))["test"]
 
-    def _compare(self, predicted: NDArray[np.int64]) -> Scores:
-        return scores(confusion_matrix(self.labels("test"), predicted, labels=range(len(self.task.labels))))
+    def _compare(self, predicted: NDArray[np.int64]) -> SplitScores:
+        return split_scores(count_pairs(self.labels("test"), predicted, len(self.task.labels)))
 
     def _encoder_features(self) -> dict[str, NDArray[np.float32]]:
         """Return the mean over tokens of the test rows and of the training rows in any draw; other rows are 0."""

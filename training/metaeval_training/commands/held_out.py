@@ -14,11 +14,13 @@ from metaeval_hub.encoders.find import MINILM
 from metaeval_hub.model.record import ModelRecord, read_record
 from metaeval_hub.model.storage import ENCODER_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FILE
 from metaeval_hub.model.zero_shot import Description
+from metaeval_hub.results.run_results import RESULTS
+from metaeval_hub.results.schema import SplitScores
 from metaeval_training.atomic_files import expand
 from metaeval_training.config import ConfigError, TrainConfig, read_config
 from metaeval_training.data.encoding import TaskData
 from metaeval_training.data.rows import CHUNK, TaskRows, expand_tasks
-from metaeval_training.engine.evaluation import count_predictions, scores
+from metaeval_training.engine.evaluation import count_predictions, split_scores
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.new_model import canonical_labels
 from metaeval_training.runs.per_task import Job
@@ -53,7 +55,7 @@ def describe(task: TaskRows) -> HeldOut:
 
 def score(
     job: Job, model: ConditionalAdapterModel, data: TaskData, name: str, splits: Sequence[str]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, SplitScores]:
     """Return split -> scores of a task that was added to a model under ``name``, for the splits that it has.
 
     Args:
@@ -65,7 +67,7 @@ def score(
     """
     model.eval()
     return {
-        split: scores(
+        split: split_scores(
             count_predictions(
                 model, data.splits[split], model.task_id(name), len(data.labels), batch_size=job.config.eval_batch_size,
                 pad=model.tokenizer.pad_token_id, accelerator=job.accelerator,
@@ -112,7 +114,7 @@ def find_models(place: str) -> list[HeldOutModel]:
     elif (folder / "model" / WEIGHTS_FILE).is_file():
         found = [folder / "model"]
     else:
-        found = [file.parent / "model" for file in sorted(folder.glob("train/*/table-*/results.json"))]
+        found = [file.parent / "model" for file in sorted(folder.glob(f"train/*/table-*/{RESULTS}"))]
     if not found:
         raise ConfigError(
             f"--model {place} contains no trained model; name the folder of a model, of a finished run of "

@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,16 +32,18 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
+from metaeval_datasets.metric.scores import accuracy, count_pairs
+from metaeval_hub.results.results_json import task_to_json
+from metaeval_hub.results.schema import Details, Regularization
 from metaeval_training.data.rows import TaskRows
-from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.runs import per_task
 from metaeval_training.runs.lifecycle import DONE
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.reporter import percent
-from metaeval_training.runs.results import means, predict_majority, task_result
+from metaeval_training.runs.results import predict_majority, task_result
 from metaeval_training.vectors.encoder_features import Features, open_encoder, text_features
 
 METHODS = ("majority", "tfidf", "cls", "mean")
@@ -70,7 +73,7 @@ def tfidf_features(task: TaskRows) -> dict[str, sparse.csr_matrix]:
 
 def fit_probe(
     features: Mapping[str, Any], labels: Mapping[str, NDArray[np.int64]], grid: Sequence[float]
-) -> tuple[dict[str, NDArray[np.int64]], dict[str, Any]]:
+) -> tuple[dict[str, NDArray[np.int64]], Regularization]:
     """Fit a logistic regression on the training rows, with the C that is best on the validation rows.
 
     Args:
@@ -79,12 +82,12 @@ def fit_probe(
         grid: values of C, ascending. In a tie, the first is chosen, which is the strongest regularization.
 
     Returns:
-        Predicted classes by split, without "train"; and the chosen "C" with the validation "accuracies" by C.
+        Predicted classes by split, without "train"; and the chosen C with the validation accuracies.
         Without validation rows, C is the value of the grid nearest to 1, scikit-learn's default.
     """
     if len(np.unique(labels["train"])) == 1:
         constant = {split: predict_majority(labels["train"], len(rows)) for split, rows in labels.items()}
-        return {split: rows for split, rows in constant.items() if split != "train"}, {"C": None, "accuracies": {}}
+        return {split: rows for split, rows in constant.items() if split != "train"}, Regularization(None, {})
     evaluated = [split for split in labels if split != "train"]
     if "validation" not in labels:
         grid = [min(grid, key=lambda value: abs(np.log(value)))]
@@ -98,14 +101,14 @@ def fit_probe(
             model.fit(features["train"], labels["train"])
         predicted = {split: model.predict(features[split]) for split in evaluated}
         if "validation" not in labels:
-            return predicted, {"C": strength, "accuracies": {}}
-        accuracy = float(np.mean(predicted["validation"] == labels["validation"]))
-        accuracies[f"{strength:g}"] = accuracy
-        if best is None or accuracy > best[0]:
-            best = (accuracy, strength, predicted)
+            return predicted, Regularization(strength, {})
+        validation = accuracy(labels["validation"], predicted["validation"])
+        accuracies[f"{strength:g}"] = validation
+        if best is None or validation > best[0]:
+            best = (validation, strength, predicted)
     if best is None:
         raise ValueError("the grid of C is empty")
-    return best[2], {"C": best[1], "accuracies": accuracies}
+    return best[2], Regularization(best[1], accuracies)
 
 
 def scaled(features: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
@@ -118,20 +121,19 @@ def answer(
     task: TaskRows,
     labels: Mapping[str, NDArray[np.int64]],
     predicted: Mapping[str, NDArray[np.int64]],
-    chosen: Mapping[str, Any],
+    chosen: Regularization | None = None,
 ) -> Answer:
-    """Return the task result with the chosen values, and the validation accuracy as text."""
+    """Return the task result with the chosen regularization, and the validation accuracy as text."""
     classes = len(task.labels)
-    found = {
-        split: scores(confusion_matrix(labels[split], rows, labels=range(classes))) for split, rows in predicted.items()
-    }
-    row = {**task_result(labels, task.available, task.origin, classes, found), **chosen}
-    accuracy = found.get("validation", found.get("test", {})).get("accuracy")
-    return row, percent(accuracy)
+    found = {split: split_scores(count_pairs(labels[split], rows, classes)) for split, rows in predicted.items()}
+    result = task_result(labels, task.available, task.origin, classes, found)
+    shown = result.validation or result.test
+    stored = task_to_json(replace(result, more=Details(regularization=chosen)))
+    return stored, percent(None if shown is None else shown.accuracy)
 
 
 def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, Any]]]:
-    """Return the methods to run, and the facts for the results of each. Methods share encoded texts.
+    """Return the methods to run, and the identity of the encoder for those that use it. Methods share encoded texts.
 
     Raises:
         ConfigError: the encoder cannot be loaded.
@@ -157,7 +159,7 @@ def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, A
     def majority(task: TaskRows, say: Callable[[str], None]) -> Answer:
         labels = labels_of(task)
         predicted = {s: predict_majority(labels["train"], len(rows)) for s, rows in labels.items() if s != "train"}
-        return answer(task, labels, predicted, {})
+        return answer(task, labels, predicted)
 
     def tfidf(task: TaskRows, say: Callable[[str], None]) -> Answer:
         labels = labels_of(task)
@@ -174,8 +176,8 @@ def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, A
         "cls": partial(linear, "cls"),
         "mean": partial(linear, "mean"),
     }
-    facts = {} if encoder is None else {"encoder": encoder.base.to_dict()}
-    return {name: every[name] for name in asked}, {name: facts if name in ("cls", "mean") else {} for name in asked}
+    encoders = {} if encoder is None else dict.fromkeys(("cls", "mean"), encoder.base.to_dict())
+    return {name: every[name] for name in asked}, encoders
 
 
 def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
@@ -185,11 +187,13 @@ def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
 
 def work(job: Job) -> int:
     """Run the probes on all tasks, write and show the results; return the exit code."""
-    methods, facts = make_methods(job)
+    methods, encoders = make_methods(job)
     job.reporter.line("validation accuracies in %:")
     outcome = per_task.run_tasks(job, methods)
-    for method, rows in outcome.found.items():
-        per_task.write_results(job, method, rows, outcome.failed, {"mean": means(rows.values()), **facts[method]})
+    for method, answers in outcome.found.items():
+        per_task.write_results(
+            job, method, per_task.parse_answers(answers), outcome.failed, encoder=encoders.get(method)
+        )
     per_task.show_results(job, list(methods))
     return DONE
 
@@ -201,7 +205,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-SCRIPT = Script(__doc__, per_task.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
+SCRIPT = Script("probes", __doc__, per_task.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -29,11 +29,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings
+from metaeval_hub.results.schema import Details, TaskResult
+from metaeval_training.commands.learning_rates import RATES, Method, Tried, parse_rates, pick_rates, show_rate
 from metaeval_training.config import ConfigError
 from metaeval_training.data.encoding import encode_task
 from metaeval_training.data.plan import make_plan
@@ -41,57 +43,19 @@ from metaeval_training.data.rows import TaskRows
 from metaeval_training.engine.loop import Trainer, TrainingError
 from metaeval_training.runs import per_task
 from metaeval_training.runs.lifecycle import DONE
-from metaeval_training.runs.new_model import make_model
+from metaeval_training.runs.new_model import check_model, make_model
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.process import Interrupted, Stopped, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, percent
-from metaeval_training.runs.results import mean, means, task_result
+from metaeval_training.runs.results import task_result
 from metaeval_training.vectors.fisher import fisher_information
 
-Method = Literal["full", "adapter"]
 METHODS = get_args(Method)
 BATCH_SIZE = 16  # for one task; the batch sizes of presets are for many tasks at once
-RATES: dict[Method, float] = {"full": 5e-5, "adapter": 1e-3}  # of the encoder, of the adapter
 SETTINGS = (
     *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
     "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision",
 )  # fmt: skip
-
-
-def parse_rates(words: Sequence[str], methods: Sequence[Method]) -> dict[Method, list[float]]:
-    """Parse the learning rates to try, by method.
-
-    Args:
-        words: "5e-5" if there is only one method; or "full=2e-5,5e-5".
-        methods: to train; methods without a word get the default rate.
-
-    Raises:
-        ConfigError: a rate is not a number above 0, or belongs to no method.
-    """
-    rates: dict[str, list[float]] = {}
-    for word in words:
-        method, sign, values = word.rpartition("=")
-        if not sign and len(methods) > 1:
-            raise ConfigError(
-                f"--rates {word}: several methods are trained; name the method, such as {methods[0]}={word}"
-            )
-        method = method or methods[0]
-        if method not in methods:
-            raise ConfigError(f"--rates {word}: {method!r} is not among the --methods {' '.join(methods)}")
-        for value in values.split(","):
-            try:
-                rate = float(value)
-            except ValueError:
-                rate = 0.0
-            if not 0 < rate < float("inf"):
-                raise ConfigError(f"--rates {word}: {value!r} is not a learning rate; expected a number above 0")
-            rates.setdefault(method, []).append(rate)
-    return {method: rates.get(method, [RATES[method]]) for method in methods}
-
-
-def show_rate(rate: float) -> str:
-    """Format a rate as 5e-5."""
-    return np.format_float_scientific(rate, trim="-", exp_digits=1).replace("e+", "e")
 
 
 def model_folder(job: Job, method: str, task: str, rate: float) -> Path:
@@ -118,7 +82,7 @@ class _ForwardingReporter(Reporter):
 
 def train_one(
     job: Job, task: TaskRows, method: Method, rate: float, vocabulary: list[str] | None, say: Callable[[str], None]
-) -> dict[str, Any]:
+) -> Tried:
     """Fine-tune a model on one task and score it.
 
     Args:
@@ -128,11 +92,6 @@ def train_one(
         rate: learning rate of the encoder or of the adapter.
         vocabulary: for the encoder "tiny".
         say: shows the progress.
-
-    Returns:
-        "row" (of ``metaeval_training.runs.results.task_result``, with the trained "parameters" by role),
-        "steps" and "seconds" of training, "encoder", and with --fisher "fisher" (H,);
-        or, if training failed, only "failed" with the reason.
     """
     config = replace(
         job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
@@ -148,25 +107,23 @@ def train_one(
         trainer.fit()
         found = trainer.evaluate(("validation", "test"))[task.name]
     except TrainingError as error:
-        return {"failed": str(error)}
+        return Tried(failed=str(error))
     except Interrupted as stopped:  # the launcher has ended; this task has no checkpoint to resume from
         raise Stopped(stopped.signal) from stopped
     finally:
         job.accelerator.free_memory()  # otherwise it keeps every model of the run in memory
     labels = {split: rows.labels for split, rows in data.splits.items()}
-    row = task_result(labels, data.available, data.origin, len(data.labels), found)
-    result: dict[str, Any] = {
-        "row": {**row, "parameters": model.trained_numbers()},
-        "steps": len(plan),
-        "seconds": trainer.progress.seconds,
-        "encoder": model.base.to_dict(),
-    }
+    result = task_result(labels, data.available, data.origin, len(data.labels), found)
+    fisher = None
     if job.options["fisher"]:
-        result["fisher"] = fisher_information(model, data.train, 0, config.eval_batch_size).tolist()
+        fisher = fisher_information(model, data.train, 0, config.eval_batch_size).tolist()
     if job.options["keep_models"]:
         model.eval()
         model.save_pretrained(model_folder(job, method, task.name, rate))
-    return result
+    parameters = {str(role): size for role, size in model.trained_numbers().items()}
+    return Tried(
+        replace(result, parameters=parameters), "", len(plan), trainer.progress.seconds, model.base.to_dict(), fisher
+    )
 
 
 def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str, TaskMethod]:
@@ -181,59 +138,12 @@ def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str,
             tried[show_rate(rate)] = train_one(
                 job, task, method, rate, vocabulary, lambda note, where=where: say(where + note)  # type: ignore[misc]
             )  # fmt: skip
-        if all("failed" in result for result in tried.values()):
-            raise TrainingError("; ".join(f"rate {rate}: {result['failed']}" for rate, result in tried.items()))
-        return {"tried": tried}, " / ".join(_shown_accuracy(result) for result in tried.values())
+        if all(each.failed for each in tried.values()):
+            raise TrainingError("; ".join(f"rate {rate}: {each.failed}" for rate, each in tried.items()))
+        shown = " / ".join("failed" if each.failed else percent(each.validation) for each in tried.values())
+        return {"tried": {rate: each.to_json() for rate, each in tried.items()}}, shown
 
     return {method: partial(train, method) for method in rates}
-
-
-def _shown_accuracy(result: Mapping[str, Any]) -> str:
-    return "failed" if "failed" in result else percent(_accuracy(result))
-
-
-def _accuracy(result: Mapping[str, Any]) -> float | None:
-    validation = result.get("row", {}).get("validation")
-    return float(validation["accuracy"]) if validation else None
-
-
-def pick_rates(answers: Mapping[str, Mapping[str, Any]], pick: str) -> tuple[dict[str, str], dict[str, float | None]]:
-    """Choose the learning rate of each task by validation accuracy.
-
-    Args:
-        answers: task -> {"tried": rate -> result}, all with the same rates; see ``train_one``.
-        pick: "method": one rate for all tasks, with the best mean over tasks among the rates that trained every task;
-            "task": the best rate for each task. In a tie, or without validation scores, the first rate is chosen.
-
-    Returns:
-        Task -> rate; and rate -> mean validation accuracy over the tasks that were trained with it.
-
-    Raises:
-        TrainingError: with "method", no rate trained every task.
-    """
-    rates = list(dict.fromkeys(rate for answer in answers.values() for rate in answer["tried"]))
-    trained = {
-        rate: [answer["tried"][rate] for answer in answers.values() if "failed" not in answer["tried"][rate]]
-        for rate in rates
-    }
-    by_rate = {rate: mean(_accuracy(result) for result in results) for rate, results in trained.items()}
-    if pick == "task":
-        by_task = {
-            name: {rate: _accuracy(result) for rate, result in answer["tried"].items() if "failed" not in result}
-            for name, answer in answers.items()
-        }
-        return {name: _highest(accuracies) for name, accuracies in by_task.items()}, by_rate
-    whole = [rate for rate in rates if len(trained[rate]) == len(answers)]
-    if not whole:
-        listed = ", ".join(f"{rate} failed on {len(answers) - len(results)}" for rate, results in trained.items())
-        raise TrainingError(
-            f"no learning rate trained all {len(answers)} tasks ({listed}); lower --rates, or use --pick task"
-        )
-    return dict.fromkeys(answers, _highest({rate: by_rate[rate] for rate in whole})), by_rate
-
-
-def _highest(accuracies: Mapping[str, float | None]) -> str:
-    return max(accuracies, key=lambda rate: -1.0 if (accuracy := accuracies[rate]) is None else accuracy)
 
 
 def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> None:
@@ -242,25 +152,25 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
     Raises:
         TrainingError: see ``pick_rates``.
     """
-    picked, by_rate = pick_rates(answers, job.options["pick"])
-    chosen = {name: answer["tried"][picked[name]] for name, answer in answers.items()}
-    rows = {
-        name: {
-            **result["row"], "rate": float(picked[name]), "steps": result["steps"], "seconds": answers[name]["seconds"],
-            "validation_by_rate": {rate: _accuracy(other) for rate, other in answers[name]["tried"].items()},
-        }
-        for name, result in chosen.items()
-    }  # fmt: skip
-    encoder = next(iter(chosen.values()))["encoder"]
-    facts = {"mean": means(rows.values()), "encoder": encoder, "validation_by_rate": by_rate}
+    tried = {
+        name: {rate: Tried.from_json(each) for rate, each in answer["tried"].items()}
+        for name, answer in answers.items()
+    }
+    picked, by_rate = pick_rates(tried, job.options["pick"])
+    chosen = {name: by_task[picked[name]] for name, by_task in tried.items()}
+    tasks = {
+        name: _result(chosen[name], tried[name], float(picked[name]), answer["seconds"])
+        for name, answer in answers.items()
+    }
     if job.options["fisher"]:
-        vectors = np.array([result["fisher"] for result in chosen.values()], dtype=np.float32)
+        vectors = np.array([each.fisher for each in chosen.values()], dtype=np.float32)
         TaskEmbeddings(tuple(chosen), vectors).save(job.run.path / method / "fisher")
-    for name, answer in answers.items():
-        for rate in answer["tried"]:
+    for name, by_task in tried.items():
+        for rate in by_task:
             if rate != picked[name]:
                 shutil.rmtree(model_folder(job, method, name, float(rate)), ignore_errors=True)
-    per_task.write_results(job, method, rows, failed, facts)
+    encoder = next(iter(chosen.values())).encoder
+    per_task.write_results(job, method, tasks, failed, encoder=encoder, validation_by_rate=by_rate)
     if len(by_rate) > 1:
         shown = ", ".join(f"{rate}: {percent(value)}" for rate, value in by_rate.items())
         taken = (
@@ -271,9 +181,17 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
         job.reporter.line(f"{method}, mean validation accuracy by learning rate: {shown}; {taken}")
 
 
+def _result(chosen: Tried, tried: Mapping[str, Tried], rate: float, seconds: float) -> TaskResult:
+    assert chosen.result is not None  # noqa: S101 - a training that failed is never chosen
+    details = Details(steps=chosen.steps, validation_by_rate={rate: each.validation for rate, each in tried.items()})
+    return replace(chosen.result, rate=rate, seconds=seconds, more=details)
+
+
 def work(job: Job) -> int:
     """Train on all tasks, write and show the results; return the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
+    for each in rates:
+        check_model(replace(job.config, conditioning=each))
     job.reporter.line("validation accuracies in %, by learning rate:")
     outcome = per_task.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():
@@ -322,6 +240,7 @@ def check(options: Mapping[str, Any]) -> None:
 
 
 SCRIPT = Script(
+    "single-task",
     __doc__,
     SETTINGS,
     {"name": "single_task", "epochs": 3.0, "steps": 0, "batch_size": BATCH_SIZE},
@@ -334,6 +253,11 @@ SCRIPT = Script(
 )  # fmt: skip
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse the command line, train and report; return the exit code."""
-    return per_task.launch(per_task.parse(SCRIPT, argv), work)
+def main(argv: Sequence[str] | None = None, command: str = SCRIPT.command) -> int:
+    """Parse the command line, train and report; return the exit code.
+
+    Args:
+        argv: arguments of the command line; None: those of this process.
+        command: name of the training command that resumes the run.
+    """
+    return per_task.launch(per_task.parse(replace(SCRIPT, command=command), argv), work)

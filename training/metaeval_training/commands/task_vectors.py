@@ -24,6 +24,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings
+from metaeval_hub.results.results_json import task_to_json
+from metaeval_hub.results.schema import Details, TaskResult
 from metaeval_training.commands import single_task
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.runs import per_task
@@ -47,19 +49,22 @@ def work(job: Job) -> int:
             device=job.accelerator.device,
         )  # fmt: skip
         vector = features.mean.astype(np.float64).mean(axis=0)
-        return {"vector": vector.tolist(), "rows": len(train)}, f"{len(train)} rows"
+        result = TaskResult(more=Details(averaged_rows=len(train)))
+        return {"vector": vector.tolist(), **task_to_json(result)}, f"{len(train)} rows"
 
     outcome = per_task.run_tasks(job, {TEXTEMB: average})
     answers = outcome.found[TEXTEMB]
     vectors = TaskEmbeddings(tuple(answers), np.array([answer["vector"] for answer in answers.values()]))
     folder = vectors.save(job.run.path / TEXTEMB)
-    rows = {name: {"rows": answer["rows"], "seconds": answer["seconds"]} for name, answer in answers.items()}
-    per_task.write_results(job, TEXTEMB, rows, outcome.failed, {"encoder": encoder.base.to_dict()})
+    per_task.write_results(
+        job, TEXTEMB, per_task.parse_answers(answers), outcome.failed, encoder=encoder.base.to_dict()
+    )
     job.reporter.line(f"{len(vectors)} vectors of dimension {vectors.values.shape[1]}: {folder}")
     return DONE
 
 
 SCRIPT = Script(
+    f"task-vectors {TEXTEMB}",
     __doc__,
     tuple(name for name in per_task.SETTINGS if name != "max_eval_rows"),
     {"name": TEXTEMB},
@@ -72,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, compute and report; return the exit code."""
     kind, *others = (sys.argv[1:] if argv is None else list(argv)) or [""]
     if kind == "fisher":
-        return single_task.main([*FISHER, *others])
+        return single_task.main([*FISHER, *others], command="task-vectors fisher")
     if kind == TEXTEMB:
         return per_task.launch(per_task.parse(SCRIPT, others), work)
     wanted_help = kind in ("-h", "--help")

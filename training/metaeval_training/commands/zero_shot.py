@@ -34,29 +34,32 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from metaeval_datasets import get_task
+from metaeval_datasets.metric.scores import count_pairs
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
 from metaeval_hub.model.zero_shot import By
 from metaeval_hub.report.zero_shot import glue_table, group_table
-from metaeval_hub.results.run_results import read_runs
+from metaeval_hub.results.run_results import RESULTS, read_results, read_runs
+from metaeval_hub.results.schema import ZERO_SHOT, Details, RunFacts, SplitScores, TaskResult
 from metaeval_hub.results.terminal import show_table
-from metaeval_training.atomic_files import read_object
 from metaeval_training.commands import single_task
+from metaeval_training.commands.answers import HeldOutAnswer, Unanswered, answer_to_json, parse_answer, separate
 from metaeval_training.commands.folds import GROUPS, Fold, make_folds
 from metaeval_training.commands.held_out import HeldOut, describe, score
+from metaeval_training.commands.learning_rates import RATES
 from metaeval_training.commands.multitask_run import run_multitask
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.encoding import TaskData, encode_task
 from metaeval_training.data.rows import load_tasks, row_choice
-from metaeval_training.engine.evaluation import scores
+from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.flags import CommandLine
 from metaeval_training.runs import per_task
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.lifecycle import DONE, FAILED
+from metaeval_training.runs.new_model import check_model
 from metaeval_training.runs.per_task import Job, Script
 from metaeval_training.runs.results import predict_majority, task_result
 
@@ -65,8 +68,7 @@ Method = Literal[
     "aware_aspects", "aware_textemb",
 ]  # fmt: skip
 METHODS: tuple[Method, ...] = get_args(Method)
-EXPERIMENT = "zero_shot"
-FULL_LR = single_task.RATES["full"]
+FULL_LR = RATES["full"]
 HEAD_RATIO = 10.0  # learning rate of the classifier relative to the encoder's, as in training/single_task.py
 # This script chooses the settings that are excluded here itself.
 SETTINGS = tuple(
@@ -115,7 +117,7 @@ def train(job: Job, fold: Fold, kind: str, **changes: Any) -> Path:
     }  # fmt: skip
     job.reporter.line(f"fold {fold.name}: training {kind} on {len(settings['tasks'])} tasks")
     code = run_multitask(CommandLine(replace(job.config, **settings), {}, None if run is None else str(run.path)))
-    finished = sorted(folder.glob(f"{kind}-*/results.json"))
+    finished = sorted(folder.glob(f"{kind}-*/{RESULTS}"))
     if code or not finished:
         raise StoppedError(code or FAILED)
     return finished[-1].parent
@@ -129,13 +131,13 @@ def open_model(job: Job, folder: Path) -> ConditionalAdapterModel:
 # --- Answers ---
 
 
-def score_task(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: str) -> dict[str, Any]:
+def score_task(job: Job, model: ConditionalAdapterModel, task: HeldOut, name: str) -> TaskResult:
     """Return the task result of a task that was added to a model under ``name``."""
     data = encode_task(task.rows, model.tokenizer, job.config.max_length)
-    return make_row(data, score(job, model, data, name, ("validation", "test")))
+    return make_result(data, score(job, model, data, name, ("validation", "test")))
 
 
-def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def make_result(data: TaskData, found: Mapping[str, SplitScores]) -> TaskResult:
     """Return the task result for scores by split."""
     labels = {split: rows.labels for split, rows in data.splits.items()}
     return task_result(labels, data.available, data.origin, len(data.labels), found)
@@ -143,7 +145,7 @@ def make_row(data: TaskData, found: Mapping[str, Mapping[str, float]]) -> dict[s
 
 def answer_all(
     job: Job, model: ConditionalAdapterModel, tasks: Sequence[HeldOut], add: Callable[[str, HeldOut], Any]
-) -> dict[str, Any]:
+) -> dict[str, HeldOutAnswer]:
     """Add each task to a model, score it and remove it; a task with untrained classes gets the reason instead.
 
     Args:
@@ -153,29 +155,30 @@ def answer_all(
         add: adds a task to the model under a name; may return the prediction of its z.
     """
     shared = set(model.heads.shared)
-    answers: dict[str, Any] = {}
+    answers: dict[str, HeldOutAnswer] = {}
     for task in tasks:
         untrained = sorted(set(task.labels.values()) - shared)
         if untrained:
-            answers[task.rows.name] = {"unanswered": f"no trained label vector for {', '.join(untrained)}"}
+            answers[task.rows.name] = Unanswered(f"no trained label vector for {', '.join(untrained)}")
             continue
         name = f"held_out/{task.rows.name}"
-        guess = add(name, task)
-        answers[task.rows.name] = score_task(job, model, task, name)
-        if guess is not None:
-            nearest = [[other, round(cosine, 4)] for other, cosine in guess.nearest]
-            answers[task.rows.name] |= {"nearest": nearest, "explained": guess.explained}
+        predicted = add(name, task)
+        result = score_task(job, model, task, name)
+        if predicted is not None:
+            nearest = tuple((other, round(cosine, 4)) for other, cosine in predicted.nearest)
+            result = replace(result, more=Details(nearest=nearest, explained=predicted.explained))
+        answers[task.rows.name] = result
         model.remove_task(name)
     return answers
 
 
-def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dict[str, Any]:
+def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dict[str, HeldOutAnswer]:
     """Answer with a model with z: with a predicted z, or for None with the mean of all tasks' z."""
     model = open_model(job, folder)
 
     def add(name: str, task: HeldOut) -> Any:
         if by is not None:
-            return model.zero_shot(name, task.description, task.labels, by=by).guess
+            return model.zero_shot(name, task.description, task.labels, by=by).evidence
         rows, mean = tuple(task.labels.values()), model.task_embeddings.centroids().values.mean(axis=0)
         model.add_task(name, task.rows.labels, mean, label_vectors=rows, fields=task.description.fields)
         return None
@@ -183,14 +186,14 @@ def by_z(job: Job, folder: Path, tasks: Sequence[HeldOut], by: By | None) -> dic
     return answer_all(job, model, tasks, add)
 
 
-def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
+def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, HeldOutAnswer]:
     """Answer with models that were fine-tuned on the tasks of one type."""
-    answers: dict[str, Any] = {}
+    answers: dict[str, HeldOutAnswer] = {}
     for kind in sorted({task.description.type for task in tasks}):
         chosen = [task for task in tasks if task.description.type == kind]
         trained = tuple(name for name in fold.trained if get_task(name).type.value == kind)
         if not trained:
-            answers |= {task.rows.name: {"unanswered": f"no other task is of type {kind}"} for task in chosen}
+            answers |= {task.rows.name: Unanswered(f"no other task is of type {kind}") for task in chosen}
             continue
         lr = job.options["full_lr"]
         folder = train(
@@ -207,48 +210,48 @@ def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, Any]:
     return answers
 
 
-def by_majority(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
+def by_majority(tasks: Sequence[HeldOut]) -> dict[str, HeldOutAnswer]:
     """Answer with the most frequent class of the training rows."""
-    answers = {}
+    answers: dict[str, HeldOutAnswer] = {}
     for task in tasks:
-        found: dict[str, dict[str, float]] = {}
+        found: dict[str, SplitScores] = {}
         train_labels = np.asarray(task.rows.splits["train"]["label"][:])
         splits = {split: np.asarray(task.rows.splits[split]["label"][:]) for split in task.rows.splits}
         for split in ("validation", "test"):
             if split in splits:
                 predicted = predict_majority(train_labels, len(splits[split]))
-                found[split] = scores(confusion_matrix(splits[split], predicted, labels=range(len(task.rows.labels))))
+                found[split] = split_scores(count_pairs(splits[split], predicted, len(task.rows.labels)))
         answers[task.rows.name] = task_result(
             splits, task.rows.available, task.rows.origin, len(task.rows.labels), found
         )
     return answers
 
 
-def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, Any]:
+def supervised(job: Job, tasks: Sequence[HeldOut]) -> dict[str, HeldOutAnswer]:
     """Answer with one fine-tuned model per task, as training/single_task.py trains them."""
     options = {**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO}
     config = replace(job.config, epochs=3.0, steps=0, batch_size=single_task.BATCH_SIZE, embeddings_per_task=1)
     vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
-    answers: dict[str, Any] = {}
+    answers: dict[str, HeldOutAnswer] = {}
     for task in tasks:
         name = task.rows.name
         with job.reporter.progress(f"supervised {name}", 1) as display:
-            result = single_task.train_one(
+            tried = single_task.train_one(
                 replace(job, config=config, options=options), task.rows, "full", job.options["full_lr"], vocabulary,
                 lambda note, display=display: display.update(0, note),  # type: ignore[misc]
             )  # fmt: skip
-        answers[name] = result["row"] if "row" in result else {"unanswered": result["failed"]}
+        answers[name] = Unanswered(tried.failed) if tried.result is None else tried.result
     return answers
 
 
-def answer(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> dict[str, Any]:
+def answer(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> dict[str, HeldOutAnswer]:
     """Answer the held-out tasks of a fold with one method: task -> task result, or the reason why there is none.
 
     Raises:
         StoppedError: a training did not finish.
     """
     if method == "majority":
-        return by_majority(job, tasks)
+        return by_majority(tasks)
     if method == "supervised":
         return supervised(job, tasks)
     if method == "same_type_full":
@@ -279,29 +282,39 @@ def train_on_texts(job: Job, fold: Fold, table: Path) -> Path:
 
 def work(job: Job) -> int:
     """Answer all held-out tasks with all methods, write and show the results; return the exit code."""
-    names = per_task.task_names(job.config)
-    folds = make_folds(names, job.options["held_out"], job.options["folds"])
+    folds = make_folds(per_task.task_names(job.config), job.options["held_out"], job.options["folds"])
+    check_model(job.config)
     methods: list[Method] = job.options["methods"]
-    found: dict[str, dict[str, Any]] = {method: {} for method in methods}
+    found: dict[str, dict[str, HeldOutAnswer]] = {method: {} for method in methods}
     skipped: dict[str, str] = {}
     for fold in folds:
         tasks, failed = hold_out(job, fold)
         skipped |= failed
         for method in methods:
-            file = job.run.path / "answers" / fold.name / f"{method}.json"
-            stored = job.run.read_sealed(file)
-            if stored is None:
-                try:
-                    stored = answer(job, fold, method, tasks)
-                except StoppedError as stopped:
-                    job.reporter.line(f"resume with: {job.session.resume_command()}")
-                    return stopped.code
-                file.parent.mkdir(parents=True, exist_ok=True)
-                job.run.write_sealed(file, stored)
-                job.reporter.line(f"fold {fold.name}: {method} answered {_summary(stored)}")
-            found[method] |= stored
+            try:
+                found[method] |= stored_or_new(job, fold, method, tasks)
+            except StoppedError as stopped:
+                job.reporter.line(f"resume with: {job.session.resume_command()}")
+                return stopped.code
     write(job, folds, found, skipped)
     return DONE
+
+
+def stored_or_new(job: Job, fold: Fold, method: Method, tasks: Sequence[HeldOut]) -> dict[str, HeldOutAnswer]:
+    """Return the stored answers of a method to the tasks of a fold; compute and store them if there are none.
+
+    Raises:
+        StoppedError: a training did not finish.
+    """
+    file = job.run.path / "answers" / fold.name / f"{method}.json"
+    stored = job.run.read_sealed(file)
+    if stored is not None:
+        return {name: parse_answer(values) for name, values in stored.items()}
+    answers = answer(job, fold, method, tasks)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    job.run.write_sealed(file, {name: answer_to_json(each) for name, each in answers.items()})
+    job.reporter.line(f"fold {fold.name}: {method} answered {_summary(answers)}")
+    return answers
 
 
 def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
@@ -314,26 +327,31 @@ def hold_out(job: Job, fold: Fold) -> tuple[list[HeldOut], dict[str, str]]:
     return [describe(task) for task in rows if task.name not in unscored], {**failed, **unscored}
 
 
-def _summary(answers: Mapping[str, Any]) -> str:
-    scored = [row["test"]["accuracy"] for row in answers.values() if row.get("test")]
+def _summary(answers: Mapping[str, HeldOutAnswer]) -> str:
+    scored = [result.test.accuracy for result in separate(answers)[0].values() if result.test is not None]
     mean = f", mean test accuracy {100 * np.mean(scored):.1f}" if scored else ""
     return f"{len(scored)} of {len(answers)} tasks{mean}"
 
 
-def write(job: Job, folds: Sequence[Fold], found: Mapping[str, Mapping[str, Any]], skipped: Mapping[str, str]) -> None:
+def write(
+    job: Job,
+    folds: Sequence[Fold],
+    found: Mapping[str, Mapping[str, HeldOutAnswer]],
+    skipped: Mapping[str, str],
+) -> None:
     """Write a results.json for each method, and show the table."""
     held_out = {name for fold in folds for name in fold.held_out}
     kind = "glue" if all(name.startswith("glue/") for name in held_out) else GROUPS
-    notes = notes_of(job, folds)
+    notes = tuple(notes_of(job, folds))
     for method, answers in found.items():
-        rows = {name: {**row, "seconds": 0.0} for name, row in answers.items() if "unanswered" not in row}
-        unanswered = {name: row["unanswered"] for name, row in answers.items() if "unanswered" in row}
-        facts = {
-            "experiment": EXPERIMENT, "held_out": kind, "notes": notes, "unanswered": unanswered,
-            "folds": {fold.name: list(fold.held_out) for fold in folds},
-        }  # fmt: skip
+        results, unanswered = separate(answers)
+        facts = RunFacts(experiment=ZERO_SHOT, held_out=kind, notes=notes, unanswered=unanswered)
         (job.run.path / method).mkdir(exist_ok=True)
-        per_task.write_results(job, method, rows, skipped, facts)
+        # the time of an answer is not measured: methods share trainings
+        tasks = {name: replace(result, seconds=0.0) for name, result in results.items()}
+        per_task.write_results(
+            job, method, tasks, skipped, facts, folds={fold.name: list(fold.held_out) for fold in folds}
+        )
     runs = {run.label: run for run in read_runs(job.run.path, "") if run.tasks}
     methods = {str(run.facts.method): run for run in runs.values()}
     job.reporter.line()
@@ -349,10 +367,11 @@ def notes_of(job: Job, folds: Sequence[Fold]) -> list[str]:
         + ("kept." if job.config.decontaminate == "no" else f"removed ({job.config.decontaminate}).")
     ]
     for fold in folds:
-        for file in sorted((job.run.path / "train" / fold.name).glob("*/results.json")):
-            cosines = [row["cos_z_z0"] for row in read_object(file)["tasks"].values()]
+        for file in sorted((job.run.path / "train" / fold.name).glob(f"*/{RESULTS}")):
+            name = f"{fold.name}/{file.parent.name}"
+            cosines = [task.cos_z_z0 for task in read_results(file, name).tasks.values()]
             if None not in cosines:
-                warning = check_start_cosines(np.array(cosines), f"{fold.name}/{file.parent.name}", force=True)
+                warning = check_start_cosines(np.array(cosines), name, force=True)
                 notes += [warning] if warning else []
     return notes
 
@@ -389,6 +408,7 @@ def check(options: Mapping[str, Any]) -> None:
 
 
 SCRIPT = Script(
+    "zero-shot",
     __doc__,
     SETTINGS,
     {"name": "zero_shot", "decontaminate": "sentences"},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.model.core import Role
+from metaeval_hub.results.schema import SplitScores, mean
 from metaeval_training.atomic_files import sync
 from metaeval_training.config import TrainConfig, changed_settings
 from metaeval_training.data.encoding import TaskData, collate
@@ -36,7 +37,7 @@ from metaeval_training.engine.optimizer import RowLazyAdamW, cap_factors, rate_f
 from metaeval_training.runs.folder import RunError, RunFolder, command_line
 from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
-from metaeval_training.runs.results import majority_accuracy, mean
+from metaeval_training.runs.results import majority_accuracy
 
 LOG_STEPS = 10  # steps whose losses are fetched from the device, checked and written together
 
@@ -270,9 +271,10 @@ class Trainer:
         if not every or step % every:
             return
         found = self.evaluate(("validation",))
-        accuracies = {task: splits["validation"]["accuracy"] for task, splits in found.items() if splits}
+        accuracies = {task: splits["validation"].accuracy for task, splits in found.items() if splits}
         if self.run and self.accelerator.is_main_process:
-            self.run.append_metrics([{"kind": "evaluation", "step": step, "scores": found}])
+            scores = {task: {split: asdict(each) for split, each in splits.items()} for task, splits in found.items()}
+            self.run.append_metrics([{"kind": "evaluation", "step": step, "scores": scores}])
         if accuracies:
             over = {task: accuracy - self.majorities[task] for task, accuracy in accuracies.items()}
             means = {"accuracy": mean(accuracies.values()), "over_majority": mean(over.values())}
@@ -283,7 +285,7 @@ class Trainer:
 
     def evaluate(
         self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None
-    ) -> dict[str, dict[str, dict[str, float]]]:
+    ) -> dict[str, dict[str, SplitScores]]:
         """Score the current model; see ``evaluate_tasks``."""
         return evaluate_tasks(
             self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,

@@ -6,22 +6,25 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 from accelerate import Accelerator
 
+from metaeval_hub.results.schema import SplitScores, Timing, mean
 from metaeval_training.config import TrainConfig
+from metaeval_training.data.plan import make_plan
 from metaeval_training.data.sampling import BatchPlan
 from metaeval_training.engine.checkpoint import newest_checkpoint, remove_parts
-from metaeval_training.engine.loop import Progress, Trainer
+from metaeval_training.engine.loop import Trainer
 from metaeval_training.runs.folder import RunFolder
-from metaeval_training.runs.prepare import Prepared
+from metaeval_training.runs.machine import device_name
+from metaeval_training.runs.prepared import Prepared, Trained
 from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.pushing import CheckpointPusher
 from metaeval_training.runs.reporter import Reporter
-from metaeval_training.runs.results import Scores, mean
 from metaeval_training.runs.tracking import Tracking
 
-TaskScores = Mapping[str, Mapping[str, Scores]]  # task -> split -> scores
+TaskScores = Mapping[str, Mapping[str, SplitScores]]  # task -> split -> scores
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,6 @@ class Training:
         config: the settings.
         run: the folder.
         prepared: tasks and model.
-        plan: the batches.
         accelerator: of the run.
         reporter: shows messages and progress.
         resumed: whether the run was started before.
@@ -41,10 +43,14 @@ class Training:
     config: TrainConfig
     run: RunFolder
     prepared: Prepared
-    plan: BatchPlan
     accelerator: Accelerator
     reporter: Reporter
     resumed: bool
+
+    @cached_property
+    def plan(self) -> BatchPlan:
+        """The batches of the run."""
+        return make_plan(self.config, self.prepared.tasks)
 
     def pusher(self) -> AbstractContextManager[CheckpointPusher | None]:
         """Return what pushes each checkpoint, on the main process and if the settings ask for it."""
@@ -52,19 +58,17 @@ class Training:
             return nullcontext()
         return CheckpointPusher(self.config.push_to_hub, self.config.private, self.run.waiting, self.reporter.line)
 
-    def train_and_score(self, pusher: CheckpointPusher | None) -> tuple[Progress, TaskScores, float]:
+    def train_and_score(self, pusher: CheckpointPusher | None) -> Trained:
         """Train from the start or from the newest checkpoint, and score the model on validation and test.
 
         Args:
             pusher: of ``self.pusher()``, entered.
 
-        Returns:
-            Progress; task -> split -> scores; seconds spent on scoring.
-
         Raises:
             Interrupted, TrainingError: see ``Trainer.fit`` and ``Trainer.resume``.
         """
-        model = self.prepared.model
+        begun, model = time.monotonic(), self.prepared.model
+        start = model.task_embeddings if model.config.has_task_embeddings else None
         model.to(self.accelerator.device)
 
         def on_checkpoint(step: int) -> None:
@@ -84,7 +88,10 @@ class Training:
             scores = self._evaluate(trainer, stop)
             for split, accuracy in _mean_accuracies(scores).items():
                 tracking.log({f"{split}/accuracy": accuracy}, trainer.progress.step)
-        return trainer.progress, scores, time.monotonic() - started
+        progress, ended = trainer.progress, time.monotonic()
+        timing = Timing(self.prepared.seconds, progress.seconds, ended - started, self.prepared.seconds + ended - begun)
+        count, device = self.accelerator.num_processes, device_name(self.accelerator.device)
+        return Trained(scores, start, progress.step, progress.examples, timing, count, device)
 
     def _evaluate(self, trainer: Trainer, stop: StopRequest) -> TaskScores:
         with self.reporter.progress("evaluating", len(self.prepared.tasks)) as display:
@@ -118,7 +125,7 @@ class Training:
 def _mean_accuracies(scores: TaskScores) -> dict[str, float]:
     """Return split -> mean accuracy over the tasks that have the split."""
     found = {
-        split: mean(splits[split]["accuracy"] for splits in scores.values() if split in splits)
+        split: mean(splits[split].accuracy for splits in scores.values() if split in splits)
         for split in ("validation", "test")
     }
     return {split: accuracy for split, accuracy in found.items() if accuracy is not None}

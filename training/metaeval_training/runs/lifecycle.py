@@ -5,9 +5,8 @@ Multitask runs and runs that take one task at a time both go through ``run_comma
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from metaeval_training.runs.folder import (
     RunError,
     RunFolder,
     check_output_dir,
-    command_line,
     find_folder,
     new_run,
     unfinished_run,
@@ -29,6 +27,7 @@ from metaeval_training.runs.folder import (
 from metaeval_training.runs.lock import locked, owner
 from metaeval_training.runs.process import Interrupted, exit_code, handle_signals, steady_output, stop_at_once
 from metaeval_training.runs.reporter import Reporter
+from metaeval_training.runs.restart import resume_command
 
 DONE, FAILED, NOT_PUSHED = 0, 1, 3  # exit codes; 2 is wrong usage, 128 + n a stop by signal n
 
@@ -38,17 +37,16 @@ class Session:
 
     Args:
         reporter: shows messages.
-        script: path of the script that resumes the run.
-        subcommand: words that follow the script's path, if it has subcommands.
+        command: name of the training command, such as "multitask".
         locks: keeps the lock of the run until the command ends.
 
     Attributes:
         run: the folder; None until the run is opened or created.
     """
 
-    def __init__(self, reporter: Reporter, script: Path, subcommand: Sequence[str], locks: ExitStack) -> None:
+    def __init__(self, reporter: Reporter, command: str, locks: ExitStack) -> None:
         self.reporter = reporter
-        self._script, self._subcommand, self._locks = script, tuple(subcommand), locks
+        self._command, self._locks = command, locks
         self.run: RunFolder | None = None
 
     def open(self, resume: str | None, output_dir: str, name: str) -> RunFolder | None:
@@ -96,40 +94,21 @@ class Session:
 
     def resume_command(self, run: RunFolder | None = None) -> str:
         """Return the shell command that resumes a run (default: this one); see ``resume_command``."""
-        return resume_command(run or self.run, self._script, self._subcommand)
+        return resume_command(run or self.run, self._command)
 
 
-def resume_command(run: RunFolder | None, script: Path, subcommand: Sequence[str] = ()) -> str:
-    """Return the shell command that resumes a run, with the launcher that started this process.
-
-    Args:
-        run: the folder; None: the newest unfinished run.
-        script: path of the script.
-        subcommand: words that follow it.
-    """
-    launcher = ["accelerate", "launch"] if process.LAUNCHED else ["python"]
-    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    if local != "1" and local == os.environ.get("WORLD_SIZE"):
-        launcher = ["torchrun", "--standalone", "--nproc_per_node", local]
-    folder = [run.path] if run else []
-    return command_line(*launcher, Path(os.path.relpath(script)), *subcommand, "--resume", *folder)
-
-
-def run_command(
-    work: Callable[[Session], int], reporter: Reporter, script: Path, subcommand: Sequence[str] = (), kept: str = ""
-) -> int:
+def run_command(work: Callable[[Session], int], reporter: Reporter, command: str, kept: str = "") -> int:
     """Do the work of a command and return its exit code. Report expected errors in one line, without a traceback.
 
     Args:
         work: opens or creates the run, does its work and returns the exit code.
         reporter: shows messages.
-        script: the script of the command; see ``resume_command``.
-        subcommand: words that follow the script; see ``resume_command``.
+        command: name of the training command; see ``resume_command``.
         kept: says what an interrupted run keeps, such as "finished tasks are kept".
     """
     with steady_output(), handle_signals(stop_at_once), ExitStack() as locks:
         try:
-            return _work(work, Session(reporter, script, subcommand, locks), kept)
+            return _work(work, Session(reporter, command, locks), kept)
         except KeyboardInterrupt as stopped:  # a second one, while the first was being reported
             return exit_code(stopped)
 

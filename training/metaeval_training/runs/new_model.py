@@ -3,21 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.task_data.origins import TaskOrigin
+from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import ConfigError, TrainConfig, flag
 from metaeval_training.data.rows import TaskRows, texts
+from metaeval_training.vectors.encoder_features import open_encoder
 from metaeval_training.vectors.task_features import read_vectors
 
 ASPECTS = "aspects"  # the only value of --task-features that is not a folder
 
 Vectors = Mapping[str, NDArray[np.floating]]  # task -> vector
+
+
+class NewModel:
+    """The model of a run while it is being created.
+
+    With --task-features aspects, the model needs the features of its tasks, and these need the encoder. Therefore the
+    encoder is loaded first, and the model is created by ``complete``. Otherwise the model is created at once.
+
+    Args:
+        config: of the run.
+        tasks: name the labels and text fields of the model's tasks.
+
+    Attributes:
+        tokenizer: of the encoder.
+        encoder: module that encodes texts.
+
+    Raises:
+        ConfigError: the encoder or the task vectors cannot be loaded, or the encoder does not support the settings.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    encoder: nn.Module
+
+    def __init__(self, config: TrainConfig, tasks: Sequence[TaskRows]) -> None:
+        self._config, self._tasks = config, tasks
+        self._model: ConditionalAdapterModel | None = None
+        if config.task_features == ASPECTS:
+            loaded = open_encoder(config, texts(tasks))
+            self.tokenizer, self.encoder = loaded.tokenizer, loaded.module
+        else:
+            self._model = make_model(config, tasks, vectors=stored_vectors(config, tasks))
+            self.tokenizer, self.encoder = self._model.tokenizer, self._model.encoder
+
+    def complete(self, features: TaskFeatures | None) -> ConditionalAdapterModel:
+        """Return the model.
+
+        Args:
+            features: of the tasks; None for a single task.
+
+        Raises:
+            ConfigError: the model needs features and there are none.
+        """
+        if self._model is not None:
+            return self._model
+        if features is None:
+            raise ConfigError(
+                f"--task-features {ASPECTS} compares tasks, but the run has only one: {self._tasks[0].name}. Add "
+                "tasks, or leave the flag out"
+            )
+        vectors = dict(zip([task.name for task in self._tasks], features.code(), strict=True))
+        return make_model(self._config, self._tasks, vectors=vectors)
+
+
+def check_model(config: TrainConfig) -> None:
+    """Check the encoder and the settings of the model with a task of two classes, before any task is loaded.
+
+    Without this check, a missing encoder would be reported once per task, or after minutes of loading.
+
+    Raises:
+        ConfigError: the encoder cannot be loaded, or does not support the settings.
+    """
+    _create(config, {"check/settings": ("no", "yes")}, replace(_conditional_config(config), z_from="table"), ["word"])
 
 
 def make_model(
@@ -37,21 +104,31 @@ def make_model(
     Raises:
         ConfigError: the encoder cannot be loaded, or does not support the settings.
     """
-    options: dict[str, Any] = {"revision": config.encoder_revision} if config.encoder_revision else {}
+    return _create(
+        config,
+        {task.name: task.labels for task in tasks},
+        _conditional_config(config),
+        texts(tasks) if vocabulary is None else vocabulary,
+        fields={task.name: len(task.text_columns) for task in tasks},
+        origins={task.name: TaskOrigin.of_report(task.origin) for task in tasks},
+        task_features=vectors,
+        label_vectors={task.name: canonical_labels(task) for task in tasks} if config.share_labels else None,
+    )
+
+
+def _create(
+    config: TrainConfig,
+    labels: Mapping[str, Sequence[str]],
+    conditional: ConditionalConfig,
+    vocabulary: Iterable[str],
+    **options: Any,
+) -> ConditionalAdapterModel:
+    if config.encoder_revision:
+        options["revision"] = config.encoder_revision
     if config.encoder == "tiny":
-        options["vocabulary"] = texts(tasks) if vocabulary is None else vocabulary
+        options["vocabulary"] = vocabulary
     try:
-        return ConditionalAdapterModel.create(
-            config.encoder,
-            labels={task.name: task.labels for task in tasks},
-            config=_conditional_config(config),
-            fields={task.name: len(task.text_columns) for task in tasks},
-            origins={task.name: TaskOrigin.of_report(task.origin) for task in tasks},
-            task_features=vectors,
-            label_vectors={task.name: canonical_labels(task) for task in tasks} if config.share_labels else None,
-            seed=config.seed,
-            **options,
-        )
+        return ConditionalAdapterModel.create(config.encoder, labels, conditional, seed=config.seed, **options)
     except (ValueError, ImportError, OSError) as error:
         raise ConfigError(f"--encoder {config.encoder}: {error}") from error
 

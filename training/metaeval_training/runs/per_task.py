@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +16,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 
 from metaeval_datasets import NoSourceError, UnknownTaskError
 from metaeval_hub.results.comparison import compare
 from metaeval_hub.results.comparison_tables import summary_table, task_table
+from metaeval_hub.results.results_json import parse_task
 from metaeval_hub.results.run_results import read_runs
+from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import check_seal, parse_object, read_object
 from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag, resolve
@@ -43,7 +43,7 @@ from metaeval_training.runs.folder import RunError, RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
 from metaeval_training.runs.machine import describe_machine, device_name, start_accelerator
 from metaeval_training.runs.process import Stopped, launcher_gone
-from metaeval_training.runs.provenance import git_state, versions
+from metaeval_training.runs.provenance import describe_results
 from metaeval_training.runs.reporter import Reporter, duration, remaining, shorten
 
 # The settings of TrainConfig that every such script accepts.
@@ -62,6 +62,7 @@ class Script:
     """The properties of one script.
 
     Attributes:
+        command: name of the training command, such as "single-task".
         description: the docstring, shown by --help.
         settings: settings of TrainConfig that are flags of the script.
         own: settings whose default differs from TrainConfig.
@@ -70,6 +71,7 @@ class Script:
         check: raises ConfigError for options that are out of range.
     """
 
+    command: str
     description: str
     settings: Sequence[str]
     own: Mapping[str, Any]
@@ -148,9 +150,8 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
 
 def launch(command: Command, work: Callable[[Job], int]) -> int:
     """Open or create the run, do the work and return the exit code; see ``run_command``."""
-    subcommand = [word for word in sys.argv[1:2] if not word.startswith("-")]
     return run_command(
-        lambda session: _work(session, command, work), Reporter(main=True), Path(sys.argv[0]), subcommand,
+        lambda session: _work(session, command, work), Reporter(main=True), command.script.command,
         kept="finished tasks are kept",
     )  # fmt: skip
 
@@ -355,37 +356,34 @@ def _stored(run: RunFolder, method: str, task: str) -> dict[str, Any] | None:
     return run.read_sealed(_task_file(run, method, task))
 
 
+def parse_answers(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, TaskResult]:
+    """Return the task results among stored answers: task -> values of ``task_to_json`` and other keys."""
+    return {name: parse_task(answer, name) for name, answer in answers.items()}
+
+
 def write_results(
     job: Job,
     method: str,
-    task_results: Mapping[str, Mapping[str, Any]],
+    tasks: Mapping[str, TaskResult],
     failed: Mapping[str, str],
-    facts: Mapping[str, Any],
+    facts: RunFacts | None = None,
+    **more: Any,
 ) -> None:
-    """Write the results.json of one method, in the format of training/multitask.py. Results finish a run.
+    """Write the results.json of one method. Results finish a run.
 
     Args:
         job: the run.
         method: its name, which is also the name of its folder.
-        task_results: task -> its result, with "seconds", and with scores as in ``runs.results.task_result`` if it has
-            any.
+        tasks: name -> result, with its seconds.
         failed: task -> why it has no result.
-        facts: further values for the file, such as "mean".
+        facts: facts about the experiment; None: there are none.
+        more: fields of ``RunRecord``, such as "encoder".
     """
     run = job.run
-    results = {
-        "tasks": dict(task_results),
-        "method": method,
-        "skipped": dict(failed),
-        "seconds": sum(result["seconds"] for result in task_results.values()),
-        **facts,
-        "threads": torch.get_num_threads(),
-        "device": device_name(job.accelerator.device),
-        "seed": job.config.seed,
-        "config": check_seal(read_object(run.config)),
-        "versions": versions(),
-        "git": git_state(),
-    }
+    seconds = sum(task.seconds or 0.0 for task in tasks.values())
+    facts = replace(facts or RunFacts(), method=method, seconds=seconds, seed=job.config.seed)
+    config = check_seal(read_object(run.config))
+    results = describe_results(tasks, facts, config, device_name(job.accelerator.device), failed, **more)
     run.write_json(run.path / method / run.results.name, results)
 
 

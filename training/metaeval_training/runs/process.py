@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, TextIO
 
 PARENT = os.getppid()
@@ -58,12 +58,24 @@ def start_script() -> None:
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number
     signal.signal(signal.SIGINT, _end)
+    sys.excepthook = _report
 
 
 def _end(number: int, frame: FrameType | None) -> None:
     with contextlib.suppress(OSError):
         os.write(1, b"interrupted\n")
     os._exit(128 + number)  # a module that is being imported could catch or show an exception
+
+
+def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Print one line for a library that an extra of the package installs, and a traceback for any other error."""
+    from metaeval_datasets.extras import missing
+
+    message = missing(error, "train") if isinstance(error, ModuleNotFoundError) else None
+    if message:
+        print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)  # noqa: T201 - a script without a reporter yet
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def stop_at_once(number: int, frame: FrameType | None) -> None:

@@ -9,7 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from metaeval_hub import ConditionalAdapterModel
+from metaeval_hub.results.results_json import run_to_json
+from metaeval_hub.results.schema import RunFacts, RunRecord, TaskResult
 from metaeval_hub.safe_files.names import first_names
 from metaeval_training.atomic_files import member, read_object
 from metaeval_training.data.encoding import TaskData
@@ -44,6 +48,28 @@ def git_state() -> dict[str, Any]:
 
     commit = git("rev-parse", "HEAD")
     return {"commit": commit, "changed_files": bool(git("status", "--porcelain")) if commit else None}
+
+
+def describe_results(
+    tasks: Mapping[str, TaskResult],
+    facts: RunFacts,
+    config: Mapping[str, Any],
+    device: str,
+    skipped: Mapping[str, str],
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the content of results.json, with the current versions, commit and number of threads.
+
+    Args:
+        tasks: name -> result.
+        facts: facts about the run.
+        config: content of the run's config.json.
+        device: name of the device.
+        skipped: task -> why it has no result.
+        more: further fields of ``RunRecord``.
+    """
+    record = RunRecord(config, versions(), git_state(), torch.get_num_threads(), device, skipped, **more)
+    return run_to_json(tasks, facts, record)
 
 
 def describe_data(tasks: Sequence[TaskData], skipped: dict[str, str], model: ConditionalAdapterModel) -> dict[str, Any]:

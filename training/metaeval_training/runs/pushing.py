@@ -5,7 +5,6 @@ If the Hub is slow, down or refuses, a push may fail, but the run does not. The 
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -15,8 +14,9 @@ import huggingface_hub
 from huggingface_hub.utils import disable_progress_bars
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.hub.client import push_files, push_folder
+from metaeval_hub.hub.upload import push_files, push_folder
 from metaeval_hub.model.storage import OWN_FILES
+from metaeval_hub.results.run_results import read_results
 from metaeval_hub.task_data.task_features import FEATURE_FILES
 from metaeval_training.config import TrainConfig
 from metaeval_training.runs.folder import RunFolder
@@ -121,8 +121,8 @@ def push_run(run: RunFolder, config: TrainConfig, reporter: Reporter) -> bool:
     repo_id, private = config.push_to_hub, config.private or None
     try:
         model = ConditionalAdapterModel.from_pretrained(run.model)
-        results = json.loads(run.results.read_text(encoding="utf-8"))
-        url = model.push_to_hub(repo_id, private=private, results=card_results(results))
+        results = read_results(run.results, run.path.name)
+        url = model.push_to_hub(repo_id, private=private, results=card_results(results.tasks))
         files = {path.name: path for path in (run.results, run.task_map) if path.exists()}
         push_files(files, repo_id, message="Upload results")
         reporter.line(f"pushed to {repo_id}: {url}")

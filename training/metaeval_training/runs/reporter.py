@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from metaeval_hub.results.schema import TaskResult, mean_scores
 
 # GLUE and SuperGLUE report Matthews' coefficient for these tasks, because their classes are skewed or their rows
 # adversarial.
@@ -134,44 +135,42 @@ def worst(over: Mapping[str, float], count: int) -> str:
     return ", ".join(f"{name} {100 * value:+.1f}" for name, value in low)
 
 
-def results_table(results: dict[str, Any]) -> Table:
+def results_table(tasks: Mapping[str, TaskResult]) -> Table:
     """Return the table at the end of a run: accuracies in %, "-" if a task lacks the split.
 
     It shows the cosines of z with its start if the model has z, and Matthews' coefficient for tasks whose benchmark
     reports it.
 
     Args:
-        results: the content of results.json.
+        tasks: name -> result.
     """
-    tasks, mean = results["tasks"], results["mean"]
-    with_z = ["cos(z, z0)"] if mean["cos_z_z0"] is not None else []
-    with_matthews = ["Matthews"] if any(name in MATTHEWS_TASKS and task["test"] for name, task in tasks.items()) else []
+    mean = mean_scores(tasks.values())
+    with_z = ["cos(z, z0)"] if mean.cos_z_z0 is not None else []
+    with_matthews = ["Matthews"] if any(name in MATTHEWS_TASKS and task.test for name, task in tasks.items()) else []
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("task", no_wrap=True)
     for column in ("train rows", "classes", "majority %", "validation %", "test %", *with_matthews, *with_z):
         table.add_column(column, justify="right", no_wrap=True)
     for name, task in tasks.items():
-        kept, available = task["rows"]["train"]["kept"], task["rows"]["train"]["available"]
+        train = task.rows["train"]
+        matthews = f"{task.test.matthews:.2f}" if name in MATTHEWS_TASKS and task.test else ""
         table.add_row(
             name,
-            f"{kept:,}" if kept == available else f"{kept:,} of {available:,}",
-            str(task["classes"]),
-            percent(task["majority"]),
-            percent((task["validation"] or {}).get("accuracy")),
-            percent((task["test"] or {}).get("accuracy")),
-            *(
-                f"{task['test']['matthews']:.2f}" if name in MATTHEWS_TASKS and task["test"] else ""
-                for _ in with_matthews
-            ),
-            *(f"{task['cos_z_z0']:.2f}" for _ in with_z),
+            f"{train.kept:,}" if train.kept == train.available else f"{train.kept:,} of {train.available:,}",
+            str(task.classes),
+            percent(task.majority),
+            percent(None if task.validation is None else task.validation.accuracy),
+            percent(None if task.test is None else task.test.accuracy),
+            *(matthews for _ in with_matthews),
+            *(f"{task.cos_z_z0:.2f}" for _ in with_z),
         )
     table.add_section()
     table.add_row(
-        f"mean of {len(tasks)}", "", "", percent(mean["majority"]), percent(mean["validation"]), percent(mean["test"]),
-        *("" for _ in with_matthews), *(f"{mean['cos_z_z0']:.2f}" for _ in with_z),
+        f"mean of {len(tasks)}", "", "", percent(mean.majority), percent(mean.validation), percent(mean.test),
+        *("" for _ in with_matthews), *(f"{mean.cos_z_z0:.2f}" for _ in with_z),
     )  # fmt: skip
-    if mean["test_interval"]:
-        low, high = (percent(bound) for bound in mean["test_interval"])
+    if mean.test_interval:
+        low, high = (percent(bound) for bound in mean.test_interval)
         table.add_row("its 95 % interval over tasks", "", "", "", "", f"{low} to {high}")
     return table
 

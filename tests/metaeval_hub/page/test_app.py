@@ -1,4 +1,4 @@
-"""The page in a real browser: what is drawn, clicked, typed and told, from a file on disk.
+"""The page in a real browser, loaded from a file: drawing, clicks, keys, search and accessibility.
 
 Where a program is named by METAEVAL_CHROMIUM, it has to work; else the tests are skipped where there is none.
 """
@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from metaeval_hub.analysis.neighbours import chance_across, kept_across, nearest_rows
+from metaeval_hub.analysis.neighbours import chance_across, kept_across, nearest_vectors
 from metaeval_hub.page.content import Example, Map, Space, TaskFacts, make_space
 from metaeval_hub.page.write import write_page
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -77,6 +77,7 @@ def make_runs(n=24, runs=2, seed=0):
             statistics={
                 **{"test": np.linspace(0.5, 0.9, n), "majority": np.full(n, 0.4)},
                 **{"cos_z_z0": np.full(n, 0.2), "test_rows": np.full(n, 1277)},
+                **{"train_rows": np.full(n, 300 * (run + 1))},
             },
             about={"Encoder": "tiny"},
         )
@@ -146,14 +147,14 @@ def shade_of(colour):
     return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
 
 
-# --- what is there ---
+# --- the page as it opens ---
 
 
 def test_every_task_is_drawn_in_its_colour_where_its_coordinates_say(show, two):
     page = show(two.path)
     emb, points = two.spaces[0].emb, two.spaces[0].maps["pca"].points
     places = np.array([at(page, name) for name in emb.names])
-    # one scale for both directions, y upwards
+    # the same scale in both directions, y upwards
     scale = np.ptp(places[:, 0]) / np.ptp(points[:, 0])
     expected = (points - points.mean(axis=0)) * [scale, -scale]
     np.testing.assert_allclose(places - places.mean(axis=0), expected, atol=0.5)
@@ -162,13 +163,13 @@ def test_every_task_is_drawn_in_its_colour_where_its_coordinates_say(show, two):
     assert [text.split("\n") for text in page.texts("#legend button")] == [[kind, "6"] for kind in TYPES]
 
 
-def test_the_file_asks_for_nothing(show, two):
+def test_page_sends_no_requests(show, two):
     page = show(two.path)
     page.click(at(page, "group0/task0"))
     assert page.requests() == [two.path.as_uri()]
 
 
-def test_the_second_map_is_reached_by_switch_and_key(show, two):
+def test_second_map_is_reached_by_switch_and_keyboard(show, two):
     page = show(two.path)
     page.click("#methods label:last-child")
     page.frame()
@@ -176,7 +177,7 @@ def test_the_second_map_is_reached_by_switch_and_key(show, two):
     left, right = at(page, "group0/task12"), at(page, "group0/task0")  # at half a turn from each other
     assert left[1] == pytest.approx(right[1], abs=0.5)
     assert right[0] - left[0] > 300
-    page.key("ArrowLeft")  # as radio buttons go
+    page.key("ArrowLeft")  # arrow keys move between radio buttons
     page.frame()
     assert "of the variance" in page.text("#panel")
 
@@ -192,7 +193,7 @@ def test_tasks_move_from_map_to_map(show, two):
 # --- click and search ---
 
 
-def test_a_click_tells_of_a_task_and_leads_on(show, two):
+def test_click_shows_a_task_and_its_neighbours_as_buttons(show, two):
     page = show(two.path)
     page.click(at(page, "group2/task5"))
     page.frame()
@@ -201,12 +202,13 @@ def test_a_click_tells_of_a_task_and_leads_on(show, two):
     expected = [f"{name}\n{cosine:.2f}".replace("-", "−") for name, cosine in emb.nearest("group2/task5")]
     assert page.texts("#panel .nearest button") == expected
     panel = page.text("#panel")
-    assert "Note on group2/task5." in panel
+    sections = dict(zip(page.texts("#panel section h3"), page.texts("#panel section"), strict=True))
+    assert sections["Notes"].split("\n")[-1] == "Note on group2/task5."
     row = emb.index("group2/task5")
     assert f"{100 * np.linspace(0.5, 0.9, 24)[row]:.1f}% on 1,277 test rows; majority class 40.0%" in panel
     facts = dict(zip(page.texts("#panel dt"), page.texts("#panel dd"), strict=True))
     assert facts["Task type"] == "Emotion"
-    assert facts["Training rows"] == "320"
+    assert facts["Training rows"] == "320 (300 used)"
     assert facts["Labels"] == "no, yes"
     assert float(facts["Distance from the centre"]) == pytest.approx(emb.distances_from_centre()[row], abs=0.006)
     link = page.js("(a => [a.href, a.rel])(document.querySelector('#panel a'))")
@@ -226,7 +228,7 @@ def test_a_click_tells_of_a_task_and_leads_on(show, two):
     assert page.text("#panel h2") == "run 0"
 
 
-def test_a_click_beside_all_tasks_clears_and_a_drag_does_not_select(show, two):
+def test_click_on_no_task_clears_the_selection_and_drag_does_not_select(show, two):
     page = show(two.path)
     page.click(at(page, "group0/task3"))
     assert page.js("taskMap.selected()") == "group0/task3"
@@ -267,7 +269,7 @@ def test_search_finds_by_part_type_and_label_and_enter_goes_there(show, two):
     assert page.js("taskMap.selected()") == found[1]
 
 
-def test_search_dims_what_it_does_not_find(show, two):
+def test_search_dims_all_other_tasks(show, two):
     page = show(two.path)
     page.click("#search")
     page.write("nli")
@@ -278,21 +280,21 @@ def test_search_dims_what_it_does_not_find(show, two):
     assert labelled <= {f"group{i % 3}/task{i}" for i in range(2, 24, 4)}
 
 
-def test_the_whole_list_is_there_without_a_search(show, two):
+def test_arrow_key_opens_the_whole_list(show, two):
     page = show(two.path)
     page.js("document.getElementById('search').focus()")
     page.key("ArrowDown")
     assert page.texts("#found [role=option]") == list(two.spaces[0].emb.names)
 
 
-def test_a_hidden_task_in_the_address_is_shown_and_a_wrong_one_is_not(show, two):
+def test_address_selects_a_task_and_ignores_unknown_names(show, two):
     page = show(two.path, "#group1%2Ftask7")
     assert page.text("#panel h2") == "group1/task7"
     for wrong in ("#nothing", "#%E0%A4%A", "#<img src=x onerror=window.hit=1>"):
         assert show(two.path, wrong).js("taskMap.selected()") is None
 
 
-ACCURACIES = {  # test, validation, majority, test rows -> what is said
+ACCURACIES = {  # test, validation, majority, test rows -> text on the page
     "a/below": ([0.51264, 0.5, 0.52708, 277], "51.3% on 277 test rows; not above the majority class, 52.7%"),
     "a/above": ([0.6, np.nan, 0.5, 1], "60.0% on 1 test row; majority class 50.0%"),
     "a/same": ([0.5, np.nan, 0.5, np.nan], "50.0% on test rows; not above the majority class, 50.0%"),
@@ -301,7 +303,7 @@ ACCURACIES = {  # test, validation, majority, test rows -> what is said
 }
 
 
-def test_an_accuracy_that_is_not_above_the_majority_is_said_plainly(show, tmp_path):
+def test_accuracy_not_above_the_majority_class_is_stated(show, tmp_path):
     values = np.random.default_rng(0).normal(size=(len(ACCURACIES), 4)).astype(np.float32)
     numbers = np.array([numbers for numbers, _ in ACCURACIES.values()]).T
     statistics = dict(zip(("test", "validation", "majority", "test_rows"), numbers, strict=True))
@@ -321,7 +323,7 @@ def test_an_accuracy_that_is_not_above_the_majority_is_said_plainly(show, tmp_pa
     assert "70.0% on validation rows" in page.text("#panel")
 
 
-# --- moving about ---
+# --- zoom and pan ---
 
 
 def test_the_wheel_zooms_at_the_pointer_and_more_labels_appear(show, tmp_path):
@@ -378,7 +380,7 @@ def test_arrows_go_from_task_to_task(key, way, show, two):
     page.key(key)
     name = page.js("taskMap.selected()")
     step = np.array(at(page, name)) - start
-    if name != "group0/task12":  # else there is none in that direction
+    if name != "group0/task12":  # there may be no task in that direction
         assert step @ way > 0
         assert abs(step @ (way[1], way[0])) <= step @ way
     others = [np.array(at(page, other)) - start for other in two.spaces[0].emb.names if other != "group0/task12"]
@@ -393,7 +395,7 @@ def test_arrows_go_from_task_to_task(key, way, show, two):
 
 @pytest.mark.parametrize("n", [24, 1000])
 @pytest.mark.parametrize("zoom", [0, 900])
-def test_labels_do_not_lie_on_each_other(n, zoom, show, tmp_path):
+def test_labels_do_not_overlap(n, zoom, show, tmp_path):
     spaces, facts = make_runs(n=n, runs=1)
     page = show(write_page(tmp_path / "map.html", spaces, facts), "#group0%2Ftask0")
     if zoom:
@@ -401,7 +403,7 @@ def test_labels_do_not_lie_on_each_other(n, zoom, show, tmp_path):
         page.frame()
     labels = page.js("taskMap.labels()")
     assert len(labels) > 10
-    widths = page.js(  # measured anew, in the font of the page
+    widths = page.js(  # measured again in the font of the page
         "(() => { const c = new OffscreenCanvas(9, 9).getContext('2d');"
         " const f = weight => `${weight} 12px ${getComputedStyle(document.body).fontFamily}`;"
         " return taskMap.labels().map(l => { c.font = f(l.task === taskMap.selected() ? 600 : 400);"
@@ -410,13 +412,13 @@ def test_labels_do_not_lie_on_each_other(n, zoom, show, tmp_path):
     boxes = np.array([(b["x"], b["x"] + w, b["y"] - 6.5, b["y"] + 6.5) for b, w in zip(labels, widths, strict=True)])
     left, right, top, bottom = boxes.T
     over = (left[:, None] < right) & (left < right[:, None]) & (top[:, None] < bottom) & (top < bottom[:, None])
-    assert over.sum() == len(labels)  # each with itself
+    assert over.sum() == len(labels)  # each is the nearest to itself
     width, height = page.js("(c => [c.clientWidth, c.clientHeight])(document.querySelector('canvas'))")
     assert left.min() >= 0
     assert right.max() <= width
     assert top.min() >= 0
     assert bottom.max() <= height
-    assert "group0/task0" in {label["task"] for label in labels}  # the one that was asked for
+    assert "group0/task0" in {label["task"] for label in labels}  # the requested one
 
 
 # --- colour ---
@@ -433,7 +435,7 @@ def test_colours_by_number_and_back(show, two):
     assert page.text("#legend").split() == ["Training", "rows", "10", "83,886,080", "logarithmic"]
     shades = [pixel(page, *at(page, f"group{i % 3}/task{i}")) for i in range(24)]
     light = [sum(shade_of(shade)) for shade in shades]
-    assert np.corrcoef(light, np.arange(24))[0, 1] < -0.9  # more is darker on light ground
+    assert np.corrcoef(light, np.arange(24))[0, 1] < -0.9  # larger values are darker in the light theme
     choose(page, "colour", "m:test")
     assert page.text("#legend").split() == ["Test", "accuracy", "50.0%", "90.0%"]
     page.click(at(page, "group0/task0"))
@@ -441,7 +443,7 @@ def test_colours_by_number_and_back(show, two):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=("light", "dark"))
-def test_differences_are_coloured_from_zero_to_both_sides(dark, show, tmp_path):
+def test_differences_are_coloured_by_sign(dark, show, tmp_path):
     gains = np.array([0, -0.01, 0.01, 0.91, -0.1, *np.linspace(0.02, 0.4, 25)])
     n = len(gains)
     circle = 2 * np.pi * np.arange(n) / n
@@ -456,8 +458,8 @@ def test_differences_are_coloured_from_zero_to_both_sides(dark, show, tmp_path):
     ]
     shades = {gain: pixel(page, *at(page, f"a/t{i}")) for i, gain in enumerate(gains)}
     red, green, blue = np.array([shade_of(shade) for shade in shades.values()]).T
-    assert (red > blue).tolist() == [gain <= 0 for gain in shades]  # two hues; 0 itself is not above 0
-    assert shades[0.91] == shades[0.4]  # both beyond the limit
+    assert (red > blue).tolist() == [gain <= 0 for gain in shades]  # two hues; 0 has the colour of values below 0
+    assert shades[0.91] == shades[0.4]  # both exceed the limit
     ground = luminance(page.js("getComputedStyle(document.querySelector('.map')).backgroundColor"))
     inks = np.array([luminance(f"rgb({r},{g},{b})") for r, g, b in zip(red, green, blue, strict=True)])
     contrast = (np.maximum(inks, ground) + 0.05) / (np.minimum(inks, ground) + 0.05)
@@ -468,7 +470,7 @@ def test_differences_are_coloured_from_zero_to_both_sides(dark, show, tmp_path):
     assert page.text("#tip span") == "Test accuracy over majority: −10.0 points"
 
 
-def test_colours_can_be_read_beside_a_selected_task(show, two):
+def test_colours_stay_legible_when_a_task_is_selected(show, two):
     page = show(two.path, "#group0%2Ftask0")
     near = {name for name, _ in two.spaces[0].emb.nearest("group0/task0")}
     others = [i for i in range(1, 24) if f"group{i % 3}/task{i}" not in near]
@@ -480,7 +482,7 @@ def test_colours_can_be_read_beside_a_selected_task(show, two):
 
 
 @pytest.mark.parametrize("screen", [{}, PHONE], ids=("laptop", "phone"))
-def test_what_tasks_can_be_coloured_by_fits_its_control(screen, show, two):
+def test_colour_names_fit_their_control(screen, show, two):
     page = show(two.path, **screen)
     choose(page, "other", "1")
     room, widths = page.js(
@@ -492,7 +494,7 @@ def test_what_tasks_can_be_coloured_by_fits_its_control(screen, show, two):
     assert max(widths) <= room
 
 
-def test_a_key_of_the_legend_picks_its_tasks_out(show, two):
+def test_legend_entry_emphasises_its_tasks(show, two):
     page = show(two.path)
     page.click("#legend button:nth-of-type(3)")
     page.frame()
@@ -510,13 +512,13 @@ def test_many_categories_share_the_last_key_and_shapes_differ(show, tmp_path):
     page = show(write_page(tmp_path / "map.html", [space], facts))
     keys = page.texts("#legend button")
     assert len(keys) == 8
-    assert keys[6].split("\n") == ["kind 11", "13"]  # the largest has a key of its own
+    assert keys[6].split("\n") == ["kind 11", "13"]  # the largest category has its own legend entry
     assert keys[7].split("\n") == ["5 others", "5"]
     paths = page.js("[...document.querySelectorAll('#legend path')].map(p => p.getAttribute('d'))")
     assert len(set(paths)) == 8
 
 
-def test_tasks_of_which_nothing_is_known_are_shown(show, tmp_path):
+def test_tasks_without_facts_are_shown(show, tmp_path):
     emb = TaskEmbeddings(("one", "two", "three"), np.eye(3, dtype=np.float32))
     page = show(write_page(tmp_path / "map.html", [make_space("run", emb)], {}), "#two")
     assert page.text("#panel h2") == "two"
@@ -525,7 +527,7 @@ def test_tasks_of_which_nothing_is_known_are_shown(show, tmp_path):
     assert page.js("document.getElementById('run-choice').hidden && document.getElementById('methods').hidden")
 
 
-def test_a_task_of_which_nothing_is_known_among_known_ones(show, tmp_path):
+def test_task_without_facts_next_to_known_ones(show, tmp_path):
     spaces, facts = make_runs()
     unknown = "group0/task0"
     for space in spaces:
@@ -549,13 +551,13 @@ def test_a_task_of_which_nothing_is_known_among_known_ones(show, tmp_path):
 # --- two runs ---
 
 
-def test_two_runs_side_by_side_with_the_neighbours_they_share(show, two):
+def test_two_runs_are_shown_with_shared_neighbours(show, two):
     page = show(two.path)
     choose(page, "other", "1")
     one, other = (space.emb.values for space in two.spaces)
     kept = kept_across(one, other)
     text = page.text("#panel")
-    rows = [nearest_rows(values, 10).tolist() for values in (one, other)]
+    rows = [nearest_vectors(values, 10).tolist() for values in (one, other)]
     counts = [len(set(a) & set(b)) for a, b in zip(*rows, strict=True)]
     chance = f"{100 * chance_across(24):.1f}%"
     assert f"Of the 10 nearest tasks of a task, {np.mean(counts):.1f} are near in both run 0 and run 1" in text
@@ -588,7 +590,7 @@ def test_two_runs_side_by_side_with_the_neighbours_they_share(show, two):
     assert page.js("document.getElementById('colour').value") != "kept"
 
 
-def test_runs_change_places(show, two):
+def test_compared_runs_can_be_swapped(show, two):
     page = show(two.path)
     choose(page, "other", "1")
     choose(page, "run", "1")
@@ -599,7 +601,7 @@ def test_runs_change_places(show, two):
     assert {name for name, _ in emb.nearest("group0/task0")} <= shown
 
 
-def test_a_run_without_the_task_says_so_and_no_common_task_too(show, tmp_path):
+def test_page_states_that_a_run_lacks_a_task_or_that_runs_share_none(show, tmp_path):
     (one, _), facts = make_runs()
     names = ("group0/task0", "group1/task1", *(f"new/{i}" for i in range(6)))
     other = make_space("other", TaskEmbeddings(names, np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)))
@@ -608,7 +610,7 @@ def test_a_run_without_the_task_says_so_and_no_common_task_too(show, tmp_path):
     assert page.js("[taskMap.selected(), document.getElementById('run').value]") == [
         "new/3",
         "1",
-    ]  # the run that has it
+    ]  # the run that has the task
     choose(page, "run", "0")
     assert page.js("[taskMap.selected(), location.hash]") == [None, ""]
     choose(page, "other", "1")
@@ -628,7 +630,7 @@ def test_a_run_without_the_task_says_so_and_no_common_task_too(show, tmp_path):
     assert "Neighbours kept" not in page.texts("#colour option")
 
 
-def test_one_task_in_common_is_too_little_to_compare(show, tmp_path):
+def test_one_shared_task_is_too_few_to_compare(show, tmp_path):
     values = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
     names = (("a/x", "a/y", "a/z"), ("a/x", "b/y", "b/z"))
     spaces = [make_space(f"run {i}", TaskEmbeddings(names[i], values[i])) for i in range(2)]
@@ -671,10 +673,10 @@ def test_hostile_texts_are_only_text(show, tmp_path):
     assert page.js("window.hit") is None
     assert page.js("document.querySelectorAll('img, b, iframe').length") == 0
     assert page.js("document.scripts.length") == 2
-    assert page.js("document.querySelectorAll('#panel a').length") == 0  # that is no repository
+    assert page.js("document.querySelectorAll('#panel a').length") == 0  # not a repository
 
 
-def test_the_policy_holds_in_the_browser(chromium, two):
+def test_browser_enforces_the_policy(chromium, two):
     page = chromium.page(two.path.as_uri())
     page.wait("performance.getEntriesByName('map-drawn').length")
     with pytest.raises(BrowserError, match="TrustedHTML"):
@@ -686,7 +688,7 @@ def test_the_policy_holds_in_the_browser(chromium, two):
     page.close()
 
 
-# --- screens and people ---
+# --- screens and accessibility ---
 
 
 @pytest.mark.parametrize(
@@ -720,7 +722,7 @@ def test_everything_fits_the_screen(screen, both, show, two):
         assert box[2] < y < box[3]
 
 
-def test_a_tap_selects_and_the_cross_closes(show, two):
+def test_tap_selects_and_the_cross_closes(show, two):
     page = show(two.path, **PHONE)
     place = at(page, "group1/task1")
     page.touch([place])
@@ -729,7 +731,7 @@ def test_a_tap_selects_and_the_cross_closes(show, two):
     assert page.js("taskMap.selected()") is None
 
 
-def test_a_phone_shows_one_of_two_runs_and_a_switch_the_other(show, tmp_path):
+def test_phone_shows_one_of_two_runs_with_a_switch(show, tmp_path):
     spaces, facts = make_runs(n=200)
     names = spaces[1].emb.names
     spaces[1] = make_space("run 1", TaskEmbeddings((*names[:-1], "new/task"), spaces[1].emb.values))
@@ -753,7 +755,7 @@ def test_a_phone_shows_one_of_two_runs_and_a_switch_the_other(show, tmp_path):
         places = np.array([at(page, name, number) for name in (task, *near)]) - (left, top)
         assert (places > 0).all()
         assert (places < (width, height)).all()
-        assert page.js(f"taskMap.view({number}).scale") > scale  # they fill the map
+        assert page.js(f"taskMap.view({number}).scale") > scale  # the neighbours fill the map
         page.touch([page.middle("#front label:last-of-type")])
         page.frame()
     page.js("location.hash = '#new%2Ftask'")
@@ -765,7 +767,7 @@ def test_a_phone_shows_one_of_two_runs_and_a_switch_the_other(show, tmp_path):
     page.wait("taskMap.selected() === 'group0/task0'")
     page.js("location.hash = '#new%2Ftask'")
     page.wait("taskMap.selected() === 'new/task'")
-    assert page.js(seen) == [False, True]  # only that run has it
+    assert page.js(seen) == [False, True]  # only this run has the task
 
 
 def luminance(colour):
@@ -775,7 +777,7 @@ def luminance(colour):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=("light", "dark"))
-def test_texts_stand_out_on_light_and_dark(dark, show, two):
+def test_texts_have_contrast_in_both_themes(dark, show, two):
     page = show(two.path, "#group0%2Ftask0", dark=dark)
     ground = luminance(page.js("getComputedStyle(document.querySelector('#panel')).backgroundColor"))
     assert (ground < 0.1) == dark
@@ -811,7 +813,7 @@ def test_the_theme_is_switched_and_kept(show, two):
     other.js("localStorage.clear()")
 
 
-def test_assistive_technology_is_told_what_there_is(show, two):
+def test_page_has_roles_and_names_for_assistive_technology(show, two):
     page = show(two.path, "#group0%2Ftask0")
     seen = page.accessible()
     assert ("combobox", "Search a task") in seen
@@ -826,10 +828,10 @@ def test_assistive_technology_is_told_what_there_is(show, two):
     assert ("dialog", "How to read and use the map") in page.accessible()
     page.key("Escape")
     assert page.js("document.getElementById('help').open") is False
-    assert page.js("taskMap.selected()") == "group0/task0"  # the dialog took the key
+    assert page.js("taskMap.selected()") == "group0/task0"  # the dialog handled the key
 
 
-def test_the_page_is_used_without_a_mouse(show, two):
+def test_page_works_without_a_mouse(show, two):
     page = show(two.path)
     order = []
     for _ in range(9):
@@ -841,22 +843,24 @@ def test_the_page_is_used_without_a_mouse(show, two):
     page.js("document.querySelector('canvas').focus()")
     page.key("ArrowUp")
     page.key("Enter")
-    page.key("Tab")  # the cross
+    page.key("Tab")  # close the details
     page.key("Tab")
     page.key("Enter")  # the nearest task
     selected = page.js("taskMap.selected()")
     assert page.text("#panel h2") == selected
-    assert page.js("document.activeElement.tagName") == "H2"  # not lost with the button that was pressed
+    assert page.js("document.activeElement.tagName") == "H2"  # although the pressed button is gone
 
 
 # --- many tasks ---
 
 
 @pytest.mark.parametrize(("n", "seconds"), [(1000, 5), (10_000, 15)])
-def test_many_tasks_are_drawn_soon_and_found(n, seconds, show, tmp_path):
+def test_many_tasks_are_drawn_quickly_and_found(n, seconds, show, tmp_path):
     spaces, facts = make_runs(n=n, runs=1)
     page = show(write_page(tmp_path / "map.html", spaces, facts))
-    assert page.js("performance.getEntriesByName('map-drawn')[0].startTime") < 1000 * seconds  # generous: busy machines
+    assert (
+        page.js("performance.getEntriesByName('map-drawn')[0].startTime") < 1000 * seconds
+    )  # generous, for busy machines
     start = time.monotonic()
     page.click("#search")
     page.write(f"task{n - 1}")
@@ -866,7 +870,7 @@ def test_many_tasks_are_drawn_soon_and_found(n, seconds, show, tmp_path):
     assert time.monotonic() - start < seconds
 
 
-def test_few_shared_tasks_are_compared_by_half_of_the_others(show, tmp_path):
+def test_few_shared_tasks_use_smaller_neighbourhoods(show, tmp_path):
     values = np.random.default_rng(3).normal(size=(2, 8, 4)).astype(np.float32)
     names = [tuple(f"{'a' if row < 5 else side}/t{row}" for row in range(8)) for side in "xy"]
     spaces = [make_space(f"run {i}", TaskEmbeddings(names[i], values[i])) for i in range(2)]
@@ -876,5 +880,5 @@ def test_few_shared_tasks_are_compared_by_half_of_the_others(show, tmp_path):
     text = page.text("#panel")
     assert f"Of the 2 nearest tasks of a task, {(4 * kept / (1 + kept)).mean():.1f} are near in both" in text
     assert f"As Jaccard overlap: {100 * kept.mean():.1f}%, by chance {100 * chance_across(5, 2):.1f}%." in text
-    assert text.count(" of 2\n") == 2  # those kept most are not all that are shared
+    assert text.count(" of 2\n") == 2  # the list is shorter than the list of shared tasks
     assert 0 < kept.mean() < 1

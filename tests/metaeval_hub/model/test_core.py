@@ -1,4 +1,4 @@
-"""The baselines without task embeddings, against the stock library and plain transformers."""
+"""Baselines without task embeddings agree with the stock library and plain transformers."""
 
 import adapters
 import numpy as np
@@ -26,7 +26,7 @@ def make(method: str, **fields) -> ConditionalAdapterModel:
 
 
 def plain_encoder(tmp_path):
-    """The tiny encoder as transformers loads it, without this package's model."""
+    """Return the tiny encoder as transformers loads it."""
     ConditionalAdapterModel.create("tiny", LABELS, ConditionalConfig(adapter_size=1), vocabulary=TEXTS).save_pretrained(
         tmp_path / "plain"
     )
@@ -66,7 +66,7 @@ def test_full_fine_tuning_is_the_plain_encoder_with_gradients_in_every_weight(tm
 
 
 @pytest.mark.parametrize("method", ["adapter", "full"])
-def test_what_needs_a_task_embedding_names_the_method(method):
+def test_errors_for_missing_task_embeddings_name_the_method(method):
     model = make(method)
     with pytest.raises(ValueError, match=f"conditioning '{method}' is a baseline without task embeddings"):
         _ = model.task_embeddings
@@ -76,7 +76,7 @@ def test_what_needs_a_task_embedding_names_the_method(method):
 
 
 @pytest.mark.parametrize("method", ["adapter", "full"])
-def test_tasks_come_and_go_and_are_fitted_by_their_classifier_alone(method):
+def test_tasks_of_baselines_are_added_removed_and_fitted_by_classifier_only(method):
     model = make(method)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     before = model.logits("x/three", TEXTS)
@@ -119,8 +119,8 @@ def test_full_fine_tuning_drops_units_only_if_asked(encoder_dropout):
 
 @pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
 @pytest.mark.parametrize("method", ["adapter", "full", "both"])
-def test_every_encoder_trains_all_that_is_trained_and_is_loaded_to_the_last_bit(kind, method, tmp_path):
-    """A tensor without a gradient in a mixed step would stop training over several processes."""
+def test_every_encoder_type_trains_all_tensors_and_is_loaded_bit_identically(kind, method, tmp_path):
+    """Training with several processes fails if a tensor has no gradient in a mixed step."""
     tiny_encoder(tmp_path / "encoder", kind)
     fields = {"z_from": "both", "embeddings_per_task": 2} if method == "both" else {"conditioning": method}
     model = ConditionalAdapterModel.create(

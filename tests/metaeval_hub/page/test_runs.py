@@ -1,10 +1,9 @@
-"""`metaeval page`: what it reads of runs, which texts it shows, and the page on the Hub."""
+"""Facts that the page shows about runs and tasks, and which texts it may show."""
 
 import json
 
 import numpy as np
 import pytest
-import yaml
 from datasets import Dataset, DatasetDict
 
 from metaeval_datasets import TaskType, get_task, load_dataset
@@ -12,38 +11,10 @@ from metaeval_datasets.aspects import Aspects
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import read_embedded
-from metaeval_hub.cli import main
-from metaeval_hub.page.push import push_space
 from metaeval_hub.page.runs import OPEN_LICENSES, editions_of, facts_of, may_show, read_data, space_of
 from metaeval_hub.task_data.domains import fit_domains
-from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
-
-DEMO = ("demo/film_reviews", "demo/picnic_nli", "demo/topics", "demo/spam")
-
-
-def make_run(folder, tasks=DEMO, seed=0, cosine=0.1, **change):
-    """A finished run's folder, as training leaves it."""
-    values = np.random.default_rng(seed).normal(size=(len(tasks), 4)).astype(np.float32)
-    TaskEmbeddings(tuple(tasks), values).save(folder / "task_embeddings")
-    rows = {
-        task: {
-            "rows": {
-                "train": {"kept": 40, "available": 400 + number, "labels": "0"},
-                "test": {"kept": 20, "available": 200, "labels": "0"},
-            },
-            "origin": {"source": "metaeval_datasets.demo", "commit": None, "edition": "careful"},
-            "classes": 2,
-            "majority": 0.5,
-            "validation": None,
-            "test": {"accuracy": 0.5 + number / 10} if number else None,
-            "cos_z_z0": cosine,
-        }
-        for number, task in enumerate(tasks)
-    }
-    facts = {"tasks": rows, "encoder": {"id": "tiny"}, "seed": seed, "steps": 4000, "versions": {"metaeval": "0.1.0"}}
-    (folder / "results.json").write_text(json.dumps({**facts, **change}), encoding="utf-8")
-    return folder
+from tests.metaeval_hub.demo_run import DEMO, make_run
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +22,13 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "demo-1")
 
 
-def data_of(path):
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text.split('<script id="data" type="application/json">')[1].split("</script>")[0])
-
-
-def test_a_run_is_read_with_its_figures(run):
+def test_run_is_read_with_its_statistics(run):
     space = space_of(read_embedded(str(run)), methods=["pca"])
     assert space.name == "demo-1"
     np.testing.assert_allclose(space.statistics["test"], [np.nan, 0.6, 0.7, 0.8])
     np.testing.assert_allclose(space.statistics["gain"], [np.nan, 0.1, 0.2, 0.3])
     np.testing.assert_allclose(space.statistics["train_rows"], 40)
-    assert "validation" not in space.statistics  # no task has it
+    assert "validation" not in space.statistics  # no task has this type
     about = {
         "Encoder": "tiny",
         "Size of z": "4",
@@ -86,6 +52,21 @@ def test_facts_come_from_the_catalogue_and_the_run(run):
     assert (found.source, found.repo, found.commit) == ("metaeval_datasets.demo", "", "")
 
 
+def test_training_rows_are_those_of_the_task_if_the_run_read_a_part_of_its_source(tmp_path):
+    """The run of the helper has 400 rows or a few more; the catalogue declares 16,000, 9,594 and 120,000."""
+    tasks = ("emotion/default", "hate_speech18/default", "ag_news/default", "my/own")
+    folder = make_run(tmp_path / "run", tasks)
+    official = {"emotion/default": 8000, "hate_speech18/default": 500, "ag_news/default": 120_000}
+    origins = {task: {"official": {"train": {"read": count}}} for task, count in official.items()}
+    (folder / "data.json").write_text(json.dumps({"origins": origins}), encoding="utf-8")
+    facts = facts_of([read_embedded(str(folder))])
+    train = get_task("hate_speech18/default").rows["train"]
+    derived = train - round(train / 5)  # test, then validation, is a fifth of what is left
+    assert [facts[task].aspects["Training rows"] for task in tasks] == [
+        16_000, derived - round(derived / 5), 402, 403,
+    ]  # fmt: skip
+
+
 def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
     folder = make_run(tmp_path / "run", ("glue/cola", "my/own"))
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
@@ -98,7 +79,7 @@ def test_sources_on_the_hub_are_named_with_their_commit(tmp_path):
     assert editions_of(runs) == {"glue/cola": "paper"}  # the other is not in the catalogue
 
 
-def test_runs_whose_z_has_not_moved_are_refused_or_marked(tmp_path):
+def test_runs_at_their_random_start_are_refused_or_marked(tmp_path):
     run = read_embedded(str(make_run(tmp_path / "run", cosine=0.95)))
     with pytest.raises(StillAtStartError, match="still at its random start"):
         space_of(run, methods=["pca"])
@@ -114,7 +95,7 @@ def test_tables_and_models_are_read_too(run, tmp_path):
     labels = {"my/one": ("no", "yes"), "my/two": ("a", "b")}
     model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=["a cat"])
     loaded = read_embedded(str(model.save_pretrained(tmp_path / "model")))
-    assert space_of(loaded, methods=["pca", "umap"]).maps.keys() == {"pca"}  # too few for the other
+    assert space_of(loaded, methods=["pca", "umap"]).maps.keys() == {"pca"}  # too few tasks for UMAP
 
 
 def test_features_stored_with_a_run_give_lengths_and_domains(run, tmp_path):
@@ -154,7 +135,7 @@ def test_lengths_and_examples_are_read_from_training_rows(run):
     assert found["demo/spam"] == facts["demo/spam"]  # not asked for
 
 
-def test_texts_are_cut_and_few(run):
+def test_examples_are_few_and_shortened(run):
     facts = facts_of([read_embedded(str(run))])
     rows = [{"sentence": "word " * 100, "label": label, "idx": label} for label in range(5)]
     task = get_task("demo/topics")
@@ -187,77 +168,4 @@ def test_only_open_licences_and_demo_tasks_are_shown_by_default():
 # --- the command ---
 
 
-def test_the_command_writes_a_page_of_its_runs(run, tmp_path, capsys):
-    other = make_run(tmp_path / "demo-1", seed=1)
-    out = tmp_path / "new" / "map.html"
-    assert main(["page", f"first={run}", str(other), "--out", str(out), "--title", "Two runs"]) == 0
-    printed = capsys.readouterr().out
-    assert f"{out}: 4 tasks, " in printed
-    data = data_of(out)
-    assert data["title"] == "Two runs"
-    assert [each["name"] for each in data["runs"]] == ["first", "demo-1"]
-    assert data["facts"][0]["examples"]
-    assert "Median words" in [column["title"] for column in data["aspects"]]
-
-
-def test_runs_of_one_name_are_told_apart(run, tmp_path):
-    other = make_run(tmp_path / "demo-1", seed=1)
-    assert main(["page", str(run), str(other), "--out", str(tmp_path / "map.html"), "--examples", "none"]) == 0
-    data = data_of(tmp_path / "map.html")
-    assert [each["name"] for each in data["runs"]] == [str(run), str(other)]
-    assert "examples" not in data["facts"][0]
-
-
-def test_errors_are_one_line(run, tmp_path, capsys):
-    missing = str(tmp_path / "none")
-    assert main(["page", missing]) == 1
-    assert main(["page", str(run), "--examples", "all", "--push", "org/name", "--out", str(tmp_path / "map.html")]) == 1
-    printed = capsys.readouterr().err.splitlines()
-    assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id")
-    assert printed[1].startswith("metaeval page: --examples all shows texts whose licence may forbid sharing")
-    assert not (tmp_path / "map.html").exists()
-
-
 # --- the Hub ---
-
-
-def test_the_page_becomes_a_static_space_and_is_replaced_there(hub, run, tmp_path, capsys):
-    name, out = hub.name("space"), tmp_path / "map.html"
-    arguments = ["page", str(run), "--out", str(out), "--title", 'A "map": of <tasks>', "--push", name, "--private"]
-    assert main(arguments) == 0
-    assert f"/spaces/{name}/commit/" in capsys.readouterr().out
-    repo = hub.repo(name, "space")
-    assert repo.private
-    assert repo.read("index.html") == out.read_bytes()
-    _, metadata, text = repo.read("README.md").decode().split("---\n", 2)
-    card = yaml.safe_load(metadata)
-    assert (card["sdk"], card["app_file"], card["title"]) == ("static", "index.html", 'A "map": of <tasks>')
-    assert 'A "map": of <tasks>' in text
-    assert main([*arguments[:-3], "--title", "Anew", "--push", name]) == 0
-    assert repo.read("index.html") == out.read_bytes()
-
-
-def test_a_space_of_another_kind_is_left_alone(hub, run, tmp_path):
-    page = tmp_path / "map.html"
-    page.write_text("page", encoding="utf-8")
-    name = hub.name("space")
-    hub.add_repo(name, {"README.md": b"---\nsdk: gradio\n---\n", "app.py": b"import gradio"}, repo_type="space")
-    with pytest.raises(ValueError, match=f"metaeval did not create the Space {name}"):
-        push_space(page, name, title="Map")
-    assert "index.html" not in hub.repo(name, "space").files()
-    public = hub.name("space")
-    push_space(page, public, title="Map")
-    with pytest.raises(ValueError, match=f"{public} is public, and --private applies to new Spaces only"):
-        push_space(page, public, title="Map", private=True)
-
-
-def test_the_page_goes_beside_a_model_and_changes_nothing_else(hub, run, tmp_path, capsys):
-    name = hub.name("model")
-    hub.add_repo(name, {"README.md": b"a card", "config.json": b"{}"})
-    out = tmp_path / "map.html"
-    assert main(["page", str(run), "--out", str(out), "--push-to-model", name]) == 0
-    repo = hub.repo(name)
-    assert repo.read("task_map.html") == out.read_bytes()
-    assert repo.read("README.md") == b"a card"
-    assert main(["page", str(run), "--out", str(out), "--push-to-model", hub.name("none")]) == 1
-    assert "push the model first" in capsys.readouterr().err

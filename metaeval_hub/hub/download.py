@@ -1,0 +1,139 @@
+"""Download files of a repository at one commit into the Hub cache, or use the cached copy if the Hub is silent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+from metaeval_datasets.sources.transport import is_unreachable, is_unwritable, spare_cache
+from metaeval_hub.hub.attempts import CALL_ERRORS, MAX_FETCH_BYTES, HubError, IncompleteError, may_pass, retry
+from metaeval_hub.hub.names import check_repo_id, may_be_a_path
+from metaeval_hub.hub.repo_state import RepoType, request_info
+
+logger = logging.getLogger(__name__)
+
+
+def fetch(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    allow_patterns: Sequence[str],
+    repo_type: RepoType = "model",
+    token: str | bool | None = None,
+    check_names: Callable[[list[str]], None] | None = None,
+    max_bytes: int = MAX_FETCH_BYTES,
+    cache_dir: Path | None = None,
+) -> Path:
+    """Download the files that match ``allow_patterns`` at one commit into the Hub cache.
+
+    If the Hub cannot be reached, a copy in the cache is used, and a warning says so. If the cache is not writable, the
+    files are stored in a temporary cache that is deleted when this process ends.
+
+    Args:
+        repo_id: "org/name".
+        revision: branch, tag or commit; by default the main branch.
+        allow_patterns: patterns of the files to download.
+        repo_type: "model", "dataset" or "space".
+        token: token for private repositories.
+        check_names: called with the names of all files in the repository before any is downloaded.
+        max_bytes: maximum size of all downloaded files together.
+        cache_dir: another cache folder; an empty one makes sure that every file is downloaded.
+
+    Returns:
+        The folder of the snapshot; its name is the full commit id.
+
+    Raises:
+        ValueError: ``repo_id`` has another form.
+        HubError: the repository or revision does not exist or the token may not see it; the files are larger than
+            ``max_bytes``; or the Hub does not answer and the cache has no copy.
+    """
+    check_repo_id(repo_id)
+    request = _Request(repo_id, repo_type, revision, tuple(allow_patterns), token, check_names, max_bytes)
+    try:
+        return retry(lambda: _download(request, cache_dir), "downloading", repo_id, hasty=may_be_a_path(repo_id))
+    except HubError as error:
+        cause = error.__cause__
+        silent = cause is not None and (may_pass(cause) or isinstance(cause, OfflineModeIsEnabled))
+        if silent and (copy := _cached_copy(request, cache_dir, error)):
+            return copy
+        if is_unwritable(cause) and cache_dir is None:
+            logger.warning("%s; set HF_HUB_CACHE to a writable folder, or it is downloaded each time", error)
+            return retry(lambda: _download(request, spare_cache()), "downloading", repo_id)
+        raise
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Contain the arguments of ``fetch``, apart from the cache folder, and what the Hub has listed so far."""
+
+    repo_id: str
+    repo_type: RepoType
+    revision: str | None
+    allow_patterns: tuple[str, ...]
+    token: str | bool | None
+    check_names: Callable[[list[str]], None] | None
+    max_bytes: int
+    listed: dict[str, list[str]] = field(default_factory=dict)  # commit -> names of the files to download
+
+
+def _download(request: _Request, cache_dir: Path | None) -> Path:
+    """List the files, check their names and sizes, and download the chosen ones."""
+    try:
+        info = request_info(HfApi(token=request.token), request.repo_id, request.repo_type, request.revision)
+    except CALL_ERRORS as error:
+        if is_unreachable(error) and (copy := _cached_copy(request, cache_dir, error)):
+            return copy
+        raise
+    files = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
+    if request.check_names is not None:
+        request.check_names(sorted(files))
+    chosen = {name: size for name, size in files.items() if any(fnmatch(name, each) for each in request.allow_patterns)}
+    if sum(chosen.values()) > request.max_bytes:
+        largest = max(chosen, key=lambda name: chosen[name])
+        raise HubError(
+            f"{request.repo_id}: {len(chosen)} files of {sum(chosen.values()):,} bytes together "
+            f"({largest} the largest) are more than the {request.max_bytes:,} bytes that are fetched"
+        )
+    request.listed[str(info.sha)] = list(chosen)
+    folder = _snapshot(request, cache_dir, local=False)
+    # If a request fails, the Hub client may return the files of an earlier commit, or only some of the files.
+    if folder.name != info.sha or not _is_whole(folder, request):
+        raise IncompleteError(f"{folder.name} was received in part, or is not {info.sha}")
+    return folder
+
+
+def _snapshot(request: _Request, cache_dir: Path | None, *, local: bool) -> Path:
+    return Path(
+        snapshot_download(
+            request.repo_id,
+            repo_type=request.repo_type,
+            revision=request.revision,
+            allow_patterns=list(request.allow_patterns),
+            token=request.token,
+            cache_dir=cache_dir,
+            local_files_only=local,
+        )
+    )
+
+
+def _is_whole(snapshot: Path, request: _Request) -> bool:
+    """Return whether a snapshot contains all files to download, as far as the Hub has listed those of its commit."""
+    return all((snapshot / name).is_file() for name in request.listed.get(snapshot.name, ()))
+
+
+def _cached_copy(request: _Request, cache_dir: Path | None, error: Exception) -> Path | None:
+    """Return the copy in the cache, with a warning that names the error; None if there is no copy."""
+    try:
+        cached = _snapshot(request, cache_dir, local=True)
+    except LocalEntryNotFoundError:
+        return None
+    if not _is_whole(cached, request):
+        return None
+    logger.warning("%s: the Hub does not answer, the cache's copy of %s is used (%s)", request.repo_id, cached, error)
+    return cached

@@ -1,0 +1,100 @@
+"""Runs are sorted by experiment, method and settings."""
+
+import json
+
+import numpy as np
+import pytest
+
+from metaeval_datasets.catalog import get_task
+from metaeval_hub.cli import main
+from metaeval_hub.report.inputs import method_of, read_inputs
+from metaeval_hub.report.overview import overview
+from metaeval_hub.report.paper_tables import compare_methods, table_1
+from tests.metaeval_hub.embedded import write_results, write_run
+from tests.metaeval_hub.report.runs import SOME, of_each_task
+
+
+def test_runs_are_sorted_by_kind(places):
+    inputs = read_inputs(places)
+    assert set(inputs.methods) == {"pilault", "pilault, embeddings per task: 3", "full"}
+    assert {key: len(runs) for key, runs in inputs.compared.items()} == {"pilault": 2, "full": 1}
+    assert [run.name for run in inputs.single] == ["multitask-1", "multitask-2"]
+    assert [run.name for run in inputs.several] == ["within-1"]
+    assert set(inputs.vectors) == {"TextEmb"}
+    assert set(inputs.zero_shot["glue"]) == {"ridge_aspects", "same_type_mean"}
+    declared = get_task(SOME[2]).rows["train"]
+    assert inputs.partial == {SOME[1]: "test", SOME[2]: f"train: 7 of {declared:,} rows"}
+
+
+def test_tasks_with_few_rows_can_be_left_out(places):
+    inputs = read_inputs(places, least_rows=300)
+    assert inputs.left_out == {SOME[0]: "20 training rows"}
+    assert all(SOME[0] not in run.tasks for run in (*inputs.embedded, *inputs.methods["full"]))
+
+
+@pytest.mark.parametrize(
+    ("facts", "method"),
+    [
+        ({"method": "adapter"}, "adapter"),
+        ({"config": {"conditioning": "mahabadi"}}, "mahabadi"),
+        ({"config": {"conditioning": "adapter"}}, "shared_adapter"),
+        ({"config": {"conditioning": "pilault", "conditioning_vectors": "runs/fisher-1/full/fisher"}}, "fisher"),
+        ({"config": {"conditioning": "pilault", "task_features": "aspects"}}, "pilault, z + aspects"),
+        ({"config": {"conditioning": "pilault", "embeddings_per_task": 3}}, "pilault, embeddings per task: 3"),
+    ],
+)  # fmt: skip
+def test_methods_are_named_by_their_settings(tmp_path, facts, method):
+    place = write_results(tmp_path / "run", SOME, np.ones(20), **facts)
+    assert method_of(read_inputs([str(place)]).methods[method][0]) == method
+
+
+def test_only_seeds_of_one_setting_are_averaged_and_analysed(tmp_path):
+    def run(folder, seed, **settings):
+        config = {"conditioning": "pilault", "embeddings_per_task": 1, "seed": seed, "batch_size": 8, **settings}
+        return str(write_run(tmp_path / folder, seed=seed, tasks=SOME, accuracy=0.6 + 0.05 * seed, config=config))
+
+    places = [run("other-1", 5, adapter_size=64, epochs=1.0), run("mahabadi-1", 4, conditioning="mahabadi")]
+    places += [run(f"seed{seed}-1", seed, adapter_size=256, epochs=3.0, name=f"seed{seed}") for seed in (0, 1)]
+    inputs = read_inputs(places)
+    counts = {key: len(runs) for key, runs in inputs.methods.items()}
+    assert counts == {"pilault": 2, "pilault; adapter_size 64, epochs 1.0": 1, "mahabadi": 1}
+    assert [each.name for each in inputs.single] == ["seed0-1", "seed1-1"]
+    table = overview(inputs, places).blocks[0].table
+    shown = {row["run"]: row for row in table.records}
+    assert shown["other-1"]["method"] == "conditional adapter (Pilault); adapter_size 64, epochs 1.0"
+    assert shown["seed0-1"]["trained"] == "256 units, batches of 8, 3 passes"
+    assert "analyse seed0-1, seed1-1. They leave out other-1, mahabadi-1, because" in table.notes[-1]
+    rows = {row["method"]: row["runs"] for row in table_1(inputs, compare_methods(inputs)).blocks[0].table.records[1:]}
+    assert rows["conditional adapter (Pilault)"] == 2
+    assert rows["conditional adapter (Pilault); adapter_size 64, epochs 1.0"] == 1
+
+
+def test_runs_with_other_settings_are_separate(tmp_path):
+    for seed, rate in enumerate((5e-5, 2e-4, 2e-4)):
+        place = write_results(tmp_path / f"single{seed}", SOME, np.full(20, 0.6), method="full", seed=seed)
+        of_each_task(place, rate=rate)
+    for number in range(3):  # the last two have the same four settings first
+        config = {"conditioning": "pilault", **{f"setting{i}": min(number, 1) for i in range(5)}, "setting5": number}
+        write_results(tmp_path / f"multi{number}", SOME, np.full(20, 0.6), config=config)
+    inputs = read_inputs(sorted(map(str, tmp_path.iterdir())))
+    counts = {key: len(runs) for key, runs in inputs.methods.items()}
+    four = "pilault; setting0 1, setting1 1, setting2 1, setting3 1 and 2 more settings"
+    assert counts == {"pilault": 1, four: 1, f"{four} (2)": 1, "full": 2, "full; rate 5e-05": 1}
+
+
+def test_second_run_with_the_same_seed_is_left_out_and_named(tmp_path):
+    def run(name, seed, **settings):
+        config = {"conditioning": "pilault", "seed": seed, "batch_size": 8, **settings}
+        return str(write_run(tmp_path / name, seed=seed, tasks=SOME, accuracy=0.6 + seed / 10, config=config))
+
+    places = [run("demo-1", 0, threads=2), run("seed0-1", 0, threads=0), run("seed1-1", 1), run("seed2-1", 2)]
+    inputs = read_inputs([*places, places[0]])  # one of them is given twice
+    assert [each.path.parent.name for each in inputs.methods["pilault"]] == ["demo-1", "seed1-1", "seed2-1"]
+    assert [each.name for each in inputs.single] == ["demo-1", "seed1-1", "seed2-1"]
+    (remark,) = inputs.repeated
+    assert (
+        remark == f"{places[1]} is left out: it has the same method, settings and seed as {places[0]}, which is shown"
+    )
+    assert main(["report", *places, "--out", str(tmp_path / "out"), "--permutations", "1"]) == 0
+    assert remark in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out" / "table3.json").read_text())["facts"]["pairs"] == 3

@@ -1,0 +1,21 @@
+"""Check what a run needs before minutes are spent on its data."""
+
+from __future__ import annotations
+
+from metaeval_training.config import TrainConfig
+from metaeval_training.runs.new_model import check_model
+from metaeval_training.runs.pushing import prepare_pushing
+from metaeval_training.runs.reporter import Reporter
+from metaeval_training.runs.tracking import check_tracker
+
+
+def check_early(config: TrainConfig, reporter: Reporter) -> None:
+    """Check the tracker, the Hub login and the model's settings; warn if the push at the end would fail.
+
+    Raises:
+        ConfigError: the tracker is not installed, or the encoder cannot be loaded or does not support the settings.
+    """
+    check_tracker(config)
+    if config.push_to_hub:
+        prepare_pushing(config, reporter)
+    check_model(config)

@@ -1,0 +1,61 @@
+"""Write the trained model of a run with its card, its task embeddings and a map of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from numpy import float64
+from numpy.typing import NDArray
+
+from metaeval_datasets import get_task
+from metaeval_hub import ConditionalAdapterModel
+from metaeval_hub.analysis.plots import draw_map
+from metaeval_hub.analysis.projection import project
+from metaeval_hub.results.schema import TaskResult
+from metaeval_hub.task_data.task_features import TaskFeatures
+from metaeval_training.atomic_files import sync_tree
+from metaeval_training.runs.folder import RunFolder
+from metaeval_training.runs.results import card_results
+
+
+def write_model(
+    model: ConditionalAdapterModel,
+    run: RunFolder,
+    tasks: Mapping[str, TaskResult],
+    features: TaskFeatures | None,
+    cosines: NDArray[float64] | None,
+    seed: int,
+) -> None:
+    """Write the model, and if it has task embeddings, these and their map.
+
+    Args:
+        model: trained.
+        run: the folder.
+        tasks: results for the card.
+        features: of the tasks, stored with the model; None for a single task.
+        cosines: of each task's z with its start, (n,); None for a method without z.
+        seed: of the run, for the title of the map.
+    """
+    if features is not None:  # set on the model, so that they are pushed with it
+        model.features = replace(features, cosine_with_start=cosines)
+    model.save_pretrained(run.model, results=card_results(tasks))
+    if model.config.has_task_embeddings:
+        model.task_embeddings.save(run.task_embeddings)
+        draw_task_map(model, run, seed)
+    sync_tree(run.model)
+
+
+def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, seed: int) -> None:
+    """Draw a map of the task embeddings if there are at least three tasks and two dimensions."""
+    embeddings = model.task_embeddings
+    if len(embeddings) < 3 or embeddings.values.shape[1] < 2:
+        return
+    name = run.path.name.replace("$", r"\$")  # otherwise matplotlib reads a formula
+    draw_map(
+        project(embeddings, "pca", seed),
+        embeddings.names,
+        {name: get_task(name).type.value for name in embeddings.names},
+        run.task_map,
+        title=f"Task embeddings of {name}: PCA of z ({len(embeddings)} tasks, seed {seed})",
+    )
