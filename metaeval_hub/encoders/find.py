@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-
 try:
     from transformers.initialization import no_init_weights
 except ImportError:  # transformers 4
