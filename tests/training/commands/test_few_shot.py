@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from adapters import AdapterSetup
 from metaeval_training.commands import few_shot, multitask
 from metaeval_training.commands.few_shot import METHODS, main
 from metaeval_training.commands.few_shot_methods import draw_examples
@@ -129,12 +128,12 @@ def test_fitting_gives_what_a_user_gets(finished, trained, task):
 
 
 def test_probe_and_majority_by_another_computation(finished, trained, task):
-    """The probe on the encoder inside the trained model, its adapters switched off, one text at a time."""
+    """The probe on the encoder inside the trained model, without the adapter, one text at a time."""
     model = ConditionalAdapterModel.from_pretrained(trained / "model")
 
     def features(rows):
         found = []
-        with AdapterSetup(None), torch.inference_mode():
+        with torch.inference_mode():
             for first, second in texts(rows):
                 tokens = model.tokenizer(first, second, return_tensors="pt", truncation=True, max_length=64)
                 found.append(model.encoder(**tokens).last_hidden_state[0].mean(dim=0).numpy())
