@@ -24,7 +24,19 @@ DATASETS_ORDER = [
     *("spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
-    *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook", "publish", "summary"),
+    *(
+        "rows",
+        "report",
+        "record",
+        "published",
+        "tally",
+        "fingerprint",
+        "prepared",
+        "metaeval",
+        "hook",
+        "publish",
+        "summary",
+    ),
     "__init__",
 ]
 HUB_ORDER = [
