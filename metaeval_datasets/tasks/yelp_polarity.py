@@ -23,8 +23,7 @@ TASKS = [
         ),
         notes=(
             "Is a review negative or positive? The source calls the classes 1 and 2, and writes a line break as a "
-            "backslash and an n; here it is a line break. Some reviews are also in yelp_review_full. Yelp's terms "
-            "apply."
+            "backslash and an n; here it is one. Some reviews are also in yelp_review_full. Yelp's terms apply."
         ),
     ),
 ]

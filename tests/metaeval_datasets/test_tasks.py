@@ -21,8 +21,8 @@ APPENDIX_B = {
 OUTSIDE_THE_101 = {
     "glue/ax", "super_glue/axb", "super_glue/axg", "winograd_wsc/wsc285", "winograd_wsc/wsc273", "scitail/tsv_format",
 }  # fmt: skip
-# The paper lists no types. Its largest type has 21 tasks (table 4: 20.8 % of 101), so that one of our 22 has another
-# type there; tweet_eval/irony and super_glue/wic are the least certain.
+# The paper lists no types. Its largest type has 21 tasks (table 4: 20.8 % of 101), so one of our 22 is elsewhere in the
+# paper; tweet_eval/irony and super_glue/wic are the least certain.
 TYPES = {
     TaskType.OTHER: 22,
     TaskType.DISCOURSE: 20,
