@@ -25,7 +25,19 @@ DATASETS_ORDER = [
     "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
-    *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook", "publish", "summary"),
+    *(
+        "rows",
+        "report",
+        "record",
+        "published",
+        "tally",
+        "fingerprint",
+        "prepared",
+        "metaeval",
+        "hook",
+        "publish",
+        "summary",
+    ),
     "__init__",
 ]
 HUB_ORDER = [

@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from metaeval_hub.cli import (
@@ -86,7 +87,8 @@ def _run(arguments: list[str]) -> int:
     handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
     try:
-        return int(options.run(options) or 0)
+        with _sources(options):
+            return int(options.run(options) or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -110,6 +112,19 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
         return arguments, []
     own, forwarded = train.split(arguments[place + 1 :])
     return [*arguments[: place + 1], *own], forwarded
+
+
+@contextmanager
+def _sources(options: argparse.Namespace) -> Iterator[None]:
+    """Let a command read the sources of tasks at the commits of its pin file, and each source at one commit."""
+    if "pins" not in options:  # the command loads no tasks
+        yield
+        return
+    from metaeval_datasets.sources.pins import pinned
+    from metaeval_datasets.sources.revisions import ask_once
+
+    with pinned(options.pins), ask_once():
+        yield
 
 
 class _PlainFormatter(logging.Formatter):

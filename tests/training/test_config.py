@@ -174,11 +174,11 @@ def test_a_tilde_is_the_home_directory_wherever_a_setting_is_a_path(tmp_path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.yaml").write_text("output_dir: ~/runs\n")
     flags = [word for name in PATHS if name != "output_dir" for word in (flag(name), f"~/{name}")]
-    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:4]])
+    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:6]])
     assert command.resume == f"{tmp_path}/runs/a-1"
     assert command.config.output_dir == f"{tmp_path}/runs"
-    assert [getattr(command.config, name) for name in ("cache_dir", "encoder")] == [
-        f"{tmp_path}/cache_dir", f"{tmp_path}/encoder",
+    assert [getattr(command.config, name) for name in ("cache_dir", "pins", "encoder")] == [
+        f"{tmp_path}/cache_dir", f"{tmp_path}/pins", f"{tmp_path}/encoder",
     ]  # fmt: skip
     assert check_resume(command.config, command.flags) == command.config
     for name in ("conditioning_vectors", "task_features"):

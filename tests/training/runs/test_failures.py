@@ -70,3 +70,12 @@ def test_a_disk_that_fills_up_at_any_moment(owner, name, error, whole, train, tm
     assert list(checkpoints(run / "checkpoints"))
     assert train("--resume", str(run)) == 0
     assert outcome(run) == whole
+
+
+def test_a_malformed_pin_file_ends_the_run_before_it_starts(train, tmp_path, capsys):
+    pins = tmp_path / "pins.json"
+    pins.write_text('{"version": 7}')
+    assert train("--pins", str(pins)) == 1
+    assert f"error: --pins: the pin file {pins} is malformed: it has version 7, expected 1" in capsys.readouterr().out
+    assert not (tmp_path / "runs" / "multitask-1").exists()
+    assert "METAEVAL_PINS" not in os.environ

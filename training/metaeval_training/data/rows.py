@@ -8,18 +8,27 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from metaeval_datasets import NoSourceError, UnknownTaskError, list_tasks, load_dataset, read_report, select_tasks
+from metaeval_datasets import (
+    NoSourceError,
+    UnknownTaskError,
+    get_task,
+    list_tasks,
+    load_dataset,
+    read_report,
+    select_tasks,
+)
 from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.hashing import text_hashes
-from metaeval_datasets.metaeval import VERSION, MetaEvalConfig
 from metaeval_datasets.overlap import OnSplit
+from metaeval_datasets.prepared import INFO_FILE, find_place, folder_name, folder_of
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.pins import find_pins
 from metaeval_training.config import Decontaminate, EditionName, TrainConfig
 from metaeval_training.data.cache import DataCache, digest
 from metaeval_training.data.contamination import Positions, contaminated_rows
@@ -303,15 +312,14 @@ class _LoadedOnDemand(Mapping[str, Dataset]):
 def prepared_digest(name: str, edition: EditionName) -> str:
     """Return a digest of the rows of a task that `datasets` has prepared on this machine, "" if it has not.
 
-    The description next to the rows contains the source, its commit and the counts; the folder's name contains digests
-    of the task's declaration and the version of the row semantics.
+    The description next to the rows contains the source, its commit and the counts; the folder's name contains a digest
+    of the task's declaration, the commit of its first source and the version of the row semantics.
     """
     try:
-        config = MetaEvalConfig(name=name, edition=edition)
-        folder = Path(
-            datasets.config.HF_DATASETS_CACHE, "metaeval", config.create_config_id({}), VERSION, rows_version()
-        )
-        return digest(str(folder.relative_to(folder.parents[2])), (folder / "dataset_info.json").read_text("utf-8"))
+        spec = get_task(name).edition(edition)
+        suffix = find_place(spec, find_pins(), Access(), rows_version()).suffix
+        folder = folder_of(folder_name(spec) + suffix, datasets.config.HF_DATASETS_CACHE, rows_version())
+        return digest(str(folder.relative_to(folder.parents[2])), (folder / INFO_FILE).read_text("utf-8"))
     except (UnknownTaskError, OSError):
         return ""
 

@@ -48,9 +48,9 @@ from metaeval_training.runs.reporter import Reporter, duration, remaining, short
 
 # The settings of TrainConfig that every such script accepts.
 SETTINGS = (
-    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "skip_unavailable",
-    "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder",
-    "encoder_revision", "eval_batch_size",
+    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "pins",
+    "skip_unavailable", "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length",
+    "encoder", "encoder_revision", "eval_batch_size",
 )  # fmt: skip
 
 Answer = tuple[dict[str, Any], str]  # what is stored for a task, as JSON values; a few words to show
@@ -167,6 +167,7 @@ def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int
     if run is not None and finished:
         session.reporter.line(f"{run.path} is finished")
         return DONE
+    session.use_pins(config.pins)
     accelerator = start_accelerator(config)
     run = run or create_run(session, command)
     encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
