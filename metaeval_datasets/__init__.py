@@ -13,14 +13,14 @@ from metaeval_datasets.hook import register
 from metaeval_datasets.metric import load_metric
 from metaeval_datasets.report import Report, read_report
 from metaeval_datasets.sources.asking import NoSourceError
-from metaeval_datasets.spec import Edition, Embedded, Source, SpecError, TaskSpec, TaskType
+from metaeval_datasets.spec import Embedded, PaperEdition, Source, SpecError, TaskSpec, TaskType
 
 register()
 
 __all__ = [
-    "Edition",
     "Embedded",
     "NoSourceError",
+    "PaperEdition",
     "Report",
     "Source",
     "SpecError",

@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaeval_hub.conditional.config import ConditionalBnConfig, ConditionalConfig
+    from metaeval_hub.conditional.adapters_library import ConditionalBnConfig
+    from metaeval_hub.conditional.config import ConditionalConfig
     from metaeval_hub.model.evaluator import evaluation_suite, evaluator
     from metaeval_hub.model.model import ConditionalAdapterModel, Prediction
     from metaeval_hub.model.zero_shot import Description
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 # Imported when first asked for: a table of task embeddings is read without waiting for torch and transformers.
 _PLACES = {
     "ConditionalAdapterModel": "metaeval_hub.model.model",
-    "ConditionalBnConfig": "metaeval_hub.conditional.config",
+    "ConditionalBnConfig": "metaeval_hub.conditional.adapters_library",
     "ConditionalConfig": "metaeval_hub.conditional.config",
     "Description": "metaeval_hub.model.zero_shot",
     "Prediction": "metaeval_hub.model.model",

@@ -1,6 +1,6 @@
 """Refuse task embeddings that are still at their random start.
 
-This is necessary for z to describe tasks, and far from sufficient: random gradients move z away from its start as far as
+This is necessary for z to describe tasks, but far from sufficient: random gradients move z as far from its start as
 learning does. ``metaeval_hub.analysis.controls`` measures what z describes.
 
 Let c be the cosine of z and its start z0. A share c^2 of the squared length of z then comes from z0, which is noise,

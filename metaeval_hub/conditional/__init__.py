@@ -1,5 +1,1 @@
-"""Conditional adapters as an extension of the `adapters` library; importing the package installs it."""
-
-from metaeval_hub.conditional import attachment
-
-__all__ = ["attachment"]
+"""Conditional adapters: layers whose function depends on a task embedding, and two ways to attach them."""

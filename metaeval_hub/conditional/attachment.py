@@ -1,203 +1,227 @@
-"""Puts conditional adapters into the `adapters` library, by the places it offers for its own methods.
+"""Attach adapters to an encoder by forward hooks, without changing its modules or weights.
 
-The library has no registry for a new method, so that seven of its functions are wrapped, once, when this module is
-imported. Each wrapper does something only for a ``ConditionalBnConfig`` and hands everything else on as it came.
-Checked with `adapters` 1.3; another version is refused, because the wrapped places may have moved.
+The hooks keep no reference to the adapters. What a pass needs (the layers, the task embeddings, how often to repeat the
+batch) is in a variable of the thread that runs the pass. Any number of threads can therefore use one encoder, the
+encoder computes its own function outside of ``AttachedAdapter.active``, and it can be pickled and copied. Gradient
+checkpointing runs layers a second time during the backward pass, after ``active`` has ended and perhaps in another
+thread; the functions that transformers calls for it are wrapped so that they restore the variable.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from adapters.configuration import AdapterConfig
-from adapters.context import ForwardContext
-from adapters.loading import AdapterLoader
-from adapters.methods.bottleneck import BottleneckLayer
-from adapters.model_mixin import ModelAdaptersMixin
-from adapters.utils import get_adapter_config_hash
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from metaeval_hub.conditional.conditioning import TaskConditioning, average_conditioning
-from metaeval_hub.conditional.config import ARCHITECTURE, ConditionalBnConfig
-from metaeval_hub.conditional.layers import LAYERS
-
-SUPPORTED = "1.3"
-
-
-def shared_prefix(name: str) -> str:
-    """Return how the tensors of adapter ``name`` that are shared by all layers begin, on a bare base model."""
-    return f"shared_parameters.{name}."
+from metaeval_hub.conditional.bottleneck import Bottleneck
+from metaeval_hub.conditional.conditioning import TaskConditioning
+from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.conditional.layers import LAYERS, ConditionalLayer
+from metaeval_hub.conditional.places import KINDS, can_repeat_inside, layers_of, modules_at_places, places_of
 
 
-def _wrap(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    original = getattr(owner, name)
-    if getattr(original, "_metaeval", False):
-        return
-    wrapped = functools.wraps(original)(make(original))
-    wrapped._metaeval = True  # type: ignore[attr-defined]
-    static = isinstance(owner.__dict__.get(name), staticmethod)
-    setattr(owner, name, staticmethod(wrapped) if static else wrapped)
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """One pass through an encoder: its adapter layers, its task embeddings, and how often to repeat the batch."""
+
+    layers: nn.ModuleList
+    task_embeddings: Tensor | None
+    repeats: int = 1
 
 
-def _config_class(original: Callable[..., Any]) -> Callable[..., Any]:
-    def get(config_dict: dict[str, Any]) -> type[AdapterConfig]:
-        if config_dict.get("architecture") == ARCHITECTURE:
-            return ConditionalBnConfig
-        return original(config_dict)
-
-    return get
+_THREAD = threading.local()  # torch.compile traces through it, unlike through a ContextVar
 
 
-def _add_layer(original: Callable[..., Any]) -> Callable[..., Any]:
-    def add_adapter(self: BottleneckLayer, adapter_name: str, layer_idx: int) -> bool:
-        config = self.adapters_config.match(
-            adapter_name, config_type=ConditionalBnConfig, layer_idx=layer_idx, location_key=self.location_key
+def _current() -> _Pass | None:
+    return getattr(_THREAD, "current", None)
+
+
+@contextmanager
+def _set(current: _Pass | None) -> Iterator[None]:
+    before = _current()
+    _THREAD.current = current
+    try:
+        yield
+    finally:
+        _THREAD.current = before
+
+
+# --- hooks: module-level classes without references to modules, so that an encoder can be pickled and copied ---
+
+
+@dataclass(frozen=True)
+class _Adapt:
+    """Forward hook: apply the adapter layer of one place to a module's output."""
+
+    number: int
+    kind: str
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        current = _current()
+        if current is None:
+            return None
+        layer: nn.Module = current.layers[self.number][self.kind]  # type: ignore[index]
+        return layer(output, current.task_embeddings)[0]
+
+
+@dataclass(frozen=True)
+class _RepeatStates:
+    """Forward pre-hook at the first adapter: repeat the attention's result and its residual."""
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        current = _current()
+        if current is None or current.repeats == 1:
+            return None
+        return tuple(states.repeat(current.repeats, 1, 1) for states in inputs)
+
+
+@dataclass(frozen=True)
+class _RepeatMask:
+    """Forward pre-hook of every later layer: repeat the attention mask, the only other input with one row per text."""
+
+    def __call__(
+        self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        current = _current()
+        if current is None or current.repeats == 1:
+            return None
+        mask = inputs[1] if len(inputs) > 1 else named.get("attention_mask")
+        if mask is None or mask.shape[0] == 1:  # one row serves all rows of the batch
+            return None
+        mask = mask.repeat(current.repeats, *[1] * (mask.ndim - 1))
+        return (
+            ((inputs[0], mask, *inputs[2:]), named) if len(inputs) > 1 else (inputs, {**named, "attention_mask": mask})
         )
-        if config is None:
-            return original(self, adapter_name, layer_idx)
-        self.layer_idx = layer_idx
-        layer = LAYERS[config.conditioning](adapter_name, self.model_config.hidden_size, config)  # type: ignore[call-arg]
-        if self.is_layer_hooked:  # the model itself then adds the residual and applies its LayerNorm
-            layer.original_ln_after = False
-        self.adapters[adapter_name] = layer.train(self.training)
-        return True
-
-    return add_adapter
 
 
-def _add_shared(original: Callable[..., Any]) -> Callable[..., Any]:
-    def add_weights(self: ModelAdaptersMixin, adapter_name: str) -> None:
-        original(self, adapter_name)
-        config = self.adapters_config.match(adapter_name, config_type=ConditionalBnConfig)
-        if config is not None and adapter_name not in self.base_model.shared_parameters:
-            self.base_model.shared_parameters[adapter_name] = _conditioning(config).to(self.device)
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A checkpointing function of transformers that restores the current pass when a layer runs a second time."""
 
-    return add_weights
+    original: Callable[..., Any]
 
+    def __call__(self, function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+        current = _current()
 
-def _resolve_context(original: Callable[..., Any]) -> Callable[..., Any]:
-    def forward_context(self: ModelAdaptersMixin, context: ForwardContext, *args: Any, **kwargs: Any) -> None:
-        original(self, context, *args, **kwargs)
-        # z is looked up here, once a pass: inside the first layer it would break gradient checkpointing. The library
-        # also calls this with no inputs at all; a task that is missing is therefore reported by the layers.
-        context.conditional_z = {}
-        for name, conditioning in (getattr(context, "shared_parameters", None) or {}).items():
-            if isinstance(conditioning, TaskConditioning):
-                given: Tensor | None = getattr(context, "task_embeddings", None)
-                if given is not None:
-                    context.conditional_z[name] = _checked(name, given, conditioning.dim_z)
-                elif context.task_ids is not None:
-                    context.conditional_z[name] = conditioning(context.task_ids)
+        def run(*inputs: Any, **named: Any) -> Any:
+            with _set(current):
+                return function(*inputs, **named)
 
-    return forward_context
+        if isinstance(self.original, functools.partial) and self.original.func is checkpoint:
+            # The reentrant kind differentiates only the inputs of a layer, which the task embeddings are not.
+            options["use_reentrant"] = False
+        return self.original(run, *inputs, **options)
 
 
-def _checked(name: str, given: Tensor, dim_z: int) -> Tensor:
+def _wrap_checkpointing(encoder: nn.Module) -> None:
+    for module in encoder.modules():
+        function = module.__dict__.get("_gradient_checkpointing_func")
+        if function is not None and not isinstance(function, _Checkpoint):
+            module._gradient_checkpointing_func = _Checkpoint(function)  # type: ignore[assignment]
+
+
+# --- the adapter ---
+
+
+class AttachedAdapter(nn.Module):
+    """All adapter layers of an encoder and, for conditional ones, the task embeddings that condition them.
+
+    Creating it freezes the encoder and registers hooks that do nothing outside of ``active``.
+
+    Args:
+        encoder: a model of transformers of a type that ``metaeval_hub.conditional.places`` lists.
+        config: the conditioning; not "full", which has no adapter.
+        n_tasks: number of tasks.
+
+    Raises:
+        ValueError: the type of the encoder is unknown, or it already has an adapter.
+    """
+
+    def __init__(self, encoder: Any, config: ConditionalConfig, n_tasks: int) -> None:
+        super().__init__()
+        places = list(modules_at_places(encoder))
+        for _, _, module in places:
+            if any(isinstance(hook, _Adapt) for hook in module._forward_hooks.values()):
+                raise ValueError("the encoder already has an adapter; load the encoder once per model")
+        encoder.requires_grad_(False)
+        self._draw_as_before(encoder)
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({kind: _new_layer(encoder.config.hidden_size, config) for kind in KINDS})
+            for _ in layers_of(encoder)
+        )
+        self.conditioning: TaskConditioning | None = None
+        if config.has_task_embeddings:
+            self.conditioning = TaskConditioning(
+                n_tasks, config.dim_z, config.z_from, config.embeddings_per_task, config.dim_features
+            )
+        for number, kind, module in places:
+            module.register_forward_hook(_Adapt(number, kind))
+        if can_repeat_inside(encoder):
+            first, *others = layers_of(encoder)
+            first.get_submodule(places_of(encoder).sum or "").register_forward_pre_hook(_RepeatStates())
+            for layer in others:
+                layer.register_forward_pre_hook(_RepeatMask(), with_kwargs=True)
+
+    @staticmethod
+    def _draw_as_before(encoder: Any) -> None:
+        """Draw the random numbers that the `adapters` library drew here, so that a seed keeps its starting values.
+
+        Earlier releases attached adapters with that library, which created a second linear layer for each projection
+        of a layer except that of the attention's output.
+        """
+        if encoder.config.model_type == "modernbert":  # whose function the library changed
+            return
+        places = places_of(encoder)
+        for layer in layers_of(encoder):
+            skipped = layer.get_submodule("attention.out_lin" if places.sum is None else "attention.output.dense")
+            linears = [module for module in layer.modules() if isinstance(module, nn.Linear) and module is not skipped]
+            torch.rand(sum(parameter.numel() for linear in linears for parameter in linear.parameters()))
+
+    def conditional_layers(self) -> Iterator[ConditionalLayer]:
+        """Yield the layers that depend on z, in the order of a pass."""
+        return (module for module in self.modules() if isinstance(module, ConditionalLayer))
+
+    @contextmanager
+    def active(self, encoder: Any, task_embeddings: Tensor | None, repeats: int = 1) -> Iterator[None]:
+        """Let the encoder apply the adapter to the passes that this thread runs within.
+
+        Args:
+            encoder: the encoder that the adapter is attached to.
+            task_embeddings: (B, Z), or (1, Z) if the batch belongs to one task; None for a baseline.
+            repeats: how often to repeat the batch at the first adapter; above 1 only if ``can_repeat_inside``.
+
+        Raises:
+            ValueError: ``task_embeddings`` has the wrong length.
+        """
+        if self.conditioning is not None and task_embeddings is not None:
+            check_embeddings(task_embeddings, self.conditioning.dim_z)
+        if encoder.training and not torch.compiler.is_compiling():
+            _wrap_checkpointing(encoder)
+        with _set(_Pass(self.layers, task_embeddings, repeats)):
+            yield
+
+
+def check_embeddings(given: Tensor, dim_z: int, adapter: str = "metaeval") -> Tensor:
+    """Return task embeddings after a check of their shape.
+
+    Raises:
+        ValueError: the shape is not (B, Z).
+    """
     if given.ndim != 2 or given.shape[1] != dim_z:
-        raise ValueError(f"adapter {name!r} takes task_embeddings of shape (B, {dim_z}), got {tuple(given.shape)}")
+        raise ValueError(f"adapter {adapter!r} takes task_embeddings of shape (B, {dim_z}), got {tuple(given.shape)}")
     return given
 
 
-def _keep_shared(original: Callable[..., Any]) -> Callable[..., Any]:
-    def filter_func(self: AdapterLoader, adapter_name: str) -> Callable[[str], bool]:
-        stock = original(self, adapter_name)
-        # On a bare base model the key has no leading dot, and the stock filter would drop z without a word.
-        return lambda key: stock(key) or key.startswith(shared_prefix(adapter_name))
-
-    return filter_func
-
-
-def _rename_shared(original: Callable[..., Any]) -> Callable[..., Any]:
-    def rename_func(self: AdapterLoader, old_name: str, new_name: str) -> Callable[[str], str]:
-        stock = original(self, old_name, new_name)
-        old, new = shared_prefix(old_name), shared_prefix(new_name)
-        return lambda key: new + key[len(old) :] if key.startswith(old) else stock(key)
-
-    return rename_func
-
-
-def _average_shared(original: Callable[..., Any]) -> Callable[..., Any]:
-    def average_adapter(
-        self: ModelAdaptersMixin,
-        adapter_name: str,
-        adapter_list: Sequence[str] | Mapping[str, float],
-        weights: Sequence[float] | None = None,
-        combine_strategy: str = "linear",
-        normalize_weights: bool = True,
-        **options: Any,
-    ) -> None:
-        names = list(adapter_list)
-        shared = self.base_model.shared_parameters
-        parts = [shared[name] for name in names if name in shared and isinstance(shared[name], TaskConditioning)]
-        averaged: dict[str, Tensor] | None = None
-        if names and len(parts) == len(names):
-            total = sum(weights) if weights is not None and normalize_weights else 1.0
-            shares = [1.0 / len(names)] * len(names) if weights is None else [weight / total for weight in weights]
-            averaged = average_conditioning(names, parts, shares)  # raises before the library adds anything
-        original(self, adapter_name, adapter_list, weights, combine_strategy, normalize_weights, **options)
-        # the library averages the layers, and what they share for its own methods alone
-        config = self.adapters_config.match(adapter_name, config_type=ConditionalBnConfig)
-        if config is not None and averaged is not None:
-            shared[adapter_name] = _conditioning(config).to(parts[0].device)
-            shared[adapter_name].load_state_dict(averaged)
-
-    return average_adapter
-
-
-def _conditioning(config: ConditionalBnConfig) -> TaskConditioning:
-    n_tasks = len(config.task_names)
-    return TaskConditioning(n_tasks, config.dim_z, config.z_from, config.embeddings_per_task, config.dim_features)
-
-
-def rename_tasks(model: ModelAdaptersMixin, adapter_name: str, task_names: tuple[str, ...]) -> None:
-    """Put the names of a conditional adapter's tasks into the model's configuration, after tasks came or went.
-
-    ``save_adapter`` writes them, and loading makes a table of as many rows.
-    """
-    adapters_config = model.adapters_config
-    config = adapters_config.get(adapter_name).replace(task_names=task_names)
-    key = get_adapter_config_hash(config.to_dict())
-    adapters_config.config_map[key] = config
-    adapters_config.adapters[adapter_name] = key
-
-
-def repeat_batch_at_first_adapter(encoder: nn.Module) -> None:
-    """Let a batch of B texts become one of ``task_repeats`` times B rows at the place of the first adapter.
-
-    How often is said by each pass, in the context that `adapters` keeps per thread.
-    """
-    place = next(module for module in encoder.modules() if isinstance(module, BottleneckLayer))
-    place.register_forward_pre_hook(_repeat)
-
-
-def _repeat(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    count = getattr(ForwardContext.get_context(), "task_repeats", None)
-    return inputs if count is None else (inputs[0].repeat(count, 1, 1), *inputs[1:])
-
-
-def install() -> None:
-    """Wrap the places; a second call changes nothing.
-
-    Raises:
-        ImportError: the installed `adapters` is of another minor version than the one this was checked with.
-    """
-    found = version("adapters")
-    if found != SUPPORTED and not found.startswith(SUPPORTED + "."):
-        raise ImportError(
-            f"metaeval extends adapters {SUPPORTED}.x, found {found}; install 'adapters>={SUPPORTED},<1.4'"
-        )
-    # before adapters.init, so that the patched forward signatures show it
-    ForwardContext.context_args.update(("task_embeddings", "task_repeats"))
-    _wrap(AdapterConfig, "_get_config_class", _config_class)
-    _wrap(BottleneckLayer, "add_adapter", _add_layer)
-    _wrap(ModelAdaptersMixin, "_add_adapter_weights", _add_shared)
-    _wrap(ModelAdaptersMixin, "forward_context", _resolve_context)
-    _wrap(ModelAdaptersMixin, "average_adapter", _average_shared)
-    _wrap(AdapterLoader, "filter_func", _keep_shared)
-    _wrap(AdapterLoader, "rename_func", _rename_shared)
-
-
-install()
+def _new_layer(hidden_size: int, config: ConditionalConfig) -> nn.Module:
+    if config.adapter_size is None:
+        raise ValueError(f"conditioning {config.conditioning!r} has no adapter")
+    if not config.has_task_embeddings:
+        return Bottleneck(hidden_size, config.adapter_size, config.adapter_dropout)
+    return LAYERS[config.conditioning](hidden_size, config.adapter_size, config.dim_z, config.adapter_dropout)

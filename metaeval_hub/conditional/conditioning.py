@@ -114,7 +114,8 @@ class TaskConditioning(nn.Module):
             parts.append(F.embedding(rows, self.task_embedding))
         if self.projection is not None:
             # a look at the values on a GPU would wait for the device at every step
-            if self.feature_scale.device.type == "cpu" and not self.feature_scale.any():
+            looks = self.feature_scale.device.type == "cpu" and not torch.compiler.is_compiling()
+            if looks and not self.feature_scale.any():
                 raise ValueError("z is made of the tasks' features, and they were not set; call set_features(matrix)")
             parts.append(self.projection(self.features[ids]))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
@@ -365,7 +366,7 @@ def check_range(what: str, values: Tensor, end: int) -> None:
     Raises:
         IndexError: names the first that does not.
     """
-    if values.device.type == "cpu":
+    if values.device.type == "cpu" and not torch.compiler.is_compiling():
         odd = values[(values < 0) | (values >= end)]
         if odd.numel():
             raise IndexError(f"{what} {int(odd[0])} is outside 0..{end - 1}")

@@ -36,7 +36,7 @@ class BaseEncoder:
 class LoadedEncoder:
     """An encoder in memory: module, tokenizer, configuration as read, and its identity."""
 
-    module: Any  # a PreTrainedModel, which gains the methods of `adapters` later
+    module: Any  # a PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     config: dict[str, Any]
     base: BaseEncoder

@@ -10,7 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from transformers.modeling_utils import no_init_weights
+try:
+    from transformers.initialization import no_init_weights
+except ImportError:  # transformers 4
+    from transformers.modeling_utils import no_init_weights
 
 from metaeval_hub.encoders.base import BaseEncoder
 from metaeval_hub.encoders.weights import (

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from adapters import AdapterSetup
 from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedTokenizerBase
@@ -52,23 +51,23 @@ def text_embedding(
 ) -> NDArray[np.float32]:
     """TextEmb: the mean over texts of the mean of the encoder's outputs over tokens (Sileo & Moens 2022, section 3).
 
-    Special tokens are included, padding is not, adapters are off; as training/task_vectors.py has it.
+    Special tokens are included and padding is not. Adapters that are attached to the encoder have no effect here.
+    ``training/task_vectors.py`` computes the same vectors.
 
     Args:
-        encoder: frozen, in evaluation mode; adapters that it may have are passed by.
-        tokenizer: of the encoder.
-        tokens: of the texts; not padded.
+        encoder: a frozen encoder in evaluation mode.
+        tokenizer: the tokenizer of the encoder.
+        tokens: the token ids of the texts, without padding.
 
     Returns:
         (H,) float32.
     """
     order = sorted(range(len(tokens["input_ids"])), key=lambda i: len(tokens["input_ids"][i]))
     device, total = encoder.get_input_embeddings().weight.device, 0.0  # type: ignore[operator, union-attr]
-    with AdapterSetup(None):
-        for start in range(0, len(order), BATCH):
-            batch = pad_rows(tokens, order[start : start + BATCH], int(tokenizer.pad_token_id), device)
-            states = encoder(**batch).last_hidden_state.double()  # (B, T, H)
-            mask = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
-            total = total + ((states * mask).sum(dim=1) / mask.sum(dim=1)).sum(dim=0)
+    for start in range(0, len(order), BATCH):
+        batch = pad_rows(tokens, order[start : start + BATCH], int(tokenizer.pad_token_id), device)
+        states = encoder(**batch).last_hidden_state.double()  # (B, T, H)
+        mask = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
+        total = total + ((states * mask).sum(dim=1) / mask.sum(dim=1)).sum(dim=0)
     mean: torch.Tensor = total / len(order)  # type: ignore[assignment]
     return mean.float().cpu().numpy()

@@ -6,29 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import adapters
 import numpy as np
 import torch
-from adapters.methods.modeling import Adapter
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from metaeval_datasets.catalog import unknown_task
-from metaeval_hub.conditional.attachment import rename_tasks, repeat_batch_at_first_adapter
+from metaeval_hub.conditional.attachment import AttachedAdapter
 from metaeval_hub.conditional.conditioning import TaskConditioning, check_range
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.conditional.layers import ConditionalLayer
 from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
-from metaeval_hub.encoders.find import rebuild_encoder
 from metaeval_hub.encoders.last_layer import can_cut, compute_first_token_only
 from metaeval_hub.encoders.tokens import Text, TextEncoder, Tokens, as_texts
-from metaeval_hub.encoders.weights import (
-    building,
-    longest_input,
-    quiet,
-)
+from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.model.evaluation_mode import EvaluationMode
 from metaeval_hub.model.label_heads import TaskHeads
 from metaeval_hub.model.record import ModelRecord, check_record
@@ -39,7 +31,6 @@ from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
 
-ADAPTER_NAME = "metaeval"
 Role: TypeAlias = Literal["adapter", "map", "projection", "task_embedding", "head"]
 
 
@@ -96,28 +87,15 @@ class ModelCore(nn.Module):
         self.base_keys = frozenset(loaded.module.state_dict())
         self.encoder = loaded.module
         self.heads = TaskHeads(loaded.module.config.hidden_size, self.labels, self.label_vectors)
-        adapter = config.adapter_config(tuple(self.labels), loaded.module.config.hidden_size)
-        if adapter is None:
+        self.adapter: AttachedAdapter | None = None
+        if config.conditioning == "full":
             self.encoder.requires_grad_(True)
         else:
-            with quiet("adapters.model_mixin"):  # it warns between the calls that no adapter is active
-                adapters.init(self.encoder)
-                self.encoder.add_adapter(ADAPTER_NAME, config=adapter)
-                self.encoder.train_adapter(ADAPTER_NAME)
-        if config.has_task_embeddings:
-            repeat_batch_at_first_adapter(self.encoder)
-        self.tokenizer.model_max_length = (
-            config.max_length
-        )  # so that a pipeline with truncation=True cuts texts as this model does
+            self.adapter = AttachedAdapter(self.encoder, config, len(self.labels))
+        # A pipeline with truncation=True then truncates texts as this model does.
+        self.tokenizer.model_max_length = config.max_length
         self._evaluation = EvaluationMode()
         self.eval()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy the parts of the model: `adapters` creates the classes of its modules in each process."""
-        options = {"fields": self.fields, "origins": self.origins, "label_vectors": self.label_vectors}
-        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
-        made_of = (self.tokenizer, self.encoder_config, self.base, self.labels, self.config, options, self.features)
-        return _rebuild, (type(self), *made_of, dict(self.state_dict()), frozen, self.training)
 
     def __repr__(self) -> str:
         """Show tasks, encoder and conditioning in one line; ``model.encoder`` shows the layers."""
@@ -190,7 +168,7 @@ class ModelCore(nn.Module):
                 f"conditioning {self.config.conditioning!r} is a baseline without task embeddings; create the "
                 "model with 'pilault', 'layernorm' or 'mahabadi' instead"
             )
-        return self.encoder.base_model.shared_parameters[ADAPTER_NAME]
+        return self.adapter.conditioning  # type: ignore[union-attr, return-value]
 
     @property
     def task_embeddings(self) -> TaskEmbeddings:
@@ -227,8 +205,6 @@ class ModelCore(nn.Module):
         """Renumber the tasks after embeddings and classifiers were added or removed."""
         self.labels = dict(labels)
         self._ids = {task: i for i, task in enumerate(self.labels)}
-        if self.config.has_task_embeddings:
-            rename_tasks(self.encoder, ADAPTER_NAME, self.task_names)
 
     @property
     def device(self) -> torch.device:
@@ -248,9 +224,6 @@ class ModelCore(nn.Module):
         super().train(mode)
         if mode and not self.config.encoder_dropout:
             self.encoder.eval()
-            for module in self.encoder.modules():
-                if isinstance(module, Adapter):  # ours, or a stock one
-                    module.train()
         return self
 
     def forward(
@@ -300,8 +273,9 @@ class ModelCore(nn.Module):
         Args:
             batch: ``input_ids`` (B, T), ``attention_mask`` (B, T) or None, ``token_type_ids`` where there are segments.
             task_embeddings: (B, Z), or (1, Z) if all texts belong to one task; None for a baseline.
-            repeats: how often to repeat the batch at the first adapter, once per task, in encoders that
-                ``metaeval_hub.model.prediction.GROWING`` lists; ``task_embeddings`` then has shape (repeats * B, Z).
+            repeats: how often to repeat the batch at the first adapter, once per task, in encoders for which
+                ``metaeval_hub.conditional.places.can_repeat_inside`` holds; ``task_embeddings`` then has the shape
+                (repeats * B, Z).
 
         Returns:
             Pooled texts (B, H), or (repeats * B, H).
@@ -309,12 +283,13 @@ class ModelCore(nn.Module):
         Raises:
             ValueError: ``task_embeddings`` has the wrong shape.
         """
-        given: dict[str, Any] = {} if task_embeddings is None else {"task_embeddings": task_embeddings}
-        if repeats > 1:
-            given["task_repeats"] = repeats
+        adapter = self.adapter
         cuts = self.training and self.config.pooling == "cls" and can_cut(self.encoder)
-        with compute_first_token_only(self.encoder) if cuts else nullcontext():
-            outputs = self.encoder(**batch, **given)
+        with (
+            nullcontext() if adapter is None else adapter.active(self.encoder, task_embeddings, repeats),
+            compute_first_token_only(self.encoder) if cuts else nullcontext(),
+        ):
+            outputs = self.encoder(**batch)
         return self._pool(outputs.last_hidden_state, batch.get("attention_mask"))
 
     def _pool(self, hidden: Tensor, attention_mask: Tensor | None) -> Tensor:
@@ -356,13 +331,14 @@ class ModelCore(nn.Module):
         The last two have one row per task or label, which should not change in steps without examples of it. Roles that
         a method does not have are empty lists.
         """
-        maps = [p for m in self.encoder.modules() if isinstance(m, ConditionalLayer) for p in m.maps()]
+        inside = self.encoder if self.adapter is None else self.adapter
+        maps = [] if self.adapter is None else [p for m in self.adapter.conditional_layers() for p in m.maps()]
         table, projection = [], []
         if self.config.has_task_embeddings:
             table, projection = self.conditioning.table(), self.conditioning.projections()
         known = {id(parameter) for parameter in (*maps, *table, *projection)}
         return {
-            "adapter": [p for p in self.encoder.parameters() if p.requires_grad and id(p) not in known],
+            "adapter": [p for p in inside.parameters() if p.requires_grad and id(p) not in known],
             "map": maps,
             "projection": projection,
             "task_embedding": table,
@@ -383,6 +359,15 @@ class ModelCore(nn.Module):
         base = {f"encoder.{key}" for key in self.base_keys}
         return {name: tensor for name, tensor in self.state_dict().items() if name not in base}
 
+    def add_attention_biases(self) -> None:
+        """Give ModernBERT's attention the frozen biases that models of earlier releases were trained and stored with.
+
+        They start at 0, and ``load_trained_state`` fills them in.
+        """
+        for layer in self.encoder.layers:
+            projection = layer.attn.Wqkv
+            projection.bias = nn.Parameter(projection.weight.new_zeros(projection.out_features), requires_grad=False)
+
     def load_trained_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the tensors that ``trained_state`` returned.
 
@@ -397,28 +382,3 @@ class ModelCore(nn.Module):
             if tensor.shape != tensors[name].shape:
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}; expected {tuple(tensor.shape)}")
             tensor.copy_(tensors[name])
-
-
-def _rebuild(
-    kind: type[ModelCore],
-    tokenizer: Any,
-    encoder_config: dict[str, Any],
-    base: BaseEncoder,
-    labels: Mapping[str, Sequence[str]],
-    config: ConditionalConfig,
-    options: dict[str, Any],
-    features: TaskFeatures | None,
-    state: dict[str, Tensor],
-    frozen: set[str],
-    training: bool,
-) -> ModelCore:
-    """Rebuild a model from what ``ModelCore.__reduce__`` returned."""
-    with building():
-        module = rebuild_encoder(encoder_config, base.id)
-        model = kind(LoadedEncoder(module, tokenizer, encoder_config, base), labels, config, **options)
-    weight = state["heads.weight"]
-    model.to(weight.device, weight.dtype).load_state_dict(state, assign=True)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad = name not in frozen
-    model.features = features
-    return model.train(training)

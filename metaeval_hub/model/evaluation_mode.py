@@ -17,6 +17,10 @@ class EvaluationMode:
         self._count = 0
         self._was_training = False
 
+    def __reduce__(self) -> tuple[type[EvaluationMode], tuple[()]]:
+        """Pickle and copy as a new object: a lock and the threads that hold it belong to one process and one model."""
+        return EvaluationMode, ()
+
     @contextmanager
     def hold(self, model: nn.Module) -> Iterator[None]:
         """Within, a model is in evaluation mode; the last thread that leaves puts it back into the mode it had."""

@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from adapters import AutoAdapterModel, BnConfig, DoubleSeqBnConfig
-from adapters.composition import Stack
-from adapters.methods.bottleneck import BottleneckLayer
-from adapters.methods.modeling import Adapter
 from torch import Tensor, nn
 
-from metaeval_hub.conditional.config import reduction_factor
+from metaeval_hub.conditional.adapters_library import (
+    AutoAdapterModel,
+    BnConfig,
+    BottleneckLayer,
+    DoubleSeqBnConfig,
+    Stack,
+    reduction_factor,
+)
+from metaeval_hub.conditional.bottleneck import Bottleneck
 from metaeval_hub.conditional.layers import ConditionalNormAdapter, GeneratedAdapter, ModulatedInputAdapter
 from metaeval_hub.encoders.weights import quiet, save_encoder
 from metaeval_hub.hub.card_templates import code_span, python_string
@@ -89,7 +93,7 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", task)
     with torch.no_grad():
         z = model.embed_tasks(torch.tensor([task_id], device=model.device))
-        parts = [_stock_weights(layer, z) for layer in _conditional_layers(model.encoder)]
+        parts = [_stock_weights(layer, z) for layer in _layers(model)]
     names = [name] if len(parts[0]) == 1 else [f"{name}-modulation", name]
     stock = _stock_model(model, names, parts)
     _add_head(stock, model, task, name)
@@ -126,17 +130,17 @@ def _readme(model: ModelCore, task: str, stacked: bool) -> str:
 Part = dict[str, Tensor]
 
 
-def _conditional_layers(encoder: nn.Module) -> list[nn.Module]:
-    places = [module for module in encoder.modules() if isinstance(module, BottleneckLayer)]
-    return [layer for place in places for layer in place.adapters.values()]
+def _layers(model: ModelCore) -> list[nn.Module]:
+    """Return the adapter layers in the order of a pass, which is that of the places in the stock model too."""
+    return [layer for pair in model.adapter.layers for layer in pair.values()]  # type: ignore[union-attr]
 
 
 def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:
     """Return the stock bottlenecks that stand for one layer at z (1, Z), in the order they are applied."""
-    if type(layer) is Adapter:
+    if type(layer) is Bottleneck:
         return [layer.state_dict()]
     if isinstance(layer, GeneratedAdapter):
-        size, hidden = layer.down_sample, layer.input_size
+        size, hidden = layer.size, layer.hidden_size
         return [
             {
                 "adapter_down.0.weight": layer.z_down(z).view(size, hidden),

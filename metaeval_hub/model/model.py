@@ -20,7 +20,6 @@ from metaeval_hub.encoders.weights import (
     building,
 )
 from metaeval_hub.model.core import ModelCore
-from metaeval_hub.model.export import export_adapter
 from metaeval_hub.model.few_shot import fit_task
 from metaeval_hub.model.prediction import Prediction, task_logits
 from metaeval_hub.model.sequence_classifier import TaskClassifier
@@ -379,6 +378,8 @@ class ConditionalAdapterModel(ModelCore):
 
     def export_adapter(self, name: str, folder: Path | str) -> Path:
         """Export one task as a stock adapter of `adapters`; see ``metaeval_hub.model.export.export_adapter``."""
+        from metaeval_hub.model.export import export_adapter  # needs `adapters`, an optional extra
+
         return export_adapter(self, name, folder)
 
     def push_to_hub(

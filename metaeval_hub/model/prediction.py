@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from metaeval_hub.conditional.places import can_repeat_inside
 from metaeval_hub.encoders.tokens import Text, pad_rows
 from metaeval_hub.model.core import ModelCore
 
-# Encoders in which `adapters` lets a batch grow on the way: it repeats what else has a row a text, such as the mask.
-GROWING = frozenset({"bert", "roberta", "xlm-roberta", "electra", "distilbert", "deberta-v2"})
 SHOWN_FROM = 50  # batches, from which on there is a bar
 
 
@@ -90,7 +89,7 @@ def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Seque
     if count == 1:
         return [model.encode(batch, embeddings)]
     embeddings = embeddings.repeat_interleave(len(batch["input_ids"]), dim=0)  # (k B, Z), task after task
-    if model.encoder.config.model_type in GROWING:
+    if can_repeat_inside(model.encoder):
         pooled = model.encode(batch, embeddings, repeats=count)
     else:
         repeated = {name: values.repeat(count, 1) for name, values in batch.items()}

@@ -29,9 +29,10 @@ from metaeval_hub.hub.upload import push_folder
 from metaeval_hub.model.card import model_card
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.record import CONFIG_FILE, DTYPES, FORMAT, ModelRecord, check_record, read_record, write_record
+from metaeval_hub.model.tensor_names import has_attention_biases
 from metaeval_hub.model.tensors import check_finite, read_tensors, write_tensors
 from metaeval_hub.safe_files.replace_folder import replacing
-from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_file_names, naming
+from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_file_names, naming, read_header
 from metaeval_hub.task_data.task_features import FEATURE_FILES, TABLE_FILE, TaskFeatures
 
 WEIGHTS_FILE = "model.safetensors"
@@ -194,6 +195,9 @@ def load_model(
         try:
             with torch.device("meta"):
                 model = _of_record(kind, record, LoadedEncoder(plan, tokenizer, found.config, record.base))
+                with_biases = _needs_attention_biases(model, folder / WEIGHTS_FILE)
+                if with_biases:
+                    model.add_attention_biases()
         except ValueError as error:
             raise UnsafeRepositoryError(f"{CONFIG_FILE} does not fit its encoder: {error}") from error
         stored = DTYPES[record.dtype]
@@ -204,6 +208,8 @@ def load_model(
     check_same(record.base, base)
     with building():  # the random initial weights are replaced below
         model = _of_record(kind, record, LoadedEncoder(module, tokenizer, found.config, record.base))
+    if with_biases:
+        model.add_attention_biases()
     model.to(wanted or stored).load_trained_state(tensors)
     if stored != torch.float16:
         _check_float16(model)
@@ -237,6 +243,12 @@ def _find_encoder(record: ModelRecord, place: Path, token: str | bool | None) ->
 
 def _of_record(kind: type[Model], record: ModelRecord, loaded: LoadedEncoder) -> Model:
     return kind(loaded, record.labels, record.conditional, record.fields, record.origins, record.label_vectors)
+
+
+def _needs_attention_biases(model: ModelCore, weights: Path) -> bool:
+    return model.encoder.config.model_type == "modernbert" and has_attention_biases(
+        set(read_header(weights)) - {f"encoder.{key}" for key in model.base_keys}
+    )
 
 
 def _read_features(folder: Path, model: ModelCore) -> TaskFeatures | None:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from metaeval_hub.encoders.weights import all_finite
+from metaeval_hub.model.tensor_names import current_name
 from metaeval_hub.safe_files.printable import printable
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
@@ -38,27 +39,28 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read tensors after checking the header of the file against the expected tensors.
+    """Read a model's tensors after checking them against those that its configuration requires.
 
     Args:
-        path: a safetensors file.
-        expected: tensors that the model's configuration implies. Only their names, shapes and types are used, so they
-            may be on the meta device.
+        path: a safetensors file; names of earlier releases are translated.
+        expected: the tensors that the configuration requires. Only their names, shapes and types are used, so they may
+            be on the meta device.
 
     Raises:
         UnsafeRepositoryError: the file is missing or damaged, or a name, shape, type or value is not as expected.
     """
-    found = read_header(path)
-    _compare_names(path.name, set(found), set(expected))
+    header = read_header(path)
+    stored = {name: old for old in header if (name := current_name(old)) is not None}
+    _compare_names(path.name, set(stored), set(expected))
     for name, tensor in expected.items():
-        dtype, shape = found[name]
+        dtype, shape = header[stored[name]]
         if shape != tuple(tensor.shape) or dtype != _SAFETENSORS_DTYPE.get(tensor.dtype):
             raise UnsafeRepositoryError(
                 f"{path.name}: {name} is {dtype}{list(shape)}; its configuration calls for "
                 f"{_SAFETENSORS_DTYPE.get(tensor.dtype)}{list(tensor.shape)}"
             )
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in expected}
+        tensors = {name: file.get_tensor(stored[name]) for name in expected}
     for name, tensor in tensors.items():
         if not all_finite(tensor):
             raise UnsafeRepositoryError(f"{path.name}: {name} contains values that are not finite")

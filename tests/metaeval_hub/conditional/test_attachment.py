@@ -1,228 +1,182 @@
-"""The hooks in `adapters`: one test a wrapped place, on models of width 16 built from a configuration."""
+"""Adapters attached by hooks: the encoder stays its own, and no state is shared between passes."""
 
-import adapters
+import copy
+import pickle
+import shutil
+import threading
+
 import pytest
 import torch
-from adapters import BnConfig, ConfigUnion, LoRAConfig, SeqBnConfig
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, BertForSequenceClassification
 
-from metaeval_hub.conditional import attachment
-from metaeval_hub.conditional.config import ConditionalBnConfig
+from metaeval_hub.conditional.attachment import AttachedAdapter
+from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.conditional.places import PLACES, can_repeat_inside
+from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
+from tests.metaeval_hub.conditional.encoders import CONFIGS, IDS, TASKS, encoder_of, perturb
 
-SMALL = {"vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-CONFIGS = {
-    "bert": SMALL,
-    "roberta": {**SMALL, "max_position_embeddings": 40, "type_vocab_size": 1, "pad_token_id": 1},
-    "xlm-roberta": {**SMALL, "max_position_embeddings": 40, "type_vocab_size": 1, "pad_token_id": 1},
-    "distilbert": {"vocab_size": 30, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24},
-    "electra": {**SMALL, "embedding_size": 16},
-    "deberta-v2": {**SMALL, "type_vocab_size": 0},
-    # hooked from outside: `adapters` has no code of its own for it
-    "modernbert": {**SMALL, **{f"{role}_token_id": i for i, role in enumerate(("pad", "bos", "eos", "cls", "sep"))}},
-}
-IDS = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]])
-TASKS = torch.tensor([0, 1, 1])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
 
 
-def conditional(method: str = "pilault") -> ConditionalBnConfig:
-    return ConditionalBnConfig(conditioning=method, adapter_size=4, dim_z=3, task_names=("a", "b"))
+class Model(torch.nn.Module):
+    """An encoder with its adapter, and a pass through both."""
+
+    def __init__(self, model_type="bert", method="pilault"):
+        super().__init__()
+        self.encoder = encoder_of(model_type)
+        self.adapter = AttachedAdapter(self.encoder, ConditionalConfig(method, adapter_size=4, dim_z=3), n_tasks=2)
+        perturb(self)
+        self.eval()
+
+    def forward(self, ids=IDS, tasks=TASKS, mask=None, repeats=1):
+        z = None if self.adapter.conditioning is None else self.adapter.conditioning(tasks)
+        with self.adapter.active(self.encoder, z, repeats):
+            return self.encoder(ids, attention_mask=mask).last_hidden_state
 
 
-def build(model_type: str = "bert", kind: type = AutoModel) -> torch.nn.Module:
-    torch.manual_seed(0)
-    model = kind.from_config(AutoConfig.for_model(model_type, **CONFIGS[model_type]))
-    adapters.init(model)
-    return model.eval()
+def test_every_supported_encoder_has_places():
+    assert {*PLACES} == {*MODEL_TYPES} == {*CONFIGS}
 
 
-def perturb(model: torch.nn.Module) -> None:
-    """Move what is trained away from its start, so that a tensor that was lost shows."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data += 0.3 * torch.randn_like(parameter)
-
-
-@pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi"])
 @pytest.mark.parametrize("model_type", CONFIGS)
-def test_adapter_is_trained_saved_and_loaded_by_the_librarys_own_calls(model_type, method, tmp_path):
-    model = build(model_type)
-    before = model(IDS)[0]
-    model.add_adapter("tasks", config=conditional(method))
-    model.train_adapter("tasks")
-    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    assert trained
-    assert all(".adapters.tasks." in name or name.startswith("shared_parameters.tasks.") for name in trained)
-    perturb(model)
-    model.eval()
-    mixed = model(IDS, task_ids=TASKS)[0]
-    assert not torch.allclose(mixed, before)
-    assert not torch.allclose(mixed, model(IDS, task_ids=TASKS.flip(0))[0])  # the task matters
-    model.save_adapter(tmp_path, "tasks")
-
-    other = build(model_type)
-    other.load_adapter(str(tmp_path), load_as="renamed", set_active=True)
-    assert torch.equal(other.eval()(IDS, task_ids=TASKS)[0], mixed)
+def test_the_encoder_computes_its_own_function_outside_of_a_pass(model_type):
+    model, plain = Model(model_type), encoder_of(model_type)
+    for mask in (None, MASK):
+        expected = plain(IDS, attention_mask=mask).last_hidden_state
+        assert not torch.allclose(model(mask=mask), expected)
+        assert torch.equal(model.encoder(IDS, attention_mask=mask).last_hidden_state, expected)
+    assert list(model.encoder.state_dict()) == list(plain.state_dict())
+    assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
 
 
-def test_explicit_embeddings_equal_those_of_the_table():
-    model = build()
-    model.add_adapter("tasks", config=conditional(), set_active=True)
-    model.train_adapter("tasks")
-    perturb(model)
-    model.eval()
-    z = model.base_model.shared_parameters["tasks"].task_embedding[TASKS]
-    assert torch.equal(model(IDS, task_embeddings=z)[0], model(IDS, task_ids=TASKS)[0])
+@pytest.mark.parametrize("model_type", [kind for kind in CONFIGS if can_repeat_inside(encoder_of(kind))])
+def test_a_repeated_batch_gives_what_each_task_gives_alone(model_type):
+    model = Model(model_type).double()
+    for ids, mask in ((IDS, MASK), (IDS, None), (IDS[:1], MASK[:1])):
+        tasks = torch.arange(2).repeat_interleave(len(ids))
+        together = model(ids, tasks, mask, repeats=2)
+        for task, found in enumerate(together.chunk(2)):
+            torch.testing.assert_close(found, model(ids, torch.tensor([task]), mask), rtol=1e-12, atol=1e-12)
 
 
-def test_a_pass_without_a_task_says_what_to_pass():
-    model = build()
-    model.add_adapter("tasks", config=conditional(), set_active=True)
-    with pytest.raises(ValueError, match=r"adapter 'tasks' .* pass task_ids="):
-        model(IDS)
+def test_a_convolution_rules_out_repeating_at_the_first_adapter():
+    encoder = encoder_of("deberta-v2")
+    assert can_repeat_inside(encoder)
+    encoder.config.conv_kernel_size = 3
+    assert not can_repeat_inside(encoder)
 
 
-def test_embeddings_of_the_wrong_length_are_refused():
-    model = build()
-    model.add_adapter("tasks", config=conditional(), set_active=True)
-    with pytest.raises(ValueError, match=r"shape \(B, 3\), got \(3, 5\)"):
-        model(IDS, task_embeddings=torch.zeros(3, 5))
+def test_threads_do_not_share_a_task():
+    model = Model()
+    expected = [model(tasks=torch.tensor([task])) for task in (0, 1)]
+    ready, wrong = threading.Barrier(4), []
+
+    def work(task):
+        ready.wait()
+        with torch.inference_mode():
+            for _ in range(20):
+                if not torch.equal(model(tasks=torch.tensor([task])), expected[task]):
+                    wrong.append(task)
+
+    threads = [threading.Thread(target=work, args=(number % 2,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
-def test_gradient_checkpointing_gives_the_same_gradients():
-    def gradients(checkpointing: bool) -> list[torch.Tensor]:
-        model = build()
-        model.add_adapter("tasks", config=conditional())
-        model.train_adapter("tasks")
-        torch.manual_seed(1)
-        perturb(model)
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_checkpointing_gives_the_same_gradients_in_another_thread_after_the_pass(model_type, reentrant):
+    def gradients(checkpointing):
+        model = Model(model_type)
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         if checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.train()
-        model(IDS, task_ids=TASKS)[0].pow(2).sum().backward()
-        return [parameter.grad for parameter in model.parameters() if parameter.requires_grad]
+            model.encoder.gradient_checkpointing_enable({"use_reentrant": reentrant})
+        loss = model.train()(mask=MASK).pow(2).sum()
+        model(tasks=torch.tensor([0]))  # another pass before the backward pass
+        thread = threading.Thread(target=loss.backward)
+        thread.start()
+        thread.join()
+        return [parameter.grad for parameter in model.adapter.parameters()]
 
-    assert all(torch.equal(one, other) for one, other in zip(gradients(False), gradients(True), strict=True))
-
-
-def test_union_with_a_stock_method_survives_saving(tmp_path):
-    model = build()
-    model.add_adapter("tasks", config=ConfigUnion(conditional(), LoRAConfig(r=2)), set_active=True)
-    model.train_adapter("tasks")
-    perturb(model)
-    expected = model.eval()(IDS, task_ids=TASKS)[0]
-    model.save_adapter(tmp_path, "tasks")
-    other = build()
-    other.load_adapter(str(tmp_path), set_active=True)
-    assert torch.equal(other.eval()(IDS, task_ids=TASKS)[0], expected)
+    calls = []
+    handle = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, *_: calls.append(1) if type(module).__name__ == "ModulatedInputAdapter" else None
+    )
+    found = gradients(True)
+    handle.remove()
+    assert len(calls) > 2 * 4  # two passes through 4 adapter layers, and some of the first pass once more
+    assert all(torch.equal(one, other) for one, other in zip(found, gradients(False), strict=True))
 
 
-def test_whole_classifier_survives_save_pretrained(tmp_path):
-    model = build(kind=AutoModelForSequenceClassification)
-    model.add_adapter("tasks", config=conditional(), set_active=True)
-    model.train_adapter("tasks")
-    perturb(model)
-    expected = model.eval()(IDS, task_ids=TASKS).logits
-    model.save_pretrained(tmp_path)
-    other = adapters.load_model(str(tmp_path), BertForSequenceClassification)
-    other.set_active_adapters("tasks")
-    assert torch.equal(other.eval()(IDS, task_ids=TASKS).logits, expected)
+@pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi", "adapter"])
+def test_copies_and_pickles_are_whole_and_independent(method):
+    model = Model(method=method)
+    expected = model()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(other(), expected)
+        for parameter in other.adapter.parameters():
+            parameter.data.zero_()
+        assert not torch.equal(other(), expected)
+        assert torch.equal(model(), expected)
 
 
-@pytest.mark.parametrize("weights", [None, [3.0, 1.0]])
-@pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi"])
-def test_average_is_that_of_every_tensor_z_included(method, weights):
-    model = build()
-    for name in ("one", "other"):
-        model.add_adapter(name, config=conditional(method))
-        perturb(model)
-    model.average_adapter("mean", ["one", "other"], weights, set_active=True)
-    share = 0.5 if weights is None else 0.75
-    state = {name.replace(".mean.", ".X."): tensor for name, tensor in model.state_dict().items() if ".mean." in name}
-    assert "shared_parameters.X.task_embedding" in state
-    for name, tensor in state.items():
-        one, other = (model.state_dict()[name.replace(".X.", f".{part}.")] for part in ("one", "other"))
-        torch.testing.assert_close(tensor, share * one + (1 - share) * other)
-    assert torch.isfinite(model(IDS, task_ids=TASKS)[0]).all()
+@pytest.mark.parametrize(
+    "model_type", ["bert", *(pytest.param(kind, marks=pytest.mark.slow) for kind in CONFIGS if kind != "bert")]
+)
+def test_dynamo_traces_a_pass_as_one_graph(model_type):
+    model = Model(model_type)
+    traced = torch.compile(model, backend="eager", fullgraph=True)
+    for tasks in (TASKS, TASKS.flip(0)):
+        assert torch.equal(traced(IDS, tasks), model(IDS, tasks))
 
 
-def test_average_over_other_features_is_refused_and_adds_nothing():
-    model = build()
-    config = ConditionalBnConfig(adapter_size=4, dim_z=3, task_names=("a", "b"), z_from="both", dim_features=2)
-    for name, sign in (("one", 1.0), ("other", -1.0), ("same", 1.0)):
-        model.add_adapter(name, config=config)
-        model.shared_parameters[name].set_features([[0.0, sign], [1.0, 2.0]])
-    with pytest.raises(ValueError, match="adapters 'one' and 'other' cannot be averaged: their feature"):
-        model.average_adapter("mean", ["one", "other"])
-    assert "mean" not in model.adapters_config
-    model.average_adapter("mean", ["one", "same"], set_active=True)
-    assert torch.equal(model.shared_parameters["mean"].features, model.shared_parameters["one"].features)
-    assert torch.isfinite(model(IDS, task_ids=TASKS)[0]).all()
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_a_compiled_pass_has_the_values_and_gradients_of_a_plain_one():
+    model = Model().train()
+    compiled = torch.compile(model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    results = []
+    for call in (model, compiled):
+        model.zero_grad()
+        call(IDS, TASKS).pow(2).sum().backward()
+        results.append([parameter.grad.clone() for parameter in model.adapter.parameters()])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_summary_counts_layers_and_embeddings():
-    model = build()
-    model.add_adapter("tasks", config=conditional())
-    # 2 layers x 2 places x (D and U with biases, W_h and W_b), and 2 embeddings of 3 numbers
-    assert model.adapter_summary(as_dict=True)[0]["#param"] == 4 * (2 * 16 * 4 + 4 + 16 + 2 * 3 * 16) + 2 * 3
+def test_an_encoder_takes_one_adapter():
+    model = Model()
+    with pytest.raises(ValueError, match="the encoder already has an adapter; load the encoder once per model"):
+        AttachedAdapter(model.encoder, ConditionalConfig(adapter_size=4), n_tasks=1)
 
 
-PLACES = [
-    (adapters.configuration.AdapterConfig, "_get_config_class"),
-    (adapters.methods.bottleneck.BottleneckLayer, "add_adapter"),
-    (adapters.model_mixin.ModelAdaptersMixin, "_add_adapter_weights"),
-    (adapters.model_mixin.ModelAdaptersMixin, "forward_context"),
-    (adapters.model_mixin.ModelAdaptersMixin, "average_adapter"),
-    (adapters.loading.AdapterLoader, "filter_func"),
-    (adapters.loading.AdapterLoader, "rename_func"),
-]
+def test_encoders_of_unknown_types_are_refused():
+    encoder = encoder_of()
+    encoder.config.model_type = "t5"
+    with pytest.raises(ValueError, match=r"encoders of type 't5' have no places for adapters; expected one of bert"):
+        AttachedAdapter(encoder, ConditionalConfig(adapter_size=4), n_tasks=1)
 
 
-@pytest.fixture
-def without_hooks(monkeypatch):
-    def remove() -> None:
-        for owner, name in PLACES:
-            original = getattr(owner, name).__wrapped__
-            monkeypatch.setattr(owner, name, staticmethod(original) if name == "_get_config_class" else original)
-
-    return remove
-
-
-def test_stock_adapters_are_as_without_the_hooks(without_hooks):
-    def output() -> torch.Tensor:
-        model = build()
-        model.add_adapter("stock", config=SeqBnConfig(reduction_factor=4), set_active=True)
-        return model(IDS)[0]
-
-    hooked = output()
-    without_hooks()
-    assert torch.equal(output(), hooked)
+def test_task_embeddings_of_the_wrong_shape_are_refused():
+    model = Model()
+    with (
+        pytest.raises(ValueError, match=r"takes task_embeddings of shape \(B, 3\), got \(3, 5\)"),
+        model.adapter.active(model.encoder, torch.zeros(3, 5)),
+    ):
+        pass
+    with pytest.raises(ValueError, match="got 2 task embeddings for a batch of 3"):
+        model(tasks=TASKS[:2])
 
 
-def test_stock_library_refuses_our_folder_loudly(tmp_path, without_hooks):
-    """Without this package the folder must not load as a plain adapter whose z is silently lost."""
-    model = build()
-    model.add_adapter("tasks", config=conditional(), set_active=True)
-    model.save_adapter(tmp_path, "tasks")
-    without_hooks()
-    with pytest.raises(KeyError, match="conditional_bn"):
-        build().load_adapter(str(tmp_path))
-
-
-def test_installing_twice_wraps_once():
-    before = [getattr(owner, name) for owner, name in PLACES]
-    attachment.install()
-    assert [getattr(owner, name) for owner, name in PLACES] == before
-    assert all(function._metaeval for function in before)
-
-
-def test_other_versions_of_the_library_are_refused(monkeypatch):
-    monkeypatch.setattr(attachment, "version", lambda package: "1.4.0")
-    with pytest.raises(ImportError, match=r"extends adapters 1\.3\.x, found 1\.4\.0"):
-        attachment.install()
-
-
-def test_stock_configurations_still_resolve():
-    assert type(adapters.AdapterConfig.load(SeqBnConfig(reduction_factor=8).to_dict())) is BnConfig
+def test_an_error_in_a_pass_ends_it():
+    model, plain = Model(), encoder_of()
+    with pytest.raises(IndexError):
+        model(torch.tensor([[999]]), TASKS[:1])
+    assert torch.equal(model.encoder(IDS).last_hidden_state, plain(IDS).last_hidden_state)

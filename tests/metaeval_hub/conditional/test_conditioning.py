@@ -1,15 +1,12 @@
 """What z is made of: each way against its equation in plain numpy or torch, and through a whole model."""
 
-import adapters
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings
 from metaeval_hub.conditional.conditioning import TaskConditioning, feature_matrix
-from metaeval_hub.conditional.config import ConditionalBnConfig
 
 N, Z, F = 4, 5, 6
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r"), "x/more": ("u", "v"), "x/last": ("a", "b")}
@@ -326,41 +323,3 @@ def test_half_precision_keeps_what_features_are_standardised_by(dtype, tmp_path)
     assert loaded.conditioning.feature_scale.dtype == torch.float32
     np.testing.assert_allclose(loaded.expected_embeddings(features), wide, atol=0.02)
     assert bits(loaded) == bits(model)
-
-
-# --- with the calls of `adapters` alone ---
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_librarys_own_calls_save_and_load_what_z_is_made_of(mode, tmp_path):
-    def build():
-        torch.manual_seed(0)
-        sizes = {"vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-        model = AutoModel.from_config(AutoConfig.for_model("bert", intermediate_size=24, **sizes))
-        adapters.init(model)
-        return model.eval()
-
-    fields = MODES[mode]
-    width = F if "z_from" in fields else 0
-    config = ConditionalBnConfig(adapter_size=4, dim_z=3, task_names=tuple(LABELS), dim_features=width, **fields)
-    model, ids, tasks = build(), torch.tensor([[5, 6, 7], [8, 9, 10]]), torch.tensor([3, 1])
-    model.add_adapter("tasks", config=config, set_active=True)
-    model.train_adapter("tasks")
-    conditioning = model.base_model.shared_parameters["tasks"]
-    if width:
-        conditioning.set_features(some_features())
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data += 0.3 * torch.randn_like(parameter)
-    assert all(parameter.requires_grad for parameter in conditioning.parameters())
-    expected = model.eval()(ids, task_ids=tasks)[0]
-    last = conditioning(tasks, fields.get("embeddings_per_task", 1) - 1)
-    drawn = model(ids, task_embeddings=last)[0]
-    model.save_adapter(str(tmp_path), "tasks")
-
-    other = build()
-    other.load_adapter(str(tmp_path), load_as="renamed", set_active=True)
-    assert torch.equal(other.eval()(ids, task_ids=tasks)[0], expected)
-    again = other.base_model.shared_parameters["renamed"](tasks, fields.get("embeddings_per_task", 1) - 1)
-    assert torch.equal(other(ids, task_embeddings=again)[0], drawn)
-    assert torch.equal(drawn, expected) == (mode in ("table", "features"))

@@ -1,12 +1,9 @@
 """The three conditional layers against the equations, computed with plain tensor operations."""
 
-import adapters
 import pytest
 import torch
-from adapters.context import ForwardContext
 from torch.nn.functional import gelu
 
-from metaeval_hub.conditional.config import ConditionalBnConfig
 from metaeval_hub.conditional.layers import LAYERS, modulate
 
 B, T, H, A, Z = 4, 5, 6, 3, 2
@@ -15,19 +12,14 @@ METHODS = ("pilault", "layernorm", "mahabadi")
 
 def make(method: str, scaling: float = 1.0) -> torch.nn.Module:
     torch.manual_seed(0)
-    config = ConditionalBnConfig(
-        conditioning=method, adapter_size=A, dim_z=Z, task_names=("a",), scaling=scaling, dropout=0.0
-    )
-    layer = LAYERS[method]("t", H, config).double()
+    layer = LAYERS[method](H, A, Z, scaling=scaling).double()
     for parameter in layer.parameters():  # away from the start, where maps are zero
         torch.nn.init.normal_(parameter, std=0.5)
     return layer
 
 
 def run(layer: torch.nn.Module, hidden: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    with ForwardContext(None) as context:
-        context.conditional_z = {"t": z}
-        return layer(hidden, hidden)[0]
+    return layer(hidden, z)[0]
 
 
 def by_hand(
@@ -84,29 +76,3 @@ def test_modulation_with_zero_maps_leaves_the_states_as_they_are():
 def test_embeddings_that_fit_neither_batch_nor_one_task_are_refused():
     with pytest.raises(ValueError, match="got 3 task embeddings for a batch of 4"):
         run(make("pilault"), torch.randn(B, T, H, dtype=torch.float64), torch.randn(3, Z))
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("conditioning", "other", "conditioning is 'other'"),
-        ("adapter_size", 0, "adapter_size must be at least 1"),
-        ("is_parallel", True, "is_parallel=True is not supported"),
-        ("scaling", "learned", "scaling must be a number, got 'learned'"),
-        ("reduction_factor", 16, "give the width as adapter_size"),
-        ("z_from", "both", "dim_features is 0 with z_from='both'"),
-        ("dim_features", 3, "z_from='table' uses no features"),
-        ("embeddings_per_task", 0, "embeddings_per_task must be a whole number of at least 1, got 0"),
-    ],
-)
-def test_configuration_errors_name_the_field(field, value, message):
-    with pytest.raises(ValueError, match=message):
-        ConditionalBnConfig(**{field: value})
-
-
-def test_configuration_survives_the_librarys_round_trip():
-    config = ConditionalBnConfig(conditioning="layernorm", adapter_size=7, dim_z=3, task_names=("a", "b"))
-    read = adapters.AdapterConfig.load(config.to_dict())
-    assert type(read) is ConditionalBnConfig
-    assert read == config
-    assert read.architecture is None  # to the library it is a bottleneck

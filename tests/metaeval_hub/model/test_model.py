@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import adapters
 import numpy as np
 import pytest
 import torch
-from adapters import DoubleSeqBnConfig
 from huggingface_hub import HfApi, ModelCard
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from metaeval_datasets import UnknownTaskError
-from metaeval_hub import ConditionalAdapterModel, ConditionalBnConfig, ConditionalConfig
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.analysis.embedded_runs import read_embedded
+from metaeval_hub.conditional.attachment import AttachedAdapter
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.weights import save_encoder
 from metaeval_hub.model import storage
@@ -354,11 +353,10 @@ def _trained_parameters(config) -> tuple[int, int]:
     """Return the numbers of trained parameters for RoBERTa-base's shape: without z, and of z."""
     with torch.device("meta"):
         encoder = AutoModel.from_config(AutoConfig.for_model("roberta", vocab_size=50265, max_position_embeddings=514))
-        adapters.init(encoder)
-        encoder.add_adapter("a", config=config)
-        encoder.train_adapter("a")
-    shared = [p.numel() for name, p in encoder.named_parameters() if name.startswith("shared_parameters")]
-    return sum(p.numel() for p in encoder.parameters() if p.requires_grad) - sum(shared), sum(shared)
+        adapter = AttachedAdapter(encoder, config, n_tasks=101)
+    assert not any(p.requires_grad for p in encoder.parameters())
+    table = [] if adapter.conditioning is None else [p.numel() for p in adapter.conditioning.parameters()]
+    return sum(p.numel() for p in adapter.parameters()) - sum(table), sum(table)
 
 
 @pytest.mark.parametrize(
@@ -366,17 +364,16 @@ def _trained_parameters(config) -> tuple[int, int]:
     [
         # Sileo & Moens 2022, Table 1 prints 38M and 10M; the exact counts below follow from the shapes:
         # 24 places of 2 * 768 a + a + 768 (bottleneck), 2 * 32 * 768 (W_h, W_b), 32 (2 * 768 a + a + 768) (generated)
-        (ConditionalBnConfig(conditioning="pilault", adapter_size=256, task_names=("a",) * 101), 10.641408),
-        (ConditionalBnConfig(conditioning="layernorm", adapter_size=256, task_names=("a",) * 101), 10.641408),
-        (ConditionalBnConfig(conditioning="mahabadi", adapter_size=32, task_names=("a",) * 101), 38.363136),
-        (DoubleSeqBnConfig(reduction_factor=3), 9.461760),
-        (ConditionalConfig(conditioning="adapter").adapter_config((), 768), 9.461760),
+        (ConditionalConfig(conditioning="pilault"), 10.641408),
+        (ConditionalConfig(conditioning="layernorm"), 10.641408),
+        (ConditionalConfig(conditioning="mahabadi"), 38.363136),
+        (ConditionalConfig(conditioning="adapter"), 9.461760),
     ],
 )
 def test_parameter_counts_of_table_1(config, millions):
     trained, table = _trained_parameters(config)
     assert trained == round(millions * 1e6)
-    assert table == (101 * 32 if isinstance(config, ConditionalBnConfig) else 0)
+    assert table == (101 * 32 if config.has_task_embeddings else 0)
 
 
 def test_encoder_is_written_as_transformers_reads_it(model, tmp_path):
@@ -407,7 +404,7 @@ def test_adding_and_removing_tasks_leaves_the_others_bit_identical(tmp_path):
     assert model.task_names == ("x/three", "x/new")
     assert torch.equal(model.logits("x/three", TEXTS), before["x/three"])
     assert torch.equal(model.logits("x/new", TEXTS), new)
-    assert model.encoder.adapters_config.get("metaeval").task_names == ("x/three", "x/new")
+    assert model.conditioning.n_tasks == 2
 
 
 def test_tasks_that_cannot_be_added_or_removed_are_refused():

@@ -23,7 +23,7 @@ TEXTS = ["the cat sat on the mat", "a dog ran"]
 CONFIG = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
 OLD, NEW = {"old/a": ("no", "yes"), "old/b": ("p", "q")}, {"new/a": ("yes", "no"), "new/b": ("q", "p")}
 BAD = float("nan")
-Z = "encoder.shared_parameters.metaeval.task_embedding"
+Z = "adapter.conditioning.task_embedding"
 
 
 def make(labels=OLD, seed=0, encoder="tiny", config=CONFIG, **options):
