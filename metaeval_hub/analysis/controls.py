@@ -161,7 +161,7 @@ def describe_controls(emb: TaskEmbeddings) -> str:
             "it was not measured whether z describes tasks: the run has no twins. A run of the same settings with "
             "--twins measures it"
         )
-    verdict = "z describes tasks" if twins.p_value < SIGNIFICANT else "z does not tell tasks apart"
+    verdict = f"z {'tells' if twins.p_value < SIGNIFICANT else 'does not tell'} tasks apart better than chance"
     text = (
         f"{verdict}: the nearest embedding of a task trained on one half of its rows is that of the other half for "
         f"{twins.rate:.0%} of tasks (chance {twins.chance:.1%}, p = {twins.p_value:.2g})"

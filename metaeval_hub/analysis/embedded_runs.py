@@ -70,21 +70,21 @@ class EmbeddedRun:
         stored = {} if self.features is None else {entry.task: entry.type.value for entry in self.features.aspects}
         return tuple(task_kind(base_name(name)) or stored.get(name, UNKNOWN) for name in self.tasks)
 
-    def check(self, *, force: bool = False) -> list[str]:
+    def check(self, *, force: bool = False) -> tuple[str, str]:
         """Refuse a run whose z is noise, as far as this is known.
 
         Args:
             force: whether to return a warning instead of raising an error.
 
         Returns:
-            Warnings to show with the results: on the distance of z from its random start, and what the control tasks
-            of the run show.
+            Two sentences to show with the results: a warning if z is near its random start, else ""; and what the
+            control tasks of the run show.
 
         Raises:
             NoInformationError: z is close to its random start, or does not tell twins apart; and ``force`` is False.
         """
         start = check_start_cosines(self.start_cosines, self.name, force=force)
-        return [*([start] if start else []), check_controls(self.embeddings, self.name, force=force)]
+        return start or "", check_controls(self.embeddings, self.name, force=force)
 
     def select(self, tasks: Sequence[str]) -> EmbeddedRun:
         """Restrict the run to the given tasks, in the given order.

@@ -57,11 +57,11 @@ def geometry(run: EmbeddedRun, method: ProjectionMethod, seed: int = 0) -> Table
     )
     notes = [
         f"{projection} of z. The paper uses the distance from the centre, in the space of z, as a measure of how "
-        "specific a task is.",
-        _on_distances(emb),
+        "specific a task is."
     ]
     if count > 1:
         notes.append(f"Each task has {count} embeddings and is placed at their centroid.")
+    notes.append(_on_distances(emb))
     facts: dict[str, Any] = {"run": run.place, "method": method, "seed": seed}
     if method == "pca":
         total = projected.values.astype(np.float64).var(axis=0).sum()

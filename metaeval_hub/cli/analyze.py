@@ -122,8 +122,11 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         make_folder(options.out)
     for each in runs:
-        for warning in each.check(force=options.force or options.analysis == "controls"):
-            console.print(f"warning: {warning}", soft_wrap=True, style="yellow")
+        start, control = each.check(force=options.force or options.analysis == "controls")
+        if start:
+            console.print(f"warning: {start}", soft_wrap=True, style="yellow")
+        if options.analysis != "controls":  # whose table says it
+            console.print(control, soft_wrap=True)
     analyses = {
         "geometry": _geometry,
         "stability": _stability,

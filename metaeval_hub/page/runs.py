@@ -58,9 +58,15 @@ def space_of(run: EmbeddedRun, *, methods: Sequence[ProjectionMethod], seed: int
         "test_rows": [row.rows["test"].kept if "test" in row.rows else math.nan for row in rows],
     }
     statistics = {key: values for key, values in statistics.items() if not all(map(math.isnan, values))}
-    warning = ". ".join(run.check(force=force))
+    warning, control = run.check(force=force)
     return make_space(
-        run.name, run.embeddings, methods=methods, seed=seed, statistics=statistics, about=_about(run), warning=warning
+        run.name,
+        run.embeddings,
+        methods=methods,
+        seed=seed,
+        statistics=statistics,
+        about=_about(run) | {"Control tasks": control.removeprefix(f"{run.name}: ")},
+        warning=warning,
     )
 
 

@@ -94,7 +94,7 @@ def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
     kept, warnings = [], []
     for run in inputs.embedded:
         try:
-            warnings += run.check(force=force)
+            warnings += filter(None, run.check(force=force))
         except NoInformationError as error:
             warnings.append(str(error))
             continue

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from metaeval_hub import TaskEmbeddings
+from metaeval_hub.analysis.controls import describe_controls
 from metaeval_hub.analysis.distance_from_start import StillAtStartError
 from metaeval_hub.analysis.embedded_runs import EmbeddedRun, read_all, read_embedded, same_tasks
 from tests.metaeval_hub.embedded import KINDS, TASKS, make_run, write_results, write_run
@@ -18,14 +19,14 @@ def test_run_is_read_with_everything_stored(tmp_path):
     assert run.features.names == TASKS
     assert run.start_cosines.tolist() == [0.25] * len(TASKS)
     assert run.facts.seed == 0
-    assert run.check() is None
+    assert run.check() == ("", "a-1: " + describe_controls(run.embeddings))
 
 
 def test_folder_of_task_embeddings_is_read_without_a_run(tmp_path):
     TaskEmbeddings(("my/a", "glue/cola"), np.eye(2)).save(tmp_path / "table")
     run = read_embedded(str(tmp_path / "table"))
     assert (run.name, run.kinds, run.features, run.start_cosines) == ("table", ("unknown", "acceptability"), None, None)
-    assert "the distance of z from its random start is not stored" in run.check()
+    assert "the distance of z from its random start is not stored" in run.check()[0]
 
 
 def test_runs_with_the_same_name_are_labelled_by_path(tmp_path):

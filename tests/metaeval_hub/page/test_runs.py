@@ -35,6 +35,8 @@ def test_run_is_read_with_its_statistics(run):
         "Training steps": "4,000",
         "Seed": "0",
         "Written by": "metaeval 0.1.0",
+        "Control tasks": "it was not measured whether z describes tasks: the run has no twins. A run of the same "
+        "settings with --twins measures it",
     }
     assert space.about == about
     assert space.warning == ""
