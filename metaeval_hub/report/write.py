@@ -91,7 +91,8 @@ def _write_parts(inputs: Inputs, remarks: Sequence[str], places: Sequence[str], 
 
 def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
     """Return the inputs without runs whose z is noise, and warnings about runs."""
-    kept, warnings = [], []
+    kept: list[EmbeddedRun] = []
+    warnings: list[str] = []
     for run in inputs.embedded:
         try:
             warnings += filter(None, run.check(force=force))
