@@ -91,6 +91,8 @@ def test_a_model_in_half_precision_is_exported_in_full(tmp_path):
 def test_models_that_no_stock_classifier_can_represent_are_not_exported(tmp_path):
     with pytest.raises(ValueError, match="x/one cannot be exported: the model's classifiers read the mean"):
         make("layernorm", 4, pooling="mean").export_adapter("x/one", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"a model of full fine-tuning \('full'\) has no adapter to export"):
+        make("full", 4).export_adapter("x/one", tmp_path / "out")
     spoiled = make("layernorm", 4)
     spoiled.heads.bias.data[0] = float("nan")
     with pytest.raises(ValueError, match=r"heads\.bias contains values that are not finite"):
