@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import get_task
 from metaeval_datasets.sources.asking import SilentHubError, SourceError, may_pass, offline
 from metaeval_datasets.sources.check_files import check_files, quote_some
@@ -34,7 +33,7 @@ from metaeval_datasets.sources.opening import describe_source, find_files, read_
 from metaeval_datasets.sources.pins import source_name
 from metaeval_datasets.sources.revisions import PinnedCommitError, gone
 from metaeval_datasets.sources.source_files import Piece, read_piece
-from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec
+from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec, rows_per_source_row
 
 logger = logging.getLogger(__name__)
 
