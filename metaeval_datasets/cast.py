@@ -6,7 +6,6 @@ or a negative code that ``schema.check_rows`` counts), ``idx``, and ``GROUP`` if
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,12 +75,6 @@ def row_groups(spec: TaskSpec, source: AnySource) -> Groups:
     """Return the rule for row groups of a source; ``Alone`` if there is none."""
     own = source.groups if isinstance(source, Source) else None
     return own or spec.groups or Alone()
-
-
-def rows_per_source_row(source: AnySource) -> int:
-    """Return the number of rows that casting makes from one row of the source."""
-    steps = source.steps if isinstance(source, Source) else ()
-    return math.prod(len(step.labels) for step in steps if isinstance(step, Stack))
 
 
 def cast_table(

@@ -1,14 +1,14 @@
 """Build a task for ``load_dataset("metaeval", "glue/cola")``: the dataset builder and its config.
 
 ``datasets`` provides the folder, processes, streaming and the cache; ``rows.py`` provides the rows. The cache path of a
-prepared task has a digest of the declaration and the version of the rows in it, so that a change of either never
-returns outdated rows.
+prepared task contains a digest of the declaration, the commit of the first source and the version of the rows, so that
+a change of any of them never returns outdated rows.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from datasets.fingerprint import Hasher
 
 from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
 from metaeval_datasets.citations import REFERENCES, bibtex
-from metaeval_datasets.fingerprint import rows_version, task_hash
+from metaeval_datasets.fingerprint import rows_version
+from metaeval_datasets.prepared import VERSION, Place, find_place, folder_name, warn_fallback, warn_moved
 from metaeval_datasets.published import Copy, copied_tables, find_copy, open_copy
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
@@ -29,6 +30,8 @@ from metaeval_datasets.schema import features
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.hub_files import Access
 from metaeval_datasets.sources.opening import Opened, describe_source, open_source, resolve_revision
+from metaeval_datasets.sources.pins import find_pins
+from metaeval_datasets.sources.revisions import Revisions
 from metaeval_datasets.sources.source_files import Piece
 from metaeval_datasets.spec import EDITIONS, AnySource, EditionName, TaskSpec
 from metaeval_datasets.tally import Tally
@@ -39,7 +42,6 @@ logger = logging.getLogger(__name__)
 # and more, which takes half a second. This flag marks the module as patched: only sources/ opens files of sources.
 _patched_for_streaming = True
 
-VERSION = "1.1.0"  # version of the schema and the split rule that users see
 COLLECTION = "https://github.com/sileod/metaeval"
 
 
@@ -51,11 +53,15 @@ class MetaEvalConfig(datasets.BuilderConfig):
         edition: ``careful``, or ``paper`` for the task as the paper used it, where that differs.
         revision: revision of the task's first source, instead of the declared one; or revision of ``source``.
         source: published copy, ``ORG/NAME``, to read instead of the task's sources.
+        pins: path of a pin file with the commits of sources; default: the file that ``METAEVAL_PINS`` names, if any.
+        suffix: end of the name of the cache folder, which contains the commit of the first source; set by the builder.
     """
 
     edition: EditionName = "careful"
     revision: str | None = None
     source: str | None = None
+    pins: str | None = None
+    suffix: str = ""
 
     def __post_init__(self) -> None:
         """Skip the inherited check of the name, which refuses slashes because names become folders; ours do not."""
@@ -66,11 +72,9 @@ class MetaEvalConfig(datasets.BuilderConfig):
         return get_task(self.name).edition(self.edition)
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None) -> str:
-        """Return the name of the cache folder: the task name with a dash, and a digest of all inputs of its rows."""
+        """Return the name of the cache folder: the task, a digest of all inputs of its rows, and a commit."""
         del config_kwargs  # edition, revision and source are in the digest
-        custom = Hasher.hash(custom_features) if custom_features is not None else ""
-        digest = task_hash(self.spec, self.revision or "", custom, *([self.source] if self.source else []))
-        return f"{self.spec.config_name}-{digest}"
+        return folder_name(self.spec, self.revision, _digest(custom_features), self.source) + self.suffix
 
 
 class MetaEval(datasets.ArrowBasedBuilder):
@@ -79,7 +83,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
     Raises:
         UnknownTaskError: no task has this name; the message suggests the nearest names.
         NoSourceError: the copy given as ``source`` does not contain the task as it is declared.
-        ValueError: the edition is unknown, or an argument does not apply to tasks.
+        ValueError: the edition is unknown, an argument does not apply to tasks, or the pin file is malformed.
     """
 
     BUILDER_CONFIG_CLASS = MetaEvalConfig
@@ -90,6 +94,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
     _copy: Copy | None = None  # set if a published copy is read instead of the sources
     _unfit: tuple[tuple[AnySource, str], ...] = ()  # sources that failed while they were read, and why
     _serving: AnySource | None = None  # source that was opened last
+    _place = Place()  # commits at which the sources are read
 
     def __init__(
         self,
@@ -113,25 +118,28 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 raise ValueError(
                     f"{name}={kwargs[name]!r}: tasks read their declared sources only; leave this argument out"
                 )
-        if source := kwargs.get("source"):
-            edition, revision = kwargs.get("edition", "careful"), kwargs.get("revision")
-            spec = get_task(config_name).edition(edition)
-            cache_dir = kwargs.get("cache_dir")
-            access = Access(kwargs.get("token"), cache_dir=None if cache_dir is None else str(cache_dir))
+        hash = hash or rows_version()
+        kwargs |= self._find_commit(config_name, {**kwargs, "hash": hash})
+        super().__init__(*args, config_name=config_name, dataset_name=dataset_name or "metaeval", hash=hash, **kwargs)
+
+    def _find_commit(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that bind the cache folder to one commit, because a branch can move."""
+        edition, revision = given.get("edition", "careful"), given.get("revision")
+        spec = get_task(name).edition(edition)
+        cache_dir = None if given.get("cache_dir") is None else str(given["cache_dir"])
+        access = Access(given.get("token"), cache_dir=cache_dir)
+        if source := given.get("source"):
+            if given.get("pins"):
+                raise ValueError("pins apply to a task's own sources; use revision= for a published copy")
             self._copy = find_copy(source, spec, edition, revision, access)
-            kwargs["revision"] = self._copy.commit  # so that each commit has its own cache folder
-        elif revision := kwargs.get("revision"):
-            spec = get_task(config_name).edition(kwargs.get("edition", "careful"))
-            kwargs["revision"] = resolve_revision(
-                spec, revision, Access(kwargs.get("token"))
-            )  # a branch can move, a commit cannot
-        super().__init__(
-            *args,
-            config_name=config_name,
-            dataset_name=dataset_name or "metaeval",
-            hash=hash or rows_version(),
-            **kwargs,
-        )
+            return {"revision": self._copy.commit}
+        pins = find_pins(given.get("pins"))
+        if revision:
+            self._place = Place("", Revisions(pins))
+            return {"revision": resolve_revision(spec, revision, Access(access.token))}
+        version = str(self.builder_configs[name].version)
+        self._place = find_place(spec, pins, access, given["hash"], _digest(given.get("features")), version)
+        return {"suffix": self._place.suffix}
 
     @property
     def spec(self) -> TaskSpec:
@@ -153,6 +161,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
         super().download_and_prepare(*args, **kwargs)
         if not self._prepared:  # it was cached
             _warn(self.spec, read_report(self.info))
+            if self._copy is None and self.config.revision is None:
+                warn_fallback(self.spec, self._place, read_report(self.info), Access(self.token))
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         streaming = bool(dl_manager.is_streaming)
@@ -160,7 +170,9 @@ class MetaEval(datasets.ArrowBasedBuilder):
         access = Access(self.token, streaming, force, str(self._cache_dir_root))
         if self._copy is not None:
             return self._copied_splits(self._copy, access)
-        self._opened = open_source(self.spec, access, self.config.revision, self._unfit)
+        self._opened = open_source(self.spec, access, self.config.revision, self._unfit, self._place.revisions)
+        if not self._unfit:
+            warn_moved(self.spec, self._place, access)
         self._serving = self._opened.source
         self._rule = rule_for(self._opened)
         self.__dict__.pop("_assignment", None)  # left by an earlier call
@@ -346,6 +358,10 @@ def _warn(spec: TaskSpec, report: Report) -> None:
         logger.warning(
             "%s: %s lacks %s, so the splits differ from those of the complete task", spec.name, report.source, text
         )
+
+
+def _digest(features: datasets.Features | None) -> str:
+    return "" if features is None else str(Hasher.hash(features))
 
 
 def _warn_dropped(spec: TaskSpec, official: str, counts: Counts) -> None:

@@ -32,7 +32,9 @@ from metaeval_datasets.fingerprint import rows_version, task_hash
 from metaeval_datasets.record import FORMAT, SplitRecord, TaskRecord
 from metaeval_datasets.report import read_report
 from metaeval_datasets.schema import features
-from metaeval_datasets.spec import SPLITS, EditionName, TaskSpec
+from metaeval_datasets.sources.opening import describe_source
+from metaeval_datasets.sources.pins import find_pins
+from metaeval_datasets.spec import SPLITS, EditionName, Source, TaskSpec
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +161,7 @@ def build_task(name: str, folder: Path, edition: EditionName = "careful", *, reb
         NoSourceError: none of the task's sources can be used.
     """
     spec = get_task(name).edition(edition)
-    if not rebuild and (built := read_built(folder, spec, edition)):
+    if not rebuild and (built := read_built(folder, spec, edition)) and not _pinned_elsewhere(built, spec):
         return built
     mode = DownloadMode.FORCE_REDOWNLOAD if rebuild else DownloadMode.REUSE_DATASET_IF_EXISTS
     loaded = load_dataset("metaeval", name, edition=edition, download_mode=mode)
@@ -193,6 +195,13 @@ def build_task(name: str, folder: Path, edition: EditionName = "careful", *, reb
         shutil.rmtree(place)
     aside.rename(place)
     return record
+
+
+def _pinned_elsewhere(built: TaskRecord, spec: TaskSpec) -> bool:
+    """Return whether a task was built from another commit of its source than the one that is pinned now."""
+    source = next((source for source in spec.sources if describe_source(source) == built.report.source), None)
+    pin = find_pins().commit(source) if isinstance(source, Source) else None
+    return pin is not None and pin != built.report.commit
 
 
 def _write_split(rows: Dataset, split: str, spec: TaskSpec, folder: Path) -> SplitRecord:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_source_row
+from metaeval_datasets.cast import GROUP, cast_table, row_groups
 from metaeval_datasets.hashing import combine, mix
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
@@ -26,7 +26,7 @@ from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.hub_files import Token
 from metaeval_datasets.sources.opening import Opened
 from metaeval_datasets.sources.source_files import Piece, name_in_errors, read_piece
-from metaeval_datasets.spec import Alone, TaskSpec
+from metaeval_datasets.spec import Alone, TaskSpec, rows_per_source_row
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, count_classes, cut, split_rule
 
 DUPLICATE = "same texts and label as an earlier row"

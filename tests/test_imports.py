@@ -25,15 +25,38 @@ DATASETS_ORDER = [
     "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
-    *("rows", "report", "record", "published", "tally", "fingerprint", "metaeval", "hook", "publish", "summary"),
+    *(
+        "rows",
+        "report",
+        "record",
+        "published",
+        "tally",
+        "fingerprint",
+        "prepared",
+        "metaeval",
+        "hook",
+        "publish",
+        "summary",
+    ),
     "__init__",
 ]
 HUB_ORDER = [
     *("safe_files", "results", "hub", "task_data", "conditional", "encoders", "model"),
-    *("analysis", "report", "page", "cli", "__init__"),
+    *("analysis", "report", "page", "cli", "__init__", "__main__"),
 ]
 # The rooms of the training engine: each imports only from itself and from those before it.
-TRAINING_ORDER = ["atomic_files", "config", "flags", "data", "vectors", "runs", "engine", "commands", "__init__"]
+TRAINING_ORDER = [
+    "atomic_files",
+    "config",
+    "flags",
+    "data",
+    "vectors",
+    "runs",
+    "engine",
+    "commands",
+    "__init__",
+    "__main__",
+]
 
 
 def tree_of(path: Path) -> ast.Module:

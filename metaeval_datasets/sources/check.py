@@ -20,9 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from huggingface_hub import constants
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import get_task
 from metaeval_datasets.sources.asking import SilentHubError, SourceError, may_pass, offline
 from metaeval_datasets.sources.check_files import check_files, quote_some
@@ -31,8 +30,10 @@ from metaeval_datasets.sources.hub_answers import Answers
 from metaeval_datasets.sources.hub_files import RepoFacts
 from metaeval_datasets.sources.layout import kind_of
 from metaeval_datasets.sources.opening import describe_source, find_files, read_splits
+from metaeval_datasets.sources.pins import source_name
+from metaeval_datasets.sources.revisions import PinnedCommitError, gone
 from metaeval_datasets.sources.source_files import Piece, read_piece
-from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec
+from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec, rows_per_source_row
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,27 @@ def _in_threads(jobs: Sequence[Callable[[], T]], workers: int, on_done: Callable
     return [results[number] for number in range(len(jobs))]
 
 
+def commits_of(checks: Sequence[TaskCheck]) -> tuple[dict[str, str], list[str]]:
+    """Collect the commits of checked sources for a pin file.
+
+    Returns:
+        Name of a source -> its commit; and the names of the sources without one, because they do not exist or cannot
+        be read.
+
+    Raises:
+        ConnectionError: the Hub did not answer for a source, so that the file would lack it.
+    """
+    sources = [source for check in checks for source in check.sources if source.repo is not None]
+    commits = {source_name(str(source.repo), source.revision): source.commit for source in sources if source.commit}
+    answered = {source_name(str(source.repo), source.revision): source.answered for source in sources}
+    if silent := sorted(name for name in answered.keys() - commits.keys() if not answered[name]):
+        more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+        raise ConnectionError(
+            f"no pin file is written, because the Hub did not answer for {silent[0]}{more}; try again"
+        )
+    return commits, sorted(answered.keys() - commits.keys())
+
+
 # --- One source -----------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +166,8 @@ def check_source(spec: TaskSpec, source: AnySource, answers: Answers) -> SourceC
             check_files(check, spec, source, answers, split, entries)
         _compare_rows(check)
     except SourceError as error:
+        if answers.pins.commit(source) and isinstance(error.__cause__, RevisionNotFoundError):
+            error = PinnedCommitError(gone(answers.pins, source))
         _add_problem(check, error)
     except Exception as error:  # one malformed source must not end the check of all others
         logger.debug("%s: %s", spec.name, check.source, exc_info=error)
@@ -180,6 +204,8 @@ def _check_repo(check: SourceCheck, spec: TaskSpec, source: Source, answers: Ans
     """Check name, commit, conditions and licence of a repository."""
     facts = answers.repo(source)
     check.name, check.commit, check.gated = facts.name, facts.commit, facts.gated
+    if answers.pins.commit(source) and (now := answers.branch(source).commit) != facts.commit:
+        check.differences.append(f"has moved from its pinned commit {facts.commit} to {now}")
     if facts.name != source.repo:
         check.differences.append(f"is now called {facts.name}")
     if facts.gated:

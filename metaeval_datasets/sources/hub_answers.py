@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.hub_files import RepoFacts, Token, read_range, repo_facts
 from metaeval_datasets.sources.layout import kind_of
+from metaeval_datasets.sources.pins import Pins
 from metaeval_datasets.spec import Source
 
 FOOTER_BYTES = 64 << 10  # bytes of the first request; nearly all footers fit
@@ -26,10 +27,11 @@ class Answers:
 
     Args:
         token: as in ``load_dataset``.
+        pins: commits at which sources are pinned.
     """
 
-    def __init__(self, token: Token = None) -> None:
-        self.token = token
+    def __init__(self, token: Token = None, pins: Pins | None = None) -> None:
+        self.token, self.pins = token, pins or Pins()
         self._lock = threading.Lock()
         self._known: dict[tuple[Hashable, ...], Future[Any]] = {}
 
@@ -38,7 +40,11 @@ class Answers:
         return sum(not kind or key[0] == kind for key in list(self._known))
 
     def repo(self, source: Source) -> RepoFacts:
-        """Return the facts about a source's repository at its revision."""
+        """Return the facts about a source's repository at its pinned commit, or at its declared revision."""
+        return self._repo(source.repo, self.pins.commit(source) or source.revision)
+
+    def branch(self, source: Source) -> RepoFacts:
+        """Return the facts about a source's repository at its declared revision, even if it is pinned."""
         return self._repo(source.repo, source.revision)
 
     def main(self, source: Source) -> RepoFacts:

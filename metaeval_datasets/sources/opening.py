@@ -34,6 +34,7 @@ from metaeval_datasets.sources.layout import (
 )
 from metaeval_datasets.sources.listings import Listing
 from metaeval_datasets.sources.readers import require_columns
+from metaeval_datasets.sources.revisions import PinnedCommitError, Revisions
 from metaeval_datasets.sources.source_files import (
     Piece,
     card_label_names,
@@ -96,6 +97,7 @@ def open_source(
     access: Access = _USUAL_ACCESS,
     revision: str | None = None,
     unfit: Sequence[tuple[AnySource, str]] = (),
+    revisions: Revisions | None = None,
 ) -> Opened:
     """Choose the source of a task and download its files (or only inspect them if they are read remotely).
 
@@ -104,9 +106,11 @@ def open_source(
         access: how to access the Hub.
         revision: use only the first source, at this revision.
         unfit: sources that failed while their rows were read, each with the reason.
+        revisions: commits at which the sources are read; default: those of their branches now.
 
     Raises:
-        NoSourceError: no source can be used; the message lists each with its reason.
+        NoSourceError: no source can be used, and the message lists each with its reason; or the commit at which a
+            source is pinned does not exist any more.
     """
     sources = tuple(spec.sources)
     if revision is not None:
@@ -115,13 +119,16 @@ def open_source(
                 f"task {spec.name}: its rows are generated and have no revisions, got revision={revision!r}"
             )
         sources = (dataclasses.replace(sources[0], revision=revision),)
+    revisions = revisions or Revisions()
     failures: list[tuple[str, str]] = []
     partial: list[Opened] = []
     for source in sources:
         try:
             if reason := next((reason for other, reason in unfit if other == source), None):
                 raise SourceError(reason)
-            opened = _open(spec, source, access)
+            opened = _open(spec, source, access, revisions)
+        except PinnedCommitError as error:  # another source could have other rows, which a pin excludes
+            raise NoSourceError(f"task {spec.name}: {error}") from error
         except SourceError as error:
             logger.debug("%s: source %s cannot be used: %s", spec.name, describe_source(source), error)
             failures.append((describe_source(source), str(error)))
@@ -158,19 +165,19 @@ def resolve_revision(spec: TaskSpec, revision: str, access: Access = _USUAL_ACCE
 # --- Opening one source ---------------------------------------------------------------------------------------------
 
 
-def _open(spec: TaskSpec, source: AnySource, access: Access) -> Opened:
+def _open(spec: TaskSpec, source: AnySource, access: Access, revisions: Revisions) -> Opened:
     if isinstance(source, Embedded):
         splits = {split: (Piece(split, "embedded"),) for split in read_splits(spec)}
         opened = Opened(spec, source, None, splits)
     else:
-        opened = _open_hub(spec, source, access)
+        opened = _open_hub(spec, source, access, revisions)
     for split in opened.pieces:
         _check_split(split, opened, access.token)
     return opened
 
 
-def _open_hub(spec: TaskSpec, source: Source, access: Access) -> Opened:
-    listing = list_files(source.repo, source.revision, access.token, access.cache_dir, silent=access.silent)
+def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisions) -> Opened:
+    listing = revisions.listing(source, access)
     card = Card()
     if "README.md" in listing.files:
         readme = fetch_file(source.repo, "README.md", listing.commit, access)

@@ -39,7 +39,7 @@ class TaskType(str, Enum):
 
 
 @dataclass(frozen=True)
-class Edition:
+class PaperEdition:
     """Describe how the paper used a task where the careful edition differs; these fields replace those of the task.
 
     Args:
@@ -118,7 +118,7 @@ class TaskSpec:
     may_be_empty: tuple[str, ...] = ()
     rows: Mapping[str, int | None] = field(default_factory=dict)
     in_101: bool = True
-    paper: Edition | None = None
+    paper: PaperEdition | None = None
     notes: str = ""
 
     def __post_init__(self) -> None:
@@ -143,8 +143,8 @@ class TaskSpec:
         if isinstance(self.groups, RowModulus) and self.groups.modulus < 2:
             raise self._error("groups", f"modulus must be at least 2, got {self.groups.modulus}")
         if self.paper is not None:
-            if not isinstance(self.paper, Edition) or not self.paper.why:
-                raise self._error("paper", "must be an Edition whose `why` is not empty")
+            if not isinstance(self.paper, PaperEdition) or not self.paper.why:
+                raise self._error("paper", "must be a PaperEdition whose `why` is not empty")
             self.edition("paper")  # checks the edition as a declaration of its own
 
     @property

@@ -1,6 +1,6 @@
 """ADE: does a sentence from a medical report describe an adverse drug effect?"""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -18,7 +18,7 @@ TASKS = [
         rows={"train": 23516},
         license="unknown",
         citation="gurulingappa2012ade",
-        paper=Edition(why="The paper keeps repeated sentences.", distinct=False),
+        paper=PaperEdition(why="The paper keeps repeated sentences.", distinct=False),
         notes=(
             "The source repeats a sentence for each drug and effect that it names (23,516 rows, 20,896 distinct "
             "sentences). Each sentence is kept once."

@@ -1,6 +1,6 @@
 """Adversarial NLI, three rounds."""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 from metaeval_datasets.vocabulary import THREE_WAY_NLI
 
 TASKS = [
@@ -25,7 +25,7 @@ TASKS = [
         rows={"train": 162865, "validation": 3200, "test": 3200},
         license="cc-by-nc-4.0",
         citation="nie2020anli",
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper's loader finds only the first round.",
             sources=(
                 Source(

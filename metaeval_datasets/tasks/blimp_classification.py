@@ -3,7 +3,7 @@
 Rebuilt from the pairs: the paper's casting is a script. The two sentences of a pair stay on one side of a split.
 """
 
-from metaeval_datasets.spec import Alone, Edition, SameRow, Source, Stack, TaskSpec, TaskType
+from metaeval_datasets.spec import Alone, PaperEdition, SameRow, Source, Stack, TaskSpec, TaskType
 
 _SETS = {
     "syntax_semantics": (
@@ -67,7 +67,7 @@ def _task(field: str, notes: str) -> TaskSpec:
         rows={"train": 1000 * len(_SETS[field])},
         license="cc-by-4.0",
         citation="warstadt2020blimp",
-        paper=Edition(why="The paper splits sentences at random and ignores pairs.", groups=Alone()),
+        paper=PaperEdition(why="The paper splits sentences at random and ignores pairs.", groups=Alone()),
         notes=notes,
     )
 

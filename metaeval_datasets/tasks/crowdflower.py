@@ -5,7 +5,7 @@ Formerly metaeval/crowdflower. One file of rows each, split here. The three poli
 
 from typing import Any
 
-from metaeval_datasets.spec import Edition, Replace, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Replace, Source, TaskSpec, TaskType
 from metaeval_datasets.vocabulary import renamed
 
 _TRAIN_ONLY: dict[str, Any] = {"splits": ("train",), "license": "unknown", "citation": "vanpelt2012crowdflower"}
@@ -74,7 +74,7 @@ TASKS = [
         label_values={"Exclude": None},
         type=TaskType.OTHER,
         rows={"train": 3118},
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper keeps Exclude, an annotation state, as a class.",
             names=("Information", "Action", "Exclude", "Dialogue"),
             canonical=("information_message", "action_message", "excluded_message", "dialogue_message"),
@@ -92,7 +92,7 @@ TASKS = [
         label_values={"not sure": None},
         type=TaskType.OTHER,
         rows={"train": 8000},
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper keeps 'not sure', an annotation state, as a class, and does not remove HTML line breaks.",
             sentence="text",
             names=("not sure", "yes", "no"),

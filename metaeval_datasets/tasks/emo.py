@@ -1,6 +1,6 @@
 """EmoContext (SemEval 2019, task 3): the emotion at the end of a short dialogue."""
 
-from metaeval_datasets.spec import Edition, Join, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import Join, PaperEdition, Source, TaskSpec, TaskType
 
 _CANONICAL = (
     Source("SemEvalWorkshop/emo", config="emo2019", revision="refs/convert/parquet"),
@@ -21,7 +21,7 @@ TASKS = [
         rows={"train": 30160, "validation": 2755, "test": 5509},
         license="unknown",
         citation="chatterjee2019emocontext",
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper uses the canonical texts: lower case, emoji spelled out, without a validation split.",
             sources=_CANONICAL,
             splits=("train", "test"),

@@ -7,7 +7,7 @@ mapped by their meaning. The official test file is the validation split and the 
 
 from typing import Any
 
-from metaeval_datasets.spec import After, Before, Edition, Join, Orient, Source, TaskSpec, TaskType, Text
+from metaeval_datasets.spec import After, Before, Join, Orient, PaperEdition, Source, TaskSpec, TaskType, Text
 
 _FILES = {
     split: f"data/{{config}}/{name}.csv"
@@ -58,7 +58,7 @@ TASKS = [
         rows={"train": 13910, "validation": 3885, "test": 3964},
         license="mit",
         citation="hendrycks2021ethics",
-        paper=Edition(
+        paper=PaperEdition(
             why=f"{_ONE_TEXT} and uses these class names for linguistic acceptability too.",
             sources=(
                 _author("commonsense"),
@@ -82,7 +82,7 @@ TASKS = [
         rows={"train": 18164, "validation": 3596, "test": 3536},
         license="mit",
         citation="hendrycks2021ethics",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 f"{_ONE_TEXT} and joins scenario and excuse in one text (the separator is unknown; here it is a space)."
             ),
@@ -107,7 +107,7 @@ TASKS = [
         rows={"train": 21791, "validation": 2704, "test": 2052},
         license="mit",
         citation="hendrycks2021ethics",
-        paper=Edition(
+        paper=PaperEdition(
             why=f"{_ONE_TEXT} and uses these class names for linguistic acceptability too.",
             sources=(
                 _author("justice"),
@@ -129,7 +129,7 @@ TASKS = [
         rows={"train": 13737, "validation": 4807, "test": 4271},
         license="mit",
         citation="hendrycks2021ethics",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 "The paper's copy (removed in 2023) had one text and the classes acceptable and unacceptable; its "
                 "text for a pair is unknown. Here the two scenarios are joined by 'is better than', and the class is "
@@ -158,7 +158,7 @@ TASKS = [
         rows={"train": 28245, "validation": 4975, "test": 4780},
         license="mit",
         citation="hendrycks2021ethics",
-        paper=Edition(
+        paper=PaperEdition(
             why=f"{_ONE_TEXT}, although the question is whether the trait is shown.",
             sources=(
                 _author("virtue"),

@@ -1,6 +1,6 @@
 """Hate speech from a white supremacy forum (de Gibert et al. 2018)."""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -18,7 +18,7 @@ TASKS = [
         rows={"train": 10944},
         license="cc-by-sa-3.0",
         citation="gibert2018hate",
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper keeps all four annotation states as classes.",
             names=("noHate", "hate", "idk/skip", "relation"),
             canonical=("not_hate", "hate", "hate_skipped", "hate_with_neighbours"),

@@ -1,6 +1,6 @@
 """PUBHEALTH: claims about health, with the article that checks them."""
 
-from metaeval_datasets.spec import ConfigText, Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import ConfigText, PaperEdition, Source, TaskSpec, TaskType
 
 _CANONICAL = Source("ImperialCollegeLondon/health_fact", config="default", revision="refs/convert/parquet")
 
@@ -25,7 +25,7 @@ TASKS = [
         rows={"train": 9832, "validation": 1225, "test": 1235},
         license="mit",
         citation="kotonya2020pubhealth",
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper keeps repeated rows and uses only the canonical copy.",
             sources=(_CANONICAL,),
             distinct=False,

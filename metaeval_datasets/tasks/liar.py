@@ -1,6 +1,6 @@
 """LIAR: how true is a politician's statement?"""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 
 _NAMES = ("false", "half-true", "mostly-true", "true", "barely-true", "pants-fire")
 
@@ -17,7 +17,7 @@ TASKS = [
         rows={"train": 10269, "validation": 1284, "test": 1283},
         license="unknown",
         citation="wang2017liar",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 "The paper's loader reads `context`, the occasion of the statement ('a press release'), which does not "
                 "determine its truth; the text is empty if no occasion is given."

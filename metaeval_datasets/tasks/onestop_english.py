@@ -1,6 +1,6 @@
 """OneStopEnglish: the reading level of an article."""
 
-from metaeval_datasets.spec import Alone, Edition, Replace, RowModulus, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import Alone, PaperEdition, Replace, RowModulus, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -15,7 +15,7 @@ TASKS = [
         rows={"train": 567},
         license="cc-by-sa-4.0",
         citation="vajjala2018onestop",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 "The paper splits rows at random, so versions of one article are in several splits, and keeps the word "
                 "Intermediate at the start of the intermediate texts."

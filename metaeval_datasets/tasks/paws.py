@@ -1,6 +1,6 @@
 """PAWS: paraphrases made by swapping words."""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -14,7 +14,7 @@ TASKS = [
         rows={"train": 49401, "validation": 8000, "test": 8000},
         license="other",
         citation="zhang2019paws",
-        paper=Edition(
+        paper=PaperEdition(
             why="The source and the paper name the classes 0 and 1.",
             names=("0", "1"),
             canonical=("not_paraphrase", "paraphrase"),

@@ -1,6 +1,6 @@
 """SciTail: does an answer to a science question follow from a sentence?"""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 from metaeval_datasets.vocabulary import NLI_NEUTRAL, THREE_WAY_NLI
 
 TASKS = [
@@ -16,7 +16,7 @@ TASKS = [
         in_101=False,
         license="unknown",
         citation="khot2018scitail",
-        paper=Edition(
+        paper=PaperEdition(
             why="Appendix B lists three classes, but no row is a contradiction.",
             names=("entailment", "neutral", "contradiction"),
             canonical=THREE_WAY_NLI,

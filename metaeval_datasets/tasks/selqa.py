@@ -1,6 +1,6 @@
 """SelQA: does a sentence answer a question?"""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -17,7 +17,7 @@ TASKS = [
         rows={"train": 66438, "validation": 9377, "test": 19435},
         license="apache-2.0",
         citation="jurczyk2016selqa",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 "The paper's loader reads only the question and names the classes 0 and 1. Each question occurs with "
                 "both classes, so nothing can be learned."

@@ -1,6 +1,6 @@
 """SuperGLUE, its classification tasks. Test labels are hidden, so validation becomes the test split."""
 
-from metaeval_datasets.spec import Edition, Join, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import Join, PaperEdition, Source, TaskSpec, TaskType
 from metaeval_datasets.vocabulary import ENTAILMENT, NLI_NEUTRAL
 
 
@@ -52,7 +52,7 @@ TASKS = [
         rows={"train": 5428, "validation": 638, "test": 1400},
         license="other",
         citation="pilehvar2019wic",
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper's loader omits the word whose senses are compared.",
             sentence1="sentence1",
             sentence2="sentence2",

@@ -1,6 +1,6 @@
 """TREC: what a question asks for, in fine classes."""
 
-from metaeval_datasets.spec import Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Source, TaskSpec, TaskType
 
 _FINE = (
     "ABBR:abb", "ABBR:exp",
@@ -36,7 +36,7 @@ TASKS = [
         rows={"train": 5452, "test": 500},
         license="unknown",
         citation="li2002trec",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 "The paper's copy had 47 classes in another order: fine classes with the same name under different "
                 "coarse classes (desc, other) were merged."

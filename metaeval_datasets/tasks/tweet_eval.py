@@ -1,6 +1,6 @@
 """TweetEval: tweets. Its emotion task is not in the collection because another task had that name."""
 
-from metaeval_datasets.spec import ConfigText, Edition, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import ConfigText, PaperEdition, Source, TaskSpec, TaskType
 
 TWEET_EVAL = "cardiffnlp/tweet_eval"
 
@@ -106,7 +106,7 @@ TASKS = [
         rows={"train": 2620, "validation": 294, "test": 1249},
         license="unknown",
         citation="mohammad2016stance",
-        paper=Edition(
+        paper=PaperEdition(
             why=(
                 "The paper reads the text alone, from which the target of the stance is often not clear, and prints "
                 "the classes of sentiment (negative, neutral, positive) in the place of none, against and favor."

@@ -1,6 +1,6 @@
 """Winograd schemas: which of two things does a pronoun mean? Diagnostic sets, outside the 101."""
 
-from metaeval_datasets.spec import Edition, Items, Join, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import Items, Join, PaperEdition, Source, TaskSpec, TaskType
 
 _OPTIONS = ("first_option", "second_option")
 _WHY = "The source and the paper name the classes 0 and 1."
@@ -32,7 +32,7 @@ TASKS = [
         in_101=False,
         license="cc-by-4.0",
         citation="levesque2012winograd",
-        paper=Edition(why=_WHY, names=("0", "1"), canonical=_OPTIONS, label_values={}),
+        paper=PaperEdition(why=_WHY, names=("0", "1"), canonical=_OPTIONS, label_values={}),
         notes=_NOTES,
     ),
     TaskSpec(
@@ -49,7 +49,7 @@ TASKS = [
         in_101=False,
         license="cc-by-4.0",
         citation="levesque2012winograd",
-        paper=Edition(why=_WHY, names=("0", "1"), canonical=_OPTIONS, label_values={}),
+        paper=PaperEdition(why=_WHY, names=("0", "1"), canonical=_OPTIONS, label_values={}),
         notes=_NOTES,
     ),
 ]

@@ -1,6 +1,6 @@
 """Yelp reviews, negative or positive."""
 
-from metaeval_datasets.spec import Edition, Replace, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Replace, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -14,7 +14,7 @@ TASKS = [
         rows={"train": 560000, "test": 38000},
         license="unknown",
         citation="zhang2015charcnn",
-        paper=Edition(
+        paper=PaperEdition(
             why="The source and the paper call the classes 1 and 2; line breaks stay a backslash and an n.",
             sentence="text",
             names=("1", "2"),

@@ -1,6 +1,6 @@
 """Yelp reviews, one to five stars."""
 
-from metaeval_datasets.spec import Edition, Replace, Source, TaskSpec, TaskType
+from metaeval_datasets.spec import PaperEdition, Replace, Source, TaskSpec, TaskType
 
 TASKS = [
     TaskSpec(
@@ -14,7 +14,7 @@ TASKS = [
         rows={"train": 650000, "test": 50000},
         license="other",
         citation="zhang2015charcnn",
-        paper=Edition(
+        paper=PaperEdition(
             why="The paper reads the texts with line breaks written as a backslash and an n.", sentence="text"
         ),
         notes=(

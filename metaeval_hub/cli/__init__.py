@@ -8,15 +8,40 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from metaeval_hub.cli import analyze, check_sources, compare, overlap, page, predict, publish, report, show, tasks
+from metaeval_hub.cli import (
+    analyze,
+    check_sources,
+    compare,
+    completion,
+    overlap,
+    page,
+    predict,
+    publish,
+    report,
+    show,
+    tasks,
+    train,
+)
 from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
-COMMANDS = (tasks, show, check_sources, publish, overlap, predict, compare, analyze, report, page)
+COMMANDS = (tasks, show, check_sources, publish, overlap, train, predict, compare, analyze, report, page, completion)
 EXTRAS = {"predict": "models", "compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"}
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole
+
+
+class _Version(argparse.Action):
+    """Print the version; it is looked up only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *arguments: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"metaeval {version('metaeval')}")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--verbose", action="store_true", help="show log messages of the libraries, and tracebacks of errors"
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for module in COMMANDS:
         name = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
@@ -52,13 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    options = build_parser().parse_args(arguments)
+    own, forwarded = _split(arguments)
+    parser = build_parser()
+    options = parser.parse_args(own)
     options.typed = ["metaeval", *arguments]  # results store the command that made them
+    options.parser, options.forwarded = parser, forwarded
     handler = logging.StreamHandler()
     handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
     try:
-        return int(options.run(options) or 0)
+        with _sources(options):
+            return int(options.run(options) or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -73,6 +103,28 @@ def _run(arguments: list[str]) -> int:
             raise
         print(f"metaeval {options.command}: {_message(error, options.command)}", file=sys.stderr)
         return 1
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Separate the arguments of this program from those that `metaeval train` forwards."""
+    place = next((place for place, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+    if arguments[place : place + 1] != ["train"]:
+        return arguments, []
+    own, forwarded = train.split(arguments[place + 1 :])
+    return [*arguments[: place + 1], *own], forwarded
+
+
+@contextmanager
+def _sources(options: argparse.Namespace) -> Iterator[None]:
+    """Let a command read the sources of tasks at the commits of its pin file, and each source at one commit."""
+    if "pins" not in options:  # the command loads no tasks
+        yield
+        return
+    from metaeval_datasets.sources.pins import pinned
+    from metaeval_datasets.sources.revisions import ask_once
+
+    with pinned(options.pins), ask_once():
+        yield
 
 
 class _PlainFormatter(logging.Formatter):

@@ -4,6 +4,10 @@ The command checks for each source whether it exists, whether it is gated or was
 columns, class names, numbers of rows and licence are as declared. It downloads no complete file. It lists the tasks
 that differ from their declaration, worst first; --all lists every task. The exit status is 1 if a task has no usable
 source.
+
+--pin FILE writes the commit of every checked source to a JSON file. With pins=FILE in load_dataset, --pins FILE of the
+commands and scripts, or the environment variable METAEVAL_PINS=FILE, sources are read at these commits, even if their
+branches move.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import check_file
+from metaeval_hub.cli.places import add_pins, check_file
 from metaeval_hub.results.terminal import make_console, make_table, print_table, progress
 
 if TYPE_CHECKING:
@@ -46,6 +50,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write all results to this JSON file; - is standard output")
     parser.add_argument("--all", action="store_true", help="also list tasks that are as declared")
     parser.add_argument("--workers", type=int, default=8, help="parallel requests to the Hub (default: 8)")
+    pins = parser.add_mutually_exclusive_group()
+    pins.add_argument(
+        "--pin", metavar="FILE", help="write the commit of every checked source to this JSON file, one line per source"
+    )
+    add_pins(pins)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets import get_task, list_tasks, select_tasks
     from metaeval_datasets.sources.check import check_tasks
     from metaeval_datasets.sources.hub_answers import Answers
+    from metaeval_datasets.sources.pins import Pins, find_pins
 
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")
@@ -70,12 +80,16 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.json and options.json != "-":
         check_file(Path(options.json), "--json")
-    answers = Answers()
+    if options.pin:
+        check_file(Path(options.pin).expanduser(), "--pin")
+    answers = Answers(pins=Pins() if options.pin else find_pins())
     started = time.monotonic()
     sources = sum(len(get_task(name).edition(edition).sources) for name, edition in entries)
     with progress(sources, "asking the Hub") as step:
         checks = check_tasks(entries, answers, options.workers, step)
     seconds = time.monotonic() - started
+    if options.pin:
+        _write_pins(options.pin, checks)
     if options.json:
         _write(options.json, checks, answers, seconds)
     if options.json != "-":
@@ -233,6 +247,22 @@ def _write(path: str, checks: list[TaskCheck], answers: Answers, seconds: float)
     temporary = Path(f"{path}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def _write_pins(path: str, checks: list[TaskCheck]) -> None:
+    """Write the commits of all sources, and say on standard error how many sources have none.
+
+    Raises:
+        ConnectionError: the Hub did not answer for a source; no file is written.
+    """
+    from metaeval_datasets.sources.check import commits_of
+    from metaeval_datasets.sources.pins import write_pins
+
+    commits, without = commits_of(checks)
+    write_pins(path, commits)
+    print(f"{path}: commits of {len(commits)} sources", file=sys.stderr)
+    if without:
+        print(f"not pinned, because they cannot be read: {', '.join(without)}", file=sys.stderr)
 
 
 def _task_facts(check: TaskCheck) -> dict[str, Any]:

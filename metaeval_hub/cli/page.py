@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.places import check_file
+from metaeval_hub.cli.places import add_pins, check_file
 from metaeval_hub.results.terminal import labelled, make_console, make_folder, path_of, progress, quiet
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="ORG/NAME", help="publish the page on the Hub as this static Space")
     parser.add_argument("--push-to-model", metavar="ORG/NAME", help="upload the page to the repository of this model")
     parser.add_argument("--private", action="store_true", help="make a new Space private")
+    add_pins(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,10 +1,24 @@
-"""Check output paths before a command computes anything, so that no work is lost because of a wrong path."""
+"""Check output paths before a command computes anything, so that no work is lost because of a wrong path.
+
+The option ``--pins``, a path that several commands read, is declared here, too.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
+
+
+def add_pins(parser: argparse._ActionsContainer) -> None:
+    """Declare the option for the pin file."""
+    parser.add_argument(
+        "--pins",
+        metavar="FILE",
+        help="read sources at the commits in this file, which `metaeval check-sources --pin FILE` writes (default: the "
+        "file that METAEVAL_PINS names, or else the current commits)",
+    )
 
 
 def check_folder(folder: Path, option: str) -> None:

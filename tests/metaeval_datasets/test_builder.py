@@ -16,7 +16,7 @@ from metaeval_datasets import NoSourceError, UnknownTaskError, read_report
 from metaeval_datasets.catalog import all_tasks
 from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.sources.asking import SourceError
-from metaeval_datasets.spec import Edition, Join, Orient, SameRow, SameText, Source, Stack
+from metaeval_datasets.spec import Join, Orient, PaperEdition, SameRow, SameText, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
 
@@ -231,7 +231,7 @@ def test_editions_differ_and_are_cached_apart(made_up):
         splits=("train", "test"),
         sentence1="good",
         sentence2="bad",
-        paper=Edition(why="One text.", sentence=Join("good", "bad")),
+        paper=PaperEdition(why="One text.", sentence=Join("good", "bad")),
     )
     careful, paper = load_dataset("metaeval", name), load_dataset("metaeval", name, edition="paper")
     assert careful["test"].column_names == ["sentence1", "sentence2", "label", "idx"]
@@ -240,12 +240,14 @@ def test_editions_differ_and_are_cached_apart(made_up):
     assert read_report(paper["test"].info).edition == "paper"
 
 
-def test_a_prepared_task_is_not_asked_for_again(made_up, hub):
+def test_of_a_prepared_task_only_the_commit_is_asked_for(made_up, hub, caplog):
     name = made_up(files())
     load_dataset("metaeval", name)
     hub.requests.clear()
+    caplog.clear()
     loaded = load_dataset("metaeval", name, split="test")
-    assert len(hub.requests) == 0
+    assert len(hub.requests) == hub.requests.count(route="info") == 1
+    assert caplog.text == ""
     assert read_report(loaded.info).splits["test"].rows == 10
 
 
@@ -303,17 +305,55 @@ def test_a_branch_that_has_moved_is_not_answered_with_old_rows(made_up, hub, rev
     assert len(hub.requests) == 0  # a commit does not move
 
 
-def test_force_redownload_takes_rows_that_have_changed(made_up, hub):
+def test_a_load_says_that_the_branch_has_moved(made_up, hub, caplog):
     name = made_up(files())
-    load_dataset("metaeval", name)
     repo = all_tasks()[name].sources[0].repo
-    hub.add_repo(repo, {"train.parquet": parquet(numbered(0, 7))}, repo_type="dataset")
+    old = read_report(load_dataset("metaeval", name)["train"].info).commit
+    assert "moved" not in caplog.text
+    new = hub.add_repo(repo, {"train.parquet": parquet(numbered(0, 7))}, repo_type="dataset").commit().sha
+    assert lengths(load_dataset("metaeval", name))["train"] == 7
+    assert f"{name}: {repo} has moved from commit {old} to {new} since this task was prepared" in caplog.text
+    caplog.clear()
+    assert lengths(load_dataset("metaeval", name))["train"] == 7  # both are prepared now
+    assert lengths(load_dataset("metaeval", name, revision=old))["train"] == 30
+    assert caplog.text == ""
+
+
+def test_a_load_says_that_the_branch_of_a_later_source_has_moved(made_up, hub, caplog):
+    """Rows of a source that is not the first are kept, because the name of the cache folder has the first's commit."""
+    other = hub.name("other")
+    hub.add_repo(other, files(), repo_type="dataset")
+    name = made_up({"README.md": b"no data"}, others=(Source(other),))
+    old = read_report(load_dataset("metaeval", name)["train"].info).commit
+    new = hub.add_repo(other, {"train.parquet": parquet(numbered(0, 7))}, repo_type="dataset").commit().sha
+    caplog.clear()
     assert lengths(load_dataset("metaeval", name))["train"] == 30
+    assert f"{name}: {other} has moved from commit {old} to {new} since this task was prepared" in caplog.text
     assert lengths(load_dataset("metaeval", name, download_mode="force_redownload"))["train"] == 7
 
 
+def test_copies_prepared_before_folders_had_a_commit_are_used_at_that_commit(made_up, hub):
+    name = made_up(files())
+    folder = Path(load_dataset("metaeval", name)["train"].cache_files[0]["filename"]).parents[2]
+    unnamed = folder.with_name(folder.name.rpartition("-")[0])
+    folder.rename(unnamed)
+    hub.requests.clear()
+    assert str(unnamed) in load_dataset("metaeval", name)["train"].cache_files[0]["filename"]
+    assert len(hub.requests) == hub.requests.count(route="info") == 1
+    hub.add_repo(all_tasks()[name].sources[0].repo, {"train.parquet": parquet(numbered(0, 7))}, repo_type="dataset")
+    assert lengths(load_dataset("metaeval", name))["train"] == 7
+
+
+def test_a_prepared_task_loads_without_the_hub_and_without_a_listing(made_up, monkeypatch):
+    name = made_up(files())
+    online = load_dataset("metaeval", name)
+    monkeypatch.setattr("metaeval_datasets.sources.hub_files.read_listing", lambda *where: None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert lengths(load_dataset("metaeval", name)) == lengths(online)
+
+
 def test_offline_from_the_cache(made_up, hub, monkeypatch):
-    paper = Edition(why="Other.", names=("n", "y"), label_values={"no": "n", "yes": "y"})
+    paper = PaperEdition(why="Other.", names=("n", "y"), label_values={"no": "n", "yes": "y"})
     name = made_up(files(40, 10, 0), splits=("train", "validation"), paper=paper)
     online = load_dataset("metaeval", name)
     hub.requests.clear()

@@ -12,7 +12,7 @@ import pytest
 from metaeval_datasets import load_dataset, publish
 from metaeval_datasets.publish import Digest, build_task, differences, in_order, locked
 from metaeval_datasets.record import RecordError, TaskRecord, dump_records, load_records
-from metaeval_datasets.spec import Edition, Source
+from metaeval_datasets.spec import PaperEdition, Source
 from metaeval_hub.hub.dataset_card import dataset_card
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -152,7 +152,7 @@ def test_rebuild_reads_the_source_again(hub, made_up, tmp_path):
 
 
 def test_the_record_tells_the_edition_and_how_the_paper_differs(made_up, tmp_path):
-    name = made_up(paper=Edition(why="The paper keeps one of equal rows.", distinct=True), notes="Short.")
+    name = made_up(paper=PaperEdition(why="The paper keeps one of equal rows.", distinct=True), notes="Short.")
     careful = build_task(name, tmp_path / "careful")
     assert (careful.edition, careful.notes, careful.paper) == (
         "careful",

@@ -7,7 +7,7 @@ from datasets import load_dataset, load_dataset_builder
 
 from metaeval_datasets import NoSourceError, publish, read_report
 from metaeval_datasets.record import dump_records
-from metaeval_datasets.spec import Edition, Source
+from metaeval_datasets.spec import PaperEdition, Source
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
 NAME = "made_up/task"
@@ -149,9 +149,9 @@ def test_what_is_no_copy_is_told(copy, hub, declare):
 
 
 def test_another_edition_is_refused(copy):
-    copy(paper=Edition(why="The paper keeps one of equal rows.", distinct=True))
+    copy(paper=PaperEdition(why="The paper keeps one of equal rows.", distinct=True))
     assert refusal(copy.repo, edition="paper") == "contains the careful edition; expected the paper edition"
-    copy(edition="paper", paper=Edition(why="The paper keeps one of equal rows.", distinct=True))
+    copy(edition="paper", paper=PaperEdition(why="The paper keeps one of equal rows.", distinct=True))
     assert refusal(copy.repo) == "contains the paper edition; expected the careful edition"
     assert load_dataset("metaeval", NAME, source=copy.repo, edition="paper")["train"].num_rows
 

@@ -9,11 +9,11 @@ from metaeval_datasets.spec import (
     Alone,
     Before,
     ConfigText,
-    Edition,
     Embedded,
     Join,
     Keep,
     Orient,
+    PaperEdition,
     Replace,
     RowModulus,
     SameRow,
@@ -62,7 +62,7 @@ STANCE = TaskSpec(
     type=TaskType.OTHER,
     license="unknown",
     citation="mohammad2016stance",
-    paper=Edition(why="The target was lost.", sentence="text"),
+    paper=PaperEdition(why="The target was lost.", sentence="text"),
 )
 BLIMP = TaskSpec(
     name="blimp_classification/syntax+semantics",
@@ -100,7 +100,7 @@ UTILITARIANISM = TaskSpec(
     splits=("train", "validation"),
     license="mit",
     citation="hendrycks2021ethics",
-    paper=Edition(why="One text.", sentence=Join("baseline", "less_pleasant")),
+    paper=PaperEdition(why="One text.", sentence=Join("baseline", "less_pleasant")),
 )
 PAWS = TaskSpec(
     name="paws/labeled_final",
@@ -132,7 +132,7 @@ ANLI = TaskSpec(
     type=TaskType.NLI,
     license="cc-by-nc-4.0",
     citation="nie2020anli",
-    paper=Edition(
+    paper=PaperEdition(
         why="Round 1 only.",
         sources=(
             Source(
@@ -191,8 +191,8 @@ def test_a_declaration_answers_what_a_reader_asks():
         ({"rows": {"train": 0}}, "rows"),
         ({"license": ""}, "license"),
         ({"citation": "Warstadt et al."}, "citation"),
-        ({"paper": Edition(why="")}, "paper"),
-        ({"paper": Edition(why="Other names.", names=("one",))}, "names"),
+        ({"paper": PaperEdition(why="")}, "paper"),
+        ({"paper": PaperEdition(why="Other names.", names=("one",))}, "names"),
         ({"sources": (Source("a/b", label_values={1: "wrong"}),)}, "label_values"),
         ({"sources": (Source("a/b", steps=(Stack({"x": "good", "y": "bad"}),)),)}, "sources"),
         ({"sources": (Source("a/b", splits={"test": "dev"}),), "splits": ("train",), "unlabelled": ()}, "sources"),
@@ -244,12 +244,12 @@ def test_paper_edition_replaces_fields_and_nothing_else():
 
 
 def test_an_edition_can_have_other_splits():
-    paper = Edition(why="No validation.", splits=("train", "test"), rows={"train": 10})
+    paper = PaperEdition(why="No validation.", splits=("train", "test"), rows={"train": 10})
     spec = change(COLA, unlabelled=(), paper=paper)
     assert spec.edition("paper").splits == ("train", "test")
     assert spec.edition("careful").splits == ("train", "validation", "test")
     with pytest.raises(SpecError, match=r"`rows` counts 'validation'; `splits` is \('train', 'test'\)"):
-        change(COLA, unlabelled=(), rows={"validation": 5}, paper=Edition(why="None.", splits=("train", "test")))
+        change(COLA, unlabelled=(), rows={"validation": 5}, paper=PaperEdition(why="None.", splits=("train", "test")))
 
 
 def test_edition_without_differences_is_the_task_itself():

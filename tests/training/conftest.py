@@ -20,7 +20,7 @@ SMALL = (
 
 @pytest.fixture(autouse=True)
 def _arithmetic() -> Iterator[None]:
-    """Put back what scripts set for a whole process."""
+    """Restore the settings that scripts change for a whole process."""
     import torch
 
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()

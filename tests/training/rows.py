@@ -1,4 +1,4 @@
-"""Four rows, as a task has them."""
+"""Four rows in the format of a task."""
 
 from datasets import ClassLabel, Dataset, Features, Value
 

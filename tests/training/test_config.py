@@ -29,7 +29,7 @@ def test_presets_resolve(name):
     assert resolve({"preset": name}).preset == name
 
 
-def test_paper_preset_holds_the_literal_values():
+def test_the_paper_preset_has_the_literal_values():
     """Sileo & Moens 2022, section 5.1."""
     config = resolve({"preset": "paper"})
     assert (config.max_length, config.batch_size, config.epochs, config.max_train_rows) == (128, 64, 1, 30_000)
@@ -97,7 +97,7 @@ def test_a_script_may_take_some_of_the_flags(capsys):
         (["--max-length", "2"], "--max-length must be at least 4"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_2(flags, message, capsys):
+def test_wrong_usage_is_reported_and_exits_2(flags, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         parse(flags)
     assert stopped.value.code == 2
@@ -174,11 +174,11 @@ def test_a_tilde_is_the_home_directory_wherever_a_setting_is_a_path(tmp_path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.yaml").write_text("output_dir: ~/runs\n")
     flags = [word for name in PATHS if name != "output_dir" for word in (flag(name), f"~/{name}")]
-    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:4]])
+    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:6]])
     assert command.resume == f"{tmp_path}/runs/a-1"
     assert command.config.output_dir == f"{tmp_path}/runs"
-    assert [getattr(command.config, name) for name in ("cache_dir", "encoder")] == [
-        f"{tmp_path}/cache_dir", f"{tmp_path}/encoder",
+    assert [getattr(command.config, name) for name in ("cache_dir", "pins", "encoder")] == [
+        f"{tmp_path}/cache_dir", f"{tmp_path}/pins", f"{tmp_path}/encoder",
     ]  # fmt: skip
     assert check_resume(command.config, command.flags) == command.config
     for name in ("conditioning_vectors", "task_features"):

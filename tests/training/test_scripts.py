@@ -1,4 +1,4 @@
-"""What holds for every script of training/."""
+"""Every script in training/ prepares its process before it imports torch."""
 
 from pathlib import Path
 

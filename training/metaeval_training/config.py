@@ -26,12 +26,12 @@ _IN_CLONE = Path(__file__).parents[1] / "configs"
 CONFIGS = _IN_CLONE if _IN_CLONE.is_dir() else Path(__file__).parent / "configs"
 
 Tracker = Literal["none", "tensorboard", "wandb"]
-Step = Literal["one-task", "mixed"]
+BatchComposition = Literal["one-task", "mixed"]
 Sampling = Literal["sqrt", "proportional", "uniform", "temperature"]
 Schedule = Literal["linear", "constant"]
 Precision = Literal["no", "bf16", "fp16"]
 MatmulPrecision = Literal["highest", "high", "medium"]
-Edition = Literal["careful", "paper"]
+EditionName = Literal["careful", "paper"]
 Decontaminate = Literal["no", "whole", "sentences"]
 
 
@@ -82,7 +82,11 @@ class TrainConfig:
         (), "data", "tasks and groups to exclude from --tasks, together with training rows whose text is "
         "in their evaluation splits (see --decontaminate)", "TASK",
     )  # fmt: skip
-    edition: Edition = setting("careful", "data", "version of the rows: corrected (careful), or as used in the paper")
+    edition: EditionName = setting("careful", "data", "version of the rows: corrected (careful), or as in the paper")
+    pins: str = setting(
+        "", "data", "read sources at the commits in this file, which `metaeval check-sources --pin FILE` writes; "
+        "default: the file that METAEVAL_PINS names, or else the current commits", "FILE",
+    )  # fmt: skip
     skip_unavailable: bool = setting(False, "data", "skip tasks whose data cannot be loaded, instead of stopping")
     max_train_rows: int = setting(
         30_000, "data", "maximum number of training rows per task, drawn with --rows-seed; 0: all", "ROWS"
@@ -102,7 +106,7 @@ class TrainConfig:
     )  # fmt: skip
     cache_dir: str = setting("", "data", "folder for prepared data shared by runs; default: metaeval in HF_HOME", "DIR")
     max_length: int = setting(64, "data", "maximum number of tokens per example, with special tokens", "TOKENS")
-    step: Step = setting(
+    step: BatchComposition = setting(
         "one-task", "data", "whether the examples of a step come from one task, or each from a randomly drawn task"
     )
     sampling: Sampling = setting(
@@ -258,7 +262,7 @@ _LEAST: dict[str, float] = {
 FREE = ("push_to_hub", "push_every_checkpoint", "private", "tracker", "cache_dir")
 UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories that break lines of logs and JSON files
 # Settings that may be paths: ~ at the start is replaced by the home directory.
-PATHS = ("output_dir", "cache_dir", "encoder", "conditioning_vectors", "task_features")
+PATHS = ("output_dir", "cache_dir", "pins", "encoder", "conditioning_vectors", "task_features")
 
 
 def flag(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -30,9 +32,7 @@ class CommandLine:
 
 def parse(argv: list[str] | None = None, description: str | None = None) -> CommandLine:
     """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = make_parser(description or "")
     add_flags(parser, HINTS)
     given = vars(parser.parse_args(argv))
     resume = given.pop("resume")
@@ -45,6 +45,23 @@ def parse(argv: list[str] | None = None, description: str | None = None) -> Comm
         return CommandLine(resolve(given), given, resume)
     except ConfigError as error:
         parser.error(str(error))
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a training command without its flags.
+
+    Args:
+        description: shown by --help. Unless the command was started as a script, its examples show `metaeval train`.
+    """
+    if not sys.argv[0].endswith(".py"):
+        description = re.sub(
+            r"torchrun \S+ --nproc_per_node (\d+) training/", r"metaeval train --processes \1 training/", description
+        )
+        description = re.sub(r"(?:python|accelerate launch) training/", "metaeval train training/", description)
+        description = re.sub(r"training/(\w+)\.py", lambda script: script[1].replace("_", "-"), description)
+    return argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
 
 
 def add_flags(

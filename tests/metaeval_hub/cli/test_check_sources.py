@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from metaeval_datasets.sources import asking
-from metaeval_datasets.spec import Edition, Source
+from metaeval_datasets.spec import PaperEdition, Source
 from metaeval_hub.cli import check_sources, main
 from tests.metaeval_datasets.conftest import declare, numbered, parquet, task  # noqa: F401
 
@@ -35,7 +35,7 @@ def repo(hub):
 def three(repo, declare):  # noqa: F811
     """Declare a task as its source has it, one whose second source has other rows, and one without a source."""
     good = Source(repo, config="c")
-    declare(task(name="made_up/good", sources=(good, GONE)))
+    declare(task(name="made_up/good", sources=(good, GONE), citation="wang2019glue"))
     declare(task(name="made_up/other", sources=(GONE, good), rows={"train": 12}))
     declare(task(name="made_up/gone", sources=(Source(repo, config="d"), GONE)))
     return repo
@@ -87,8 +87,10 @@ def test_exit_status_is_0_if_every_task_has_a_source(three, capsys):
 
 def test_paper_edition_is_listed_if_its_result_differs(repo, declare, capsys):  # noqa: F811
     good = Source(repo, config="c")
-    declare(task(name="made_up/same", sources=(good,), rows={"train": 1}, paper=Edition("A text.", sentence="text")))
-    declare(task(name="made_up/not_same", sources=(good,), paper=Edition("Another source.", sources=(GONE,))))
+    declare(
+        task(name="made_up/same", sources=(good,), rows={"train": 1}, paper=PaperEdition("A text.", sentence="text"))
+    )
+    declare(task(name="made_up/not_same", sources=(good,), paper=PaperEdition("Another source.", sources=(GONE,))))
     assert main(["check-sources", "made_up"]) == 1
     printed = capsys.readouterr().out
     assert "made_up/not_same (paper)" in printed
@@ -127,6 +129,56 @@ def test_sources_without_an_answer_of_the_hub_are_reported(three, hub, capsys):
     printed = capsys.readouterr().out
     assert "the Hub answered 503" in printed
     assert "the Hub did not answer for 1 of 2 sources; try again later" in printed
+
+
+def commit_of(hub, repo):
+    return hub.repo(repo, "dataset").commit().sha
+
+
+def test_pin_writes_the_commits_and_pins_compares_them_with_the_branches(three, hub, tmp_path, capsys):
+    path, old = tmp_path / "pins.json", commit_of(hub, three)
+    assert main(["check-sources", "made_up", "--pin", str(path)]) == 1
+    assert json.loads(path.read_text(encoding="utf-8")) == {"version": 1, "sources": {three: old}}
+    assert capsys.readouterr().err.splitlines() == [
+        f"{path}: commits of 1 sources",
+        "not pinned, because they cannot be read: nobody/nothing",
+    ]
+    assert main(["check-sources", "made_up/good", "--pins", str(path)]) == 0
+    assert "1 task: 1 as declared" in capsys.readouterr().out
+    hub.add_repo(three, {"c/train.parquet": parquet(numbered(0, 3), ("no", "yes"))}, repo_type="dataset")
+    assert main(["check-sources", "made_up/good", "--pins", str(path)]) == 0
+    moved = f"has moved from its pinned commit {old} to {commit_of(hub, three)}"
+    assert moved in " ".join(capsys.readouterr().out.split())
+    assert main(["show", "made_up/good", "--json", "--pins", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"]["train"]["rows"] == 10
+    assert main(["show", "made_up/good", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"]["train"]["rows"] == 3
+
+
+def test_a_pinned_commit_that_is_gone_is_reported(three, tmp_path, capsys):
+    path = tmp_path / "pins.json"
+    path.write_text(json.dumps({"version": 1, "sources": {three: "f" * 40}}), encoding="utf-8")
+    assert main(["check-sources", "made_up/good", "--pins", str(path)]) == 1
+    found = " ".join(capsys.readouterr().out.split())
+    assert f"the commit {'f' * 40} at which {path} pins {three} does not exist any more" in found
+    assert main(["show", "made_up/good", "--pins", str(path)]) == 1
+    assert f"pins {three} does not exist any more" in capsys.readouterr().err
+
+
+def test_no_pin_file_is_written_if_the_hub_does_not_answer(three, hub, tmp_path, capsys):
+    path = tmp_path / "pins.json"
+    hub.faults.add(three, status=503, times=None)
+    assert main(["check-sources", "made_up/good", "--pin", str(path)]) == 1
+    assert f"no pin file is written, because the Hub did not answer for {three}; try again" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_malformed_pin_file_ends_a_command_in_one_line(tmp_path, capsys):
+    path = tmp_path / "pins.json"
+    path.write_text("{}", encoding="utf-8")
+    for command in (["show", "demo/manners"], ["check-sources", "demo"], ["overlap", "demo"]):
+        assert main([*command, "--pins", str(path)]) == 1
+        assert capsys.readouterr().err.startswith(f"metaeval {command[0]}: the pin file {path} is malformed: ")
 
 
 def test_errors_are_one_line(capsys):

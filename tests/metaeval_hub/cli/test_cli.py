@@ -1,5 +1,8 @@
 """The `metaeval` command as a whole: bugs end in a traceback, mistakes of users in one line."""
 
+import sys
+from importlib.metadata import version
+
 import pytest
 
 from metaeval_hub import cli
@@ -29,3 +32,23 @@ def test_long_error_message_is_shortened(monkeypatch, capsys):
     monkeypatch.setattr(tasks, "run", lambda options: (_ for _ in ()).throw(ValueError("x" * 10**6)))
     assert main(["tasks"]) == 1
     assert len(capsys.readouterr().err) < cli.MOST_CHARACTERS + 100
+
+
+def test_the_version_is_shown(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"metaeval {version('metaeval')}\n"
+
+
+def test_completion_names_its_package_if_it_is_missing(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 1
+    assert "pip install 'metaeval[completion]'" in capsys.readouterr().err
+
+
+def test_completion_knows_every_command(capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    assert all(command in script for command in ("check-sources", "single-task", "--processes"))

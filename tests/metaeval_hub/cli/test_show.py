@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from metaeval_datasets import get_task, list_tasks, load_dataset
-from metaeval_datasets.spec import Edition, Source
+from metaeval_datasets.spec import PaperEdition, Source
 from metaeval_datasets.summary import summarise
 from metaeval_hub.cli import main, show
 from tests.metaeval_datasets.conftest import declare, numbered, parquet, task  # noqa: F401
@@ -95,7 +95,7 @@ def odd(hub, declare):  # noqa: F811
     }
     hub.add_repo(name, files, repo_type="dataset")
     sources = (Source("nobody/nothing"), Source(name))
-    edition = Edition("The paper swaps the names.", names=("yes", "no"))
+    edition = PaperEdition("The paper swaps the names.", names=("yes", "no"))
     spec = task(
         name="made_up/odd", sources=sources, unlabelled=("test",), paper=edition, notes="A note.", citation="li2002trec"
     )

@@ -1,4 +1,4 @@
-"""Few-shot curves: each method's figure is what a user would get, draws are shared, a stopped run goes on."""
+"""Few-shot curves: scores are those that a user gets, draws are shared, and a stopped run can be resumed."""
 
 import json
 
@@ -31,7 +31,7 @@ FLAGS = (*ROWS, "--shots", "0", "4", "16", "--draws", "2", "--full-steps", "4")
 
 @pytest.fixture(scope="module", autouse=True)
 def _short():
-    """Ten steps of fitting do here, for the script and for what it is compared with."""
+    """Fit for ten steps, in the script and in the reference."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with pytest.MonkeyPatch.context() as patch:
         fit = ConditionalAdapterModel.fit_task
@@ -67,7 +67,7 @@ def results(run, name):
 
 
 def outcome(run):
-    """All figures of a run, without what it took."""
+    """All scores of a run, without times."""
     found = {}
     for file in sorted(run.glob("*/results.json")):
         rows = json.loads(file.read_text(encoding="utf-8"))["tasks"]
@@ -80,7 +80,7 @@ def texts(rows):
 
 
 def share(model, name, task):
-    """Accuracy of a task of a model on test rows, through its public prediction."""
+    """Test accuracy of a task, computed with the model's public predict method."""
     test = task.splits["test"]
     predicted = model.predict(name, texts(test)).labels
     return np.mean([a == task.labels[b] for a, b in zip(predicted, test["label"][:], strict=True)])
@@ -102,7 +102,7 @@ def test_every_method_answers_at_every_number_of_examples(finished):
             assert row["test"]["accuracy"] == pytest.approx(np.mean(row["draws"]))
             assert all(accuracy * 30 == pytest.approx(round(accuracy * 30)) for accuracy in row["draws"])
     assert (
-        "two classes that the model has a trained label vector for"
+        "at least two classes with a trained label vector"
         in (results(finished, "zero_shot-4")["unanswered"]["demo/feelings"])
     )
     compared = compare(read_runs(finished))
@@ -182,7 +182,7 @@ def test_draws_differ_and_larger_ones_hold_smaller():
     assert np.array_equal(one, draw_examples(0, "demo/spam", 0, 50))
 
 
-# --- runs that are stopped, and what cannot be done ---
+# --- stopped runs and refused requests ---
 
 
 def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, monkeypatch, capsys):
@@ -220,7 +220,7 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
     assert "is finished" in capsys.readouterr().out
 
 
-def test_more_examples_than_there_are_rows_are_told(trained, tmp_path, capsys):
+def test_more_examples_than_rows_are_reported(trained, tmp_path, capsys):
     flags = ("--methods", "majority", *ROWS, "--shots", "8", "61", "--draws", "1")
     assert main(["--model", str(trained / "model"), *flags, "--output-dir", str(tmp_path)]) == 0
     found = results(tmp_path / "few_shot-1", "majority-61")
@@ -271,7 +271,7 @@ def test_models_that_cannot_answer_are_refused(tmp_path, capsys):
 
 
 def test_of_several_folds_the_model_that_held_a_task_out_is_asked(trained, tmp_path):
-    """As a run of training/zero_shot.py with --held-out groups lays them out; folds differ in what they held out."""
+    """Lay out folders as training/zero_shot.py --held-out groups does; each fold holds out other tasks."""
     folds = {"one": ["demo/office_nli"], "two": ["demo/feelings"]}
     for name, held in folds.items():
         run = tmp_path / "train" / name / "table-1"

@@ -67,7 +67,7 @@ def test_one_rate_is_picked_for_all_tasks_by_their_mean():
     assert pick_rates(found, "task")[0] == {"a": "1e-5", "b": "1e-4"}
 
 
-def test_of_equals_the_first_is_picked():
+def test_in_a_tie_the_first_rate_is_picked():
     found = tried(a={"1e-5": 0.7, "1e-4": 0.7})
     assert pick_rates(found, "method")[0] == pick_rates(found, "task")[0] == {"a": "1e-5"}
 

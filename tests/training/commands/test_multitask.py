@@ -204,7 +204,7 @@ def test_twenty_kills_at_random_moments(launched, tmp_path):
         time.sleep(random.uniform(0.0, 1.5) if kills == 0 else before_training + random.uniform(-0.5, 2.5))
         kill(process)
         process.communicate()
-        if (run / "results.json").exists():  # finished: begin another run, the count goes on
+        if (run / "results.json").exists():  # finished: start another run, the count continues
             assert outcome(run) == outcome(launched[0])
             run = run.with_name(f"multitask-{int(run.name.rsplit('-', 1)[1]) + 1}")
             process = start(script(*SMALL, folder=tmp_path))
@@ -298,7 +298,7 @@ def test_other_rows_than_at_the_start_are_refused(train, tmp_path, capsys):
     )
 
 
-def test_other_versions_than_at_the_start_are_told(train, tmp_path, capsys):
+def test_other_versions_than_at_the_start_are_reported(train, tmp_path, capsys):
     assert train("--steps", "2") == 0
     run = tmp_path / "runs" / "multitask-1"
     (run / "results.json").unlink()
@@ -391,7 +391,7 @@ def test_the_environments_number_of_threads_is_taken(train, monkeypatch, capsys)
     assert capsys.readouterr().out.startswith("1 process on cpu, 3 threads, ")
 
 
-def test_a_place_that_takes_no_runs_is_told_before_the_data_are_read(train, tmp_path, monkeypatch, capsys):
+def test_an_unwritable_folder_is_reported_before_the_data_are_read(train, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("metaeval_training.runs.prepare.load_rows", None)
     (tmp_path / "file").touch()
     assert train(folder=tmp_path / "file") == 1

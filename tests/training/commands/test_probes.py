@@ -63,13 +63,13 @@ def test_the_strength_is_chosen_on_validation_and_the_rest_follows():
     assert predicted.keys() == {"validation", "test"}
 
 
-def test_of_equals_the_strongest_regularisation_is_chosen():
+def test_in_a_tie_the_strongest_regularization_is_chosen():
     features = {split: np.array([[-1.0], [1.0]]) for split in ("train", "validation", "test")}
     labels = dict.fromkeys(features, np.array([0, 1]))
     assert fit_probe(features, labels, (0.01, 1.0, 100.0))[1].strength == 0.01
 
 
-def test_the_labels_of_the_test_rows_choose_nothing():
+def test_the_labels_of_the_test_rows_do_not_affect_the_choice():
     features, labels = made()
     other = {**labels, "test": (labels["test"] + 1) % 3}
     one, two = (fit_probe(features, each, (0.01, 1.0)) for each in (labels, other))
@@ -165,7 +165,7 @@ def test_results_say_what_made_them(finished):
     assert "encoder" not in json.loads((finished / "tfidf" / "results.json").read_text())
 
 
-def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_resumes_with_the_unfinished_tasks(finished, tmp_path, monkeypatch, capsys):
     load, loaded = per_task.load, []
 
     def interrupted(config, name):
@@ -256,7 +256,7 @@ def write_until(write, most):
         (["--resume"], "no unfinished run named 'probes'"),
     ],
 )
-def test_mistakes_are_told_in_a_line(flags, message, tmp_path, capsys):
+def test_mistakes_are_reported_in_one_line(flags, message, tmp_path, capsys):
     assert main([*flags, "--output-dir", str(tmp_path)]) == 1
     errors = [line for line in capsys.readouterr().out.splitlines() if line.startswith("error:")]
     assert len(errors) == 1

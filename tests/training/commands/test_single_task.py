@@ -35,7 +35,7 @@ def test_wrong_usage_ends_with_2_before_anything_is_made(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of both methods from start to end, with two rates of one, Fisher vectors and the models kept."""
+    """A finished run of both methods, with two rates for one of them, Fisher vectors and kept models."""
     folder = tmp_path_factory.mktemp("single")
     deterministic, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     flags = (*FLAGS, "--rates", "full=1e-6,3e-4", "adapter=1e-3", "--fisher", "--keep-models")
@@ -46,7 +46,7 @@ def finished(tmp_path_factory):
 
 
 def outcome(run, method):
-    """What must not depend on interruptions: rows without the seconds, means, Fisher vectors."""
+    """Task results without times, means and Fisher vectors, which interruptions must not change."""
     results = json.loads((run / method / "results.json").read_text())
     for row in results["tasks"].values():
         row.pop("seconds")
@@ -83,7 +83,7 @@ def test_every_task_says_how_many_numbers_its_model_trained(finished, method):
 
 @pytest.mark.parametrize("method", ["full", "adapter"])
 def test_kept_models_score_what_the_results_say(finished, method):
-    """Through the public way: load the model, predict texts, compare with the labels of the rows."""
+    """Load the model, predict the texts and compare with the labels, as a user would."""
     rows = json.loads((finished / method / "results.json").read_text())["tasks"]
     kept = sorted(path.parent for path in (finished / method / "models").rglob("model.safetensors"))
     kept = [folder for folder in kept if folder.name != "encoder"]
@@ -129,7 +129,7 @@ def test_a_missing_encoder_is_reported_once_before_the_first_task(tmp_path, caps
     assert TASKS[0] not in output
 
 
-def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_resumes_with_the_unfinished_tasks(finished, tmp_path, monkeypatch, capsys):
     step, steps = loop.Trainer._step, []
 
     def interrupted(self, batch):
@@ -158,7 +158,7 @@ def test_an_interrupted_run_goes_on_with_what_is_not_done(finished, tmp_path, mo
     }
 
 
-def test_a_rate_that_diverges_is_passed_over(tmp_path, monkeypatch, capsys):
+def test_a_rate_that_diverges_is_skipped(tmp_path, monkeypatch, capsys):
     fit = loop.Trainer.fit
 
     def diverging(self):
@@ -178,13 +178,13 @@ def test_a_rate_that_diverges_is_passed_over(tmp_path, monkeypatch, capsys):
 
 
 def test_a_loss_that_is_not_finite_fails_the_rate(tmp_path, capsys):
-    """For real: at this rate the weights overflow."""
+    """At this rate the weights really overflow."""
     flags = (*FLAGS, "--output-dir", str(tmp_path), "--methods", "full", "--epochs", "4", "--clip-norm", "0")
     assert main([*flags, "--rates", "1e30", "--tasks", TASKS[0]]) == 1
     assert "the loss is nan" in capsys.readouterr().out
 
 
-def test_models_of_earlier_tasks_are_let_go(tmp_path, monkeypatch):
+def test_models_of_earlier_tasks_are_freed(tmp_path, monkeypatch):
     made, alive = [], []
     make = single_task.make_model
 
@@ -200,7 +200,7 @@ def test_models_of_earlier_tasks_are_let_go(tmp_path, monkeypatch):
     assert alive == [0, 0, 0, 0]
 
 
-def test_settings_of_a_preset_that_are_not_of_this_script_do_not_reach_it(tmp_path):
+def test_settings_of_a_preset_that_this_script_lacks_are_ignored(tmp_path):
     preset = tmp_path / "some.yaml"
     preset.write_text("epochs: 2\nstep: mixed\nloss_cap: 0.5\nadapter_lr: 7\nmax_length: 32\nweight_decay: 0.25\n")
     config = per_task.parse(single_task.SCRIPT, ["--preset", str(preset)]).config

@@ -1,4 +1,4 @@
-"""The zero-shot experiment: what is held out is not trained on, each method answers, and a stopped run goes on."""
+"""Zero-shot: held-out tasks are not trained on, each method answers, and a stopped run can be resumed."""
 
 import json
 

@@ -63,7 +63,7 @@ def test_numbers_of_a_mapped_table_are_aligned(tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["write", "replace"])
-def test_a_disk_that_cannot_be_written_costs_nothing(moment, tmp_path, monkeypatch):
+def test_a_run_continues_if_the_disk_cannot_be_written(moment, tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
@@ -75,7 +75,7 @@ def test_a_disk_that_cannot_be_written_costs_nothing(moment, tmp_path, monkeypat
 
 
 def test_two_processes_may_keep_the_same_thing_at_once(tmp_path, run_python):
-    """One writes and reads beside this process, over and over: no read ever meets half a file."""
+    """Another process writes and reads at the same time; no read sees half a file."""
     code = """
 import sys, pathlib, pyarrow
 from metaeval_training.data.cache import DataCache

@@ -32,7 +32,7 @@ def test_batches_hold_what_the_tokenizer_gives_padded(pairs, tokenizer):
 
 
 def test_mixed_batches_take_each_row_from_its_task(tokenizer):
-    """Reference: the tokenizer's own padding; a task of single texts beside a task of pairs."""
+    """Compare with the tokenizer's own padding, for single texts and pairs in one batch."""
     splits = [encode_rows(dataset(), tokenizer, 9), encode_rows(dataset((1, 1, 0, 0), pairs=True), tokenizer, 9)]
     batch = collate(splits, Batch(np.array([1, 0, 1]), np.array([2, 1, 0])), tokenizer.pad_token_id)
     given = [(TEXTS[2], TEXTS[1]), TEXTS[1], (TEXTS[0], TEXTS[3])]

@@ -21,12 +21,14 @@ from metaeval_training.data.rows import (
 
 from metaeval_datasets import Report, UnknownTaskError, list_tasks, load_dataset
 from metaeval_datasets.overlap import Rules, rows_to_leave_out
+from metaeval_datasets.sources.pins import pinned, write_pins
+from tests.metaeval_datasets.conftest import parquet
 from tests.training.rows import TEXTS, dataset
 
 
 @pytest.fixture
 def tasks(monkeypatch):
-    """Stands in for the catalogue: task name -> what loading gives, or raises."""
+    """A stand-in for the catalogue: task name -> the rows, or the error that loading raises."""
     known = {
         "x/good": DatasetDict(train=dataset(), test=dataset()),
         "x/no_train": DatasetDict(test=dataset()),
@@ -190,7 +192,7 @@ def test_another_choice_of_rows_is_not_taken_from_the_cache(change, tmp_path):
     assert dict(task.digests) == dict(load_task("demo/topics", RowChoice(**{**choice, **change})).digests)
 
 
-def test_rows_prepared_anew_from_something_else_are_read_again(tmp_path):
+def test_rows_prepared_from_another_source_are_read_again(tmp_path):
     load_dataset("metaeval", "demo/topics")
     before = prepared_digest("demo/topics", "careful")
     (info,) = datasets.config.HF_DATASETS_CACHE.glob("metaeval/demo-topics-*/*/*/dataset_info.json")
@@ -211,3 +213,25 @@ def test_a_known_task_whose_rows_are_gone_is_named(tmp_path, monkeypatch):
     (task,), _ = load_tasks(["demo/topics"], RowChoice(), cache=cache)
     with pytest.raises(DataError, match="demo/topics was loaded before, but cannot be loaded again: TypeError"):
         task.splits["train"]
+
+
+def test_rows_at_another_commit_have_another_digest_and_a_pin_keeps_the_first(hub, monkeypatch, tmp_path):
+    """A real task, whose source is served here and then moves."""
+    repo, name = "dair-ai/emotion", "emotion/default"
+    texts = {"text": [f"text {number}" for number in range(12)], "label": [number % 6 for number in range(12)]}
+    files = {f"split/{split}.parquet": parquet(texts) for split in ("train", "validation", "test")}
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
+    old = hub.add_repo(repo, files, repo_type="dataset").commit().sha
+    try:
+        before = load_task(name, RowChoice())
+        assert (before.origin["commit"], before.prepared) == (old, prepared_digest(name, "careful"))
+        more = parquet({column: values[:6] for column, values in texts.items()})
+        hub.add_repo(repo, {"split/train.parquet": more}, repo_type="dataset")
+        after = load_task(name, RowChoice())
+        write_pins(tmp_path / "pins.json", {repo: old})
+        with pinned(tmp_path / "pins.json"):
+            again = load_task(name, RowChoice())
+    finally:
+        hub.remove(repo, "dataset")
+    assert [len(task.splits["train"]) for task in (before, after, again)] == [12, 6, 12]
+    assert again.prepared == before.prepared != after.prepared

@@ -51,7 +51,7 @@ def test_count_draws_counts_earlier_steps_of_the_same_task(tasks):
 @given(
     st.lists(st.integers(1, 60), min_size=1, max_size=150), st.integers(1, 20), st.integers(1, 6), st.integers(0, 2**31)
 )
-def test_a_pass_holds_each_row_once_in_batches_of_nearly_one_size(lengths, batch_size, bucket_batches, seed):
+def test_a_pass_has_each_row_once_in_batches_of_nearly_equal_size(lengths, batch_size, bucket_batches, seed):
     batches = epoch_batches(np.array(lengths), batch_size, bucket_batches, seed)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     sizes = {len(batch) for batch in batches}

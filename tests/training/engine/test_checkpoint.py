@@ -82,7 +82,7 @@ def change_state(path, before, after):
 
 
 @pytest.mark.parametrize("message", DAMAGE)
-def test_a_torn_checkpoint_is_named_and_passed_over(message, tmp_path):
+def test_a_torn_checkpoint_is_named_and_skipped(message, tmp_path):
     save(tmp_path, 10)
     newest = save(tmp_path, 20)
     DAMAGE[message](newest)

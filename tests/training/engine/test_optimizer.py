@@ -19,7 +19,7 @@ def row_gradients(steps, rows, width, seed=0):
 @pytest.mark.parametrize("picks", [True, False])  # as on a CPU, as on a GPU
 @pytest.mark.parametrize("width", [1, 5])
 def test_rows_move_as_parameters_of_their_own_in_torch(width, picks, monkeypatch):
-    """Reference: torch.optim.AdamW on one parameter a row, with grad None where the row has no gradient."""
+    """Compare with torch.optim.AdamW on one parameter per row, with grad None for rows without a gradient."""
     monkeypatch.setattr(optim, "_picks_rows", lambda device: picks)
     grads = row_gradients(60, 4, width)
     start = torch.randn(4, width)
@@ -121,7 +121,7 @@ def test_absent_tasks_have_factor_1_and_a_nan_stays_with_the_loss():
 
 
 def test_an_embedding_that_a_step_did_not_use_stays():
-    """With K embeddings a task, those of an absent task and the other ones of a task that is there keep every bit."""
+    """With K embeddings per task, only the drawn embeddings of the tasks in the batch change."""
     torch.manual_seed(0)
     conditioning = TaskConditioning(3, 4, embeddings_per_task=2)
     optimizer = RowLazyAdamW([{"params": conditioning.table(), "lr": 0.1, "weight_decay": 0.0, "by_row": True}])

@@ -1,4 +1,4 @@
-"""What fails under a run: the disk. Each failure is told in a line, loses nothing, and resumes to the same bits."""
+"""A run on a failing disk reports the failure in one line, loses nothing, and resumes bit-identically."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ from tests.training.conftest import SMALL, script
 
 @pytest.fixture
 def whole(train, tmp_path):
-    """The outcome of a run that nothing befell."""
+    """The outcome of an undisturbed run."""
     assert train(folder=tmp_path / "whole") == 0
     return outcome(tmp_path / "whole" / "multitask-1")
 
@@ -70,3 +70,12 @@ def test_a_disk_that_fills_up_at_any_moment(owner, name, error, whole, train, tm
     assert list(checkpoints(run / "checkpoints"))
     assert train("--resume", str(run)) == 0
     assert outcome(run) == whole
+
+
+def test_a_malformed_pin_file_ends_the_run_before_it_starts(train, tmp_path, capsys):
+    pins = tmp_path / "pins.json"
+    pins.write_text('{"version": 7}')
+    assert train("--pins", str(pins)) == 1
+    assert f"error: --pins: the pin file {pins} is malformed: it has version 7, expected 1" in capsys.readouterr().out
+    assert not (tmp_path / "runs" / "multitask-1").exists()
+    assert "METAEVAL_PINS" not in os.environ

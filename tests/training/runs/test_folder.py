@@ -54,7 +54,7 @@ def test_results_of_methods_in_sub_folders_finish_a_run(tmp_path):
     assert unfinished_run(tmp_path, "demo") is None
 
 
-def test_nothing_to_resume_is_told(tmp_path):
+def test_a_missing_run_to_resume_is_reported(tmp_path):
     with pytest.raises(RunError, match="no unfinished run named 'demo'"):
         find_folder("", tmp_path, "demo")
     with pytest.raises(RunError, match="the folder does not exist"):
@@ -112,7 +112,7 @@ def test_metrics_that_are_damaged_are_refused_by_file_and_line(lines, message, t
 
 
 @pytest.mark.parametrize("tail", [b'{"kind": "tra', b"\0\0\0\0", b"5", b"\xff\n"])
-def test_what_is_torn_at_the_end_of_metrics_is_dropped(tail, tmp_path):
+def test_a_torn_line_at_the_end_of_metrics_is_dropped(tail, tmp_path):
     run = RunFolder(tmp_path)
     run.metrics.write_bytes(b"\n".join(WHOLE) + b"\n" + tail)
     run.cut_metrics(4)

@@ -56,7 +56,7 @@ def test_a_file_that_its_owner_has_just_deleted_is_no_lock(tmp_path, monkeypatch
         assert owner(tmp_path)
 
 
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_reported(tmp_path, monkeypatch):
     def missing(number, how):
         raise OSError(errno.ENOSYS, "Function not implemented")
 

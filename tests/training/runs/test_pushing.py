@@ -122,7 +122,7 @@ def test_a_full_disk_costs_the_push_of_a_checkpoint_and_not_the_run(tmp_path):
     ]
 
 
-def test_that_nobody_is_logged_in_is_told_before_anything_is_done(train, capsys, monkeypatch):
+def test_a_missing_login_is_reported_at_the_start(train, capsys, monkeypatch):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)

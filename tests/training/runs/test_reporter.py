@@ -10,7 +10,7 @@ def test_worst_is_what_gains_least_over_the_majority():
     assert worst(OVER, 3) == "glue/cola -1.2, glue/rte +0.0, glue/mrpc +2.0"
 
 
-def test_many_tasks_are_told_by_their_mean_and_the_worst():
+def test_many_tasks_are_summarized_by_their_mean_and_the_worst():
     accuracies = dict.fromkeys(OVER, 0.5)
     assert validation_line(accuracies, OVER) == (
         "validation accuracy: mean of 7: 0.500, +13.1 points over the majority class; "

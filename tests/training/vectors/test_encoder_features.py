@@ -27,6 +27,6 @@ def test_features_are_those_of_each_pair_by_itself(encoder, batch_size):
         assert np.allclose(found.mean[i], states.mean(dim=0), atol=1e-5)
 
 
-def test_an_encoder_that_cannot_be_had_is_named():
+def test_an_encoder_that_cannot_be_loaded_is_named():
     with pytest.raises(ConfigError, match=r"--encoder no-such-thing!: encoder 'no-such-thing!' is neither"):
         open_encoder(TrainConfig(encoder="no-such-thing!"), [])

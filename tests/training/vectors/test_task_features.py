@@ -110,7 +110,7 @@ def test_missing_vectors_are_named(vectors, tmp_path):
         read_vectors(str(tmp_path / "none"), ["demo/spam"], "--x")
 
 
-def test_what_is_known_of_the_tasks_serves_a_described_one(train, tmp_path):
+def test_stored_features_let_the_model_answer_a_described_task(train, tmp_path):
     assert train(*TASKS, "--share-labels", "--text-emb") == 0
     folder = tmp_path / "runs" / "multitask-1"
     model = ConditionalAdapterModel.from_pretrained(folder / "model")

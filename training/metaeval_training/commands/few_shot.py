@@ -155,7 +155,7 @@ def make_methods(job: Job, models: Mapping[str, HeldOutModel]) -> dict[str, Task
 
 
 def answer(
-    job: Job, draws: Draws, newest: NewestTask, method: Method, shots: int, task: TaskRows, say: Callable[[str], None]
+    job: Job, draws: Draws, newest: NewestTask, method: Method, shots: int, task: TaskRows, show: Callable[[str], None]
 ) -> Answer:
     """Answer one task with one method and k; return its task result, or the reason why there is none."""
     available = len(task.splits["train"])
@@ -164,9 +164,9 @@ def answer(
     found = []
     for draw in range(job.options["draws"] if shots else 1):
         where = f"{task.name}  {method}, {shots} examples, draw {draw + 1}  "
-        say(where)
+        show(where)
         compute = partial(
-            getattr(newest.open(task), method), draw, shots, lambda note, where=where: say(where + note)  # type: ignore[misc]
+            getattr(newest.open(task), method), draw, shots, lambda note, where=where: show(where + note)  # type: ignore[misc]
         )  # fmt: skip
         try:
             found.append(draws.get(method, shots, task.name, draw, compute))

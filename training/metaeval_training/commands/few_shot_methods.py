@@ -66,19 +66,19 @@ class FewShotTask:
         """Return the positions of a draw's examples among the training rows, (k,)."""
         return draw_examples(self.job.config.seed, self.task.name, draw, len(self.train))[:shots]
 
-    def zero_shot(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
+    def zero_shot(self, draw: int, shots: int, show: Callable[[str], None]) -> SplitScores:
         """Score z predicted from the description, fitted to the examples if there are any."""
         self._describe()
         return self._fit(draw, shots, start=DESCRIBED) if shots else self._score(DESCRIBED)
 
-    def fit(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
+    def fit(self, draw: int, shots: int, show: Callable[[str], None]) -> SplitScores:
         """Score z and a classifier that were fitted to the examples only."""
         features = None
         if self.model.config.z_from != "table":
             _, features, _, _ = predict_z(self.model, FITTED, self.held_out.description, self.job.options["by"])
         return self._fit(draw, shots, task_features=features)
 
-    def probe(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
+    def probe(self, draw: int, shots: int, show: Callable[[str], None]) -> SplitScores:
         """Score a logistic regression on the frozen encoder's output for the examples."""
         features, chosen = self._encoder_features(), self.examples(draw, shots)
         labels = {"train": self.labels("train")[chosen], "test": self.labels("test")}
@@ -86,7 +86,7 @@ class FewShotTask:
         predicted, _ = fit_probe(found, labels, FEATURE_GRID)
         return self._compare(predicted["test"])
 
-    def full(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
+    def full(self, draw: int, shots: int, show: Callable[[str], None]) -> SplitScores:
         """Score an encoder whose weights were all trained on the examples."""
         splits = {"train": self.train.select(self.examples(draw, shots)), "test": self.task.splits["test"]}
         task = replace(
@@ -98,13 +98,13 @@ class FewShotTask:
             pooling=self.model.config.pooling,
         )  # fmt: skip
         job = replace(self.job, config=config, options={**single_task.SCRIPT.options, "head_ratio": HEAD_RATIO})
-        tried = single_task.train_one(job, task, "full", options["full_lr"], None, say)
+        tried = single_task.train_one(job, task, "full", options["full_lr"], None, show)
         result = tried.result
         if result is None or result.test is None:
             raise TrainingError(tried.failed)
         return result.test
 
-    def majority(self, draw: int, shots: int, say: Callable[[str], None]) -> SplitScores:
+    def majority(self, draw: int, shots: int, show: Callable[[str], None]) -> SplitScores:
         """Score the most frequent class of the examples."""
         test = self.labels("test")
         return self._compare(predict_majority(self.labels("train")[self.examples(draw, shots)], len(test)))

@@ -36,6 +36,7 @@ def _run(session: Session, command: CommandLine) -> int:
     if run is not None and finished:
         reporter.line(f"{run.path} is finished; its results are in {run.results}")
         return push(session, run, config) if "push_to_hub" in command.flags else DONE
+    session.use_pins(config.pins)
     accelerator = start_accelerator(config)
     check_early(config, reporter)
     reporter.line(describe_machine(config, accelerator))

@@ -156,16 +156,16 @@ def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, A
             }  # fmt: skip
         return newest[task.name]
 
-    def majority(task: TaskRows, say: Callable[[str], None]) -> Answer:
+    def majority(task: TaskRows, show: Callable[[str], None]) -> Answer:
         labels = labels_of(task)
         predicted = {s: predict_majority(labels["train"], len(rows)) for s, rows in labels.items() if s != "train"}
         return answer(task, labels, predicted)
 
-    def tfidf(task: TaskRows, say: Callable[[str], None]) -> Answer:
+    def tfidf(task: TaskRows, show: Callable[[str], None]) -> Answer:
         labels = labels_of(task)
         return answer(task, labels, *fit_probe(tfidf_features(task), labels, TFIDF_GRID))
 
-    def linear(which: str, task: TaskRows, say: Callable[[str], None]) -> Answer:
+    def linear(which: str, task: TaskRows, show: Callable[[str], None]) -> Answer:
         labels = labels_of(task)
         features = scaled({split: getattr(both, which) for split, both in encoded(task).items()})
         return answer(task, labels, *fit_probe(features, labels, FEATURE_GRID))

@@ -64,24 +64,24 @@ def model_folder(job: Job, method: str, task: str, rate: float) -> Path:
 
 
 class _ForwardingReporter(Reporter):
-    """Passes the progress of one training to ``say``, which shows it in the bar of the tasks; otherwise silent."""
+    """Passes the progress of one training to ``show``, which shows it in the bar of the tasks; otherwise silent."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__(main=False)
-        self.say = say
+        self.show = show
 
     def progress(self, text: str, total: int, done: int = 0, unit: str = "") -> ProgressDisplay:
-        display, say = super().progress(text, total, done, unit), self.say
+        display, show = super().progress(text, total, done, unit), self.show
 
         def update(done: int, note: str = "") -> None:
-            say(f"step {done}/{total}  {note}")
+            show(f"step {done}/{total}  {note}")
 
         display.update = update  # type: ignore[method-assign]
         return display
 
 
 def train_one(
-    job: Job, task: TaskRows, method: Method, rate: float, vocabulary: list[str] | None, say: Callable[[str], None]
+    job: Job, task: TaskRows, method: Method, rate: float, vocabulary: list[str] | None, show: Callable[[str], None]
 ) -> Tried:
     """Fine-tune a model on one task and score it.
 
@@ -91,7 +91,7 @@ def train_one(
         method: "full" or "adapter".
         rate: learning rate of the encoder or of the adapter.
         vocabulary: for the encoder "tiny".
-        say: shows the progress.
+        show: shows the progress.
     """
     config = replace(
         job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
@@ -103,7 +103,7 @@ def train_one(
     model.to(job.accelerator.device)
     try:
         # This StopRequest records no signals: Ctrl-C stops at once, because there is nothing of this task to save.
-        trainer = Trainer(model, [data], plan, config, None, job.accelerator, _ForwardingReporter(say), StopRequest())
+        trainer = Trainer(model, [data], plan, config, None, job.accelerator, _ForwardingReporter(show), StopRequest())
         trainer.fit()
         found = trainer.evaluate(("validation", "test"))[task.name]
     except TrainingError as error:
@@ -130,13 +130,13 @@ def make_methods(job: Job, rates: Mapping[Method, Sequence[float]]) -> dict[str,
     """Return the methods; each trains a task at each of its rates."""
     vocabulary = list(per_task.all_texts(job.config)) if job.config.encoder == "tiny" else None
 
-    def train(method: Method, task: TaskRows, say: Callable[[str], None]) -> Answer:
+    def train(method: Method, task: TaskRows, show: Callable[[str], None]) -> Answer:
         tried = {}
         for rate in rates[method]:
             where = f"{task.name}  {method} {show_rate(rate)}  "
-            say(where)
+            show(where)
             tried[show_rate(rate)] = train_one(
-                job, task, method, rate, vocabulary, lambda note, where=where: say(where + note)  # type: ignore[misc]
+                job, task, method, rate, vocabulary, lambda note, where=where: show(where + note)  # type: ignore[misc]
             )  # fmt: skip
         if all(each.failed for each in tried.values()):
             raise TrainingError("; ".join(f"rate {rate}: {each.failed}" for rate, each in tried.items()))

@@ -42,7 +42,7 @@ def work(job: Job) -> int:
     config = job.config
     encoder = open_encoder(config, per_task.all_texts(config))
 
-    def average(task: TaskRows, say: Callable[[str], None]) -> Answer:
+    def average(task: TaskRows, show: Callable[[str], None]) -> Answer:
         train = task.splits["train"]
         features = text_features(
             encoder, train, max_length=config.max_length, batch_size=config.eval_batch_size,

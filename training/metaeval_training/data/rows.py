@@ -8,19 +8,28 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from metaeval_datasets import NoSourceError, UnknownTaskError, list_tasks, load_dataset, read_report, select_tasks
+from metaeval_datasets import (
+    NoSourceError,
+    UnknownTaskError,
+    get_task,
+    list_tasks,
+    load_dataset,
+    read_report,
+    select_tasks,
+)
 from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.hashing import text_hashes
-from metaeval_datasets.metaeval import VERSION, MetaEvalConfig
 from metaeval_datasets.overlap import OnSplit
-from metaeval_training.config import Decontaminate, Edition, TrainConfig
+from metaeval_datasets.prepared import INFO_FILE, find_place, folder_name, folder_of
+from metaeval_datasets.sources.hub_files import Access
+from metaeval_datasets.sources.pins import find_pins
+from metaeval_training.config import Decontaminate, EditionName, TrainConfig
 from metaeval_training.data.cache import DataCache, digest
 from metaeval_training.data.contamination import Positions, contaminated_rows
 from metaeval_training.data.sampling import generator
@@ -46,7 +55,7 @@ class RowChoice:
         seed: of the random choice of rows.
     """
 
-    edition: Edition = "careful"
+    edition: EditionName = "careful"
     max_train_rows: int = 0
     max_eval_rows: int = 0
     seed: int = 0
@@ -84,7 +93,7 @@ class TaskRows:
     columns: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     prepared: str = ""
-    edition: Edition = "careful"
+    edition: EditionName = "careful"
 
     @property
     def text_columns(self) -> list[str]:
@@ -179,7 +188,7 @@ def load_tasks(
 
 
 def find_contaminated(
-    names: Sequence[str], edition: Edition, decontaminate: Decontaminate, cache: DataCache | None = None
+    names: Sequence[str], edition: EditionName, decontaminate: Decontaminate, cache: DataCache | None = None
 ) -> dict[str, Positions]:
     """Return the training rows that ``load_tasks`` would remove, by task; tasks that cannot be loaded have none."""
     found = {}
@@ -202,7 +211,7 @@ class _Facts:
 
 def _contaminated(
     found: Mapping[str, _Facts],
-    edition: Edition,
+    edition: EditionName,
     decontaminate: Decontaminate,
     cache: DataCache | None,
     on_split: OnSplit = lambda task, split: None,
@@ -216,14 +225,14 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, DataError | NoSourceError) else f"{type(error).__name__}: {error}"
 
 
-def _load_whole(name: str, edition: Edition) -> DatasetDict:
+def _load_whole(name: str, edition: EditionName) -> DatasetDict:
     loaded = load_dataset("metaeval", name, edition=edition)
     if not isinstance(loaded, DatasetDict):
         raise DataError(f"{name}: expected a DatasetDict with splits, got a {type(loaded).__name__}")
     return loaded
 
 
-def _read_task(name: str, edition: Edition) -> tuple[_Facts, DatasetDict]:
+def _read_task(name: str, edition: EditionName) -> tuple[_Facts, DatasetDict]:
     loaded = _load_whole(name, edition)
     if "train" not in loaded or not len(loaded["train"]):
         found = ", ".join(f"{split} ({len(rows)} rows)" for split, rows in loaded.items()) or "no splits"
@@ -238,7 +247,7 @@ def _read_task(name: str, edition: Edition) -> tuple[_Facts, DatasetDict]:
     return _Facts(labels, columns, available, read_report(train.info).to_dict()), loaded
 
 
-def _find_task(name: str, edition: Edition, cache: DataCache | None) -> _Facts:
+def _find_task(name: str, edition: EditionName, cache: DataCache | None) -> _Facts:
     """Return the facts of a task, from the cache if its rows are prepared on this machine and known there."""
     prepared = prepared_digest(name, edition)
     if cache is not None and prepared:
@@ -300,18 +309,17 @@ class _LoadedOnDemand(Mapping[str, Dataset]):
         return len(self.names)
 
 
-def prepared_digest(name: str, edition: Edition) -> str:
+def prepared_digest(name: str, edition: EditionName) -> str:
     """Return a digest of the rows of a task that `datasets` has prepared on this machine, "" if it has not.
 
-    The description next to the rows contains the source, its commit and the counts; the folder's name contains digests
-    of the task's declaration and the version of the row semantics.
+    The description next to the rows contains the source, its commit and the counts; the folder's name contains a digest
+    of the task's declaration, the commit of its first source and the version of the row semantics.
     """
     try:
-        config = MetaEvalConfig(name=name, edition=edition)
-        folder = Path(
-            datasets.config.HF_DATASETS_CACHE, "metaeval", config.create_config_id({}), VERSION, rows_version()
-        )
-        return digest(str(folder.relative_to(folder.parents[2])), (folder / "dataset_info.json").read_text("utf-8"))
+        spec = get_task(name).edition(edition)
+        suffix = find_place(spec, find_pins(), Access(), rows_version()).suffix
+        folder = folder_of(folder_name(spec) + suffix, datasets.config.HF_DATASETS_CACHE, rows_version())
+        return digest(str(folder.relative_to(folder.parents[2])), (folder / INFO_FILE).read_text("utf-8"))
     except (UnknownTaskError, OSError):
         return ""
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from metaeval_datasets.sources.pins import PinsError, pinned
+from metaeval_datasets.sources.revisions import ask_once
 from metaeval_training.atomic_files import DamagedFileError
 from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import DataError
@@ -92,6 +94,17 @@ class Session:
         self.run = run
         return run
 
+    def use_pins(self, path: str) -> None:
+        """Read the sources of all tasks at the commits of a pin file until the command ends; do nothing for "".
+
+        Raises:
+            ConfigError: the file cannot be read or is malformed.
+        """
+        try:
+            self._locks.enter_context(pinned(path))
+        except PinsError as error:
+            raise ConfigError(f"--pins: {error}") from error
+
     def resume_command(self, run: RunFolder | None = None) -> str:
         """Return the shell command that resumes a run (default: this one); see ``resume_command``."""
         return resume_command(run or self.run, self._command)
@@ -106,7 +119,7 @@ def run_command(work: Callable[[Session], int], reporter: Reporter, command: str
         command: name of the training command; see ``resume_command``.
         kept: says what an interrupted run keeps, such as "finished tasks are kept".
     """
-    with steady_output(), handle_signals(stop_at_once), ExitStack() as locks:
+    with steady_output(), handle_signals(stop_at_once), ask_once(), ExitStack() as locks:
         try:
             return _work(work, Session(reporter, command, locks), kept)
         except KeyboardInterrupt as stopped:  # a second one, while the first was being reported

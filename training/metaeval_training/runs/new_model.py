@@ -99,7 +99,7 @@ def make_model(
         config: of the run.
         tasks: name the labels and text fields of the model's tasks.
         vocabulary: texts whose words the tokenizer of "tiny" knows; default: the training texts of the tasks.
-        vectors: vector of each task from which z is computed, alone or added to a learned z, as the settings say.
+        vectors: vector of each task from which z is computed, alone or added to a learned z, as the settings specify.
 
     Raises:
         ConfigError: the encoder cannot be loaded, or does not support the settings.

@@ -38,7 +38,7 @@ from metaeval_training.data.rows import (
     row_choice,
     texts,
 )
-from metaeval_training.flags import add_flags
+from metaeval_training.flags import add_flags, make_parser
 from metaeval_training.runs.folder import RunError, RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
 from metaeval_training.runs.machine import describe_machine, device_name, start_accelerator
@@ -48,9 +48,9 @@ from metaeval_training.runs.reporter import Reporter, duration, remaining, short
 
 # The settings of TrainConfig that every such script accepts.
 SETTINGS = (
-    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "skip_unavailable",
-    "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length", "encoder",
-    "encoder_revision", "eval_batch_size",
+    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "pins",
+    "skip_unavailable", "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length",
+    "encoder", "encoder_revision", "eval_batch_size",
 )  # fmt: skip
 
 Answer = tuple[dict[str, Any], str]  # what is stored for a task, as JSON values; a few words to show
@@ -125,9 +125,7 @@ class Job:
 
 def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
     """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
-    parser = argparse.ArgumentParser(
-        description=script.description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = make_parser(script.description)
     script.add_options(parser)
     add_flags(parser, script.settings, script.own)
     given = vars(parser.parse_args(argv))
@@ -169,6 +167,7 @@ def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int
     if run is not None and finished:
         session.reporter.line(f"{run.path} is finished")
         return DONE
+    session.use_pins(config.pins)
     accelerator = start_accelerator(config)
     run = run or create_run(session, command)
     encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
@@ -293,14 +292,14 @@ def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
         for number, name in enumerate(names):
             if launcher_gone():
                 raise Stopped(signal.SIGTERM)
-            say, begun = partial(display.update, number), time.monotonic()
-            say(name)
-            said = _run_task(job, methods, name, f"{number + 1}/{len(names)}", say, outcome)
+            show, begun = partial(display.update, number), time.monotonic()
+            show(name)
+            shown = _run_task(job, methods, name, f"{number + 1}/{len(names)}", show, outcome)
             done += name not in before
-            if said:
+            if shown:
                 now = time.monotonic()
                 took = duration(now - begun) + remaining(now - started, done, new - done)
-                job.reporter.line(f"{number + 1}/{len(names)}  {name}  {said}  ({took})")
+                job.reporter.line(f"{number + 1}/{len(names)}  {name}  {shown}  ({took})")
     failed = outcome.failed
     if failed and (not job.config.skip_unavailable or len(failed) == len(names)):
         listed = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
@@ -318,12 +317,12 @@ def _run_task(
     methods: Mapping[str, TaskMethod],
     name: str,
     place: str,
-    say: Callable[[str], None],
+    show: Callable[[str], None],
     outcome: Outcome,
 ) -> str:
     """Run every method on one task; return words to show, "" if the task was already done or has failed."""
     done = {method: _stored(job.run, method, name) for method in methods}
-    said = []
+    shown = []
     rows: TaskRows | None = None
     for method in methods:
         if done[method] is not None:
@@ -331,7 +330,7 @@ def _run_task(
         begun = time.monotonic()
         try:
             rows = rows or load(job.config, name)
-            answer, words = methods[method](rows, say)
+            answer, words = methods[method](rows, show)
         except Exception as error:  # whatever the reason, it is reported with the task's name
             known = isinstance(error, DataError | NoSourceError)
             reason = str(error) if known else f"{type(error).__name__}: {error}"
@@ -342,10 +341,10 @@ def _run_task(
         file = _task_file(job.run, method, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         job.run.write_sealed(file, answer)
-        said.append(f"{method} {words}")
+        shown.append(f"{method} {words}")
     for method, stored in done.items():
         outcome.found[method][name] = stored or {}
-    return ", ".join(said)
+    return ", ".join(shown)
 
 
 def _task_file(run: RunFolder, method: str, task: str) -> Path:

@@ -105,7 +105,7 @@ def exit_code(stopped: BaseException) -> int:
 
 
 def launcher_gone() -> bool:
-    """Return whether the launcher of this process has ended, so that nobody can stop the process any more."""
+    """Return whether the launcher of this process has ended, so that the process can no longer be stopped."""
     return LAUNCHED and os.getppid() != PARENT
 
 
@@ -163,7 +163,7 @@ def requested_threads() -> int:
 
 
 class SteadyOutput:
-    r"""A text stream that never fails: it drops output that nobody can read any more.
+    r"""A text stream that never fails: it drops output that can no longer be read.
 
     Characters that the stream's encoding lacks are written as ``\xe9``. After the first failed write, the file
     descriptor points to /dev/null, so that the interpreter's last flush does not fail either.

@@ -1,4 +1,4 @@
-"""Send curves of a run to TensorBoard or Weights & Biases through Accelerate's trackers, besides metrics.jsonl."""
+"""Send curves of a run to TensorBoard or Weights & Biases, in addition to metrics.jsonl."""
 
 from __future__ import annotations
 
