@@ -38,7 +38,7 @@ except ImportError as error:
     ) from error
 
 __all__ = [
-    "AutoAdapterModel", "BnConfig", "BottleneckLayer", "ConditionalBnConfig", "DoubleSeqBnConfig", "Stack",
+    "AutoAdapterModel", "BnConfig", "BottleneckLayer", "ConditionalBnConfig", "DoubleSeqBnConfig", "SUPPORTED", "Stack",
     "install", "library_config", "reduction_factor",
 ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 Behind the attention of the last layer, no token depends on another, so only the first token has to be computed. This
 saves an eighth of a step with 6 layers and a sixteenth with 12. The function is the same, up to the rounding of
-products of another size. Only training uses this, so that predictions stay bit-identical to those of exported classifiers.
+products of another size. Only training uses this, so that predictions stay bit-identical to exported classifiers.
 """
 
 from __future__ import annotations

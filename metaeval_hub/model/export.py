@@ -19,6 +19,7 @@ from metaeval_hub.conditional.adapters_library import (
     AutoAdapterModel,
     BnConfig,
     BottleneckLayer,
+    SUPPORTED,
     DoubleSeqBnConfig,
     Stack,
     reduction_factor,
@@ -81,6 +82,11 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
         raise ValueError(
             "a model of full fine-tuning ('full') has no adapter to export; save_pretrained writes its encoder"
         )
+    if model.encoder.config.model_type == "modernbert":
+        raise ValueError(
+            f"{task} cannot be exported: `adapters` {SUPPORTED} gives the attention of ModernBERT random biases, so its "
+            "answers would differ from the model's; use model.for_task or save_pretrained"
+        )
     if model.config.pooling != "cls":
         raise ValueError(
             f"{task} cannot be exported: the model's classifiers read the mean over the tokens, those of `adapters` "
@@ -133,7 +139,8 @@ Part = dict[str, Tensor]
 
 def _layers(model: ModelCore) -> list[nn.Module]:
     """Return the adapter layers in the order of a pass, which is that of the places in the stock model too."""
-    return [layer for pair in model.adapter.layers for layer in pair.values()]  # type: ignore[union-attr]
+    pairs: Any = model.adapter.layers  # type: ignore[union-attr]
+    return [layer for pair in pairs for layer in pair.values()]
 
 
 def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:

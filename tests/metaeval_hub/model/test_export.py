@@ -12,6 +12,7 @@ from tests.with_adapters import adapters  # isort: skip
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from tests.metaeval_hub.model.test_model import hub_encoder
+from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
 LABELS = {"x/one": ("no", "yes"), "x/three.way": ("p", "q", "r")}
 TEXTS = ["a cat sat", "a dog ran on the mat", "the cat"]
@@ -99,6 +100,15 @@ def test_models_that_no_stock_classifier_can_represent_are_not_exported(tmp_path
     with pytest.raises(ValueError, match=r"heads\.bias contains values that are not finite"):
         spoiled.export_adapter("x/one", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_modernbert_is_not_exported_because_the_library_alters_it(tmp_path):
+    tiny_encoder(tmp_path / "encoder", "modernbert")
+    model = ConditionalAdapterModel.create(
+        tmp_path / "encoder", LABELS, ConditionalConfig(adapter_size=4, max_length=16)
+    )
+    with pytest.raises(ValueError, match="gives the attention of ModernBERT random biases"):
+        model.export_adapter("x/one", tmp_path / "out")
 
 
 def run_readme(folder, text, monkeypatch):
