@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from metaeval_hub.conditional.adapters_library import (
+    SUPPORTED,
     AutoAdapterModel,
     BnConfig,
     BottleneckLayer,
-    SUPPORTED,
     DoubleSeqBnConfig,
     Stack,
     reduction_factor,
@@ -84,8 +84,8 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
         )
     if model.encoder.config.model_type == "modernbert":
         raise ValueError(
-            f"{task} cannot be exported: `adapters` {SUPPORTED} gives the attention of ModernBERT random biases, so its "
-            "answers would differ from the model's; use model.for_task or save_pretrained"
+            f"{task} cannot be exported: `adapters` {SUPPORTED} gives the attention of ModernBERT random biases, so "
+            "its answers would differ from the model's; use model.for_task or save_pretrained"
         )
     if model.config.pooling != "cls":
         raise ValueError(

@@ -3,8 +3,8 @@
 The computation before the first adapter does not depend on the task: the embeddings and most of the first attention
 block, 4 % of the operations of 6 layers and 2 % of those of 12. It runs once for several tasks. Fuller batches save
 more time: with T tasks, T times fewer texts fill a batch, so that they have nearly the same length and need little
-padding. Everything behind the first adapter depends on the task and is computed for each. A baseline without task embeddings
-encodes every text once for all tasks.
+padding. Everything behind the first adapter depends on the task and is computed for each. A baseline without task
+embeddings encodes every text once for all tasks.
 """
 
 from __future__ import annotations

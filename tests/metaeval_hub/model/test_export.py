@@ -111,6 +111,11 @@ def test_modernbert_is_not_exported_because_the_library_alters_it(tmp_path):
         model.export_adapter("x/one", tmp_path / "out")
 
 
+def test_the_folder_of_an_export_may_be_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert make("layernorm", 4).export_adapter("x/one", "~/out") == tmp_path / "out"
+
+
 def run_readme(folder, text, monkeypatch):
     """Run the code of an export's README on another text; return its result."""
     monkeypatch.chdir(folder)
