@@ -258,8 +258,8 @@ def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Seque
 
     - A text is looked up in ``label_values``, then in ``names``. Otherwise it is treated as the boolean or number
       that it spells.
-    - A boolean is looked up in ``label_values`` as true or false, or as 1 or 0. Otherwise it is the name that the source
-      gives to that number, or else the class named true or yes, or false or no. It cannot mean any other class.
+    - A boolean is looked up in ``label_values`` as true or false, or as 1 or 0. Otherwise it is the name that the
+      source gives to that number, or else the class named true or yes, or false or no. It cannot mean any other class.
     - A number is looked up in ``label_values``. Otherwise it is the name that the source gives to that number if it
       gives names, or else an index in the task's ``names``. If any of ``label_values`` or ``names`` is a number, a text
       that spells a number must be one of them.
