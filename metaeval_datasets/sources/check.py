@@ -32,7 +32,7 @@ from metaeval_datasets.sources.layout import kind_of
 from metaeval_datasets.sources.opening import describe_source, find_files, read_splits
 from metaeval_datasets.sources.pins import source_name
 from metaeval_datasets.sources.revisions import PinnedCommitError, gone
-from metaeval_datasets.sources.source_files import Piece, read_piece
+from metaeval_datasets.sources.source_files import SourceFile, read_source_file
 from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec, rows_per_source_row
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ def _check_embedded(spec: TaskSpec, source: Embedded) -> SourceCheck:
     check = SourceCheck(describe_source(source))
     try:
         for split in read_splits(spec):
-            tables = list(read_piece(Piece(split, "embedded"), spec, source))
+            tables = list(read_source_file(SourceFile(split, "embedded"), spec, source))
             check.columns = {item.name: str(item.type) for item in tables[0].schema}
             check.splits[split] = SplitCheck(rows=sum(map(len, tables)), declared=spec.rows.get(split))
     except SourceError as error:
