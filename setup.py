@@ -13,10 +13,8 @@ REQUIRES = [
     "numpy>=1.26",
     "pyarrow>=15.0",
     "pyyaml>=6.0",
-    "requests>=2.32.2",
     "rich>=13.7",
     "tqdm>=4.66.3",
-    "urllib3>=1.26",
 ]
 
 # Numerical libraries and the files of task embeddings; no torch.

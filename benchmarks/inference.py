@@ -22,7 +22,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import adapters
 import torch
 import transformers
 
@@ -96,7 +95,7 @@ def main() -> None:
     shown = next(iter(models.values()))[1]
     print(
         f"{shown}, {options.tasks} tasks, {options.rounds} rounds; torch {torch.__version__}, "
-        f"transformers {transformers.__version__}, adapters {adapters.__version__}\n"
+        f"transformers {transformers.__version__}\n"
     )
     print(
         "| method | texts | separate, CPU ms | together, CPU ms | together / separate (quartiles) | / small batches |"

@@ -22,21 +22,20 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import adapters
 import torch
 import transformers
-from adapters import DoubleSeqBnConfig
 from metaeval_training.engine.optimizer import RowLazyAdamW
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from transformers import AutoConfig, AutoModel
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
-from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE, reduction_factor
+from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE
 from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.weights import quiet
@@ -77,6 +76,11 @@ def encoder(shape: str) -> nn.Module:
 
 def stock_step(shape: str, size: int, tokens: Tensor, labels: Tensor, dropout: bool) -> tuple[Callable[[], None], int]:
     """Return a step of a stock bottleneck adapter with a linear classifier on the first token."""
+    import adapters  # here, because other benchmarks import this file and do not need the library
+    from adapters import DoubleSeqBnConfig
+
+    from metaeval_hub.conditional.adapters_library import reduction_factor
+
     module = encoder(shape)
     hidden = module.config.hidden_size
     with quiet("adapters.model_mixin"):
@@ -196,7 +200,7 @@ def main() -> None:
     print(
         f"{options.encoder}, {options.batch} x {options.length} tokens, {options.rounds} rounds; "
         f"torch {torch.__version__}, transformers {transformers.__version__}, "
-        f"adapters {adapters.__version__}\n"
+        f"adapters {version('adapters')}\n"
     )
     print("| step | trained | CPU ms | examples/s | relative to stock (quartiles) | floor / step |")
     print("|---|---:|---:|---:|---:|---:|")

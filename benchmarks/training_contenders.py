@@ -181,7 +181,7 @@ class Stock(Contender):
         import adapters
         from transformers import BertForSequenceClassification, DataCollatorWithPadding, TrainingArguments
 
-        from metaeval_hub.conditional.config import reduction_factor
+        from metaeval_hub.conditional.adapters_library import reduction_factor
         from metaeval_hub.encoders.weights import quiet
 
         config, found, self.tuned, self.contest = contest.config, training_setup.minilm(), tuned, contest

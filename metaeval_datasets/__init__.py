@@ -6,16 +6,29 @@
 Importing this package registers the name "metaeval" with ``datasets``. ``load_dataset`` is its own function.
 """
 
-from datasets import load_dataset
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task, list_tasks, select_tasks
 from metaeval_datasets.hook import register
 from metaeval_datasets.metric import load_metric
-from metaeval_datasets.report import Report, read_report
-from metaeval_datasets.sources.asking import NoSourceError
 from metaeval_datasets.spec import Embedded, PaperEdition, Source, SpecError, TaskSpec, TaskType
 
+if TYPE_CHECKING:
+    from datasets import load_dataset
+
+    from metaeval_datasets.report import Report, read_report
+    from metaeval_datasets.sources.asking import NoSourceError
+
 register()
+
+# Imported on first use: looking at declarations does not wait for ``datasets``.
+_PLACES = {
+    "NoSourceError": "metaeval_datasets.sources.asking",
+    "Report": "metaeval_datasets.report",
+    "load_dataset": "datasets",
+    "read_report": "metaeval_datasets.report",
+}
 
 __all__ = [
     "Embedded",
@@ -34,3 +47,9 @@ __all__ = [
     "read_report",
     "select_tasks",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

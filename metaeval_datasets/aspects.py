@@ -1,7 +1,8 @@
 """Compute aspects of a task that need neither a model nor labels (Sileo & Moens 2022, section 5.5).
 
-Number of training rows, number of text fields, length of the texts, task type. Counted ones are coded in quartiles over
-a set of tasks, then all as one-hot columns. The paper's fifth aspect, the domain cluster, needs text embeddings.
+The aspects are the number of training rows, the number of text fields, the length of the texts and the task type.
+Numbers of rows and lengths are grouped into quartiles over a set of tasks, and all aspects become one-hot columns. The
+paper's fifth aspect, the domain cluster, needs text embeddings.
 
 >>> from metaeval_datasets import get_task, list_tasks, load_dataset
 >>> aspects = [aspects_of(load_dataset("metaeval", name), get_task(name)) for name in list_tasks(group="demo")]
@@ -37,11 +38,11 @@ class Aspects:
     """Describe a task without a model.
 
     Args:
-        task: its name.
-        train_rows: rows of its training split; 0 for a task that has none (a diagnostic set).
-        text_fields: 1 or 2.
-        median_words: median over rows of the number of words, summed over two fields. Words are what white space
-            separates. Rows of the training split, or of the test split where there is no training split.
+        task: name of the task.
+        train_rows: number of training rows; 0 for a task without a training split, such as a diagnostic set.
+        text_fields: number of text fields, 1 or 2.
+        median_words: median number of words per row, of both text fields together. Words are separated by white
+            space. The rows are those of the training split, or of the test split if there is no training split.
         type: one of the eight task types.
     """
 
@@ -64,7 +65,7 @@ def aspects_of(splits: Mapping[str, Dataset], spec: TaskSpec) -> Aspects:
 
     Args:
         splits: split -> rows, such as a DatasetDict; whole splits, not samples.
-        spec: its declaration.
+        spec: declaration of the task.
 
     Raises:
         ValueError: there are no rows.
@@ -72,7 +73,7 @@ def aspects_of(splits: Mapping[str, Dataset], spec: TaskSpec) -> Aspects:
     train_rows = len(splits["train"]) if "train" in splits else 0
     rows = splits["train"] if train_rows else splits.get("test")
     if rows is None or not len(rows):
-        raise ValueError(f"{spec.name}: no training or test row to measure; the splits are {list(splits)}")
+        raise ValueError(f"{spec.name}: the training and test splits have no rows; the splits are {list(splits)}")
     median = median_of(length_counts(rows, list(spec.texts)))
     return Aspects(spec.name, train_rows, spec.num_text_fields, median, spec.type)
 
@@ -130,15 +131,15 @@ def one_hot(
     """Encode aspects as columns of 0 and 1.
 
     Args:
-        aspects: of n tasks.
-        reference: the tasks over which quartiles are taken; default: the n tasks. Give those that a model was
-            trained on, to code tasks it has not seen.
+        aspects: aspects of n tasks.
+        reference: tasks whose quartiles are used; default: the n tasks. To encode tasks that a model has not seen,
+            give the tasks that it was trained on.
 
     Returns:
-        (n, 18) with four ones a row, and the column names: the same ones for every set of tasks.
+        (n, 18) with four ones per task, and the column names, which are the same for every set of tasks.
 
     Raises:
-        ValueError: there is no task to take quartiles over.
+        ValueError: ``reference`` is empty.
     """
     reference = aspects if reference is None else reference
     codes = [

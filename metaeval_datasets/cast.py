@@ -6,7 +6,6 @@ or a negative code that ``schema.check_rows`` counts), ``idx``, and ``GROUP`` if
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,12 +77,6 @@ def row_groups(spec: TaskSpec, source: AnySource) -> Groups:
     return own or spec.groups or Alone()
 
 
-def rows_per_source_row(source: AnySource) -> int:
-    """Return the number of rows that casting makes from one row of the source."""
-    steps = source.steps if isinstance(source, Source) else ()
-    return math.prod(len(step.labels) for step in steps if isinstance(step, Stack))
-
-
 def cast_table(
     table: pa.Table,
     spec: TaskSpec,
@@ -136,7 +129,7 @@ def evaluate(text: Text, table: pa.Table, config: str | None = None) -> pa.Array
     """Return the strings of a declared text, one for each row of the table.
 
     Raises:
-        CastError: a column is missing, or holds something that is no text.
+        CastError: a column is missing, or contains values other than texts.
     """
     if isinstance(text, str):
         return _strings(text, _column(table, text))
@@ -226,10 +219,10 @@ def label_codes(
 ) -> pa.Array:
     """Return the class index of each label, or a negative code (``UNLABELLED``, ``LEFT_OUT``, ``UNKNOWN``), int64.
 
-    Only the distinct labels of a batch are looked at one by one. They are counted in ``seen``, of the rows to ``keep``.
+    Only the distinct labels of a batch are processed one at a time. ``seen`` counts those of the rows to ``keep``.
 
     Raises:
-        CastError: the column holds no labels, such as lists.
+        CastError: the column contains values that cannot be labels, such as lists.
     """
     tokens, places = _distinct(spec.label, column)
     codes = [label_code(token, spec, source, label_names) for token in tokens]
@@ -263,12 +256,13 @@ def _distinct(name: str, column: pa.Array) -> tuple[list[Any], pa.Array]:
 def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Sequence[str] | None = None) -> int:
     """Return the class index of one label of the source, by its written form (``written.py``).
 
-    - Texts: a key of ``label_values``, else one of ``names``; else they mean what they spell, as follows.
-    - Booleans: a key of ``label_values`` that says true or false, or is 1 or 0; else the name the source gives these
-      numbers; else the class named true or yes, or false or no. There is no other class that they can mean.
-    - Numbers: an integer key of ``label_values``; else the name the source gives that number, if it gives names; else
-      the index in the task's ``names``. A text that spells a number must be one of ``label_values`` or ``names`` where
-      any of these is a number.
+    - A text is looked up in ``label_values``, then in ``names``. Otherwise it is treated as the boolean or number
+      that it spells.
+    - A boolean is looked up in ``label_values`` as true or false, or as 1 or 0. Otherwise it is the name that the
+      source gives to that number, or else the class named true or yes, or false or no. It cannot mean any other class.
+    - A number is looked up in ``label_values``. Otherwise it is the name that the source gives to that number if it
+      gives names, or else an index in the task's ``names``. If any of ``label_values`` or ``names`` is a number, a text
+      that spells a number must be one of them.
     """
     values = _label_values(spec, source)
     names = label_names or (source.label_names if isinstance(source, Source) else None)
@@ -319,7 +313,7 @@ def check_label_names(spec: TaskSpec, source: AnySource, label_names: Sequence[s
     """Check that the class names stored in a source's files are those of the declaration, in any order.
 
     Raises:
-        CastError: a name that ``names`` and ``label_values`` do not know, or a class that no name leads to.
+        CastError: a name is not in ``names`` or ``label_values``, or a class has no name.
     """
     codes = {name: label_code(number, spec, source, label_names) for number, name in enumerate(label_names)}
     unknown = [name for name, code in codes.items() if code == UNKNOWN]

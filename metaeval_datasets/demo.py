@@ -1,7 +1,7 @@
-"""Generate the demo tasks: small, from templates, with equal rows on every machine, without network.
+"""Generate the demo tasks: small tasks from templates, with the same rows on every machine and without a network.
 
-They are for trying the package and for its tests. The rows look like the source of a real task: ``sentence`` or
-``sentence1`` and ``sentence2``, and an integer ``label``; a share of the labels (``LABEL_NOISE``) is wrong on purpose.
+Use them to try the package; its tests use them too. The rows have the form of a real source: ``sentence``, or
+``sentence1`` and ``sentence2``, and an integer ``label``. A share of the labels (``LABEL_NOISE``) is wrong on purpose.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def demo_names() -> tuple[str, ...]:
 def generate(name: str, label_noise: float = LABEL_NOISE) -> dict[str, pa.Table]:
     """Generate the rows of one demo task.
 
-    Texts are unique over the whole task, so no split shares a text with another. The texts do not depend on
-    ``label_noise``: with 0 the labels are those the templates stand for.
+    Texts are unique within the task, so no two splits share a text. The texts do not depend on ``label_noise``. If it
+    is 0, all labels are correct.
 
     Args:
-        name: a name of :func:`demo_names`, or the task's whole name (``demo/topics``).
-        label_noise: chance, 0 to 1, that a label is replaced by another class.
+        name: one of ``demo_names()``, or the full name of the task (``demo/topics``).
+        label_noise: probability, 0 to 1, that a label is replaced by another class.
 
     Returns:
         Split -> table with ``sentence`` (or ``sentence1``, ``sentence2``) as string and ``label`` as int64.
@@ -115,7 +115,7 @@ def _fill(rng: random.Random, template: str, words: dict[str, tuple[str, ...]], 
 
 
 def _tidy(text: str) -> str:
-    """Collapse spaces, put "an" before vowels and capitals at the start of sentences."""
+    """Collapse spaces, write "an" before vowels, and start sentences with a capital."""
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
     return re.sub(r"(^|[.!?] )([a-z])", lambda match: match.group(1) + match.group(2).upper(), text)

@@ -1,7 +1,7 @@
-"""The words and templates of the demo tasks: data for :mod:`metaeval_datasets.demo`, written for this project.
+"""Provide the words and templates of the demo tasks: data for ``metaeval_datasets.demo``, written for this project.
 
-A template is English text with slots. ``{colour}`` is replaced by a random entry of the list ``colour``, which may hold
-slots itself; slots that carry the same number (``{name.1}`` ... ``{name.1}``) get the same entry within a row. Two
+A template is English text with slots. ``{colour}`` is replaced by a random entry of the list ``colour``, which may
+contain slots itself. Slots with the same number (``{name.1}`` ... ``{name.1}``) get the same entry within a row. Two
 vertical bars separate the two sentences of a pair. The classes of a task are the keys of ``templates``, in index order.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class DemoTemplates:
-    """How the rows of one demo task are made.
+    """Describe how the rows of one demo task are generated.
 
     Attributes:
-        templates: class name -> its templates; a row draws one of them with equal chance.
-        shares: how often each class is drawn, in the order of ``templates``; they sum to 1.
+        templates: class name -> its templates; each row uses one of them, with equal probability.
+        shares: probability of each class, in the order of ``templates``; they sum to 1.
         words: slot lists of this task, used before the common ones in ``WORDS``.
     """
 

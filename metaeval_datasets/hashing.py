@@ -1,8 +1,9 @@
-"""Compute 64-bit hashes of texts, a column at a time, equal on every machine and in every release.
+"""Compute 64-bit hashes of columns of texts, which are equal on every machine and in every release.
 
-Splits are ranked by these numbers, so a change here changes published splits; a test holds golden values.
-The hash of a text is a sum over its 8-byte words of a mix of word and position (as in Zobrist hashing), with its
-length, all modulo 2**64. It is made for spreading ordinary text evenly, not against an adversary.
+Rows are assigned to splits in the order of these hashes, so a change here changes published splits. A test compares
+them with stored values. The hash of a text mixes each of its 8-byte words with the position of the word, adds up the
+results (as in Zobrist hashing) and mixes the sum with the length, all modulo 2**64. It spreads ordinary text evenly; it
+does not resist an adversary.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def text_hashes(texts: pa.Array | pa.ChunkedArray, seed: int = 0) -> Hashes:
     offsets = np.frombuffer(offsets_buffer, "<i8", len(texts) + 1, offset=8 * texts.offset)
     start, stop = (int(offsets[0]), int(offsets[-1])) if len(texts) else (0, 0)
     size = stop - start
-    data = np.zeros(size // 8 + 2, "<u8")  # a word more than there is, so that each has a next one
+    data = np.zeros(size // 8 + 2, "<u8")  # one word more than the texts need, so that every word has a next one
     if size:
         data.view(np.uint8)[:size] = np.frombuffer(data_buffer, np.uint8, size, offset=start)
     return _hash_slices(data, offsets - start, seed)
@@ -62,7 +63,7 @@ def _hash_slices(data: Hashes, offsets: NDArray[np.int64], seed: int) -> Hashes:
     longest = int(words.max(initial=0))
     of_position = mix(np.arange(longest, dtype=np.uint64) + np.uint64(seed))
     start = 0
-    while start < len(filled):  # as many texts as have words for the processor's cache, one at least
+    while start < len(filled):  # take as many texts as fit into the processor's cache, and at least one
         done = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, done + CACHED_WORDS, side="right")))
         chosen = filled[start:stop]
@@ -79,19 +80,19 @@ def _sum_words(
     of_position: Hashes,
 ) -> Hashes:
     """Return the sum over words of each of n non-empty texts of the mixed word and position, (n,)."""
-    lasts = np.cumsum(words) - 1  # number of each text's last word, among the words of all
+    lasts = np.cumsum(words) - 1  # index of the last word of each text, among all words
     firsts = lasts - words + 1
     position = np.arange(int(words.sum()))
     position -= np.repeat(firsts, words)
-    # A word of a text has bytes of two words of the data, unless the text begins where one does. Reading the two and
-    # shifting them is faster than reading at addresses that are not aligned.
+    # A word of a text spans two words of the data, unless the text starts at a word of the data. Reading both words and
+    # shifting them is faster than reading at unaligned addresses.
     place = position + np.repeat(starts >> 3, words)
     shift = np.repeat((starts & 7).astype(np.uint64) * np.uint64(8), words)
     values = data.take(place) >> shift
     place += 1
     np.subtract(np.uint64(64), shift, out=shift)
     values |= data.take(place) << shift  # a shift by 64 gives 0
-    beyond = (8 * words - lengths).astype(np.uint64)  # bytes of the last word that are not the text's
+    beyond = (8 * words - lengths).astype(np.uint64)  # bytes of the last word that lie beyond the text
     values[lasts] &= np.uint64(0xFFFFFFFFFFFFFFFF) >> (beyond * np.uint64(8))
     values ^= of_position.take(position)
     return np.add.reduceat(mix(values), firsts)

@@ -23,16 +23,16 @@ from metaeval_datasets.catalog import UnknownTaskError, all_tasks, get_task
 from metaeval_datasets.citations import REFERENCES, bibtex
 from metaeval_datasets.fingerprint import rows_version
 from metaeval_datasets.prepared import VERSION, Place, find_place, folder_name, warn_fallback, warn_moved
-from metaeval_datasets.published import Copy, copied_tables, find_copy, open_copy
+from metaeval_datasets.published import PublishedTask, copied_tables, find_copy, open_copy
 from metaeval_datasets.report import OfficialReport, Report, SplitReport, describe, read_report
 from metaeval_datasets.rows import Assignment, Counts, Shard, assign, rule_for, shards, split_tables
 from metaeval_datasets.schema import features
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.hub_files import Access
-from metaeval_datasets.sources.opening import Opened, describe_source, open_source, resolve_revision
+from metaeval_datasets.sources.opening import OpenedSource, describe_source, open_source, resolve_revision
 from metaeval_datasets.sources.pins import find_pins
 from metaeval_datasets.sources.revisions import Revisions
-from metaeval_datasets.sources.source_files import Piece
+from metaeval_datasets.sources.source_files import SourceFile
 from metaeval_datasets.spec import EDITIONS, AnySource, EditionName, TaskSpec
 from metaeval_datasets.tally import Tally
 
@@ -91,7 +91,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
         MetaEvalConfig(name=name, version=datasets.Version(VERSION)) for name in all_tasks()
     ]
     _tally: Tally | None = None  # set while the task is prepared
-    _copy: Copy | None = None  # set if a published copy is read instead of the sources
+    _copy: PublishedTask | None = None  # set if a published copy is read instead of the sources
     _unfit: tuple[tuple[AnySource, str], ...] = ()  # sources that failed while they were read, and why
     _serving: AnySource | None = None  # source that was opened last
     _place = Place()  # commits at which the sources are read
@@ -191,7 +191,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
             for split, source_split in official.items()
         ]
 
-    def _copied_splits(self, copy: Copy, access: Access) -> list[datasets.SplitGenerator]:
+    def _copied_splits(self, copy: PublishedTask, access: Access) -> list[datasets.SplitGenerator]:
         pieces = open_copy(copy, access)
         self._report = copy.report
         self.info.description = describe(self.spec, self._report)
@@ -233,10 +233,10 @@ class MetaEval(datasets.ArrowBasedBuilder):
         return None if self._tally is None else self._tally.folder
 
     def _generate_tables(
-        self, parts: list[Shard] | list[Piece], split: str
+        self, parts: list[Shard] | list[SourceFile], split: str
     ) -> Iterator[tuple[tuple[int, int], pyarrow.Table]]:
         if self._copy is not None:
-            yield from copied_tables(cast("list[Piece]", parts), self.spec, self.token)
+            yield from copied_tables(cast("list[SourceFile]", parts), self.spec, self.token)
             return
         derived = bool(self._rule.derived) and self._rule.official[split] == "train"
         counts = Counts()
@@ -327,7 +327,7 @@ def _check_features(spec: TaskSpec, given: datasets.Features) -> None:
         )
 
 
-def _check_copy(copy: Copy, info: datasets.DatasetInfo) -> None:
+def _check_copy(copy: PublishedTask, info: datasets.DatasetInfo) -> None:
     for split, made in copy.record.splits.items():
         if (rows := info.splits[split].num_examples) != made.rows:
             raise ValueError(
@@ -336,7 +336,7 @@ def _check_copy(copy: Copy, info: datasets.DatasetInfo) -> None:
             )
 
 
-def _start_report(config: MetaEvalConfig, opened: Opened) -> Report:
+def _start_report(config: MetaEvalConfig, opened: OpenedSource) -> Report:
     return Report(
         task=config.name,
         edition=config.edition,

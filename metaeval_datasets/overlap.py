@@ -1,26 +1,28 @@
 """Find contamination: texts of evaluation splits that are also in training splits of the same or another task.
 
 A model trained on many tasks may have seen the test texts of one in the training split of another. Texts are compared
-by 64-bit hashes, so that a collection of any size fits: 16 bytes for each text of the validation and test splits (33
-for the report, which also says which row and how exactly), one text a row for tasks over sentences and up to three for
-tasks over pairs. Training splits are read through one after the other, a batch at a time, and cost 21 bytes for each
-text that is found. (With 10 million evaluation and 100 million training texts, the chance that any two different ones
-have the same hash is 1 in 18,000.)
+by 64-bit hashes, so that collections of any size fit into memory. Each text of a validation or test split needs 16
+bytes, or 33 for the report, which also records the row and whether the text is exactly the same. A row has one text in
+tasks over sentences and up to three in tasks over pairs. Training splits are read one after the other, in batches, and
+need 21 bytes for each text that is found. With 10 million evaluation texts and 100 million training texts, the
+probability that any two different texts have the same hash is 1 in 18,000.
 
-What is compared, and when it counts:
+These texts are compared, and a match counts under these conditions:
 
 - A text is normalised: Unicode NFKD, lower case, then only letters, combining marks, numbers and pictographs (Unicode
   categories L, M, N and So) are kept. Punctuation, white space, currency and mathematical signs, control characters,
-  skin tones and variation selectors go, so that "do n't ." equals "Don’t!", however it was tokenised.
-- The text of a row of a task over sentences, and the pair of a row of a task over pairs as a whole, in either order.
-- Each sentence of a pair alone too, with the sentences of other pairs and with the rows of tasks over sentences.
-- Texts (for pairs as a whole: both together) of fewer than ``min_length`` characters once normalised do not count:
-  "yes" and "thank you" are in everything.
-- A sentence alone does not count where more than ``max_repeats`` rows of a split share it: it is then the claim, the
-  topic or the template that these rows are about. As part of a whole pair it still counts.
+  skin tones and variation selectors are removed, so that "do n't ." equals "Don’t!", however it was tokenised.
+- In a task over sentences, the text of each row is compared. In a task over pairs, the whole pair is compared, in
+  either order.
+- Each sentence of a pair is also compared on its own, with the sentences of other pairs and with the rows of tasks over
+  sentences.
+- A text does not count if it has fewer than ``min_length`` characters after normalisation, because texts such as "yes"
+  and "thank you" are in every dataset. For a whole pair, the characters of both sentences are added.
+- A sentence on its own does not count if more than ``max_repeats`` rows of a split share it, because it is then the
+  claim, the topic or the template that these rows are about. It still counts as part of a whole pair.
 
-What is not found: texts inside longer texts, paraphrases, other spellings, texts in which names, links or mentions
-were replaced, texts damaged by a wrong encoding.
+Not found are texts within longer texts, paraphrases, other spellings, texts in which names, links or mentions were
+replaced, and texts damaged by a wrong encoding.
 """
 
 from __future__ import annotations
@@ -53,10 +55,10 @@ class Rules:
     """Define which shared texts count.
 
     Args:
-        min_length: characters that a text needs at least, after normalisation. 20 leaves out greetings and
+        min_length: smallest number of characters of a text after normalisation. 20 leaves out greetings and
             interjections ("thank you very much" has 16) and keeps nearly all sentences of five words.
         max_repeats: rows of one split that may share a sentence of a pair before it counts as their common topic.
-        sentences: whether one sentence of a pair alone can be shared; if not, only whole pairs are compared.
+        sentences: whether the sentences of a pair are also compared on their own; if not, only whole pairs are.
     """
 
     min_length: int = 20
@@ -69,8 +71,8 @@ class Rules:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
-# What spoils an evaluation: a row asks what a training row has answered only if all it shows is shared. The premise of
-# an evaluated pair in a training pair with another hypothesis gives nothing away, and is common by design (SNLI).
+# An evaluation row is only answered by a training row if all of its text is shared. If a training pair contains the
+# premise with another hypothesis, as is common by design in SNLI, it does not reveal the answer.
 WHOLE_TEXTS = Rules(sentences=False)
 
 
@@ -86,13 +88,13 @@ def normalise(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
 
 @dataclass(frozen=True)
 class Texts:
-    """Contain the M texts of a split by their hashes; a row has none if all its texts are short.
+    """Contain the M texts of a split as hashes; a row has none if all its texts are too short.
 
     Args:
         keys: hash of each text, normalised, (M,).
         as_is: hash of each text as it is, (M,).
-        rows: number of the row that each is from, (M,).
-        parts: which part of its row each is, (M,): ``WHOLE``, or 1 or 2 for one sentence of a pair.
+        rows: number of the row that each text is from, (M,).
+        parts: part of its row that each text is, (M,): ``WHOLE``, or 1 or 2 for one sentence of a pair.
     """
 
     keys: Hashes
@@ -112,7 +114,7 @@ class SharedRows:
     """Contain the rows of a training split that share a text with an evaluation split.
 
     Args:
-        positions: of the rows in the split that was looked up, ascending, (k,).
+        positions: positions of the rows in the training split, ascending, (k,).
         whole: whether the row's sentence or whole pair is shared, or else only one sentence of its pair, (k,).
     """
 
@@ -194,7 +196,7 @@ def rows_to_leave_out(
         tasks: name -> loaded task. Pass evaluation splits whole, also where only a sample of them is scored.
         rules: what counts as shared. By default the text of a task over sentences, or the whole pair of a task over
             pairs in either order; ``Rules()`` also leaves out rows that share one sentence of a pair.
-        on_split: told of each split before it is read.
+        on_split: called with task and split before each split is read.
 
     Returns:
         For each task with a training split the positions in that split (not ``idx``, which numbers the source's

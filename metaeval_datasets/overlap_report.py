@@ -22,9 +22,11 @@ class Example:
 
     Args:
         split: the evaluation split it is in.
-        evaluation_row, training_row: positions in the two splits.
-        evaluation_text, training_text: as they are there, cut to 300 characters; the sentences of a whole pair
-            with " | " between them.
+        evaluation_row: position in the evaluation split.
+        training_row: position in the training split.
+        evaluation_text: text in the evaluation split, cut to 300 characters. The sentences of a whole pair are
+            separated by " | ".
+        training_text: text in the training split, in the same form.
     """
 
     split: str
@@ -39,12 +41,13 @@ class Pair:
     """Describe what the evaluation splits of one task share with the training split of one task.
 
     Args:
-        evaluation, training: the two tasks, which may be one.
-        rows: split -> evaluation rows of which some text is shared.
-        whole: of all these, rows whose sentence or whole pair is shared; of the rest one sentence of a pair is.
-        exact: of all these, rows of which a shared text is the same to the last character.
-        of: evaluation rows of the task in all.
-        example: one of the shared texts, a whole one if there is any.
+        evaluation: task whose evaluation splits are compared.
+        training: task whose training split they are compared with; it may be the same task.
+        rows: split -> number of evaluation rows that share a text.
+        whole: number of these rows whose sentence or whole pair is shared; the others share one sentence of a pair.
+        exact: number of these rows with a shared text that is exactly the same, character for character.
+        of: number of evaluation rows of the task.
+        example: one of the shared texts; a sentence or whole pair if any is shared.
     """
 
     evaluation: str
@@ -68,7 +71,7 @@ class Pair:
 
 @dataclass
 class TaskOverlap:
-    """Describe what one task shares.
+    """Report how many rows of one task are shared.
 
     Args:
         rows: split -> rows.
@@ -94,7 +97,7 @@ class TaskOverlap:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Contain the whole report.
+    """Report contamination among all tasks.
 
     Args:
         rules: what counted as shared.
@@ -171,7 +174,7 @@ def find_overlap(
     Args:
         tasks: name -> loaded task, with some of train, validation and test.
         rules: what counts as shared.
-        on_split: told of each split before it is read: first all evaluation splits, then all training splits.
+        on_split: called with task and split before each split is read; evaluation splits come first.
 
     Raises:
         ValueError: a split's columns are not those of a task.

@@ -23,12 +23,12 @@ from metaeval_datasets.sources.asking import NoSourceError, SourceError
 from metaeval_datasets.sources.hub_files import Access, Token, fetch_file, fetch_whole, list_files
 from metaeval_datasets.sources.opening import DOWNLOADS
 from metaeval_datasets.sources.parquet import parquet_tables
-from metaeval_datasets.sources.source_files import Piece, name_in_errors, open_piece
+from metaeval_datasets.sources.source_files import SourceFile, name_in_errors, open_source_file
 from metaeval_datasets.spec import EditionName, TaskSpec
 
 
 @dataclass(frozen=True)
-class Copy:
+class PublishedTask:
     """Describe one task of a published copy: repository, full commit id, its record, and the sizes of its files."""
 
     repo: str
@@ -43,7 +43,7 @@ class Copy:
         return dataclasses.replace(self.record.report, copy=copy)
 
 
-def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | None, access: Access) -> Copy:
+def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | None, access: Access) -> PublishedTask:
     """Find a task in a published copy.
 
     Args:
@@ -72,7 +72,7 @@ def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | N
         _check(record, spec, edition)
     except (SourceError, RecordError) as error:
         raise NoSourceError(f"task {spec.name}: the copy {at} cannot be used: {error}") from error
-    return Copy(repo, listing.commit, record, listing.sizes)
+    return PublishedTask(repo, listing.commit, record, listing.sizes)
 
 
 def _check(record: TaskRecord, spec: TaskSpec, edition: EditionName) -> None:
@@ -89,7 +89,7 @@ def _check(record: TaskRecord, spec: TaskSpec, edition: EditionName) -> None:
             )
 
 
-def open_copy(copy: Copy, access: Access) -> dict[str, tuple[Piece, ...]]:
+def open_copy(copy: PublishedTask, access: Access) -> dict[str, tuple[SourceFile, ...]]:
     """Return split -> its files in order, downloaded (or to be read remotely).
 
     Raises:
@@ -105,15 +105,15 @@ def open_copy(copy: Copy, access: Access) -> dict[str, tuple[Piece, ...]]:
     }
 
 
-def _piece(copy: Copy, path: str, access: Access) -> Piece:
+def _piece(copy: PublishedTask, path: str, access: Access) -> SourceFile:
     if access.remote:
-        return Piece(f"datasets/{copy.repo}@{copy.commit}/{path}", "parquet", remote=True)
+        return SourceFile(f"datasets/{copy.repo}@{copy.commit}/{path}", "parquet", remote=True)
     local = fetch_whole(copy.repo, path, copy.commit, copy.sizes.get(path), access)
-    return Piece(local, "parquet", num_bytes=os.path.getsize(local))
+    return SourceFile(local, "parquet", num_bytes=os.path.getsize(local))
 
 
 def copied_tables(
-    pieces: Sequence[Piece], spec: TaskSpec, token: Token = None
+    pieces: Sequence[SourceFile], spec: TaskSpec, token: Token = None
 ) -> Iterator[tuple[tuple[int, int], pa.Table]]:
     """Yield the rows of files of a copy.
 
@@ -125,14 +125,14 @@ def copied_tables(
     """
     schema = features(spec).arrow_schema
     for number, piece in enumerate(pieces):
-        with name_in_errors(piece), open_piece(piece, token) as file:
+        with name_in_errors(piece), open_source_file(piece, token) as file:
             for batch, rows in enumerate(parquet_tables(file, schema.names, piece.remote)):
                 table = rows.cast(schema)
                 _check_labels(table, spec, piece)
                 yield (number, batch), table
 
 
-def _check_labels(table: pa.Table, spec: TaskSpec, piece: Piece) -> None:
+def _check_labels(table: pa.Table, spec: TaskSpec, piece: SourceFile) -> None:
     lowest = 0 if spec.has_labels else UNLABELLED
     found = pc.min_max(table[LABEL]).as_py()
     if table[LABEL].null_count or found["min"] < lowest or found["max"] >= len(spec.names):

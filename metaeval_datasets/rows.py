@@ -18,15 +18,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from metaeval_datasets.cast import GROUP, cast_table, row_groups, rows_per_source_row
+from metaeval_datasets.cast import GROUP, cast_table, row_groups
 from metaeval_datasets.hashing import combine, mix
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.schema import LABEL, check_rows, features, to_schema
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.hub_files import Token
-from metaeval_datasets.sources.opening import Opened
-from metaeval_datasets.sources.source_files import Piece, name_in_errors, read_piece
-from metaeval_datasets.spec import Alone, TaskSpec
+from metaeval_datasets.sources.opening import OpenedSource
+from metaeval_datasets.sources.source_files import SourceFile, name_in_errors, read_source_file
+from metaeval_datasets.spec import Alone, TaskSpec, rows_per_source_row
 from metaeval_datasets.splits import DROPPED, Rule, Seen, content_hashes, count_classes, cut, split_rule
 
 DUPLICATE = "same texts and label as an earlier row"
@@ -60,7 +60,7 @@ class Counts:
 class Shard:
     """Describe files that are read in sequence, and the number of their first row; shards can be read in parallel."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[SourceFile, ...]
     first_row: int = 0
 
 
@@ -93,14 +93,14 @@ class Assignment:
         return np.flatnonzero((self.classes[self.code(split)] == 0) & self.classes.any(axis=0)).tolist()
 
 
-def rule_for(opened: Opened) -> Rule:
+def rule_for(opened: OpenedSource) -> Rule:
     """Return the split rule for the official splits of an opened source."""
     if not opened.spec.has_labels:
         return Rule({split: split for split in opened.pieces}, ())
     return split_rule(set(opened.pieces))
 
 
-def shards(opened: Opened, official: str) -> list[Shard]:
+def shards(opened: OpenedSource, official: str) -> list[Shard]:
     """Return the parts of an official split that can be read in parallel, each with the number of its first row."""
     pieces = opened.pieces[official]
     if opened.spec.distinct or any(piece.rows is None for piece in pieces):
@@ -109,7 +109,7 @@ def shards(opened: Opened, official: str) -> list[Shard]:
     return [Shard((piece,), int(first)) for piece, first in zip(pieces, firsts[:-1], strict=True)]
 
 
-def assign(opened: Opened, rule: Rule, token: Token = None, aside: Path | None = None) -> Assignment:
+def assign(opened: OpenedSource, rule: Rule, token: Token = None, aside: Path | None = None) -> Assignment:
     """Read the official train split and choose the rows of the derived splits.
 
     Args:
@@ -146,7 +146,7 @@ class _Found:
     counts: Counts = field(default_factory=Counts)
 
 
-def _look_at(opened: Opened, shard: Shard, found: _Found, token: Token, aside: Path | None) -> None:
+def _look_at(opened: OpenedSource, shard: Shard, found: _Found, token: Token, aside: Path | None) -> None:
     """Read a shard of the official train split and collect what the derivation of splits needs."""
     with _rows_aside(opened.spec, shard, aside) as keep:
         for table, usable in _checked(opened, shard, found.counts, token):
@@ -175,7 +175,7 @@ def _file_aside(aside: Path, shard: Shard) -> Path:
 
 
 def split_tables(
-    opened: Opened,
+    opened: OpenedSource,
     parts: Sequence[Shard],
     split: str,
     assignment: Assignment | None,
@@ -214,14 +214,14 @@ def _only(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
     return table if mask.all() else table.filter(pa.array(mask))
 
 
-def _usable(opened: Opened, shard: Shard, counts: Counts, token: Token) -> Iterator[pa.Table]:
+def _usable(opened: OpenedSource, shard: Shard, counts: Counts, token: Token) -> Iterator[pa.Table]:
     """Yield the usable rows of a shard in the schema."""
     for table, usable in _checked(opened, shard, counts, token):
         yield to_schema(_only(table, usable), opened.spec)
 
 
 def _checked(
-    opened: Opened, shard: Shard, counts: Counts, token: Token
+    opened: OpenedSource, shard: Shard, counts: Counts, token: Token
 ) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:
     """Yield cast batches of a shard and a mask of their usable rows; count the others."""
     spec = opened.spec
@@ -258,7 +258,7 @@ def _set_aside(path: Path, assignment: Assignment, first: int, split: str) -> It
 
 
 def _assigned(
-    opened: Opened, shard: Shard, assignment: Assignment, first: int, split: str, token: Token
+    opened: OpenedSource, shard: Shard, assignment: Assignment, first: int, split: str, token: Token
 ) -> Iterator[pa.Table]:
     """Yield the rows of a split in a shard, which begins with cast row ``first``, in the schema."""
     for table in _cast_batches(opened, shard, token):
@@ -267,10 +267,12 @@ def _assigned(
         yield to_schema(_only(table, codes == assignment.code(split)), opened.spec)
 
 
-def _cast_batches(opened: Opened, shard: Shard, token: Token, seen: LabelTally | None = None) -> Iterator[pa.Table]:
+def _cast_batches(
+    opened: OpenedSource, shard: Shard, token: Token, seen: LabelTally | None = None
+) -> Iterator[pa.Table]:
     row = shard.first_row
     for piece in shard.pieces:
-        for table in read_piece(piece, opened.spec, opened.source, token):
+        for table in read_source_file(piece, opened.spec, opened.source, token):
             with name_in_errors(piece):
                 cast = cast_table(table, opened.spec, opened.source, row, piece.config, piece.label_names, seen)
             yield cast

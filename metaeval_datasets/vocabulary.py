@@ -1,15 +1,16 @@
 """Define canonical class names: one name for classes with the same meaning in several tasks.
 
-Tasks spell their classes as their sources do (``not-entailed``, ``non-entailment``, ``NEG``, ``1``). Classes of several
-tasks share a label vector if their canonical names are equal. Two rules define canonical names:
+Tasks spell their classes as their sources do (``not-entailed``, ``non-entailment``, ``NEG``, ``1``). Classifiers and
+label vectors that tasks share use canonical names instead, which follow two rules:
 
-- Different spellings of one class get one name: ``entailment`` and ``not_entailment``; ``paraphrase`` for a duplicate
-  question and an equivalent sentence; ``negative``, ``neutral`` and ``positive`` for opinions; ``joy`` for happiness.
-- One spelling of different classes is kept apart: the ``neutral`` of inference is ``nli_neutral``, the ``low`` of a
-  rating names what is rated, the ``true`` of an answer is not that of a claim, and what is morally acceptable is
-  another matter than a sentence that is.
+- Different spellings of the same class get one name: ``entailment`` and ``not_entailment``; ``paraphrase`` for a
+  duplicate question and an equivalent sentence; ``negative``, ``neutral`` and ``positive`` for opinions; ``joy`` for
+  happiness.
+- Different classes with the same spelling get different names: ``neutral`` in inference is ``nli_neutral``, ``low`` in
+  a rating includes what is rated, a true answer is not a true claim, and a morally acceptable act is not an acceptable
+  sentence.
 
-The paper shares labels by their names as printed. The ``paper`` edition of a task follows it where the printed name
+The paper shares labels by their printed names. The ``paper`` edition of a task follows it where the printed name
 describes the class, such as ``acceptable`` in ETHICS. Printed numbers (``0`` and ``1`` in PAWS, ``1`` and ``2`` in
 yelp_polarity) and the misprinted classes of tweet_eval/stance describe nothing: by their names, paraphrases would share
 a label vector with bad reviews, and mrpc and qqp would share none. These tasks keep the careful canonical names.

@@ -6,11 +6,11 @@ from typing import Any
 # The names that other packages use, imported on first use.
 _PLACES = {
     "NoSourceError": "asking",
-    "Piece": "source_files",
+    "SourceFile": "source_files",
     "SourceError": "asking",
     "list_files": "hub_files",
     "open_source": "opening",
-    "read_piece": "source_files",
+    "read_source_file": "source_files",
 }
 
 

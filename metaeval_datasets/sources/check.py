@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import get_task
 from metaeval_datasets.sources.asking import SilentHubError, SourceError, may_pass, offline
 from metaeval_datasets.sources.check_files import check_files, quote_some
@@ -33,8 +32,8 @@ from metaeval_datasets.sources.layout import kind_of
 from metaeval_datasets.sources.opening import describe_source, find_files, read_splits
 from metaeval_datasets.sources.pins import source_name
 from metaeval_datasets.sources.revisions import PinnedCommitError, gone
-from metaeval_datasets.sources.source_files import Piece, read_piece
-from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec
+from metaeval_datasets.sources.source_files import SourceFile, read_source_file
+from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec, rows_per_source_row
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +191,7 @@ def _check_embedded(spec: TaskSpec, source: Embedded) -> SourceCheck:
     check = SourceCheck(describe_source(source))
     try:
         for split in read_splits(spec):
-            tables = list(read_piece(Piece(split, "embedded"), spec, source))
+            tables = list(read_source_file(SourceFile(split, "embedded"), spec, source))
             check.columns = {item.name: str(item.type) for item in tables[0].schema}
             check.splits[split] = SplitCheck(rows=sum(map(len, tables)), declared=spec.rows.get(split))
     except SourceError as error:

@@ -19,7 +19,7 @@ from metaeval_datasets.sources.hub_answers import Answers
 from metaeval_datasets.sources.layout import kind_of
 from metaeval_datasets.sources.readers import FormatError, require_columns
 from metaeval_datasets.sources.source_files import (
-    Piece,
+    SourceFile,
     card_label_names,
     delimiter_of,
     read_file,
@@ -152,7 +152,7 @@ def _look_at_head(
     """Return the description of a CSV or JSON file by its first lines, and the rows in them."""
     facts, label = answers.repo(source), label_source(spec, source)
     content = answers.head(source, facts, path)
-    piece = Piece(
+    piece = SourceFile(
         path,
         str(kind_of(path)),
         config,

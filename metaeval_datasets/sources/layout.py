@@ -35,8 +35,8 @@ class Card:
     """Contain what a repository's README states about its data.
 
     Args:
-        configs: the entries under ``configs``, as they stand.
-        label_names: (config, column) -> class names in index order; a card may hold them where the files do not.
+        configs: the entries under ``configs``, unchanged.
+        label_names: (config, column) -> class names in index order; some cards have them although the files do not.
         licenses: licences of the repository, in lower case.
         rows: (config, split of the source) -> number of rows.
     """
@@ -59,7 +59,7 @@ def _front_matter(text: str) -> Any:
     """Return the parsed YAML between the first two lines of ``---``; None if there is none.
 
     Raises:
-        ValueError: it has too many nodes or levels, or aliases, with which a few lines stand for billions.
+        ValueError: it has too many nodes or levels, or it has aliases, which let a few lines expand to billions.
     """
     match = _FRONT_MATTER.match(text[:MAX_CARD_BYTES])
     if match is None:
@@ -119,8 +119,8 @@ def find_splits(files: Sequence[str], card: Card, config: str | None) -> dict[st
 
     Args:
         files: all paths in the repository.
-        card: what its README says.
-        config: the config; None for a repository with only one.
+        card: card of the repository.
+        config: name of the config; None for a repository with only one.
     """
     entry = _card_entry(card, config)
     if entry is not None and entry.get("data_files") is not None:

@@ -36,13 +36,13 @@ from metaeval_datasets.sources.listings import Listing
 from metaeval_datasets.sources.readers import require_columns
 from metaeval_datasets.sources.revisions import PinnedCommitError, Revisions
 from metaeval_datasets.sources.source_files import (
-    Piece,
+    SourceFile,
     card_label_names,
     count_rows,
     delimiter_of,
     name_in_errors,
-    open_piece,
-    read_piece,
+    open_source_file,
+    read_source_file,
     stored_label_names,
 )
 from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
@@ -56,7 +56,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedSource:
     """Describe the source that is used for a task.
 
     Args:
@@ -72,7 +72,7 @@ class Opened:
     spec: TaskSpec
     source: AnySource
     commit: str | None
-    pieces: Mapping[str, tuple[Piece, ...]]
+    pieces: Mapping[str, tuple[SourceFile, ...]]
     missing: tuple[str, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     unlabelled: Mapping[str, int | None] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def open_source(
     revision: str | None = None,
     unfit: Sequence[tuple[AnySource, str]] = (),
     revisions: Revisions | None = None,
-) -> Opened:
+) -> OpenedSource:
     """Choose the source of a task and download its files (or only inspect them if they are read remotely).
 
     Args:
@@ -121,7 +121,7 @@ def open_source(
         sources = (dataclasses.replace(sources[0], revision=revision),)
     revisions = revisions or Revisions()
     failures: list[tuple[str, str]] = []
-    partial: list[Opened] = []
+    partial: list[OpenedSource] = []
     for source in sources:
         try:
             if reason := next((reason for other, reason in unfit if other == source), None):
@@ -165,10 +165,10 @@ def resolve_revision(spec: TaskSpec, revision: str, access: Access = _USUAL_ACCE
 # --- Opening one source ---------------------------------------------------------------------------------------------
 
 
-def _open(spec: TaskSpec, source: AnySource, access: Access, revisions: Revisions) -> Opened:
+def _open(spec: TaskSpec, source: AnySource, access: Access, revisions: Revisions) -> OpenedSource:
     if isinstance(source, Embedded):
-        splits = {split: (Piece(split, "embedded"),) for split in read_splits(spec)}
-        opened = Opened(spec, source, None, splits)
+        splits = {split: (SourceFile(split, "embedded"),) for split in read_splits(spec)}
+        opened = OpenedSource(spec, source, None, splits)
     else:
         opened = _open_hub(spec, source, access, revisions)
     for split in opened.pieces:
@@ -176,7 +176,7 @@ def _open(spec: TaskSpec, source: AnySource, access: Access, revisions: Revision
     return opened
 
 
-def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisions) -> Opened:
+def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisions) -> OpenedSource:
     listing = revisions.listing(source, access)
     card = Card()
     if "README.md" in listing.files:
@@ -191,10 +191,10 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisio
     jobs = [(split, config, path) for split, entries in read.items() for config, path in entries]
     with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
         pieces = list(pool.map(lambda job: _piece(spec, source, card, listing, job[1], job[2], access), jobs))
-    by_split: dict[str, list[Piece]] = {}
+    by_split: dict[str, list[SourceFile]] = {}
     for (split, _, _), piece in zip(jobs, pieces, strict=True):
         by_split.setdefault(split, []).append(piece)
-    return Opened(
+    return OpenedSource(
         spec,
         source,
         listing.commit,
@@ -245,12 +245,12 @@ def _find(files: Sequence[str], card: Card, source: Source, config: str | None) 
 
 def _piece(
     spec: TaskSpec, source: Source, card: Card, listing: Listing, config: str | None, path: str, access: Access
-) -> Piece:
+) -> SourceFile:
     """Download a file, or inspect it remotely, and read its metadata."""
     kind = kind_of(path) or "unknown"  # find_files returns only files of a known kind
     commit = listing.commit
     local = "" if access.remote else fetch_whole(source.repo, path, commit, listing.sizes.get(path), access)
-    piece = Piece(
+    piece = SourceFile(
         path=local or f"datasets/{source.repo}@{commit}/{path}",
         kind=kind,
         config=config,
@@ -264,7 +264,7 @@ def _piece(
     names = card_label_names(card, config, label)
     if kind != "parquet":
         return dataclasses.replace(piece, label_names=names)
-    with open_piece(piece, access.token, footer=True) as file:
+    with open_source_file(piece, access.token, footer=True) as file:
         try:
             opened = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
@@ -275,7 +275,7 @@ def _piece(
         return dataclasses.replace(piece, rows=opened.metadata.num_rows, label_names=names)
 
 
-def _check_split(split: str, opened: Opened, token: Token) -> None:
+def _check_split(split: str, opened: OpenedSource, token: Token) -> None:
     """Check that the files of a split have rows, the declared labels and all columns that casting needs.
 
     The first rows of each file are cast; for remote files, those of the first file of each config.
@@ -295,7 +295,7 @@ def _check_split(split: str, opened: Opened, token: Token) -> None:
         raise SourceError(f"{pieces[0].path}: the {split} split has no rows")
 
 
-def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
+def _check_rows(piece: SourceFile, opened: OpenedSource, token: Token) -> int:
     """Cast the first rows of a file, more if these do not show whether it is as declared, and return their number.
 
     Raises:
@@ -303,7 +303,7 @@ def _check_rows(piece: Piece, opened: Opened, token: Token) -> int:
         SourceError: their labels are not those declared.
     """
     spec, seen, empty, rows = opened.spec, LabelTally(), set[str](), 0
-    for table in read_piece(piece, spec, opened.source, token):
+    for table in read_source_file(piece, spec, opened.source, token):
         cast_table(table, spec, opened.source, config=piece.config, label_names=piece.label_names, seen=seen)
         nulls = {name for name in table.column_names if table[name].null_count == len(table)}
         empty = empty & nulls if rows else nulls

@@ -1,7 +1,7 @@
 """Read Parquet files with the memory of one batch, and refuse files that would need far more memory than texts do.
 
-A small file can hold a text of a gigabyte, or one of megabytes that a dictionary repeats in each row. Sizes are
-looked at before anything is decoded: in the footer, and for large columns in the headers of their pages.
+A small file can contain a text of a gigabyte, or a text of megabytes that a dictionary repeats in every row. Sizes are
+therefore checked before anything is decoded: in the footer, and for large columns in the headers of their pages.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def open_parquet(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.Parquet
     """Open a Parquet file whose rows are read batch by batch, with the memory of one batch.
 
     Args:
-        file: open, and seekable.
-        dictionaries: columns of texts that are read as dictionaries.
+        file: an open, seekable file.
+        dictionaries: text columns that are read as dictionaries.
     """
     # pre_buffer, the default of later pyarrow versions, would keep the whole file in memory
     return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False, read_dictionary=list(dictionaries))
@@ -39,12 +39,12 @@ def parquet_tables(file: BinaryIO, columns: Sequence[str], remote: bool = False)
     """Yield the columns of a file in batches.
 
     Args:
-        file: open, and seekable.
-        columns: those to read.
-        remote: each look into the file is a request; only its footer is looked at before it is read.
+        file: an open, seekable file.
+        columns: columns to read.
+        remote: whether every read is a request; then only the footer is checked before the rows are read.
 
     Raises:
-        FormatError: a column is missing, or its cells are too long; names it.
+        FormatError: a column is missing, or its cells are too long; the message names the column.
     """
     opened = open_parquet(file)
     require_columns(columns, opened.schema_arrow.names)
@@ -109,8 +109,8 @@ def _check_pages(name: str, chunk: pq.ColumnChunkMetaData, file: BinaryIO) -> No
 def page_header(content: bytes) -> tuple[int, int, int] | None:
     """Return the size of a page in memory and in the file, and the length of its header at the start of ``content``.
 
-    The header is a struct in Thrift's compact protocol, of which fields 2 and 3 are these sizes. None where it does not
-    end within ``content``, or is none.
+    The header is a struct in Thrift's compact protocol, whose fields 2 and 3 are these sizes. The result is None if
+    ``content`` does not start with a complete header.
     """
     sizes: dict[int, int] = {}
     try:

@@ -1,7 +1,7 @@
 """Match glob patterns against paths in time proportional to the path, for any pattern.
 
-Patterns come from the cards of strangers. As a regular expression, ``*a*a*a*a*b`` takes exponential time on some paths;
-here all the places that a pattern can be at are followed together, as the bits of one integer.
+Patterns come from the cards of strangers. As a regular expression, ``*a*a*a*a*b`` takes exponential time on some paths.
+Here, the set of all positions in the pattern that can be reached is kept as the bits of one integer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Pattern:
 
     @cached_property
     def _ends(self) -> tuple[str, str]:
-        """Return the literal texts that every match begins and ends with."""
+        """Return the literal texts with which every match begins and ends."""
         pieces = _PIECES.split(self._text)
         return pieces[0], pieces[-1]
 

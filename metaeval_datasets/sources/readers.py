@@ -1,8 +1,8 @@
 """Read CSV and JSON lines without guessing types: values are read as they are written. This module opens no files.
 
-Readers that infer types turn "007" into 7 and a column of dates into timestamps, and fail where a column that nobody
-asked for changes its type. These read the declared columns only. They hold a block of the file in memory, and refuse
-what would take more: very long rows, cells or headers.
+Readers that infer types turn "007" into 7 and a column of dates into timestamps, and fail if an unused column changes
+its type. The readers of this module read only the declared columns. They keep one block of the file in memory, and
+refuse rows, cells and headers that are too long for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
     """Check that all columns are present, each once.
 
     Raises:
-        FormatError: one is not; names it, and those that are.
+        FormatError: a column is missing or occurs twice; the message names it and the columns of the file.
     """
     if missing := [column for column in columns if column not in present]:
         names = ", ".join(present[:50]) + (f" and {len(present) - 50:,} more" if len(present) > 50 else "")
@@ -48,15 +48,15 @@ def csv_tables(
     """Yield the columns of a CSV file as texts, a block of rows at a time; an empty field is an empty text.
 
     Args:
-        file: in UTF-8.
-        columns: those to read.
-        delimiter: one character.
-        quote: the character around fields that hold the delimiter, itself (doubled) or line breaks; None where no field
-            is quoted and quotes are plain text.
-        header: names of all columns where the file has no header line.
+        file: an open file in UTF-8.
+        columns: columns to read.
+        delimiter: the character between fields.
+        quote: the character around fields that contain the delimiter, line breaks or the character itself, which is
+            then doubled; None if no field is quoted and quotes are plain text.
+        header: names of all columns, if the file has no header line.
 
     Raises:
-        FormatError: it is no such file; names the line.
+        FormatError: the file is not valid CSV; the message names the line.
     """
     csv.field_size_limit(
         max(csv.field_size_limit(), MAX_CELL_BYTES)
@@ -144,15 +144,15 @@ class _Number(str):
 def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None) -> Iterator[pa.Table]:
     """Yield the columns of a JSON-lines file, a block of rows at a time; null where a row lacks a column.
 
-    Columns hold texts, and numbers as they are written, or lists of these. Other columns of the file may hold anything.
+    The columns contain texts, numbers as they are written, or lists of these. Other columns may contain anything.
 
     Args:
-        file: in UTF-8.
-        columns: those to read.
-        label: the column whose whole numbers and booleans are no texts.
+        file: an open file in UTF-8.
+        columns: columns to read.
+        label: column whose whole numbers and booleans are not converted to texts.
 
     Raises:
-        FormatError: it is no such file, or no row of it has one of the columns; names the line.
+        FormatError: the file is not valid JSON lines, or no row has one of the columns; the message names the line.
     """
     rows = _JsonRows(columns, label)
     rest, first = b"", True

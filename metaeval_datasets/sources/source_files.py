@@ -1,4 +1,4 @@
-"""Read one file of a source batch by batch, from disk or from the Hub, and what it says about its class names."""
+"""Read one file of a source in batches, from disk or from the Hub, and the class names that it stores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DAMAGE = (pa.ArrowException, FormatError, CastError, KeyError, UnicodeError, OS
 
 
 @dataclass(frozen=True)
-class Piece:
+class SourceFile:
     """Describe one file of a source (or one split of an embedded source), ready to be read.
 
     Args:
@@ -57,7 +57,7 @@ class Piece:
     quote: str | None = '"'
 
 
-def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = None) -> Iterator[pa.Table]:
+def read_source_file(piece: SourceFile, spec: TaskSpec, source: AnySource, token: Token = None) -> Iterator[pa.Table]:
     """Yield the columns of one file that a task needs, in batches.
 
     Raises:
@@ -67,12 +67,12 @@ def read_piece(piece: Piece, spec: TaskSpec, source: AnySource, token: Token = N
         with name_in_errors(piece):
             yield from _embedded_batches(piece, spec, source, columns_to_read(spec, source))
         return
-    with name_in_errors(piece), open_piece(piece, token) as file:
+    with name_in_errors(piece), open_source_file(piece, token) as file:
         yield from read_file(file, piece, spec, source)
 
 
-def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -> Iterator[pa.Table]:
-    """Read like ``read_piece``, but from an open file (or from the first lines of a CSV or JSON file in memory)."""
+def read_file(file: BinaryIO, piece: SourceFile, spec: TaskSpec, source: AnySource) -> Iterator[pa.Table]:
+    """Read like ``read_source_file``, but from an open file, or from the first lines of a file in memory."""
     columns = columns_to_read(spec, source)
     with name_in_errors(piece):
         if piece.kind == "parquet":
@@ -87,7 +87,7 @@ def read_file(file: BinaryIO, piece: Piece, spec: TaskSpec, source: AnySource) -
 
 
 @contextmanager
-def name_in_errors(piece: Piece) -> Iterator[None]:
+def name_in_errors(piece: SourceFile) -> Iterator[None]:
     """Convert errors about a damaged file into a SourceError that names the file."""
     try:
         yield
@@ -124,8 +124,8 @@ def count_rows(repo: str, commit: str, paths: Sequence[str], access: Access) -> 
     try:
         total = 0
         for path in paths:
-            piece = Piece(f"datasets/{repo}@{commit}/{path}", "parquet", remote=True)
-            with open_piece(piece, access.token, footer=True) as file:
+            piece = SourceFile(f"datasets/{repo}@{commit}/{path}", "parquet", remote=True)
+            with open_source_file(piece, access.token, footer=True) as file:
                 total += pq.ParquetFile(file).metadata.num_rows
         return total
     except (SourceError, pa.ArrowException, OSError) as error:
@@ -134,7 +134,7 @@ def count_rows(repo: str, commit: str, paths: Sequence[str], access: Access) -> 
 
 
 @contextmanager
-def open_piece(piece: Piece, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
+def open_source_file(piece: SourceFile, token: Token, footer: bool = False) -> Iterator[BinaryIO]:
     """Open a file for reading; with ``footer``, only its end will be read."""
     if not piece.remote:
         with pa.OSFile(piece.path, "rb") as file:
@@ -170,7 +170,9 @@ class _RetryingFile:
         return getattr(self._file, name)
 
 
-def _embedded_batches(piece: Piece, spec: TaskSpec, source: Embedded, columns: Sequence[str]) -> Iterator[pa.Table]:
+def _embedded_batches(
+    piece: SourceFile, spec: TaskSpec, source: Embedded, columns: Sequence[str]
+) -> Iterator[pa.Table]:
     module = importlib.import_module(f"metaeval_datasets.{source.module}")
     tables: dict[str, pa.Table] = module.generate(spec.name)
     if piece.path not in tables:

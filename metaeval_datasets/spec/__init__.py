@@ -15,7 +15,7 @@ A fallback source with other column names therefore needs only ``columns``, and 
 
 from metaeval_datasets.spec.checks import SPLITS, SpecError
 from metaeval_datasets.spec.groups import Alone, Groups, RowModulus, SameRow, SameText
-from metaeval_datasets.spec.source import AnySource, Embedded, Source
+from metaeval_datasets.spec.source import AnySource, Embedded, Source, rows_per_source_row
 from metaeval_datasets.spec.steps import Keep, Orient, Stack, Step
 from metaeval_datasets.spec.task import EDITIONS, EditionName, PaperEdition, TaskSpec, TaskType, normal_name
 from metaeval_datasets.spec.texts import After, Before, ConfigText, Items, Join, Replace, Text, text_columns
@@ -50,5 +50,6 @@ __all__ = [
     "TaskType",
     "Text",
     "normal_name",
+    "rows_per_source_row",
     "text_columns",
 ]

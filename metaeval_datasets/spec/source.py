@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import TypeAlias
 
 from metaeval_datasets.spec.checks import SPLITS, SpecError, name_tuples, unique_names
 from metaeval_datasets.spec.groups import Groups, check_groups
-from metaeval_datasets.spec.steps import Step, check_step
+from metaeval_datasets.spec.steps import Stack, Step, check_step
 from metaeval_datasets.spec.texts import Text, check_text
 
 _REPO = re.compile(r"[A-Za-z0-9_.\-]+/[A-Za-z0-9_.\-]+")
@@ -137,3 +138,9 @@ class Embedded:
 
 
 AnySource: TypeAlias = Source | Embedded
+
+
+def rows_per_source_row(source: AnySource) -> int:
+    """Return the number of rows that the steps of a source make from one of its rows."""
+    steps = source.steps if isinstance(source, Source) else ()
+    return math.prod(len(step.labels) for step in steps if isinstance(step, Stack))

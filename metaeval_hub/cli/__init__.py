@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error that the user cannot fix is a bug in metaeval and ends in a traceback.
     """
+    # Torch reads this when it is first imported: its threads then sleep while they wait, which a busy machine needs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with safe_output() as out:
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
         out.flush()

@@ -260,7 +260,7 @@ def _write_pins(path: str, checks: list[TaskCheck]) -> None:
 
     commits, without = commits_of(checks)
     write_pins(path, commits)
-    print(f"{path}: commits of {len(commits)} sources", file=sys.stderr)
+    print(f"{path}: commits of {len(commits)} source{'s' * (len(commits) != 1)}", file=sys.stderr)
     if without:
         print(f"not pinned, because they cannot be read: {', '.join(without)}", file=sys.stderr)
 

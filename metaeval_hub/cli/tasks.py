@@ -78,7 +78,7 @@ def size(spec: TaskSpec) -> int | None:
 
 def declared_rows(spec: TaskSpec) -> dict[str, int | None]:
     """Return official split -> rows of the task (one source row can give several); None if unknown."""
-    from metaeval_datasets.cast import rows_per_source_row
+    from metaeval_datasets.spec import rows_per_source_row
 
     factor = rows_per_source_row(spec.sources[0])
     return {split: None if (rows := spec.rows.get(split)) is None else rows * factor for split in spec.splits}

@@ -38,8 +38,16 @@ except ImportError as error:
     ) from error
 
 __all__ = [
-    "AutoAdapterModel", "BnConfig", "BottleneckLayer", "ConditionalBnConfig", "DoubleSeqBnConfig", "Stack",
-    "install", "library_config", "reduction_factor",
+    "SUPPORTED",
+    "AutoAdapterModel",
+    "BnConfig",
+    "BottleneckLayer",
+    "ConditionalBnConfig",
+    "DoubleSeqBnConfig",
+    "Stack",
+    "install",
+    "library_config",
+    "reduction_factor",
 ]  # fmt: skip
 
 SUPPORTED = "1.3"

@@ -1,6 +1,6 @@
-"""What conditions the adapters: task ids to task embeddings z, by one component whatever z is made of.
+"""Map task ids to the task embeddings z that condition the adapters.
 
-Axes: n tasks, K embeddings a task, B examples, Z task embedding, F features of a task.
+Axes: n tasks, K embeddings per task, B examples, Z task embedding, F features of a task.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 Features: TypeAlias = ArrayLike | Mapping[str, ArrayLike] | TaskEmbeddings
 
-# A feature whose spread over the tasks is smaller than this share of its largest value is rounding noise.
+# A feature that varies over the tasks by less than this share of its largest value is rounding noise.
 _LEAST_SPREAD = 1e-6
 
 
 class TaskConditioning(nn.Module):
     """Task embeddings of n tasks: ids (B,) or (1,) to vectors (B, Z) or (1, Z).
 
-    `adapters` keeps it among a model's shared parameters, under the adapter's name. Every z starts with norm about 1.
+    Every z starts with norm about 1.
 
-    - "table": learned vectors, one row a task and embedding, N(0, 1/Z). With K embeddings a task a step uses one of
-      them (Sileo & Moens 2022, section 5.4); row i * K + k is the k-th of task i, a row of its own to an optimiser.
+    - "table": learned vectors, K per task, from N(0, 1/Z); a step uses one of them (Sileo & Moens 2022, section 5.4).
+      Row i * K + k of the table is the k-th vector of task i, and the optimizer treats each row separately.
     - "features": z = P x + b for a fixed vector x of the task, such as TextEmb or Fisher (section 3), with one trained
       linear layer, P ~ N(0, 1/Z), b = 0.
     - "both": z = z_i + W x, the features-aware embedding of section 5.6, W = 0 at the start.
 
-    x are the given features, standardised by ``set_features`` and stored beside the weights; they are not trained.
+    x are the given features, standardized by ``set_features`` and stored with the weights; they are not trained.
 
     Args:
         n_tasks: n.
         dim_z: Z.
-        z_from: what z is made of.
+        z_from: how z is computed.
         embeddings_per_task: K.
         dim_features: F; 0 for "table".
     """
@@ -78,12 +78,12 @@ class TaskConditioning(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """The device of the tensors."""
         return self._example().device
 
     @property
     def n_tasks(self) -> int:
-        """Tasks, n."""
+        """The number of tasks, n."""
         if self.task_embedding is None:
             return self.features.shape[0]
         return self.task_embedding.shape[0] // self.embeddings_per_task
@@ -100,7 +100,7 @@ class TaskConditioning(nn.Module):
 
         Raises:
             IndexError: an id or draw is outside the table (on CPU; on a GPU the device reports it).
-            ValueError: z is made of features, and they were not set.
+            ValueError: z is computed from features that were not set.
         """
         ids = task_ids.reshape(-1)
         check_range("task id", ids, self.n_tasks)
@@ -113,7 +113,7 @@ class TaskConditioning(nn.Module):
                 self._draws(draws, ids)
             parts.append(F.embedding(rows, self.task_embedding))
         if self.projection is not None:
-            # a look at the values on a GPU would wait for the device at every step
+            # On a GPU this check would wait for the device at every step.
             looks = self.feature_scale.device.type == "cpu" and not torch.compiler.is_compiling()
             if looks and not self.feature_scale.any():
                 raise ValueError("z is made of the tasks' features, and they were not set; call set_features(matrix)")
@@ -136,7 +136,7 @@ class TaskConditioning(nn.Module):
         if self.task_embedding is not None:
             parts.append(self.task_embedding.view(-1, self.embeddings_per_task, self.dim_z))
         if self.projection is not None:
-            # one by one: in one product the last bits of a row would hang on how many rows there are
+            # One by one, because the rounding of a batched product depends on the number of rows.
             parts.append(torch.stack([self.projection(row) for row in self.features.split(1)]))
         return parts[0].clone() if len(parts) == 1 else parts[0] + parts[1]
 
@@ -167,11 +167,11 @@ class TaskConditioning(nn.Module):
 
     @torch.no_grad()
     def set_features(self, features: ArrayLike) -> None:
-        """Set the features of all tasks, and standardise them by what these tasks show.
+        """Set the features of all tasks and standardize them over these tasks.
 
         x = (f - mean) / (std * sqrt(F')), mean and std of each feature over the tasks, F' the number of features that
-        differ between tasks at all: the squared norm of x is 1 on average. A feature that is the same for all tasks is
-        left out, also for tasks that are added later: nothing was learned about it.
+        differ between tasks: the squared norm of x is 1 on average. A feature that is the same for all tasks is
+        ignored, also for tasks that are added later, because nothing was learned about it.
 
         Args:
             features: (n, F).
@@ -212,11 +212,11 @@ class TaskConditioning(nn.Module):
         if features is not None and self.projection is None:
             raise ValueError("task_features have no meaning where z is learned alone (z_from='table')")
 
-    # --- tasks that come and go ---
+    # --- adding and removing tasks ---
 
     @torch.no_grad()
     def append(self, count: int, task_embeddings: Tensor | None = None, features: ArrayLike | None = None) -> None:
-        """Add tasks at the end; the others keep their bits. Optimisers must be made anew.
+        """Add tasks at the end; the others stay bit-identical. Recreate optimizers afterwards.
 
         Args:
             count: m.
@@ -253,7 +253,7 @@ class TaskConditioning(nn.Module):
 
     @torch.no_grad()
     def remove(self, task_ids: Sequence[int]) -> None:
-        """Take tasks away; those after them move up. Optimisers must be made anew."""
+        """Remove tasks; those after them move up. Recreate optimizers afterwards."""
         keep = torch.ones(self.n_tasks, dtype=torch.bool, device=self._example().device)
         keep[list(task_ids)] = False
         if self.task_embedding is not None:
@@ -262,25 +262,25 @@ class TaskConditioning(nn.Module):
         if self.projection is not None:
             self.features = self.features[keep].clone()
 
-    # --- what is trained ---
+    # --- trained tensors ---
 
     def values(self) -> Iterator[nn.Parameter]:
         """Return the trainable tensors: what `adapters` un-freezes when the adapter is trained."""
         return self.parameters()
 
     def table(self) -> list[nn.Parameter]:
-        """Return the table of learned embeddings (n * K, Z), a row a task and embedding; empty where there is none."""
+        """Return the table of learned embeddings (n * K, Z), one row per task and embedding; empty if there is none."""
         return [] if self.task_embedding is None else [self.task_embedding]
 
     def projections(self) -> list[nn.Parameter]:
-        """Return the weights of the linear layer that features go through; empty where there is none."""
+        """Return the weights of the linear layer that maps features to z; empty if there is none."""
         return [] if self.projection is None else list(self.projection.parameters())
 
     def _example(self) -> Tensor:
         return self.features if self.task_embedding is None else self.task_embedding
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> TaskConditioning:
-        """Move or cast; what the features are standardised by stays float32, which half precision may not hold."""
+        """Move or cast; the mean and scale of the features stay float32, because they may exceed half precision."""
         kept = None if self.projection is None else (self.feature_mean, self.feature_scale)
         super()._apply(fn, recurse)
         if kept is not None:
@@ -361,7 +361,7 @@ def feature_matrix(task_features: Features, tasks: Sequence[str]) -> NDArray[np.
 
 
 def check_range(what: str, values: Tensor, end: int) -> None:
-    """Check that whole numbers lie in 0 to ``end - 1``; only on the CPU, elsewhere the look would wait for the device.
+    """Check that whole numbers lie in 0 to ``end - 1``; only on the CPU, since the check would wait for other devices.
 
     Raises:
         IndexError: names the first that does not.

@@ -18,10 +18,10 @@ DEFAULT_ADAPTER_SIZE: Mapping[str, int | None] = {
 
 
 def check_z(z_from: str, embeddings_per_task: int, dim_features: int) -> None:
-    """Check what says what z is made of.
+    """Check the options that determine how z is computed.
 
     Raises:
-        ValueError: names the field.
+        ValueError: an option is invalid; the message names it.
     """
     if z_from not in get_args(ZSource):
         raise ValueError(f"z_from is {z_from!r}; expected one of {get_args(ZSource)}")
@@ -39,22 +39,23 @@ def check_z(z_from: str, embeddings_per_task: int, dim_features: int) -> None:
 
 @dataclass(frozen=True)
 class ConditionalConfig:
-    """How a whole model is conditioned on its tasks; stored with it.
+    """Describe how a model is conditioned on its tasks; stored with the model.
 
     Args:
-        conditioning: one of ``ConditionalBnConfig``'s, or a baseline of Sileo & Moens 2022, section 3, that has no z:
-            "adapter" (a stock bottleneck common to all tasks; Houlsby et al. 2019) or "full" (no adapter, all weights
-            of the encoder are trained). With one task either is the single-task model of table 1.
+        conditioning: "pilault" (eq. 2, the paper's choice), "layernorm" (eq. 1), "mahabadi" (z generates the weights),
+            or a baseline of Sileo & Moens 2022, section 3, without z: "adapter" (a stock bottleneck shared by all
+            tasks; Houlsby et al. 2019) or "full" (no adapter; all weights of the encoder are trained). With one task,
+            a baseline is the single-task model of table 1.
         adapter_size: width a of the bottlenecks; None takes the paper's (256, or 32 for "mahabadi"). "full" has none.
         dim_z: length Z of a task embedding; 32 in the paper. Not used by the baselines.
-        pooling: what the classifiers read, "cls" (the paper) or "mean" over the tokens of the text.
-        max_length: tokens a text or pair is cut to; 128 in the paper.
+        pooling: input of the classifiers: "cls" (the paper) or the "mean" over the tokens of the text.
+        max_length: number of tokens to which a text or pair is truncated; 128 in the paper.
         adapter_dropout: probability of dropping a unit of a bottleneck's output in training.
         encoder_dropout: whether the encoder's own dropout is active in training.
-        z_from: what z is made of: "table" (learned, the default), "features" (z = P x + b, x a fixed vector of the
+        z_from: how z is computed: "table" (learned, the default), "features" (z = P x + b, x a fixed vector of the
             task such as TextEmb or Fisher; section 3) or "both" (z_i + W x, the features-aware embedding of 5.6).
-        embeddings_per_task: embeddings K that a task has in the table, one of which a step uses (5.4).
-        dim_features: numbers F in the vector of a task; taken from the features that a model is made with.
+        embeddings_per_task: number K of embeddings per task in the table; a step uses one of them (section 5.4).
+        dim_features: number F of features per task, from the features that a model is created with.
 
     Raises:
         ValueError: a field is out of range.

@@ -1,8 +1,8 @@
-"""Leaves out of a training pass what classifiers that read the first token never see.
+"""Skip the part of a training pass that classifiers of the first token never read.
 
-Behind the attention of the last layer no token sees another, so that all but the first could as well be left out: of 6
-layers that saves an eighth of a step, of 12 a sixteenth. What is computed is the same function, up to the rounding of
-products of another size. Only training takes this way: predictions keep the bits of the exported, stock classifiers.
+Behind the attention of the last layer, no token depends on another, so only the first token has to be computed. This
+saves an eighth of a step with 6 layers and a sixteenth with 12. The function is the same, up to the rounding of
+products of another size. Only training uses this, so that predictions stay bit-identical to exported classifiers.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any
 
 from torch import nn
 
-# Encoders whose layers hand their attention's result to a module of their own, ``attention.output``.
+# Encoders whose layers pass the attention's result to a module ``attention.output``.
 CUT = frozenset({"bert", "roberta", "xlm-roberta", "electra", "deberta-v2"})
 
 
 def can_cut(encoder: Any) -> bool:
-    """Whether ``compute_first_token_only`` knows the encoder; checkpointing computes layers again, when it is over."""
+    """Return whether ``compute_first_token_only`` works; with checkpointing, layers run again after it has ended."""
     return encoder.config.model_type in CUT and not encoder.is_gradient_checkpointing
 
 
 @contextmanager
 def compute_first_token_only(encoder: Any) -> Iterator[None]:
-    """Within, the last hidden states of an encoder are (B, 1, H): those of the first token of every text."""
+    """Compute only the first token of every text behind the last attention: the last hidden states are (B, 1, H)."""
 
     def cut(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         hidden, residual = inputs  # (B, T, H) each

@@ -1,4 +1,4 @@
-"""Measure texts by a frozen encoder: domain vectors and TextEmb, of a model's own tasks and of unseen ones alike."""
+"""Compute domain vectors and TextEmb of texts with a frozen encoder, for tasks of a model and unseen tasks alike."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from transformers import PreTrainedTokenizerBase
 from metaeval_hub.encoders.tokens import pad_rows
 from metaeval_hub.task_data.domains import mean_word_vector
 
-BATCH = 32  # texts that the encoder reads at once
+BATCH = 32  # texts per pass of the encoder
 
 
 def count_tokens(
     rows: Iterable[Sequence[int] | NDArray[np.integer]], size: int, special: Iterable[int]
 ) -> NDArray[np.int64]:
-    """How often each token of a vocabulary occurs, (V,); special tokens count as 0.
+    """Count how often each token of a vocabulary occurs, (V,); special tokens count as 0.
 
     Args:
         rows: token ids.
         size: V.
-        special: ids that are no words.
+        special: ids of tokens that are not words.
     """
     counts = np.zeros(size, np.int64)
     for row in rows:
@@ -34,7 +34,7 @@ def count_tokens(
 
 
 def domain_vector(encoder: nn.Module, counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Average of the encoder's input word embeddings over the words of a task, of length 1, (E,).
+    """Return the mean of the encoder's input embeddings over the words of a task, normalized to length 1, (E,).
 
     Raises:
         ValueError: no word occurs.
@@ -49,7 +49,7 @@ def domain_vector(encoder: nn.Module, counts: NDArray[np.int64]) -> NDArray[np.f
 def text_embedding(
     encoder: nn.Module, tokenizer: PreTrainedTokenizerBase, tokens: dict[str, list[list[int]]]
 ) -> NDArray[np.float32]:
-    """TextEmb: the mean over texts of the mean of the encoder's outputs over tokens (Sileo & Moens 2022, section 3).
+    """Return TextEmb, the mean over texts of the mean output over tokens (Sileo & Moens 2022, section 3).
 
     Special tokens are included and padding is not. Adapters that are attached to the encoder have no effect here.
     ``training/task_vectors.py`` computes the same vectors.

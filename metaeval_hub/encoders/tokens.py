@@ -1,8 +1,8 @@
-"""From texts to batches of token ids, by one way for every caller.
+"""Turn texts into batches of token ids, in the same way for every caller.
 
-The answer to a text must depend neither on the texts next to it nor on what other threads do. A tokenizer therefore
-keeps none of the options that only some callers would follow (``fix_options``), padding is done here (``pad_rows``),
-and no call changes a tokenizer that another thread may be using (``TextEncoder``, ``SharedBackend``).
+The prediction for a text must depend neither on the texts next to it nor on other threads. A tokenizer therefore keeps
+none of the options that only some callers would follow (``fix_options``), padding is done here (``pad_rows``), and no
+call changes a tokenizer that another thread may be using (``TextEncoder``, ``SharedBackend``).
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ def whole_text(value: object, place: str) -> str:
 
 
 class SharedBackend:
-    """A tokenizer of the Rust library that several threads may set and call at a time.
+    """A tokenizer of the Rust library that several threads may configure and call at the same time.
 
-    The fast tokenizers of transformers set how texts are cut and padded in each call, on the one object that all
-    threads share: that fails while another thread is in a call, or cuts that thread's texts. Here each thread has
-    settings of its own, and calls wait for each other. All else is handed on as it comes.
+    The fast tokenizers of transformers set truncation and padding in each call, on one object that all threads share.
+    If another thread is in a call, that fails or truncates the other thread's texts. Here each thread has its own
+    settings, and calls wait for each other. All other attributes are those of the tokenizer.
 
     Args:
         backend: the tokenizer.
@@ -120,28 +120,28 @@ class SharedBackend:
 
     @property
     def truncation(self) -> dict[str, Any] | None:
-        """How this thread has texts cut."""
+        """The truncation settings of this thread."""
         return getattr(self._own, "truncation", None)
 
     def enable_truncation(self, max_length: int, **options: Any) -> None:
-        """Have texts cut in this thread; options as in the library."""
+        """Truncate texts in this thread; options as in the library."""
         self._own.truncation = {"max_length": max_length, **options}
 
     def no_truncation(self) -> None:
-        """Have texts left whole in this thread."""
+        """Do not truncate texts in this thread."""
         self._own.truncation = None
 
     @property
     def padding(self) -> dict[str, Any] | None:
-        """How this thread has texts padded."""
+        """The padding settings of this thread."""
         return getattr(self._own, "padding", None)
 
     def enable_padding(self, **options: Any) -> None:
-        """Have texts padded in this thread; options as in the library."""
+        """Pad texts in this thread; options as in the library."""
         self._own.padding = options
 
     def no_padding(self) -> None:
-        """Have texts left as short as they are in this thread."""
+        """Do not pad texts in this thread."""
         self._own.padding = None
 
     def _set(self, truncation: dict[str, Any] | None, padding: dict[str, Any] | None) -> None:
@@ -155,13 +155,13 @@ class SharedBackend:
             self._backend.enable_padding(**padding)
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
-        """Encode a text as the library does, by the settings of this thread."""
+        """Encode a text as the library does, with the settings of this thread."""
         with self._lock:
             self._set(self.truncation, self.padding)
             return self._backend.encode(*args, **kwargs)
 
     def encode_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Encode texts as the library does, by the settings of this thread."""
+        """Encode texts as the library does, with the settings of this thread."""
         with self._lock:
             self._set(self.truncation, self.padding)
             return self._backend.encode_batch(*args, **kwargs)

@@ -10,7 +10,7 @@ from torch import nn
 
 
 class EvaluationMode:
-    """Keeps a model in evaluation mode for as long as any thread predicts with it."""
+    """Keep a model in evaluation mode for as long as any thread predicts with it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,7 +23,7 @@ class EvaluationMode:
 
     @contextmanager
     def hold(self, model: nn.Module) -> Iterator[None]:
-        """Within, a model is in evaluation mode; the last thread that leaves puts it back into the mode it had."""
+        """Switch a model to evaluation mode; the last thread that leaves restores the mode that it had."""
         with self._lock:
             if not self._count:
                 self._was_training = model.training

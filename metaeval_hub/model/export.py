@@ -1,8 +1,8 @@
-"""One task as a stock adapter: what `adapters` loads without this package.
+"""Export one task as a stock adapter, which the `adapters` library loads without this package.
 
-For a fixed z the conditional layers are stock ones. Eq. 1 is a bottleneck with a LayerNorm behind it, generated weights
-are plain weights: both give the same bits. Eq. 2 also modulates the residual, which no single stock bottleneck does; it
-becomes a stack of two, the first of which computes h + g * h + b exactly up to rounding, as U relu(D h) + b + h with
+For a fixed z, the conditional layers are stock layers. Eq. 1 is a bottleneck followed by a LayerNorm, and generated
+weights are plain weights; both give the same bits. Eq. 2 also modulates the residual, which no single stock bottleneck
+does. It becomes a stack of two, the first of which computes h + g * h + b up to rounding, as U relu(D h) + b + h with
 D = [I; -I] and U = [diag g, -diag g].
 """
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from metaeval_hub.conditional.adapters_library import (
+    SUPPORTED,
     AutoAdapterModel,
     BnConfig,
     BottleneckLayer,
@@ -32,7 +33,7 @@ from metaeval_hub.model.storage import ENCODER_FOLDER, TOKENIZER_FOLDER, encoder
 from metaeval_hub.model.tensors import check_finite
 from metaeval_hub.safe_files.replace_folder import replacing
 
-# Files written here are read by `adapters` itself, so their names are its own.
+# The `adapters` library reads the files written here, so it determines their names.
 _README = """# {title}
 
 A stock bottleneck adapter{stack} for {base}, exported from a model of conditional adapters for the one task {title}.
@@ -56,29 +57,35 @@ print(model.get_labels()[logits.argmax()])
 
 
 def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
-    """Write one task as a stock adapter with its classifier, which answers as the model does; always in float32.
+    """Write one task as a stock adapter with a classifier that gives the model's predictions, in float32.
 
-    The tokenizer goes along, and so does the encoder unless it is on the Hub. README.md says how to load it all.
+    The tokenizer is written too, and so is the encoder unless it is on the Hub. README.md shows how to load them. This
+    function needs ``pip install 'metaeval[adapters]'``.
 
     Args:
         model: the whole model.
         task: one of its tasks.
-        folder: made if it does not exist; must be empty.
+        folder: created if it does not exist; must be empty.
 
     Returns:
-        The folder. ``load_adapter`` of `adapters` reads it; for eq. 2 ``load_adapter_setup`` does, since the task is a
-        stack of two adapters.
+        The folder. Load it with ``load_adapter`` of `adapters`; with eq. 2 use ``load_adapter_setup``, because the task
+        is a stack of two adapters.
 
     Raises:
         KeyError: the model has no such task.
-        ValueError: the model has no adapter, or pools by the mean, which no stock classifier does; or a weight is not
+        ValueError: the model has no adapter, it pools by the mean, which no stock classifier does, or a weight is not
             finite.
-        FileExistsError: the folder holds something.
+        FileExistsError: the folder is not empty.
     """
     task_id = model.task_id(task)
     if model.config.conditioning == "full":
         raise ValueError(
             "a model of full fine-tuning ('full') has no adapter to export; save_pretrained writes its encoder"
+        )
+    if model.encoder.config.model_type == "modernbert":
+        raise ValueError(
+            f"{task} cannot be exported: `adapters` {SUPPORTED} gives the attention of ModernBERT random biases, so "
+            "its answers would differ from the model's; use model.for_task or save_pretrained"
         )
     if model.config.pooling != "cls":
         raise ValueError(
@@ -126,17 +133,18 @@ def _readme(model: ModelCore, task: str, stacked: bool) -> str:
     )
 
 
-# A part is one stock bottleneck: its weights by the names that `adapters` gives them.
+# One stock bottleneck: its weights under the names that `adapters` gives them.
 Part = dict[str, Tensor]
 
 
 def _layers(model: ModelCore) -> list[nn.Module]:
     """Return the adapter layers in the order of a pass, which is that of the places in the stock model too."""
-    return [layer for pair in model.adapter.layers for layer in pair.values()]  # type: ignore[union-attr]
+    pairs: Any = model.adapter.layers  # type: ignore[union-attr]
+    return [layer for pair in pairs for layer in pair.values()]
 
 
 def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:
-    """Return the stock bottlenecks that stand for one layer at z (1, Z), in the order they are applied."""
+    """Return the stock bottlenecks that replace one layer at z (1, Z), in the order in which they are applied."""
     if type(layer) is Bottleneck:
         return [layer.state_dict()]
     if isinstance(layer, GeneratedAdapter):
@@ -167,7 +175,7 @@ def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:
 
 
 def _stock_model(model: ModelCore, names: list[str], parts: list[list[Part]]) -> Any:
-    """Return a stock model whose adapters ``names`` hold the weights; its encoder has no memory behind it."""
+    """Return a stock model whose adapters ``names`` have the weights; its encoder is on the meta device."""
     with torch.device("meta"), quiet("adapters.model_mixin"):
         stock = AutoAdapterModel.from_config(model.encoder.config)
         for i, name in enumerate(names):

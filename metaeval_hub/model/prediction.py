@@ -1,10 +1,10 @@
-"""Logits of many texts: one task, or several tasks over the same texts for less than a pass each.
+"""Compute the logits of many texts, for one task or for several tasks at once.
 
-What does not depend on the task is what precedes the first adapter: the embeddings and most of the first attention
-block, by count of operations 4 % of a pass through 6 layers and 2 % through 12. It is computed once for several tasks.
-More comes from the batches: with T tasks a batch is full with T times fewer texts, so that they are of nearly one
-length and little of it is padding; and a few texts still fill a batch. All else depends on the task, and is exact only
-if it is computed for each. A baseline without task embeddings reads every text once for all tasks.
+The computation before the first adapter does not depend on the task: the embeddings and most of the first attention
+block, 4 % of the operations of 6 layers and 2 % of those of 12. It runs once for several tasks. Fuller batches save
+more time: with T tasks, T times fewer texts fill a batch, so that they have nearly the same length and need little
+padding. Everything behind the first adapter depends on the task and is computed for each. A baseline without task
+embeddings encodes every text once for all tasks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from metaeval_hub.conditional.places import can_repeat_inside
 from metaeval_hub.encoders.tokens import Text, pad_rows
 from metaeval_hub.model.core import ModelCore
 
-SHOWN_FROM = 50  # batches, from which on there is a bar
+SHOWN_FROM = 50  # more batches than this show a progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +50,14 @@ def task_logits(
 ) -> dict[str, Tensor]:
     """Return the logits of texts for each of several tasks, (N, C) float32 on the CPU each.
 
-    One task gives the bits of a batch of that task; several give the same up to rounding.
+    Several tasks give the logits that each task gives alone, up to rounding.
 
     Args:
         model: the model, in evaluation mode.
         names: tasks of the model, all over texts or all over pairs.
         texts: N strings, or N pairs.
-        batch_size: most rows at once; a row is a text for one task.
-        progress: whether to show a bar; None shows one where it takes more than 50 batches.
+        batch_size: largest number of (text, task) combinations per batch.
+        progress: whether to show a progress bar; None shows one for more than 50 batches.
     """
     ids = torch.tensor([model.task_id(name) for name in names], device=model.device)
     results = {name: torch.empty(len(texts), len(model.labels[name])) for name in names}
@@ -82,7 +82,7 @@ def task_logits(
 
 
 def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Sequence[Tensor]:
-    """Return what the classifiers read, (B, H) for each of the tasks ``ids`` (k,), from one pass."""
+    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), from one pass."""
     count, embeddings = len(ids), model.embed_tasks(ids)
     if embeddings is None:
         return [model.encode(batch, None)] * count

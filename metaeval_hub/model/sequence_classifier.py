@@ -1,4 +1,4 @@
-"""One task of a model in the form of a stock sequence classifier, for ``transformers.pipeline`` and its like."""
+"""Present one task of a model as a sequence classifier of transformers, for pipelines and other tools."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from metaeval_hub.safe_files.names import first_names
 
 
 class TaskClassifierConfig(PretrainedConfig):
-    """What transformers wants to know of a classifier: its classes."""
+    """The configuration that transformers expects of a classifier: its classes."""
 
     model_type = "metaeval-task"
 
 
 class TaskClassifier(PreTrainedModel):
-    """A view of one task: weights are shared with the model, nothing is copied.
+    """A view of one task that shares its weights with the model.
 
-    Made by ``ConditionalAdapterModel.for_task``. It works in
+    ``ConditionalAdapterModel.for_task`` creates it. It works in
     ``pipeline("text-classification", model=clf, tokenizer=clf.tokenizer)``; a pair is given to a pipeline as
     ``{"text": ..., "text_pair": ...}``.
 
@@ -59,7 +59,7 @@ class TaskClassifier(PreTrainedModel):
         self.eval()
 
     def __repr__(self) -> str:
-        """Return the task, its classes and what answers it, in a line; ``model.encoder`` shows the layers."""
+        """Show the task, its classes and the model in one line; ``model.encoder`` shows the layers."""
         classes = first_names((self.config.id2label or {}).values())
         return f"TaskClassifier({self.task!r}, classes: {classes}; {self.model.summary()})"
 

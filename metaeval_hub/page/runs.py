@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from metaeval_datasets.aspects import aspects_of
-from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import DEMO_GROUP, UnknownTaskError, get_task
 from metaeval_datasets.schema import LABEL
 from metaeval_datasets.sources.opening import read_splits
-from metaeval_datasets.spec import TaskSpec
+from metaeval_datasets.spec import TaskSpec, rows_per_source_row
 from metaeval_datasets.splits import split_rule, training_rows
 from metaeval_hub.analysis.embedded_runs import UNKNOWN, EmbeddedRun
 from metaeval_hub.analysis.projection import ProjectionMethod

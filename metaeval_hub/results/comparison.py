@@ -34,7 +34,9 @@ class Summary:
         over_majority_interval: 95 % interval, paired by task.
         difference: mean minus the reference's; None for the reference.
         difference_interval: 95 % interval, paired by task.
-        better, equal, worse: number of tasks on which the label is better, equal or worse than the reference.
+        better: number of tasks on which the label is better than the reference.
+        equal: number of tasks on which both are equal.
+        worse: number of tasks on which the label is worse than the reference.
     """
 
     label: str
@@ -56,7 +58,8 @@ class Comparison:
     """Runs on the tasks that all of them have.
 
     Attributes:
-        metric, split: scores that are compared.
+        metric: score that is compared.
+        split: split that it was measured on.
         labels: k labels, one per column.
         reference: label that the others are compared with.
         tasks: n task names, in the order of the first run.

@@ -67,7 +67,7 @@ def test_a_task_without_training_rows_is_measured_on_its_test_split():
     rows = Dataset.from_dict({"sentence": ["one two three"]})
     found = aspects_of({"test": rows}, task(name="a/single", type=TaskType.GRAMMAR))
     assert found == Aspects("a/single", 0, 1, 3.0, TaskType.GRAMMAR)
-    with pytest.raises(ValueError, match="a/single: no training or test row"):
+    with pytest.raises(ValueError, match="a/single: the training and test splits have no rows"):
         aspects_of({"validation": rows}, task(name="a/single"))
 
 

@@ -14,7 +14,6 @@ from metaeval_datasets.cast import (
     evaluate,
     label_code,
     label_source,
-    rows_per_source_row,
 )
 from metaeval_datasets.schema import FILTERED, LEFT_OUT, UNKNOWN, UNLABELLED, check_rows, to_schema
 from metaeval_datasets.spec import (
@@ -33,6 +32,7 @@ from metaeval_datasets.spec import (
     SameText,
     Source,
     Stack,
+    rows_per_source_row,
 )
 from tests.metaeval_datasets.conftest import task
 

@@ -94,6 +94,7 @@ def test_the_share_of_wrong_labels_is_small_and_present():
 
 @pytest.mark.parametrize("name", [name for name in NAMES if text_columns(generate(name)["test"]) == ["sentence"]])
 def test_words_alone_beat_the_majority_class(name):
+    pytest.importorskip("sklearn")
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -16,10 +16,11 @@ import pytest
 from huggingface_hub import constants
 
 from metaeval_datasets import list_tasks, load_dataset
-from metaeval_datasets.cast import cast_table, label_source, rows_per_source_row
+from metaeval_datasets.cast import cast_table, label_source
 from metaeval_datasets.catalog import get_task
 from metaeval_datasets.report import read_report
 from metaeval_datasets.schema import check_rows, to_schema
+from metaeval_datasets.spec import rows_per_source_row
 
 GOLDEN = {
     row["task"]: row

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from metaeval_datasets import list_tasks, load_dataset, read_report
-from metaeval_datasets.cast import rows_per_source_row
 from metaeval_datasets.catalog import all_tasks, get_task
 from metaeval_datasets.citations import REFERENCES, bibtex
-from metaeval_datasets.spec import Embedded, Source, TaskType, normal_name
+from metaeval_datasets.spec import Embedded, Source, TaskType, normal_name, rows_per_source_row
 from tests.metaeval_datasets.conftest import numbered, parquet
 
 APPENDIX_B = {

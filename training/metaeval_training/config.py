@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from metaeval_hub.conditional.config import Conditioning, Pooling
 from metaeval_training.atomic_files import DamagedFileError, expand, read_object
 
 # In a clone the presets are in training/configs; in the installed package they are in a subfolder.
@@ -30,11 +31,9 @@ Sampling = Literal["sqrt", "proportional", "uniform", "temperature"]
 Schedule = Literal["linear", "constant"]
 Precision = Literal["no", "bf16", "fp16"]
 MatmulPrecision = Literal["highest", "high", "medium"]
-Pooling = Literal["cls", "mean"]
 EditionName = Literal["careful", "paper"]
 CapBy = Literal["step", "running", "classes"]
 Decontaminate = Literal["no", "whole", "sentences"]
-Conditioning = Literal["pilault", "layernorm", "mahabadi", "adapter", "full"]
 
 
 class ConfigError(ValueError):

@@ -1,6 +1,7 @@
 """The metric that `evaluate` loads from the package."""
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from metaeval_datasets import UnknownTaskError, load_metric
 from metaeval_datasets.metric.scores import scores
 
+needs_evaluate = pytest.mark.skipif(find_spec("evaluate") is None, reason="evaluate is not installed")
 COUNTS = np.array([[5, 1, 0], [2, 3, 4], [0, 0, 6]])
 
 
+@needs_evaluate
 def test_the_metric_and_training_give_the_same_numbers(hub):
     """Training scores exact counts; ``compute`` gets them as weights, or as one pair per row."""
     metric = load_metric("demo/shop_reviews")
@@ -24,12 +27,14 @@ def test_the_metric_and_training_give_the_same_numbers(hub):
     assert not hub.requests, "nothing is fetched"
 
 
+@needs_evaluate
 def test_classes_are_names_or_numbers():
     rows = {"predictions": ["acceptable", "unacceptable", "acceptable"], "references": [1, 1, 0]}
     assert load_metric("glue/cola", keep_in_memory=True).compute(**rows)["accuracy"] == pytest.approx(1 / 3)
     assert load_metric().compute(predictions=[7, 2], references=[7, 3])["accuracy"] == 0.5
 
 
+@needs_evaluate
 def test_classes_that_the_task_does_not_have_are_refused():
     metric = load_metric("glue/cola")
     with pytest.raises(ValueError, match="Class label 2 greater than configured num_classes 2"):

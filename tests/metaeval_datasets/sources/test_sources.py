@@ -13,7 +13,7 @@ from metaeval_datasets.sources.asking import NoSourceError, SourceError
 from metaeval_datasets.sources.hub_files import Access
 from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.sources.parquet import BATCH_ROWS
-from metaeval_datasets.sources.source_files import Piece, read_piece
+from metaeval_datasets.sources.source_files import SourceFile, read_source_file
 from metaeval_datasets.spec import Alone, Items, Keep, RowModulus, Source, Stack
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -44,7 +44,7 @@ def add(hub, files, **options):
 
 
 def rows(opened, split="train"):
-    tables = [table for piece in opened.pieces[split] for table in read_piece(piece, opened.spec, opened.source)]
+    tables = [table for piece in opened.pieces[split] for table in read_source_file(piece, opened.spec, opened.source)]
     return pa.concat_tables(tables).to_pylist()
 
 
@@ -154,7 +154,7 @@ def test_only_the_columns_needed_are_read_in_batches(hub):
     opened = open_source(spec)
     (piece,) = opened.pieces["train"]
     assert piece.rows == 3 * BATCH_ROWS
-    batches = list(read_piece(piece, spec, opened.source))
+    batches = list(read_source_file(piece, spec, opened.source))
     assert all(len(batch) <= BATCH_ROWS and batch.column_names == ["text", "label"] for batch in batches)
     assert sum(map(len, batches)) == piece.rows
 
@@ -168,7 +168,7 @@ def test_a_large_file_is_read_in_the_memory_of_a_batch(tmp_path, group):
     )
     del texts
     before, most, rows = pa.total_allocated_bytes(), 0, 0
-    for table in read_piece(Piece(str(tmp_path / "x.parquet"), "parquet"), task(), Source("made/up")):
+    for table in read_source_file(SourceFile(str(tmp_path / "x.parquet"), "parquet"), task(), Source("made/up")):
         rows += len(table)
         most = max(most, pa.total_allocated_bytes() - before)
     assert rows == 60_000
@@ -248,7 +248,7 @@ def test_a_token_opens_a_private_source(hub, remote):
     with pytest.raises(NoSourceError, match="private"):
         open_source(spec, Access(remote=remote))
     opened = open_source(spec, Access(token, remote=remote))
-    assert sum(len(table) for table in read_piece(opened.pieces["train"][0], spec, opened.source, token)) == 10
+    assert sum(len(table) for table in read_source_file(opened.pieces["train"][0], spec, opened.source, token)) == 10
 
 
 def test_a_source_with_all_splits_is_preferred_to_one_with_some(hub, repo):

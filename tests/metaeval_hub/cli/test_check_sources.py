@@ -140,7 +140,7 @@ def test_pin_writes_the_commits_and_pins_compares_them_with_the_branches(three, 
     assert main(["check-sources", "made_up", "--pin", str(path)]) == 1
     assert json.loads(path.read_text(encoding="utf-8")) == {"version": 1, "sources": {three: old}}
     assert capsys.readouterr().err.splitlines() == [
-        f"{path}: commits of 1 sources",
+        f"{path}: commits of 1 source",
         "not pinned, because they cannot be read: nobody/nothing",
     ]
     assert main(["check-sources", "made_up/good", "--pins", str(path)]) == 0

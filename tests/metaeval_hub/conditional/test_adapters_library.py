@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 from transformers import AutoModel, AutoModelForSequenceClassification, BertForSequenceClassification
 
 from tests.with_adapters import adapters  # isort: skip
@@ -46,6 +47,20 @@ def test_adapter_is_trained_saved_and_loaded_by_the_librarys_own_calls(model_typ
     other = build(model_type)
     other.load_adapter(str(tmp_path), load_as="renamed", set_active=True)
     assert torch.equal(other.eval()(IDS, task_ids=TASKS)[0], mixed)
+
+
+def test_a_conditional_adapter_is_pushed_and_loaded_from_the_hub(hub, tmp_path):
+    model = build()
+    model.add_adapter("tasks", config=conditional(), set_active=True)
+    model.train_adapter("tasks")
+    perturb(model)
+    expected = model.eval()(IDS, task_ids=TASKS)[0]
+    model.save_adapter(tmp_path, "tasks", use_safetensors=True)
+    HfApi().create_repo(repo := hub.name("conditional"))
+    HfApi().upload_folder(repo_id=repo, folder_path=tmp_path)
+    other = build()
+    other.load_adapter(repo, source="hf", set_active=True, use_safetensors=True)
+    assert torch.equal(other.eval()(IDS, task_ids=TASKS)[0], expected)
 
 
 def test_explicit_embeddings_equal_those_of_the_table():

@@ -5,12 +5,14 @@ import re
 
 import pytest
 import torch
+from huggingface_hub import HfApi
 from safetensors.torch import load_file
 
-from tests.with_adapters import adapters  # noqa: F401 # isort: skip
+from tests.with_adapters import adapters  # isort: skip
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from tests.metaeval_hub.model.test_model import hub_encoder
+from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
 LABELS = {"x/one": ("no", "yes"), "x/three.way": ("p", "q", "r")}
 TEXTS = ["a cat sat", "a dog ran on the mat", "the cat"]
@@ -91,11 +93,27 @@ def test_a_model_in_half_precision_is_exported_in_full(tmp_path):
 def test_models_that_no_stock_classifier_can_represent_are_not_exported(tmp_path):
     with pytest.raises(ValueError, match="x/one cannot be exported: the model's classifiers read the mean"):
         make("layernorm", 4, pooling="mean").export_adapter("x/one", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"a model of full fine-tuning \('full'\) has no adapter to export"):
+        make("full", 4).export_adapter("x/one", tmp_path / "out")
     spoiled = make("layernorm", 4)
     spoiled.heads.bias.data[0] = float("nan")
     with pytest.raises(ValueError, match=r"heads\.bias contains values that are not finite"):
         spoiled.export_adapter("x/one", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_modernbert_is_not_exported_because_the_library_alters_it(tmp_path):
+    tiny_encoder(tmp_path / "encoder", "modernbert")
+    model = ConditionalAdapterModel.create(
+        tmp_path / "encoder", LABELS, ConditionalConfig(adapter_size=4, max_length=16)
+    )
+    with pytest.raises(ValueError, match="gives the attention of ModernBERT random biases"):
+        model.export_adapter("x/one", tmp_path / "out")
+
+
+def test_the_folder_of_an_export_may_be_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert make("layernorm", 4).export_adapter("x/one", "~/out") == tmp_path / "out"
 
 
 def run_readme(folder, text, monkeypatch):
@@ -115,6 +133,18 @@ def test_code_in_the_readme_of_an_export_gives_the_models_predictions(method, tm
     logits = run_readme(folder, long, monkeypatch)["logits"]
     torch.testing.assert_close(logits, model.logits("x/three.way", [long]), rtol=1e-4, atol=1e-4)
     assert capsys.readouterr().out.strip() == model.predict("x/three.way", [long]).labels[0]
+
+
+def test_an_export_is_loaded_from_the_hub(tmp_path, hub):
+    model = make("layernorm", 8)
+    folder = model.export_adapter("x/three.way", tmp_path / "out")
+    HfApi().create_repo(repo := hub.name("export"))
+    HfApi().upload_folder(repo_id=repo, folder_path=folder)
+    stock = adapters.AutoAdapterModel.from_pretrained(folder / "encoder").eval()
+    stock.load_adapter(repo, source="hf", set_active=True, use_safetensors=True)
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        assert torch.equal(stock(**batch).logits, model(**batch, task_ids=torch.tensor([1])))
 
 
 def test_the_readme_of_an_export_finds_an_encoder_of_the_hub(tmp_path, monkeypatch, hub):

@@ -536,7 +536,7 @@ def test_hostile_folder_is_refused_with_its_reason(name, folder, tmp_path, tripw
     assert peak() - before < MEMORY
 
 
-Z = "encoder.shared_parameters.metaeval"
+Z = "adapter.conditioning"
 # the same for a model whose z is made of features, with two embeddings a task
 FEATURES = {
     "features that are not finite": (

@@ -85,8 +85,10 @@ class Command:
     """A parsed command line.
 
     Attributes:
-        config, options: settings and options, merged from defaults, preset and flags.
-        flags, given: only the settings and only the options that were given on the command line.
+        config: settings, merged from defaults, preset and flags.
+        options: options of the script, merged in the same way.
+        flags: only the settings that were given on the command line.
+        given: only the options that were given on the command line.
         resume: folder of the run to resume; "": the newest unfinished run of this name; None: a new run.
     """
 
@@ -104,7 +106,8 @@ class Job:
 
     Attributes:
         script: that works.
-        config, options: its settings and options.
+        config: settings of the run.
+        options: options of the run.
         run: the folder.
         accelerator: of the run.
         session: of the command.
