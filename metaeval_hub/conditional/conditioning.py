@@ -141,6 +141,21 @@ class TaskConditioning(nn.Module):
         return parts[0].clone() if len(parts) == 1 else parts[0] + parts[1]
 
     @torch.no_grad()
+    def projection_ratio(self) -> float | None:
+        """Return how much the features contribute: the mean over tasks of |W phi_i| / |z_i| (section 5.6).
+
+        z_i is the learned embedding without the features; of K embeddings, their norms are averaged.
+
+        Returns:
+            A number of at least 0; None unless z is a sum of both.
+        """
+        if self.task_embedding is None or self.projection is None:
+            return None
+        learned = _wide(self.task_embedding).view(-1, self.embeddings_per_task, self.dim_z).norm(dim=-1).mean(dim=1)
+        projected = _wide(self.projection(self.features)).norm(dim=-1)
+        return float((projected / learned.clamp(min=torch.finfo(torch.float32).tiny)).mean())
+
+    @torch.no_grad()
     def expect(self, features: ArrayLike | None = None) -> Tensor:
         """Return the embeddings expected of tasks that were not trained (Sileo & Moens 2022, section 5.6).
 

@@ -27,6 +27,7 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
                 "tasks": len(run.tasks),
                 "train_rows": sum(result.rows["train"].kept for result in results if "train" in result.rows),
                 "trained": _trained(run),
+                "projection_ratio": run.facts.projection_ratio,
                 "start_cosine": sum(cosines) / len(cosines) if cosines else None,
                 "minutes": None if run.facts.seconds is None else run.facts.seconds / 60,
             }
@@ -42,13 +43,15 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
         *(
             Column("trained", "trained with"),
             Column("seed", "seed", "count"),
+            Column("projection_ratio", "|W phi| / |z|", "number"),
             Column("start_cosine", "cos(z, z0)", "number"),
         ),
         *(Column("minutes", "minutes", "minutes"), Column("commit", "commit")),
     )
     notes = (
-        "cos(z, z0): mean cosine of z with its random start; near 1, z has learned nothing. Minutes: time of training "
-        "and evaluation; machines may differ between runs. Rows and minutes of zero-shot and few-shot runs are in "
+        "|W phi| / |z|: length of the features' part of a features-aware z, relative to the learned part. cos(z, z0): "
+        "mean cosine of z with its random start; near 1, z has learned nothing. Minutes: time of training and "
+        "evaluation; machines may differ between runs. Rows and minutes of zero-shot and few-shot runs are in "
         "their folders.",
         *_analysed(inputs),
     )

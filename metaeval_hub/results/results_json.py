@@ -185,6 +185,7 @@ def _parse_facts(found: Mapping[str, Any]) -> RunFacts:
         version=optional(versions.get("metaeval"), "versions['metaeval']", a_text),
         seconds=optional(found.get("seconds"), "seconds", _parse_seconds),
         parameters=optional(found.get("parameters"), "parameters", counts),
+        projection_ratio=optional(found.get("projection_ratio"), "projection_ratio", a_size),
         settings=parse_settings(config.get("settings", config)),
     )
 
@@ -230,7 +231,9 @@ def run_to_json(tasks: Mapping[str, TaskResult], facts: RunFacts, record: RunRec
         "threads": record.threads,
         "device": record.device,
         **_without_none({"encoder": record.encoder, "validation_by_rate": record.validation_by_rate}),
-        **_without_none({"parameters": facts.parameters, "seed": facts.seed}),
+        **_without_none(
+            {"parameters": facts.parameters, "projection_ratio": facts.projection_ratio, "seed": facts.seed}
+        ),
         "config": dict(record.config),
         "versions": dict(record.versions),
         "git": dict(record.git),

@@ -152,6 +152,7 @@ class RunFacts:
         steps: training steps.
         seconds: time of training and evaluation.
         parameters: role -> number of trained parameters.
+        projection_ratio: mean over tasks of |W phi_i| / |z_i|, the share of the task features in a features-aware z.
         settings: name -> value.
     """
 
@@ -169,6 +170,7 @@ class RunFacts:
     steps: int | None = None
     seconds: float | None = None
     parameters: Mapping[str, int] | None = None
+    projection_ratio: float | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
 

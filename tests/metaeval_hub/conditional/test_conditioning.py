@@ -323,3 +323,19 @@ def test_half_precision_keeps_what_features_are_standardised_by(dtype, tmp_path)
     assert loaded.conditioning.feature_scale.dtype == torch.float32
     np.testing.assert_allclose(loaded.expected_embeddings(features), wide, atol=0.02)
     assert bits(loaded) == bits(model)
+
+
+def test_the_contribution_of_features_is_the_mean_ratio_of_the_two_parts():
+    conditioning = make_conditioning("both")
+    table = conditioning.task_embedding.detach().numpy().reshape(N, 2, Z)
+    weight = conditioning.projection.weight.detach().numpy()
+    projected = standardised(some_features(), some_features()) @ weight.T
+    if conditioning.projection.bias is not None:
+        projected = projected + conditioning.projection.bias.detach().numpy()
+    expected = np.mean(np.linalg.norm(projected, axis=1) / np.linalg.norm(table, axis=2).mean(axis=1))
+    assert conditioning.projection_ratio() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["table", "features", "draws"])
+def test_features_contribute_to_a_sum_only(mode):
+    assert make_conditioning(mode).projection_ratio() is None

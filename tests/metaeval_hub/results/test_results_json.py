@@ -48,6 +48,7 @@ RECORD = RunRecord(
 FACTS = RunFacts(
     *("m", "few_shot", "glue", "ridge", 8, ("A note.",), {"g/b": "no label"}, "tiny", 3, "c0ffee", "1", 20, 1.5),
     {"adapter": 5},
+    0.25,
     SETTINGS,
 )
 

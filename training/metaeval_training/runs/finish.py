@@ -22,6 +22,7 @@ def finish(config: TrainConfig, run: RunFolder, prepared: Prepared, trained: Tra
     facts = RunFacts(
         steps=trained.steps,
         parameters={str(role): size for role, size in model.trained_numbers().items()},
+        projection_ratio=model.conditioning.projection_ratio() if model.config.has_task_embeddings else None,
         seed=config.seed,
     )
     results = describe_results(
