@@ -7,6 +7,7 @@ Python must compile, and the real parsers must accept its commands.
 
 import argparse
 import doctest
+import importlib.util
 import logging
 import textwrap
 import warnings
@@ -18,6 +19,7 @@ import pytest
 from tests.docs.pages import FLAGS, PAGES, REASONS, Block, blocks, commands, console_parts, entry, masked, run, words
 
 RUN = [block for page in PAGES for block in blocks(page) if block.language in ("pycon", "console", "python", "bash")]
+ADAPTERS = importlib.util.find_spec("adapters") is not None  # a stack with transformers 5 has none
 SKIPPED = [block for block in RUN if block.skipped]
 TRAINING = next(
     command for block in RUN if block.page == "README.md" for command in commands(block) if "multitask" in command[0]
@@ -57,6 +59,8 @@ def test_code_blocks_do_what_they_show(page, printed):
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         if block.skipped:
+            continue
+        if not ADAPTERS and any(mark in block.code for mark in ("import adapters", "export_adapter(")):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -104,7 +104,10 @@ def lay(monkeypatch: pytest.MonkeyPatch, hub) -> Tripwire:
     kernels = ModuleType("kernels")
     kernels.get_kernel = _WIRE.record("kernels.get_kernel")
     monkeypatch.setitem(sys.modules, "kernels", kernels)
-    monkeypatch.setattr(hub_kernels, "_kernels_available", True)
+    if hasattr(hub_kernels, "_kernels_available"):  # transformers 4
+        monkeypatch.setattr(hub_kernels, "_kernels_available", True)
+    else:
+        monkeypatch.setattr(hub_kernels, "is_kernels_available", lambda: True)
     monkeypatch.setattr(hub_kernels, "get_kernel", kernels.get_kernel, raising=False)
     original = transformers.dynamic_module_utils.get_class_from_dynamic_module
     for module in list(sys.modules.values()):

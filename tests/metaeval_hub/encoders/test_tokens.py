@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+import transformers
 from transformers import BertTokenizerFast, pipeline
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
@@ -40,6 +41,9 @@ def model():
     return make()
 
 
+TRANSFORMERS = int(transformers.__version__.partition(".")[0])
+
+
 def edited(folder, kind="bert", *, pad=True, tokenizer=None, **options):
     """An encoder whose tokenizer's configuration has ``options``, and whose tokenizer.json has ``tokenizer``."""
     tiny_encoder(folder, kind, **({"pad_token_id": 0} if "roberta" in kind else {}))
@@ -50,7 +54,7 @@ def edited(folder, kind="bert", *, pad=True, tokenizer=None, **options):
             content.pop("pad_token", None)
         (folder / file).write_text(json.dumps(content))
     if not pad:
-        (folder / "special_tokens_map.json").unlink()
+        (folder / "special_tokens_map.json").unlink(missing_ok=True)  # transformers 5 writes none
     return folder
 
 
@@ -121,13 +125,15 @@ def test_a_tokenizer_is_stored_pickled_and_copied_as_transformers_has_it(tmp_pat
     config = json.loads((tmp_path / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": "BertTokenizer"}))
     tokenizer = load_tokenizer(tmp_path)
-    assert isinstance(tokenizer, BertTokenizerFast)
+    if TRANSFORMERS < 5:  # later releases load every tokenizer.json by one class, which keeps it as it is
+        assert isinstance(tokenizer, BertTokenizerFast)
     tokenizer(TEXTS, truncation=True, max_length=3)  # sets how texts are cut, which is not stored
     for again in (pickle.loads(pickle.dumps(tokenizer)), copy.deepcopy(tokenizer)):
         assert again(TEXTS[0]) == tokenizer(TEXTS[0])
     tokenizer.save_pretrained(tmp_path / "again")
     stored = json.loads((tmp_path / "again/tokenizer_config.json").read_text())
-    assert stored["tokenizer_class"].removesuffix("Fast") == "BertTokenizer"
+    expected = "BertTokenizer" if TRANSFORMERS < 5 else "TokenizersBackend"
+    assert stored["tokenizer_class"].removesuffix("Fast") == expected
     assert BertTokenizerFast.from_pretrained(tmp_path / "again")(TEXTS[1]) == tokenizer(TEXTS[1])
 
 

@@ -15,6 +15,7 @@ import torch
 import transformers
 from huggingface_hub import HfApi
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings, UnsafeRepositoryError
@@ -34,6 +35,8 @@ from tests.metaeval_hub.usual_tokenizers import VOCABULARY, usual_tokenizer
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}
 TEXTS = ["the cat sat on the mat", "a dog ran"]
 PAIRS = [("the cat sat", "the mat"), ("a dog", "the cat ran")]
+# Releases that these holes were found in; transformers 5 does not fall for them.
+STOCK_FALLS = pytest.mark.skipif(not transformers.__version__.startswith("4."), reason="transformers 5 closed the hole")
 SMALL = ConditionalConfig(adapter_size=8, dim_z=5, max_length=16)
 MEMORY = 300 * 2**20  # bytes that a refusal may take, at most; each bomb would take more than twice that
 
@@ -764,6 +767,7 @@ def test_hostile_table_of_embeddings_is_refused(name, tmp_path, tripwire):
 # --- the tripwire fires ---
 
 
+@STOCK_FALLS
 def test_stock_transformers_falls_for_the_same_kernel(tmp_path, tripwire):
     tiny_encoder(tmp_path / "encoder")
     put(CONFIG, _attn_implementation_internal="evil-org/evil-kernel")(tmp_path / "encoder", None)
@@ -772,6 +776,7 @@ def test_stock_transformers_falls_for_the_same_kernel(tmp_path, tripwire):
     assert tripwire.hits[0].startswith("kernels.get_kernel: ('evil-org/evil-kernel'")
 
 
+@STOCK_FALLS
 def test_stock_transformers_falls_for_the_same_file_of_another_place(tmp_path, tripwire):
     tiny_encoder(tmp_path / "encoder")
     word_tokenizer(["secret words"]).save_pretrained(tmp_path / "elsewhere")
@@ -906,17 +911,21 @@ def test_weights_in_each_form_are_found(form, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(name for name in TOKENIZER_CLASSES if name.endswith("Fast")))
 def test_tokenizer_of_each_class_is_loaded_as_it_was_saved(name, tmp_path):
-    tokenizer = getattr(transformers, name)(
+    """The classes of transformers 5 would rebuild parts of tokenizer.json, so the file itself is the reference."""
+    tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=word_tokenizer(TEXTS).backend_tokenizer, model_max_length=32, pad_token="[PAD]"
     )
     tokenizer.add_tokens(["<new>"])
     tokenizer.save_pretrained(tmp_path)
-    loaded, stock = load_tokenizer(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
-    assert type(loaded) is type(stock)
-    texts = [*TEXTS, "the <new> cat", "<mask> [MASK]"]
-    assert loaded(texts, PAIRS[0] * 2).data == stock(texts, PAIRS[0] * 2).data
-    assert loaded.get_vocab() == stock.get_vocab()
-    assert loaded.special_tokens_map == stock.special_tokens_map
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": name}))
+    loaded, stored = load_tokenizer(tmp_path), Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    texts, pairs = [*TEXTS, "the <new> cat", "[MASK] a dog"], PAIRS[0] * 2
+    assert loaded(texts, pairs).input_ids == [stored.encode(*both).ids for both in zip(texts, pairs, strict=True)]
+    assert loaded.get_vocab() == stored.get_vocab()
+    assert loaded.pad_token == "[PAD]"
+    if transformers.__version__.startswith("4."):
+        assert type(loaded) is type(AutoTokenizer.from_pretrained(tmp_path))
 
 
 def test_tokenizer_without_a_fast_file_is_made_from_its_vocabulary(tmp_path):
@@ -937,7 +946,9 @@ def test_configuration_that_transformers_writes_is_known():
     for kind in MODEL_TYPES:
         config = AutoConfig.for_model(kind)
         kept = check_encoder_config(json.loads(config.to_json_string(use_diff=False)))
-        assert AutoConfig.for_model(**kept).to_dict() == config.to_dict()
+        made, expected = AutoConfig.for_model(**kept).to_dict(), config.to_dict()
+        assert {key: made[key] for key in expected} == expected
+        assert made.keys() - expected.keys() <= {"global_attn_every_n_layers"}  # of transformers 4
 
 
 @pytest.mark.parametrize("key", sorted(DANGEROUS_KEYS))
