@@ -21,6 +21,7 @@ from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import INTERVALS
 from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.task_marks import seen_note
 from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
@@ -114,6 +115,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
         if summary is None and found.majority is not None:
             record |= {"ours": float(found.majority.mean())}
         elif summary is not None:
+            record |= {each.key: found.means_of_others(each)[key] for each in found.without}
             record |= {
                 "ours": summary.mean,
                 "spread": summary.spread,
@@ -131,6 +133,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
             Column("paper", "paper %", "percent"),
             Column("ours", "ours %", "percent", "spread"),
         ),
+        *(Column(each.key, f"ours {each.title} %", "percent") for each in found.without),
         *(Column("runs", "runs", "count"), Column("change", f"over {title_of(reference)}", "points")),
         *(Column("interval", "95 % interval"), Column("paper_parameters", "paper: trained (per task)")),
         Column("parameters", "ours: trained (per task)"),
@@ -138,6 +141,8 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     notes = (
         f"Unweighted mean of the test accuracy over the {len(found.tasks)} tasks that all runs have. ± is the standard "
         f"deviation over seeds. Intervals of differences: {INTERVALS}, paired.",
+        *(each.note for each in found.without),
+        *seen_note(found.tasks, found.encoders),
         "Trained: number of trained parameters in adapters or encoder, and in brackets those of one task; heads are "
         "not counted. The table of runs lists adapter sizes and learning rates.",
         *(line.strip() for line in remarks(found)),
