@@ -74,13 +74,13 @@ def test_probing_needs_tasks_in_common():
 
 def test_vectors_of_small_numbers_are_also_probed_standardised():
     """Planted z, as small as Fisher vectors: raw, the probe predicts the majority class; standardised, the type."""
-    features, run = planted_features(TASKS[:28]), make_run(seed=1)
+    features, run = planted_features(), make_run(seed=1)
     small = TaskEmbeddings(TASKS, 1e-4 * make_run(seed=2).embeddings.values)
-    table = probing([run], features, {"Fisher": small}, permutations=9)
+    table = probing([run], features, {"Fisher": small}, permutations=4)
     rows = {row["features"]: row for row in table.records}
     assert rows["Fisher"]["task_type"] == pytest.approx(rows["majority"]["task_type"], abs=0.05)
     assert rows["Fisher, standardised"]["task_type"] > rows["majority"]["task_type"] + 0.2
-    assert rows["Fisher, standardised"]["task_type_p"] == pytest.approx(0.1)
+    assert rows["Fisher, standardised"]["task_type_p"] == pytest.approx(0.2)
 
 
 def test_standardised_vectors_by_hand():
