@@ -191,8 +191,9 @@ def _with_paper(table: Table, of_paper: Mapping[str, tuple[float, float]], chanc
         kind = str(record["type"])
         mean, std = of_paper.get(chance if kind == "chance" else kind, (None, None))
         shown = kind if kind in ("all", "chance") else type_title(kind)
-        known = {} if "only" in record else {"paper": mean, "paper_std": std}  # the paper's numbers are means
-        records.append({**record, "type": shown, **known})
+        if "only" in record:  # the paper's numbers are means
+            mean = std = None
+        records.append({**record, "type": shown, "paper": mean, "paper_std": std})
     kinds, tasks, *ours = table.columns
     columns = (
         *(kinds, tasks, Column("paper", "paper %", "percent", "paper_std")),
