@@ -58,14 +58,16 @@ class ProbeInputs:
     sets: Mapping[str, Sequence[NDArray[np.float64]]]
     cut: Mapping[Aspect, str]
 
-    def columns(self, titles: Mapping[Aspect, str]) -> list[Column]:
-        """Return one column per aspect, with the marks that `notes` explains."""
+    def columns(self, counts: Mapping[Aspect, int] | None = None) -> list[Column]:
+        """Return one column per aspect, with the marks that `notes` explains, and the numbers of tasks if given."""
+        ends = {aspect: "" if counts is None else f", {counts.get(aspect, 0)} tasks" for aspect in ASPECTS}
         return [
             Column(
-                aspect, f"{title} {CUT_MARK} %" if aspect in self.cut else f"{title} %", "percent",
+                aspect, f"{title} {CUT_MARK} %{ends[aspect]}" if aspect in self.cut else f"{title} %{ends[aspect]}",
+                "percent",
                 f"{aspect}_std", f"{aspect}_chance", f"{aspect}_p", f"{aspect}_mark",
             )
-            for aspect, title in titles.items()
+            for aspect, title in ASPECT_TITLES.items()
         ]  # fmt: skip
 
     @property
@@ -186,7 +188,7 @@ def probing(
         records.append(_probe_record(name, found))
     columns = (
         Column("features", "features"),
-        *inputs.columns(ASPECT_TITLES),
+        *inputs.columns(),
         Column("average", "avg %", "percent"),
     )
     notes = (
@@ -244,7 +246,7 @@ def probing_across(
         records.append(_probe_record(name, found))
     columns = (
         Column("features", "features"),
-        *inputs.columns({a: f"{ASPECT_TITLES[a]}, {counts.get(a, 0)} tasks," for a in ASPECTS}),
+        *inputs.columns(counts),
     )
     notes = (
         f"As above, but each of the {len(np.unique(groups))} groups is predicted from the tasks of all other groups, "

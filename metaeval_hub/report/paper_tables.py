@@ -21,7 +21,7 @@ from metaeval_hub.results.comparison_tables import remarks
 from metaeval_hub.results.intervals import INTERVALS, group_of
 from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
-from metaeval_hub.results.task_marks import seen_note
+from metaeval_hub.results.task_marks import mean_of_others, seen_note
 from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
@@ -114,6 +114,8 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
         record |= {"paper_parameters": f"{all_numbers} ({own})" if all_numbers else None}
         if summary is None and found.majority is not None:
             record |= {"ours": float(found.majority.mean())}
+            shares = dict(zip(found.tasks, found.majority.tolist(), strict=True))
+            record |= {each.key: mean_of_others(shares, each) for each in found.without}
         elif summary is not None:
             record |= {each.key: found.means_of_others(each)[key] for each in found.without}
             record |= {
@@ -140,7 +142,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     )
     notes = (
         f"Unweighted mean of the test accuracy over the {len(found.tasks)} tasks that all runs have. ± is the standard "
-        f"deviation over seeds. Intervals of differences: {INTERVALS}, paired.",
+        f"deviation over seeds. Differences are paired by task. Intervals: {INTERVALS}.",
         *(each.note for each in found.without),
         *seen_note(found.tasks, found.encoders),
         "Trained: number of trained parameters in adapters or encoder, and in brackets those of one task; heads are "

@@ -31,7 +31,7 @@ class LabelledSource:
 # Reddit comments, PAQ and image captions, that contain neither rows nor labels of a task in the catalogue.
 ALL_MINILM_L6 = (
     LabelledSource(
-        "SNLI and MultiNLI (AllNLI)",
+        "SNLI and MultiNLI",
         "entailed pairs are positives, contradictory ones hard negatives",
         {
             "snli/plain_text": "the same pairs and labels",
@@ -46,7 +46,7 @@ ALL_MINILM_L6 = (
     LabelledSource(
         "SQuAD 2.0",
         "a question and the paragraph that answers it are a positive pair",
-        {"glue/qnli": "made from SQuAD: does a sentence of the paragraph answer the question"},
+        {"glue/qnli": "made from it: does a sentence of the paragraph answer the question"},
     ),
     # BoolQ (super_glue/boolq) was collected like Natural Questions, but has other questions and other labels. MRPC is
     # neither in this data nor made from it.
