@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ from metaeval_hub.analysis.type_styles import TypeStyle, style_of
 
 # Space for labels to the left and right of the points of a map, and above and below, as a share of their span.
 MARGINS = (0.18, 0.1)
-LABEL = {"fontsize": 7.5, "color": "#333333"}
+LABEL: dict[str, Any] = {"fontsize": 7.5, "color": "#333333"}
 MARK_RADIUS = 4.5  # of a task, in points
 PALE = "#d9d9d9"  # tasks of other types in the panel of a type
 
@@ -99,7 +100,7 @@ def _one_map(
     for plot, (shown, named) in zip(plots, parts, strict=True):
         for style in _in_order(styles):
             _draw_marks(plot, points[shown & np.array([each is style for each in styles])], style)
-        labelled.append((plot, points[shown], [labels[i] if named[i] else "" for i in np.flatnonzero(shown)]))
+        labelled.append((plot, points[shown], [labels[i] if named[i] else "" for i in np.flatnonzero(shown).tolist()]))
         _dress(plot, axes)
     if len(parts) == 2:
         _draw_box(plots, points[inner])
@@ -195,7 +196,8 @@ def _draw_labels(figure: Figure, labelled: Sequence[Labelled]) -> None:
                 box = text.get_window_extent(renderer)
                 sizes[i] = box.width, box.height
                 text.remove()
-        boxes = place_labels(places / pixels, sizes / pixels, plot.bbox.extents / pixels, MARK_RADIUS)
+        left, bottom, right, top = (float(edge) / pixels for edge in plot.bbox.extents)
+        boxes = place_labels(places / pixels, sizes / pixels, (left, bottom, right, top), MARK_RADIUS)
         for point, place, box, label in zip(points, places / pixels, boxes, labels, strict=True):
             if label:
                 _annotate(plot, point, place, box, label)
@@ -204,13 +206,14 @@ def _draw_labels(figure: Figure, labelled: Sequence[Labelled]) -> None:
 def _annotate(
     plot: Axes, point: NDArray[np.float64], place: NDArray[np.float64], box: NDArray[np.float64], label: str
 ) -> None:
+    at = float(point[0]), float(point[1])
     middle = (box[:2] + box[2:]) / 2 - place
     end = nearest_corner(place, box)
     if np.linalg.norm(end - place) > LEADER:
         line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkA": 0, "shrinkB": MARK_RADIUS}
-        plot.annotate("", point, xytext=tuple(end - place), textcoords="offset points", arrowprops=line, zorder=2.5)
+        plot.annotate("", at, xytext=tuple(end - place), textcoords="offset points", arrowprops=line, zorder=2.5)
     plot.annotate(
-        label, point, xytext=tuple(middle), textcoords="offset points", ha="center", va="center", zorder=4,
+        label, at, xytext=tuple(middle), textcoords="offset points", ha="center", va="center", zorder=4,
         path_effects=[withStroke(linewidth=1.5, foreground="white")],
         **LABEL,
     )  # fmt: skip
