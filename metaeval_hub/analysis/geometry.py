@@ -66,7 +66,8 @@ def geometry(run: EmbeddedRun, method: ProjectionMethod, seed: int = 0) -> Table
     if method == "pca":
         total = projected.values.astype(np.float64).var(axis=0).sum()
         facts["explained"] = (points.var(axis=0) / (total or 1.0)).tolist()
-    title = f"Geometry of the task embeddings of {run.name}"
+    notes.append(f"Run: {run.name}.")
+    title = f"Map of {len(names)} tasks by their embeddings z"
     return Table(title, columns, tuple(sorted(records, key=lambda record: -record["distance"])), tuple(notes), facts)
 
 

@@ -4,6 +4,7 @@ The optimisation problem is that of scikit-learn's LogisticRegression with its d
 unpenalised intercept, softmax over three or more classes and one logit for two); tests compare the predictions. In
 scikit-learn, n fits for each of 1,000 labellings take hours. Here, Newton's method fits each labelling once, and the n
 fits without one point start from that solution and share its Hessian, which a left-out point changes by a low rank.
+Fits without a group of points do the same, with one small matrix per group.
 """
 
 from __future__ import annotations
@@ -69,6 +70,95 @@ class LeaveOneOut:
         """Return the share of points whose class is predicted correctly; arguments and errors as for `predict`."""
         return float(np.mean(self.predict(labels) == labels))
 
+    def predict_groups(self, labels: NDArray[np.integer], groups: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Predict the classes of each group of points from all points outside the group.
+
+        Args:
+            labels: (n,) classes, any whole numbers from 0; two or more different ones.
+            groups: (n,) group of each point; two or more different ones.
+
+        Returns:
+            (n,) classes; a class that only the left-out group has is never predicted.
+
+        Raises:
+            ValueError: there are fewer than two classes or groups, or the number of labels is not n.
+        """
+        classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) < 2 or len(np.unique(groups)) < 2 or not len(codes) == len(groups) == len(self.points):
+            raise ValueError(
+                f"{len(codes)} labels of {len(classes)} classes in {len(np.unique(groups))} groups for "
+                f"{len(self.points)} points; expected one label per point, two or more classes and groups"
+            )
+        targets = np.eye(len(classes))[codes]  # (n, C)
+        start = _fit(self.points, targets, np.zeros((len(classes), self.points.shape[1])))
+        factor, spread, solved = self._factorise(start, np.arange(len(codes)))
+        found = np.empty(len(codes), np.int64)
+        for group in np.unique(groups):
+            inside = groups == group
+            kept = targets[~inside].any(axis=0)  # classes that the points outside the group have
+            if kept.all():
+                weights = self._without_group(targets, start, inside, factor, spread[inside], solved[inside])
+            elif kept.sum() > 1:
+                weights = _fit(self.points[~inside], targets[~inside][:, kept], start[kept])
+            else:
+                weights = np.zeros((1, self.points.shape[1]))
+            found[inside] = classes[kept][np.argmax(weights @ self.points[inside].T, axis=0)]
+        return found
+
+    def _without_group(
+        self,
+        targets: NDArray[np.float64],
+        start: NDArray[np.float64],
+        inside: NDArray[np.bool_],
+        factor: tuple[NDArray[np.float64], bool],
+        spread: NDArray[np.float64],
+        solved: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the weights (C, r) of the fit without the points in ``inside`` (n,), from the fit to all points.
+
+        ``spread`` (m, C, C) and ``solved`` (m, C, C * r) are those of `_factorise` for the m points inside.
+        """
+        count, classes, size = len(spread), targets.shape[1], self.points.shape[1]
+        sides = solved.reshape(count * classes, classes * size)
+        # Woodbury, as for one point, but S is block-diagonal: one block per left-out point
+        inner = np.einsum("fdcr,gr->gcfd", solved.reshape(count, classes, classes, size), self.points[inside])
+        inner = inner.reshape(count * classes, count * classes)
+        blocks = np.einsum("gcd,gf->gcfd", spread, np.eye(count)).reshape(count * classes, count * classes)
+        correction = np.linalg.solve(np.eye(count * classes) - blocks @ inner, blocks)
+        points, wanted, weights = self.points[~inside], targets[~inside], start
+        present = np.ones((1, len(points), 1))
+        largest = np.inf
+        for _ in range(FOLD_STEPS):
+            gradient = _gradient(points, wanted, weights[None], present)[0].ravel()
+            if (now := np.abs(gradient).max()) < TOLERANCE:
+                return weights
+            if not now < largest:
+                break
+            largest = now
+            step = cho_solve(factor, gradient) + sides.T @ (correction @ (sides @ gradient))
+            weights = weights - step.reshape(weights.shape)
+        return _fit(points, wanted, start)  # the shared Hessian does not converge
+
+    def _factorise(
+        self, weights: NDArray[np.float64], folds: NDArray[np.int64]
+    ) -> tuple[tuple[NDArray[np.float64], bool], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the factorised Hessian of all points at ``weights``, and the parts of its corrections.
+
+        Woodbury: leaving out point i subtracts (x_i x_i') (x) S_i from the Hessian, so its inverse is H^-1 plus a
+        correction of rank C, which consists of A_i = H^-1 (x_i (x) I).
+
+        Returns:
+            Factor of H; S of the points in ``folds``, (F, C, C); their A, (F, C, C * r).
+        """
+        classes, size = weights.shape
+        hessian, spread = _hessian(self.points, _softmax(weights @ self.points.T))
+        factor = cho_factor(hessian)
+        sides = np.zeros((classes, size, len(folds), classes))
+        for each in range(classes):
+            sides[each, :, :, each] = self.points[folds].T
+        solved = cho_solve(factor, sides.reshape(classes * size, -1)).reshape(classes * size, len(folds), classes)
+        return factor, spread[folds], solved.transpose(1, 2, 0)
+
     def _without_each(
         self, targets: NDArray[np.float64], start: NDArray[np.float64], folds: NDArray[np.int64]
     ) -> NDArray[np.float64]:
@@ -76,18 +166,10 @@ class LeaveOneOut:
         points = self.points
         n, size = points.shape
         classes = targets.shape[1]
-        hessian, spread = _hessian(points, _softmax(start @ points.T))
-        factor = cho_factor(hessian)
+        factor, spread, solved = self._factorise(start, folds)
         left_out = points[folds]
-        # Woodbury: leaving out point i subtracts (x_i x_i') (x) S_i from the Hessian, so its inverse is H^-1 plus a
-        # correction of rank C, which consists of A_i = H^-1 (x_i (x) I).
-        sides = np.zeros((classes, size, len(folds), classes))
-        for each in range(classes):
-            sides[each, :, :, each] = left_out.T
-        solved = cho_solve(factor, sides.reshape(classes * size, -1)).reshape(classes * size, len(folds), classes)
-        solved = solved.transpose(1, 2, 0)  # (F, C, C * r)
         inner = np.einsum("fdcr,fr->fdc", solved.reshape(len(folds), classes, classes, size), left_out)
-        correction = np.linalg.solve(np.eye(classes) - spread[folds] @ inner, spread[folds])  # (F, C, C)
+        correction = np.linalg.solve(np.eye(classes) - spread @ inner, spread)  # (F, C, C)
 
         present = np.ones((len(folds), n, 1))
         present[np.arange(len(folds)), folds] = 0

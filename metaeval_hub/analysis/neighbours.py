@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEIGHBOURS = 10  # section 5.4
+ALL = "all"  # stands for all task types
 BLOCK_VECTORS = 512  # vectors compared with all others at a time: 40 MB of cosines for 10,000 tasks
 
 
@@ -116,7 +117,7 @@ class TypeRate:
         kind: task type, or "all".
         tasks: number of tasks of this type.
         mean: mean rate over tasks and then over runs, in 0..1.
-        std_runs: sample standard deviation over runs of the mean over tasks; None for one run.
+        std_runs: sample standard deviation over runs of the mean over tasks; None for one run or one task.
         std_tasks: sample standard deviation over tasks of the mean over runs; None for one task.
     """
 
@@ -128,7 +129,7 @@ class TypeRate:
 
 
 def by_type(rates: NDArray[np.float64], kinds: Sequence[str]) -> list[TypeRate]:
-    """Average rates by task type, highest first, followed by the average over all tasks.
+    """Average rates by task type, highest first, then types with one task, then the average over all tasks.
 
     Args:
         rates: (R, n), for R runs or pairs of runs.
@@ -142,11 +143,13 @@ def by_type(rates: NDArray[np.float64], kinds: Sequence[str]) -> list[TypeRate]:
     of_types = [
         _rate(kind, rates[:, [i for i, other in enumerate(kinds) if other == kind]]) for kind in sorted(set(kinds))
     ]
-    return [*sorted(of_types, key=lambda rate: -rate.mean), _rate("all", rates)]
+    return [*sorted(of_types, key=lambda rate: (rate.tasks == 1, -rate.mean)), _rate(ALL, rates)]
 
 
 def _rate(kind: str, rates: NDArray[np.float64]) -> TypeRate:
-    return TypeRate(kind, rates.shape[1], float(rates.mean()), _std(rates.mean(axis=1)), _std(rates.mean(axis=0)))
+    tasks = rates.shape[1]
+    std_runs = _std(rates.mean(axis=1)) if tasks > 1 else None
+    return TypeRate(kind, tasks, float(rates.mean()), std_runs, _std(rates.mean(axis=0)))
 
 
 def _std(values: NDArray[np.float64]) -> float | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metaeval_hub.analysis.plots import draw_curves, draw_map
+from metaeval_hub.analysis.map_plots import map_figure
+from metaeval_hub.analysis.plots import draw_curves, save_figure
 from metaeval_hub.results.tables import Table
 
 
@@ -26,15 +27,13 @@ def draw_geometry(table: Table, folder: Path, stem: str) -> list[Path]:
         numbers = range(1, count + 1)
         copies = np.array([[[record[f"x{k}"], record[f"y{k}"]] for k in numbers] for record in records])
     kinds = {str(record["task"]): str(record["type"]) for record in records}
-    title = f"{table.title}\n{table.notes[0].split('. ')[0]}; {len(records)} tasks"
+    title = f"{table.title}\n{table.notes[0].split('. ')[0]}"
     axes = ("UMAP 1", "UMAP 2")
     if "explained" in table.facts:
         shares = [f"{100 * share:.0f} % of the variance" for share in table.facts["explained"]]
         axes = (f"component 1, {shares[0]}", f"component 2, {shares[1]}")
-    return [
-        draw_map(points, tuple(kinds), kinds, folder / f"{stem}.{ending}", title=title, axes=axes, copies=copies)
-        for ending in ("png", "svg")
-    ]
+    figure = map_figure(points, tuple(kinds), kinds, title=title, axes=axes, copies=copies)
+    return [save_figure(figure, folder / f"{stem}.{ending}") for ending in ("png", "svg")]
 
 
 def draw_few_shot(table: Table, folder: Path, stem: str, level: str) -> list[Path]:
@@ -49,7 +48,7 @@ def draw_few_shot(table: Table, folder: Path, stem: str, level: str) -> list[Pat
     panels: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
     levels: dict[str, float] = {}
     for record in table.records:
-        task = str(record["task"])
+        task = f"{record['task']} {record.get('mark') or ''}".strip()
         points = [
             (k, record[f"k{k}"], record[f"k{k}_spread"] or 0.0) for k in table.facts["shots"] if f"k{k}" in record
         ]

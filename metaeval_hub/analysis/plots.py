@@ -1,4 +1,4 @@
-"""Draw maps, heat maps and curves. No other module imports matplotlib."""
+"""Draw heat maps and curves. Only this module and ``map_plots`` import matplotlib."""
 
 from __future__ import annotations
 
@@ -7,144 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
+from metaeval_hub.analysis.type_styles import TYPE_STYLES
 from metaeval_hub.results.run_results import at_home
 
-# Okabe and Ito's palette, which readers with any colour vision can distinguish. The type "other" is grey and "unknown"
-# is nearly black. page/app/marks.js has the same colours and shapes.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F", "#4D4D4D")
-# Space for labels to the left and right of the points of a map, and above and below, as a share of their span.
-MARGINS = (0.18, 0.08)
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h", "*")
-
-
-def draw_map(
-    points: NDArray[np.float64],
-    names: tuple[str, ...],
-    kinds: Mapping[str, str],
-    path: Path | str,
-    *,
-    title: str,
-    axes: tuple[str, str] = ("component 1", "component 2"),
-    copies: NDArray[np.float64] | None = None,
-) -> Path:
-    """Draw tasks as labelled points, coloured by task type (Sileo & Moens 2022, figures 3 to 5).
-
-    Args:
-        points: (n, 2).
-        names: n task names, in the order of ``points``.
-        kinds: task name -> task type; a task without one is drawn as "unknown".
-        path: file to write; its suffix chooses the format (png, svg, pdf).
-        title: title of the figure, such as the model, the method and the seed.
-        axes: names of the two axes.
-        copies: (n, K, 2), the embeddings of each task if it has K of them; each is drawn small, with a line to its
-            task.
-
-    Returns:
-        ``path``.
-
-    Raises:
-        ValueError: the shape of ``points`` or ``copies`` does not match ``names``.
-    """
-    if points.shape != (len(names), 2):
-        raise ValueError(f"points has shape {points.shape}; expected ({len(names)}, 2)")
-    if copies is not None and (copies.ndim != 3 or (copies.shape[0], copies.shape[2]) != points.shape):
-        raise ValueError(f"copies has shape {copies.shape}; expected ({len(names)}, K, 2)")
-    types = np.array([kinds.get(name, "unknown") for name in names])
-    looks = {kind: look_of(kind) for kind in sorted(set(types.tolist()))}
-    labels = short_names(names)
-    everything = np.full(len(names), True)
-    inner = crowded(points) if copies is None else everything
-    parts = [(everything, ~inner), (inner, inner)] if not inner.all() else [(everything, everything)]
-    figure = Figure(figsize=(11 if len(parts) == 1 else 18, 8), layout="constrained")
-    plots = figure.subplots(1, len(parts), squeeze=False)[0]
-    for plot, (shown, labelled) in zip(plots, parts, strict=True):
-        plot.margins(MARGINS[0], MARGINS[1])
-        for kind, look in looks.items():
-            chosen = shown & (types == kind)
-            _draw_tasks(plot, points[chosen], None if copies is None else copies[chosen], look)
-        _draw_labels(plot, points[shown], [labels[i] if labelled[i] else "" for i in np.flatnonzero(shown)])
-        plot.set_xlabel(axes[0])
-        plot.set_ylabel(axes[1])
-        plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
-        plot.spines[["top", "right"]].set_visible(False)
-    if len(parts) == 2:
-        _draw_box(plots, points[inner])
-    figure.suptitle(title, fontsize=11)
-    handles = [Line2D([], [], linestyle="", color=look[0], marker=look[1], markersize=7) for look in looks.values()]
-    titles = [type_title(kind) for kind in looks]
-    if copies is not None:
-        handles.append(Line2D([], [], linestyle="", color="#777777", marker="o", markersize=3))
-        titles.append(f"small: each of the {copies.shape[1]} embeddings of a task; large: their mean")
-    figure.legend(
-        handles, titles, loc="outside lower center", ncols=9, fontsize=8, frameon=False, handletextpad=0.2,
-        columnspacing=1.2,
-    )  # fmt: skip
-    return _save(figure, path)
-
-
-def look_of(kind: str) -> tuple[str, str]:
-    """Return the colour and the marker of a task type, which are the same in every figure."""
-    place = TYPE_LOOKS.index(kind if kind in TYPE_LOOKS else "unknown")
-    return PALETTE[place], MARKERS[place]
-
-
-def crowded(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Find the dense part of a map: a few distant tasks can leave too little space to label all the others.
-
-    Args:
-        points: (n, 2).
-
-    Returns:
-        (n,) True for the tasks close to the middle 80 % in each direction. All are True if there are fewer than 20
-        tasks, or if the middle takes more than 0.4 of the width or height.
-    """
-    low, high = np.quantile(points, [0.1, 0.9], axis=0)
-    if len(points) < 20 or ((high - low) > 0.4 * np.ptp(points, axis=0)).any():
-        return np.full(len(points), True)
-    margin = 0.15 * (high - low)
-    return np.asarray(((points >= low - margin) & (points <= high + margin)).all(axis=1))
-
-
-def _draw_tasks(
-    plot: Axes, points: NDArray[np.float64], copies: NDArray[np.float64] | None, look: tuple[str, str]
-) -> None:
-    colour, marker = look
-    for point, ends in zip(points, () if copies is None else copies, strict=False):
-        plot.scatter(ends[:, 0], ends[:, 1], s=9, color=colour, alpha=0.7, linewidths=0, zorder=2)
-        lines = np.stack([np.broadcast_to(point, ends.shape), ends], axis=1)  # (K, 2 ends, 2)
-        plot.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.7, alpha=0.5))
-    size = 110 if marker == "*" else 46  # a star covers less than half of its bounding box
-    plot.scatter(
-        points[:, 0], points[:, 1], s=size, color=colour, marker=marker, edgecolors="white", linewidths=0.6, zorder=3
-    )
-
-
-def _draw_labels(plot: Axes, points: NDArray[np.float64], labels: Sequence[str]) -> None:
-    for (x, y), label, (dx, dy) in zip(points, labels, _label_offsets(points, labels), strict=True):
-        if label:
-            plot.annotate(
-                label, (x, y), xytext=(dx, dy), textcoords="offset points", fontsize=7.5, va="center",
-                ha="left" if dx > 0 else "right", color="#333333",
-                arrowprops={"arrowstyle": "-", "color": "#777777", "linewidth": 0.5} if abs(dy) > 8 else None,
-            )  # fmt: skip
-
-
-def _draw_box(plots: Sequence[Axes], points: NDArray[np.float64]) -> None:
-    """Draw a box on the first plot around the points that the second plot shows."""
-    margin = 0.02 * np.ptp(points, axis=0)
-    (left, bottom), (right, top) = points.min(axis=0) - margin, points.max(axis=0) + margin
-    box = Rectangle((left, bottom), right - left, top - bottom, fill=False, edgecolor="#777777", linewidth=0.8)
-    plots[0].add_patch(box)
-    plots[0].set_title("all tasks; those in the box are named on the right", fontsize=9)
-    plots[1].set_title("the box", fontsize=9)
+DPI = 160  # of files with pixels
 
 
 def draw_shares(
@@ -195,7 +65,7 @@ def draw_shares(
     bar = figure.colorbar(image, ax=plot, shrink=0.6, ticks=[0.001, 0.01, 0.1, 1.0])
     bar.ax.set_yticklabels(["0.1 %", "1 %", "10 %", "100 %"], fontsize=8)
     bar.set_label(label, fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 Curve = Sequence[tuple[float, float, float]]  # points: count, share in 0..1, standard deviation of the share
@@ -234,7 +104,7 @@ def draw_curves(
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(1.2 + 2.9 * columns, 1.3 + 2.5 * lines), layout="constrained")
     plots = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
-    looks = {name: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    looks = {name: _look(i) for i, name in enumerate(names)}
     for plot, (panel, curves) in zip(plots, panels.items(), strict=False):
         for i, name in enumerate(names):
             if points := curves.get(name):
@@ -254,7 +124,7 @@ def draw_curves(
     figure.supylabel(axes[1], fontsize=9)
     shown = {label: handle for plot in plots for handle, label in zip(*plot.get_legend_handles_labels(), strict=True)}
     figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_curve(
@@ -270,39 +140,15 @@ def _draw_curve(
     )  # fmt: skip
 
 
-def _save(figure: Figure, path: Path | str) -> Path:
+def _look(number: int) -> tuple[str, str]:
+    """Return the colour and the marker of a curve."""
+    style = TYPE_STYLES[number % len(TYPE_STYLES)]
+    return style.colour, style.marker
+
+
+def save_figure(figure: Figure, path: Path | str) -> Path:
+    """Write a figure in the format of the path's suffix; return the path."""
     path = at_home(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=160)
+    figure.savefig(path, dpi=DPI)
     return path
-
-
-def _label_offsets(points: NDArray[np.float64], labels: Sequence[str]) -> list[tuple[float, float]]:
-    """Return the offset of each label from its task, in points, chosen to cover as few tasks and labels as possible."""
-    span = np.ptp(points, axis=0)
-    # positions in points for a plot of about 720 by 470; a letter takes about 4 by 9
-    place = (points - points.min(axis=0)) / np.where(span > 0, span, 1.0) * (530, 405)
-    boxes = [(x - 4, x + 4, y - 4, y + 4) for x, y in place]
-    frame = (-MARGINS[0] * 530, (1 + MARGINS[0]) * 530)  # left and right edges of the plot
-    offsets = [(6.0, 0.0)] * len(labels)
-    for task in np.argsort(-place[:, 1], kind="stable"):
-        width = 4.0 * len(labels[task])
-        choices = []
-        for dy in (0, -8, 8, -16, 16, -24, 24, -32, 32):
-            for dx in (6, -6):
-                x = place[task, 0] + (dx if dx > 0 else dx - width)
-                box = (x, x + width, place[task, 1] + dy - 4.5, place[task, 1] + dy + 4.5)
-                others = (other for i, other in enumerate(boxes) if i != task)
-                outside = max(frame[0] - box[0], box[1] - frame[1], 0.0)
-                covered = sum(_overlap(box, other) for other in others) + 4 * outside
-                choices.append((covered, abs(dy), dx < 0, (dx, dy), box))
-        _, _, _, offsets[task], best = min(choices)
-        boxes.append(best)
-    return offsets
-
-
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Return the area that two boxes (left, right, bottom, top) share."""
-    width = min(one[1], other[1]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[2], other[2])
-    return max(width, 0.0) * max(height, 0.0)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from metaeval_hub.analysis.leave_one_out import LeaveOneOut
 
 PERMUTATIONS = 200
-REASSIGNMENTS = 20  # random assignments of features to tasks, for probes across groups
+REASSIGNMENTS = PERMUTATIONS  # random assignments of features to tasks, for probes across groups
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,15 @@ def probe_across(
     """Predict an aspect of the tasks of each group from the tasks of the other groups.
 
     Tasks of one group often share texts, form and aspects, so a probe may merely recognise the group. This probe leaves
-    out the whole group, unlike the paper's.
+    out the whole group, unlike the paper's. As in `probe`, the accuracy is scikit-learn's, and the test solves the same
+    problem with `metaeval_hub.analysis.leave_one_out`.
 
     Args:
         values: (n, D) features; they are not rescaled.
         labels: (n,) classes from 0.
         groups: (n,) number of each task's group.
         reassignments: number of times that the features are assigned to the tasks at random. Classes and groups stay
-            unchanged, because they depend on each other. The default is low because each one takes a fit per group.
+            unchanged, because they depend on each other.
         seed: random seed of the reassignments.
 
     Raises:
@@ -126,22 +127,23 @@ def probe_across(
     known = np.array([(labels[groups != group] == label).any() for label, group in zip(labels, groups, strict=True)])
     if not known.any():
         return AcrossGroups(float("nan"), float("nan"), 0, float("nan"), 1.0)
-    # rotate into the dimensions that n points span: the predictions are the same, and fits take less time
-    left, scale, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
-    points, generator = left * scale, np.random.default_rng(seed)
+    solver, generator = LeaveOneOut(values), np.random.default_rng(seed)
 
-    def accuracy(features: NDArray[np.floating]) -> float:
-        return float((leave_out(features, labels, groups) == labels)[known].mean())
+    def accuracy(predicted: NDArray[np.integer], order: NDArray[np.integer]) -> float:
+        return float((predicted == labels[order])[known[order]].mean())
 
     with threadpool_limits(1):
-        observed = accuracy(values)
-        reassigned = np.array([accuracy(generator.permutation(points)) for _ in range(reassignments)])
+        observed = accuracy(leave_out(values, labels, groups), own := np.arange(len(labels)))
+        reached_by = accuracy(solver.predict_groups(labels, groups), own)
+        orders = [generator.permutation(len(labels)) for _ in range(reassignments)]
+        # assigning features to other tasks is the same as assigning tasks, with their class and group, to features
+        reassigned = np.array([accuracy(solver.predict_groups(labels[at], groups[at]), at) for at in orders])
     return AcrossGroups(
         accuracy=observed,
         majority=majority(labels[known]),
         tasks=int(known.sum()),
         chance=float(reassigned.mean()),
-        p_value=(1 + int((reassigned >= observed - 1e-12).sum())) / (1 + reassignments),
+        p_value=(1 + int((reassigned >= reached_by - 1e-12).sum())) / (1 + reassignments),
     )
 
 

@@ -19,6 +19,7 @@ from metaeval_hub.analysis.probe import (
     probe,
     probe_across,
 )
+from metaeval_hub.results.intervals import group_of
 from metaeval_hub.results.tables import Column, Table
 from metaeval_hub.results.terminal import ShowStep, show_nothing
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -31,6 +32,8 @@ ASPECT_TITLES: Mapping[Aspect, str] = {
     "task_type": "task type",
     "median_words": "text length",
 }
+CUT_MARK, CIRCULAR_MARK = "‡", "circular"
+STANDARDISED = ", standardised"  # part of the name of vectors with a standard deviation of 1 in each dimension
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,7 @@ class ProbeInputs:
         constant: aspects that are the same for all tasks.
         all_different: aspects that are different for every task.
         sets: name -> matrices (n, D), one per run if z is among the features.
+        cut: aspect -> why z cannot contain it in full, by the settings of the runs.
     """
 
     tasks: Sequence[str]
@@ -52,11 +56,32 @@ class ProbeInputs:
     constant: Sequence[Aspect]
     all_different: Sequence[Aspect]
     sets: Mapping[str, Sequence[NDArray[np.float64]]]
+    cut: Mapping[Aspect, str]
+
+    def columns(self, counts: Mapping[Aspect, int] | None = None) -> list[Column]:
+        """Return one column per aspect, with the marks that `notes` explains, and the numbers of tasks if given."""
+        ends = {aspect: "" if counts is None else f", {counts.get(aspect, 0)} tasks" for aspect in ASPECTS}
+        return [
+            Column(
+                aspect, f"{title} {CUT_MARK} %{ends[aspect]}" if aspect in self.cut else f"{title} %{ends[aspect]}",
+                "percent",
+                f"{aspect}_std", f"{aspect}_chance", f"{aspect}_p", f"{aspect}_mark",
+            )
+            for aspect, title in ASPECT_TITLES.items()
+        ]  # fmt: skip
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on aspects and tasks that are left out."""
-        notes = []
+        """Sentences on marked aspects, and on aspects and tasks that are left out."""
+        notes = [
+            f"{CUT_MARK} z cannot contain this aspect in full, by construction: {ASPECT_TITLES[aspect]}, since {why}."
+            for aspect, why in self.cut.items()
+        ]
+        if "TextEmb" in self.sets and "domain_cluster" in self.classes:
+            notes.append(
+                f"{CIRCULAR_MARK.capitalize()}: TextEmb and the domain clusters are computed from the same texts, so "
+                "predicting one from the other shows nothing about tasks."
+            )
         if self.constant:
             titles = ", ".join(ASPECT_TITLES[aspect] for aspect in self.constant)
             notes.append(f"Not predicted, because they are the same for all tasks: {titles}.")
@@ -90,14 +115,44 @@ def gather(runs: Sequence[EmbeddedRun], features: TaskFeatures, vectors: Mapping
         )
     latent = [run.select(tasks).embeddings.centroids().values.astype(np.float64) for run in runs]
     others = {name: each.select(tasks).values.astype(np.float64) for name, each in vectors.items()}
-    sets: dict[str, list[NDArray[np.float64]]] = {name: [each] for name, each in others.items() if name != "TextEmb"}
+    sets: dict[str, list[NDArray[np.float64]]] = {}
+    for name, each in others.items():
+        if name != "TextEmb":
+            sets |= {name: [each], f"{name}{STANDARDISED}": [standardised(each)]}
     sets["latent z"] = latent
     if "TextEmb" in others:
         sets["latent + TextEmb"] = [np.hstack([each, others["TextEmb"]]) for each in latent]
         sets["TextEmb"] = [others["TextEmb"]]
     left_out = sorted({name for run in runs for name in run.tasks} - set(tasks))
     constant, all_different = ([each for each in ASPECTS if counts[each] == count] for count in (1, len(tasks)))
-    return ProbeInputs(tasks, left_out, classes, constant, all_different, sets)
+    cut = {aspect: why for aspect, why in _cut_aspects(runs, features.select(tasks)).items() if aspect in classes}
+    return ProbeInputs(tasks, left_out, classes, constant, all_different, sets, cut)
+
+
+def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale each dimension of vectors (n, D) to a mean of 0 and a standard deviation of 1 over the n tasks.
+
+    Constant dimensions become 0. No labels are used.
+    """
+    spread = values.std(axis=0)
+    centred = values - values.mean(axis=0)
+    return np.divide(centred, spread, out=np.zeros_like(values), where=spread > 0)
+
+
+def _cut_aspects(runs: Sequence[EmbeddedRun], features: TaskFeatures) -> dict[Aspect, str]:
+    """Return the aspects that the settings of the runs cut off: aspect -> the setting and the affected tasks."""
+    found: dict[Aspect, str] = {}
+    caps = [run.facts.settings.get("max_train_rows") for run in runs]
+    cap = max((each for each in caps if isinstance(each, int) and each > 0), default=0)
+    tasks = sum(each.train_rows > cap for each in features.aspects)
+    if cap and tasks:
+        found["train_rows"] = f"runs train on at most {cap:,} rows per task and {tasks} of the tasks have more"
+    lengths = [run.facts.settings.get("max_length") for run in runs]
+    length = max((each for each in lengths if isinstance(each, int) and each > 0), default=0)
+    tasks = sum(each.median_words > length for each in features.aspects)  # a word is at least one token
+    if length and tasks:
+        found["median_words"] = f"runs cut texts at {length} tokens and the median text of {tasks} tasks has more words"
+    return found
 
 
 def probing(
@@ -133,7 +188,7 @@ def probing(
         records.append(_probe_record(name, found))
     columns = (
         Column("features", "features"),
-        *(Column(a, f"{ASPECT_TITLES[a]} %", "percent", f"{a}_std", f"{a}_chance", f"{a}_p") for a in ASPECTS),
+        *inputs.columns(),
         Column("average", "avg %", "percent"),
     )
     notes = (
@@ -143,8 +198,10 @@ def probing(
         "leaving a task out makes its class rarer. p: share of permutations that reach the accuracy, the largest "
         f"over runs; the smallest possible value is {1 / (1 + permutations):.3f}. Each p is for one test; this table "
         f"has {len(inputs.sets) * len(inputs.classes)} tests.",
-        "Vectors are not rescaled, as in the paper; vectors of small numbers, such as Fisher's, have little effect on "
-        "a logistic regression with the default penalty.",
+        "Vectors are not rescaled, unless they are called standardised: then each dimension has a standard deviation "
+        "of 1 over the tasks. Vectors of small numbers, such as Fisher's of about 1e-3, have little effect on a "
+        "logistic regression with the default penalty, which then predicts the majority class. The paper does not "
+        "state its scale.",
         *inputs.notes,
     )
     facts = {**_facts(runs, inputs, vectors), "permutations": permutations, "seed": seed}
@@ -172,7 +229,7 @@ def probing_across(
         ValueError: runs, features and vectors have fewer than 3 tasks in common, or all tasks are in one group.
     """
     inputs = gather(runs, features, vectors)
-    names = [task.rpartition("/")[0] for task in inputs.tasks]
+    names = [group_of(task) for task in inputs.tasks]
     groups = np.unique(names, return_inverse=True)[1]
     records: list[dict[str, Any]] = []
     counts: dict[Aspect, int] = {}
@@ -189,10 +246,7 @@ def probing_across(
         records.append(_probe_record(name, found))
     columns = (
         Column("features", "features"),
-        *(
-            Column(a, f"{ASPECT_TITLES[a]} %, {counts.get(a, 0)} tasks", "percent", f"{a}_std", f"{a}_chance", f"{a}_p")
-            for a in ASPECTS
-        ),
+        *inputs.columns(counts),
     )
     notes = (
         f"As above, but each of the {len(np.unique(groups))} groups is predicted from the tasks of all other groups, "
@@ -242,5 +296,7 @@ def _probe_record(name: str, found: Mapping[Aspect, Sequence[Probe] | Sequence[A
         record[f"{aspect}_std"] = _std(accuracies)
         record[f"{aspect}_p"] = max(each.p_value for each in probes)
         record[f"{aspect}_chance"] = float(np.mean([each.chance for each in probes]))
+    if "TextEmb" in name and "domain_cluster" in found:
+        record["domain_cluster_mark"] = CIRCULAR_MARK
     record["average"] = float(np.mean([record[aspect] for aspect in found]))
     return record

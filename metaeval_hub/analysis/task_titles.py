@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-# Task types in the order of their colours and markers, so that a type looks the same in every figure and page.
-TYPE_LOOKS = (
-    *("acceptability", "discourse", "emotion", "facticity", "grammar", "nli", "paraphrase_detection", "other"),
-    "unknown",
-)
-
 _EMPTY_PARTS = frozenset({"default", "plain_text", "english", "binary", "tsv_format", "labeled_final"})
 
 

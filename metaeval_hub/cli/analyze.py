@@ -55,8 +55,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         kinds, "stability", "show which neighbours stay the same within a run and across runs (tables 2 and 3)"
     )
     stability.add_argument(
-        "--neighbours", type=int, default=10, metavar="K", help="number of nearest embeddings to compare (default: 10)"
-    )
+        "--neighbours", type=int, nargs="+", default=[10, 1], metavar="K",
+        help="numbers of nearest embeddings to compare; the first orders the table (default: 10 1)",
+    )  # fmt: skip
     probing = _sub(kinds, "probing", "predict aspects of tasks from their embeddings (table 4), and z from aspects")
     probing.add_argument(
         "--permutations",
@@ -184,7 +185,8 @@ def _stability(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console
 
 def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: Console) -> None:
     from metaeval_hub.analysis.prediction import prediction
-    from metaeval_hub.analysis.probing import REASSIGNMENTS, probing, probing_across
+    from metaeval_hub.analysis.probing import probing, probing_across
+    from metaeval_hub.results.intervals import group_of
 
     features = find_features(runs, options.features)
     vectors = find_vectors(options.vectors, features)
@@ -192,9 +194,8 @@ def _probing(options: argparse.Namespace, runs: Sequence[EmbeddedRun], console: 
     with progress(sets, "probing") as step:
         table = probing(runs, features, vectors, permutations=options.permutations, seed=options.seed, step=step)
     _finish(options, table, "probing", console)
-    if len({task.rpartition("/")[0] for task in table.facts["tasks"]}) > 1:
-        reassignments = min(REASSIGNMENTS, options.permutations)
-        across = probing_across(runs, features, vectors, reassignments=reassignments, seed=options.seed)
+    if len({group_of(task) for task in table.facts["tasks"]}) > 1:
+        across = probing_across(runs, features, vectors, reassignments=options.permutations, seed=options.seed)
         _finish(options, across, "probing_across", console)
     _finish(options, prediction(runs, features, vectors), "prediction", console)
 

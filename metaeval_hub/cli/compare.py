@@ -6,8 +6,8 @@ such as seeds of one method, are averaged:
 
   metaeval compare runs/probes-1 runs/single_task-1 conditional=runs/multitask-1 conditional=runs/multitask-2
 
-Only tasks that all runs have are compared; the command lists the others. Intervals are 95 % intervals over tasks, and
-intervals of differences are paired by task.
+Only tasks that all runs have are compared; the command lists the others. Intervals are 95 % intervals over groups of
+tasks (the part of a task's name before the slash), and intervals of differences are paired by task.
 """
 
 from __future__ import annotations

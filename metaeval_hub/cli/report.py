@@ -31,9 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--permutations",
         type=int,
-        default=200,
+        default=500,
         metavar="N",
-        help="permutations of each probe's significance test (default: 200)",
+        help="permutations of each probe's significance test (default: 500)",
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed of UMAP and of the permutations (default: 0)")
     parser.add_argument(

@@ -21,12 +21,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from metaeval_hub.analysis.neighbours import NEIGHBOURS, kept_within, nearest_vectors
 from metaeval_hub.analysis.projection import LEAST, ProjectionMethod, project
-from metaeval_hub.analysis.task_titles import TYPE_LOOKS, short_names, type_title
+from metaeval_hub.analysis.task_titles import short_names, type_title
+from metaeval_hub.analysis.type_styles import TYPE_STYLES
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 TASK_TYPE, NOT_KNOWN = "Task type", "Not known"  # title of an aspect, and its value if the type is not known
 TRAINING_ROWS = "Training rows"  # title of the aspect next to which the page says how many of the rows a run used
-LOOKS = {NOT_KNOWN if kind == "unknown" else type_title(kind): place for place, kind in enumerate(TYPE_LOOKS)}
+# category of the aspect "Task type" -> place of its style
+LOOKS = {
+    NOT_KNOWN if style.kind == "unknown" else type_title(style.kind): place for place, style in enumerate(TYPE_STYLES)
+}
 
 
 class Statistic(NamedTuple):
@@ -239,6 +243,7 @@ def content(spaces: Sequence[Space], facts: Mapping[str, TaskFacts], title: str 
         "names": names,
         "short": short_names(names),
         "facts": [_facts(each) for each in known],
+        "styles": [{"colour": each.colour, "dark": each.on_dark, "path": each.path} for each in TYPE_STYLES],
         "aspects": _aspects(known),
         "statistics": {key: statistic._asdict() for key, statistic in STATISTICS.items()},
         "runs": [_run(space, spaces[0], ids) for space in spaces],

@@ -15,6 +15,7 @@ from metaeval_hub.results.comparison_tables import show_change, show_interval
 from metaeval_hub.results.intervals import INTERVALS, mean_interval
 from metaeval_hub.results.schema import RunResult, TaskResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.task_marks import Without, mean_of_others, means_without, seen_marks, seen_note
 from metaeval_hub.results.terminal import ShowStep
 
 SECTION = "Beyond the paper: accuracy by number of labelled examples"
@@ -56,15 +57,18 @@ def task_table(runs: Sequence[RunResult]) -> Table:
     """
     cells = cells_of(runs)
     methods, shots = _axes(cells)
+    encoders = [run.facts.encoder for run in runs]
+    marks = seen_marks(_tasks(cells), encoders)
     records = []
     for task in _tasks(cells):
         for method in methods:
             record: dict[str, Any] = {"task": task, "method": TITLES.get(method, method)}
+            record |= {"mark": marks[task]} if task in marks else {}
             for k in shots:
                 found = cells[method, k].tasks.get(task) if (method, k) in cells else None
                 if found is not None and found.test is not None:
                     record |= {f"k{k}": found.test.accuracy, f"k{k}_spread": found.spread, "majority": found.majority}
-            if len(record) > 2:
+            if "majority" in record:
                 records.append(record)
     shared = shared_tasks(cells)
     for method in methods if shared else ():
@@ -75,7 +79,7 @@ def task_table(runs: Sequence[RunResult]) -> Table:
                 record |= {f"k{k}": float(values.mean()), f"k{k}_spread": _spread(values)}
                 record |= {"majority": float(np.mean(_majorities(cells[method, k].tasks, shared)))}
         records.append(record)
-    columns = [Column("task", "task"), Column("method", "method")]
+    columns = [Column("task", "task", mark="mark"), Column("method", "method")]
     columns += [Column(f"k{k}", f"k = {k}", "percent", spread=f"k{k}_spread") for k in shots]
     columns.append(Column("majority", f"{ALL_ROWS} %", "percent"))
     counts = sorted({len(result.draws) for (_, k), run in cells.items() if k for result in run.tasks.values()})
@@ -85,7 +89,8 @@ def task_table(runs: Sequence[RunResult]) -> Table:
         "means over tasks, it is the standard deviation of the draws' means."
     )
     facts = {"shots": shots, "draws": draws}
-    return Table("Few-shot accuracy by task", tuple(columns), tuple(records), (note,), facts)
+    notes = (note, *seen_note(_tasks(cells), encoders))
+    return Table("Few-shot accuracy by task", tuple(columns), tuple(records), notes, facts)
 
 
 def means_table(runs: Sequence[RunResult]) -> Table:
@@ -94,25 +99,29 @@ def means_table(runs: Sequence[RunResult]) -> Table:
     methods, shots = _axes(cells)
     tasks = shared_tasks(cells)
     references = [method for method in REFERENCES if method in methods and len(methods) > 1]
+    encoders = [run.facts.encoder for run in runs]
+    others = means_without(tasks, encoders)
     records: list[dict[str, Any]] = []
     if tasks:
         draws = {key: _draws(run, tasks) for key, run in cells.items()}  # (n, draws) each
         values = {key: found.mean(axis=1) for key, found in draws.items()}
         majority = _majorities(next(iter(cells.values())).tasks, tasks)
-        records.append(_record(ALL_ROWS, None, majority, None))
+        records.append(_record(ALL_ROWS, None, _by_task(tasks, majority), None, others))
         for k in shots:
             for method in methods:
                 if (method, k) not in cells:
                     continue
-                record = _record(TITLES.get(method, method), k, values[method, k], _spread(draws[method, k]))
+                shown = TITLES.get(method, method)
+                record = _record(shown, k, _by_task(tasks, values[method, k]), _spread(draws[method, k]), others)
                 for other in references:
                     if other != method and (other, k) in values:
                         change = values[method, k] - values[other, k]
-                        record[other] = show_change(float(change.mean()), mean_interval(change))
+                        record[other] = show_change(float(change.mean()), mean_interval(_by_task(tasks, change)))
                 records.append(record)
     columns = [
         *(Column("shots", "k", "count"), Column("method", "method")),
         *(Column("mean", "mean %", "percent", spread="spread"), Column("interval", "95 % interval")),
+        *(Column(each.key, f"{each.title} %", "percent") for each in others),
         *(Column(other, f"over {REFERENCES[other]}") for other in references),
     ]
     of_all = (
@@ -122,6 +131,8 @@ def means_table(runs: Sequence[RunResult]) -> Table:
         of_all if tasks else "No means are shown, because no task has results of all methods at every k.",
         f"± is the standard deviation over draws of the mean over tasks. Intervals: {INTERVALS}; intervals in "
         "brackets are paired by task.",
+        *(each.note for each in others),
+        *seen_note(tasks, encoders),
         *dict.fromkeys(note for run in runs for note in run.facts.notes),
         *_left_out(runs),
     ]
@@ -152,10 +163,17 @@ def _spread(draws: NDArray[np.float64]) -> float | None:
     return float(by_draw.std(ddof=1)) if len(by_draw) > 1 else None
 
 
-def _record(method: str, shots: int | None, values: NDArray[np.float64], spread: float | None) -> dict[str, Any]:
+def _by_task(tasks: Sequence[str], values: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(tasks, values.tolist(), strict=True))
+
+
+def _record(
+    method: str, shots: int | None, values: Mapping[str, float], spread: float | None, others: Sequence[Without]
+) -> dict[str, Any]:
     return {
-        "shots": shots, "method": method, "mean": float(values.mean()), "spread": spread,
+        "shots": shots, "method": method, "mean": float(np.mean(list(values.values()))), "spread": spread,
         "interval": show_interval(mean_interval(values, least=0.0)),
+        **{each.key: mean_of_others(values, each) for each in others},
     }  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.embedded_runs import EMBEDDINGS, EmbeddedRun, read_embedded
-from metaeval_hub.results.intervals import FEW_TASKS
 from metaeval_hub.results.run_results import (
     RESULTS,
     NoRunError,
@@ -28,6 +27,7 @@ RunsByMethod = Mapping[str, Sequence[RunResult]]
 Each = TypeVar("Each", RunResult, EmbeddedRun)
 SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the number
 OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
+SHARED_TASKS = 10  # tasks that comparable runs share, unless half of the larger task set is fewer
 MOST_CHANGES = 4  # differing settings that a name lists
 # Settings that do not affect what a model learns.
 NOT_LEARNED = frozenset(
@@ -187,7 +187,7 @@ def by_tasks(runs: Sequence[Each], tasks_of: Callable[[Each], Sequence[str] | Ma
         shared = [
             (len(own & common), group)
             for common, group in groups
-            if len(own & common) >= min(FEW_TASKS, max(len(own), len(common)) / 2)
+            if len(own & common) >= min(SHARED_TASKS, max(len(own), len(common)) / 2)
         ]
         if not shared:
             groups.append((own, [run]))

@@ -10,8 +10,10 @@ from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.paper_tables import title_of
 from metaeval_hub.results import paper
+from metaeval_hub.results.encoder_sources import labelled_sources, seen_tasks
 from metaeval_hub.results.schema import RunResult, Setting
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.task_marks import SEEN_MARK
 
 
 def overview(inputs: Inputs, places: Sequence[str]) -> Section:
@@ -109,8 +111,9 @@ def differences(inputs: Inputs) -> list[str]:
     """Return sentences on how the setup of the runs differs from the paper's."""
     runs = [run for _, run in inputs.runs]
     lines = [
+        *_supervision(inputs),
         f"The paper's numbers are for RoBERTa-base on all of its 101 tasks ({paper.CITATION}, section 5.1: 128 tokens, "
-        "at most 30,000 training rows per task, one epoch multitask and three single-task)."
+        "at most 30,000 training rows per task, one epoch multitask and three single-task).",
     ]
     encoders = sorted({run.facts.encoder for run in runs if run.facts.encoder})
     counts = sorted({len(run.tasks) for run in runs})
@@ -133,6 +136,25 @@ def differences(inputs: Inputs) -> list[str]:
     if inputs.left_out:
         listed = ", ".join(f"{name} ({why})" for name, why in sorted(inputs.left_out.items()))
         lines.append(f"Left out: {listed}.")
+    return lines
+
+
+def _supervision(inputs: Inputs) -> list[str]:
+    """Return a sentence for each encoder that was trained on labelled data of tasks."""
+    runs = [run for _, run in inputs.runs]
+    runs += [run for methods in inputs.zero_shot.values() for run in methods.values()]
+    runs += [run for each in inputs.few_shot.values() for run in each]
+    lines = []
+    for encoder in dict.fromkeys(run.facts.encoder for run in runs):
+        if not (sources := labelled_sources(encoder)):
+            continue
+        names = ", ".join(f"{source.name} ({source.use})" for source in sources)
+        tasks = ", ".join(sorted(seen_tasks([encoder])))
+        lines.append(
+            f"The encoder {encoder} has seen supervision: it was trained on labelled pairs of {names}. Zero-shot and "
+            f"few-shot results on {tasks} are therefore not clean, and the encoder is not of the paper's kind, which "
+            f"is trained without labels. Tables mark these tasks with {SEEN_MARK} and also show means without them."
+        )
     return lines
 
 

@@ -11,6 +11,7 @@ from metaeval_hub.report.paper_tables import TITLES, numbered, other_tasks, titl
 from metaeval_hub.report.zero_shot import task_type
 from metaeval_hub.results.comparison import Comparison, ComparisonError
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.task_marks import seen_marks, seen_note
 
 
 def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: int = 0) -> Section | None:
@@ -23,20 +24,22 @@ def by_task(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     """
     if not isinstance(found, Comparison):
         return None
+    marks = seen_marks(found.tasks, found.encoders)
     records = []
     for place, task in enumerate(found.tasks):
         record: dict[str, Any] = {"task": task, "type": type_title(task_type(task))}
+        record |= {"mark": marks[task]} if task in marks else {}
         record |= {} if found.majority is None else {"majority": float(found.majority[place])}
         record |= {label: float(found.values[place, column]) for column, label in enumerate(found.labels)}
         records.append({**record, "lacks": inputs.partial.get(task)})
     methods = [label for label in found.labels if label != "majority"]
     columns = (
-        *(Column("task", "task"), Column("type", "type"), Column("majority", f"{TITLES['majority']} %", "percent")),
+        *(Column("task", "task", mark="mark"), Column("type", "type")),
+        Column("majority", f"{TITLES['majority']} %", "percent"),
         *(Column(label, f"{title_of(label)} %", "percent") for label in methods),
         *((Column("lacks", "missing in the source"),) if inputs.partial else ()),
     )
-    table = Table(
-        "Test accuracy by task", columns, tuple(sorted(records, key=lambda record: (record["type"], record["task"])))
-    )
+    ordered = tuple(sorted(records, key=lambda record: (record["type"], record["task"])))
+    table = Table("Test accuracy by task", columns, ordered, tuple(seen_note(found.tasks, found.encoders)))
     title = "Beyond the paper: accuracy by task" + other_tasks(number)
     return Section(title, (Shown(numbered("tasks", number), table),))

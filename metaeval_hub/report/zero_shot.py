@@ -15,6 +15,7 @@ from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.results import paper
 from metaeval_hub.results.schema import RunResult
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.task_marks import means_without, seen_marks, seen_note
 
 TITLES: Mapping[str, str] = {
     "supervised": "single-task full fine-tuning (supervised)",
@@ -55,19 +56,31 @@ def glue_table(methods: Mapping[str, RunResult]) -> Table:
     """Return a table with one record per method, ours or the paper's, and one column per task of GLUE."""
     present = [name for name in paper.GLUE if any(name in run.tasks for run in methods.values())]
     tasks = answered(methods, paper.GLUE)
+    encoders = [run.facts.encoder for run in methods.values()]
+    others = means_without(tasks, encoders)
     records: list[dict[str, Any]] = []
     for key in _order(methods):
         scores = {name: accuracy(methods[key], name) for name in present}
         average = _mean(scores[name] for name in tasks)
-        records.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": average})
+        further = {each.key: _mean(scores[name] for name in tasks if name not in each.left_out) for each in others}
+        records.append({"method": TITLES.get(key, key), "source": "ours", **scores, "average": average, **further})
         of_paper = paper.TABLE_5.get(PAPER.get(key, key))
         if of_paper:
             shown = {name: of_paper[name] for name in present}
             title = TITLES.get(key, key) + (" (features not stated)" if key in PAPER else "")
-            records.append({"method": title, "source": "paper", **shown, "average": paper_average(key, tasks)})
+            further = {
+                each.key: _mean(of_paper[name] for name in tasks if name not in each.left_out) for each in others
+            }
+            average = paper_average(key, tasks)
+            records.append({"method": title, "source": "paper", **shown, "average": average, **further})
     columns = [Column("method", "method"), Column("source", "")]
-    columns += [Column(name, title, "percent") for name, title in zip(present, short_names(present), strict=True)]
+    marks = seen_marks(present, encoders)
+    columns += [
+        Column(name, f"{title} {marks.get(name, '')}".strip(), "percent")
+        for name, title in zip(present, short_names(present), strict=True)
+    ]
     columns.append(Column("average", "avg %", "percent"))
+    columns += [Column(each.key, f"avg {each.title} %", "percent") for each in others]
     counts = {name: _test_rows(methods, name) for name in present}
     notes = [
         f"Test accuracy. Averages, also the paper's, are over the {len(tasks)} tasks for which all our methods have "
@@ -78,7 +91,7 @@ def glue_table(methods: Mapping[str, RunResult]) -> Table:
     absent = [name for name in paper.GLUE if name not in present]
     if absent:
         notes.append(f"Our runs have no results for {', '.join(absent)}.")
-    notes += _notes(methods)
+    notes += [*seen_note(present, encoders), *_notes(methods)]
     return Table("Zero-shot accuracy, GLUE left out", tuple(columns), tuple(records), tuple(notes))
 
 
@@ -86,16 +99,25 @@ def group_table(methods: Mapping[str, RunResult]) -> Table:
     """Return a table with one record per task type and one column per method, over the tasks that all methods have."""
     order = _order(methods)
     tasks = answered(methods)
-    kinds = {name: task_type(name) for name in tasks}
-    records = []
-    for kind in [*sorted(set(kinds.values())), "all"]:
-        chosen = [name for name in tasks if kind in ("all", kinds[name])]
-        means = {key: _mean(accuracy(methods[key], name) for name in chosen) for key in order}
-        records.append({"type": type_title(kind), "tasks": len(chosen), **means})
+    kinds = {name: type_title(task_type(name)) for name in tasks}
+    chosen = {kind: [name for name in tasks if kinds[name] == kind] for kind in sorted(set(kinds.values()))}
+    chosen["All"] = tasks
+    encoders = [run.facts.encoder for run in methods.values()]
+    others = means_without(tasks, encoders)
+    chosen |= {f"All {each.title}": [name for name in tasks if name not in each.left_out] for each in others}
+    records = [
+        {
+            "type": kind,
+            "tasks": len(names),
+            **{key: _mean(accuracy(methods[key], name) for name in names) for key in order},
+        }
+        for kind, names in chosen.items()
+    ]
     columns = [Column("type", "task type"), Column("tasks", "tasks", "count")]
     columns += [Column(key, f"{TITLES.get(key, key)} %", "percent") for key in order]
     notes = (
         f"Test accuracy, mean over {len(tasks)} tasks; the whole group of each task was left out of training.",
+        *seen_note(tasks, encoders),
         *_notes(methods),
     )
     return Table("Zero-shot accuracy, every group left out once", tuple(columns), tuple(records), notes)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metaeval_hub.results.intervals import mean_interval
 from metaeval_hub.results.schema import RunResult, Split
+from metaeval_hub.results.task_marks import Without, means_without
 
 Metric = Literal["accuracy", "macro_f1", "matthews"]
 Interval = tuple[float, float]
@@ -28,12 +29,12 @@ class Summary:
         label: label of the runs.
         runs: number of averaged runs.
         mean: unweighted mean over tasks.
-        interval: interval of the mean, of ``mean_interval``; None for one task.
+        interval: interval of the mean over groups, of ``mean_interval``; None for one task.
         spread: standard deviation of the mean from run to run (n - 1); None for one run.
         over_majority: mean accuracy minus that of the majority class; None for other metrics.
-        over_majority_interval: 95 % interval, paired by task.
+        over_majority_interval: 95 % interval over groups, paired by task.
         difference: mean minus the reference's; None for the reference.
-        difference_interval: 95 % interval, paired by task.
+        difference_interval: 95 % interval over groups, paired by task.
         better: number of tasks on which the label is better than the reference.
         equal: number of tasks on which both are equal.
         worse: number of tasks on which the label is worse than the reference.
@@ -69,6 +70,7 @@ class Comparison:
         left_out: task -> the labels that lack it.
         other_rows: tasks that the runs scored on different rows, so that only averages are comparable.
         same_seed: labels with two runs of the same seed, whose spread underestimates that over seeds.
+        encoders: encoders of the runs.
     """
 
     metric: Metric
@@ -82,6 +84,17 @@ class Comparison:
     left_out: dict[str, tuple[str, ...]]
     other_rows: tuple[str, ...]
     same_seed: tuple[str, ...]
+    encoders: tuple[str, ...] = ()
+
+    @property
+    def without(self) -> tuple[Without, ...]:
+        """Further means over tasks to show: without adversarial tasks, and without tasks that an encoder has seen."""
+        return means_without(self.tasks, self.encoders)
+
+    def means_of_others(self, without: Without) -> dict[str, float]:
+        """Return label -> mean over the tasks that ``without`` does not leave out."""
+        kept = np.array([task not in without.left_out for task in self.tasks])
+        return dict(zip(self.labels, self.values[kept].mean(axis=0).tolist(), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON values."""
@@ -100,6 +113,10 @@ class Comparison:
             "left_out": {task: list(labels) for task, labels in self.left_out.items()},
             "other_rows": list(self.other_rows),
             "same_seed": list(self.same_seed),
+            "without": {
+                each.title: {"left_out": sorted(each.left_out), "means": self.means_of_others(each)}
+                for each in self.without
+            },
         }
 
 
@@ -108,9 +125,9 @@ def compare(
 ) -> Comparison:
     """Compare runs on the tasks that all of them have.
 
-    Runs of the same label are averaged task by task before anything else. Intervals are over tasks, and those of
-    differences are paired: see ``metaeval_hub.results.intervals.mean_interval``. The digests of the labels show
-    whether two runs scored the same rows.
+    Runs of the same label are averaged task by task before anything else. Intervals are over groups of tasks, and those
+    of differences are paired by task: see ``metaeval_hub.results.intervals.mean_interval``. The digests of the labels
+    show whether two runs scored the same rows.
 
     Args:
         runs: at least one.
@@ -151,7 +168,11 @@ def compare(
     base = values[:, labels.index(reference)]
     summaries = tuple(
         _summarise(
-            label, by_run[label], None if majorities is None else majorities[i], None if label == reference else base
+            label,
+            tasks,
+            by_run[label],
+            None if majorities is None else majorities[i],
+            None if label == reference else base,
         )
         for i, label in enumerate(labels)
     )
@@ -160,6 +181,7 @@ def compare(
         {task: missing for task, missing in lacking.items() if missing},
         tuple(task for task in tasks if _rows_differ(runs, task, split)),
         tuple(label for label, group in grouped.items() if _repeats_a_seed(group)),
+        tuple(dict.fromkeys(run.facts.encoder for run in runs if run.facts.encoder)),
     )  # fmt: skip
 
 
@@ -189,6 +211,7 @@ def _rows_differ(runs: Iterable[RunResult], task: str, split: Split) -> bool:
 
 def _summarise(
     label: str,
+    tasks: Sequence[str],
     by_run: NDArray[np.float64],
     majority: NDArray[np.float64] | None,
     base: NDArray[np.float64] | None,
@@ -196,17 +219,21 @@ def _summarise(
     values, runs = by_run.mean(axis=1), by_run.shape[1]
     gain = None if majority is None else values - majority
     difference = None if base is None else values - base
+
+    def interval(of_tasks: NDArray[np.float64] | None) -> Interval | None:
+        return None if of_tasks is None else mean_interval(dict(zip(tasks, of_tasks.tolist(), strict=True)))
+
     signs = np.zeros(0) if difference is None else np.sign(difference * (np.abs(difference) > 1e-12))
     return Summary(
         label=label,
         runs=runs,
         mean=float(values.mean()),
-        interval=mean_interval(values),
+        interval=interval(values),
         spread=float(by_run.mean(axis=0).std(ddof=1)) if runs > 1 else None,
         over_majority=None if gain is None else float(gain.mean()),
-        over_majority_interval=None if gain is None else mean_interval(gain),
+        over_majority_interval=interval(gain),
         difference=None if difference is None else float(difference.mean()),
-        difference_interval=None if difference is None else mean_interval(difference),
+        difference_interval=interval(difference),
         better=int((signs > 0).sum()),
         equal=int((signs == 0).sum()),
         worse=int((signs < 0).sum()),

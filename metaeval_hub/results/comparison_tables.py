@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from metaeval_hub.results.comparison import Comparison, Interval
 from metaeval_hub.results.intervals import INTERVALS
 from metaeval_hub.results.tables import Column, Table
+from metaeval_hub.results.task_marks import seen_marks, seen_note
 
 
 def task_table(comparison: Comparison) -> Table:
@@ -15,20 +17,24 @@ def task_table(comparison: Comparison) -> Table:
     The majority class has a column if the metric is accuracy and no run is called "majority".
     """
     majority = None if "majority" in comparison.labels else comparison.majority
-    columns = [Column("task", "task")]
+    columns = [Column("task", "task", mark="mark")]
     columns += [] if majority is None else [Column("majority", "majority", "percent")]
     keys = [f"run {number}" for number in range(len(comparison.labels))]  # a run may be called "task"
     columns += [Column(key, label, "percent") for key, label in zip(keys, comparison.labels, strict=True)]
-    records = [
+    marks = seen_marks(comparison.tasks, comparison.encoders)
+    records: list[dict[str, Any]] = [
         {"task": task, **dict(zip(keys, comparison.values[i].tolist(), strict=True))}
         for i, task in enumerate(comparison.tasks)
     ]
+    for record in records:
+        record |= {"mark": marks[str(record["task"])]} if record["task"] in marks else {}
     means = comparison.values.mean(axis=0).tolist()
     records.append({"task": f"mean of {len(records)}", **dict(zip(keys, means, strict=True))})
     if majority is not None:
         for record, share in zip(records, [*majority.tolist(), float(majority.mean())], strict=True):
             record["majority"] = share
-    return Table(caption(comparison), tuple(columns), tuple(records))
+    notes = seen_note(comparison.tasks, comparison.encoders)
+    return Table(caption(comparison), tuple(columns), tuple(records), tuple(notes))
 
 
 def summary_table(comparison: Comparison) -> Table:
@@ -41,6 +47,7 @@ def summary_table(comparison: Comparison) -> Table:
         *([Column("runs", "runs", "count")] if several else []),
         Column("mean", f"mean {metric}", "percent", spread="spread"),
         Column("range", "95 % interval"),
+        *(Column(each.key, each.title, "percent") for each in comparison.without),
         *([Column("gain", "over majority")] if over_majority else []),
         *([Column("change", f"over {comparison.reference}")] if len(comparison.labels) > 1 else []),
         *([Column("signs", "better, equal, worse")] if len(comparison.labels) > 1 else []),
@@ -49,13 +56,15 @@ def summary_table(comparison: Comparison) -> Table:
         {
             **vars(summary),
             "range": show_interval(summary.interval),
+            **{each.key: comparison.means_of_others(each)[summary.label] for each in comparison.without},
             "gain": show_change(summary.over_majority, summary.over_majority_interval),
             "change": show_change(summary.difference, summary.difference_interval),
             "signs": None if summary.difference is None else f"{summary.better}, {summary.equal}, {summary.worse}",
         }
         for summary in comparison.summaries
     ]
-    notes = [f"Intervals: {INTERVALS}; intervals in brackets are paired by task.", *remarks(comparison)]
+    notes = [f"Intervals: {INTERVALS}; intervals in brackets are paired by task."]
+    notes += [*(each.note for each in comparison.without), *remarks(comparison)]
     return Table(f"Means over {len(comparison.tasks)} tasks", tuple(columns), tuple(records), tuple(notes))
 
 
@@ -94,6 +103,7 @@ def to_markdown(comparison: Comparison) -> str:
     """Return both tables and the remarks as Markdown."""
     summary, tasks = summary_table(comparison), task_table(comparison)
     parts = [summary.title + ".", summary.to_markdown(), *summary.notes, tasks.title + ".", tasks.to_markdown()]
+    parts += tasks.notes
     return "\n\n".join(parts) + "\n"
 
 

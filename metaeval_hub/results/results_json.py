@@ -213,7 +213,7 @@ def run_to_json(tasks: Mapping[str, TaskResult], facts: RunFacts, record: RunRec
     """
     multitask = facts.method is None
     stored = {name: task_to_json(task) for name, task in tasks.items()}
-    mean_of = asdict(mean_scores(tasks.values()))
+    mean_of = asdict(mean_scores(tasks))
     if multitask:  # these results have the cosine even where it is null, because the model has no z
         stored = {name: {**values, "cos_z_z0": tasks[name].cos_z_z0} for name, values in stored.items()}
     else:

@@ -3,7 +3,7 @@
 ``metaeval_hub.results.results_json`` reads and writes them; no other module knows the keys of the file.
 
 >>> scores = SplitScores(accuracy=0.75, macro_f1=0.7, matthews=0.5)
->>> mean_scores([TaskResult(majority=0.5, test=scores)]).over_majority
+>>> mean_scores({"glue/cola": TaskResult(majority=0.5, test=scores)}).over_majority
 0.25
 """
 
@@ -272,22 +272,27 @@ class MeanScores:
     cos_z_z0: float | None = None
 
 
-def mean_scores(tasks: Iterable[TaskResult]) -> MeanScores:
-    """Average the scores of tasks."""
-    tasks = list(tasks)
-    tested = [(task, task.test) for task in tasks if task.test is not None]
-    accuracies = [scores.accuracy for _, scores in tested]
-    gains = [scores.accuracy - task.majority for task, scores in tested if task.majority is not None]
+def mean_scores(tasks: Mapping[str, TaskResult]) -> MeanScores:
+    """Average the scores of tasks.
+
+    Args:
+        tasks: name -> result; the names state the groups, over which the intervals are computed.
+    """
+    results = tasks.values()
+    tested = {name: task.test for name, task in tasks.items() if task.test is not None}
+    accuracies = {name: scores.accuracy for name, scores in tested.items()}
+    majorities = {name: task.majority for name, task in tasks.items() if task.majority is not None}
+    gains = {name: accuracy - majorities[name] for name, accuracy in accuracies.items() if name in majorities}
     return MeanScores(
-        majority=mean(task.majority for task in tasks),
-        validation=mean(task.validation.accuracy for task in tasks if task.validation is not None),
-        test=mean(accuracies),
+        majority=mean(majorities.values()),
+        validation=mean(task.validation.accuracy for task in results if task.validation is not None),
+        test=mean(accuracies.values()),
         test_interval=mean_interval(accuracies, least=0.0),
-        test_macro_f1=mean(scores.macro_f1 for _, scores in tested),
-        test_matthews=mean(scores.matthews for _, scores in tested),
-        over_majority=mean(gains),
+        test_macro_f1=mean(scores.macro_f1 for scores in tested.values()),
+        test_matthews=mean(scores.matthews for scores in tested.values()),
+        over_majority=mean(gains.values()),
         over_majority_interval=mean_interval(gains),
-        cos_z_z0=mean(task.cos_z_z0 for task in tasks),
+        cos_z_z0=mean(task.cos_z_z0 for task in results),
     )
 
 

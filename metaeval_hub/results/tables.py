@@ -41,6 +41,7 @@ class Column:
         spread: key of the standard deviation to show after the value.
         chance: key of the value by chance to show after these.
         p_value: key of the p-value to show last.
+        mark: key of a mark, such as a dagger that a note explains, to show after all of these.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Column:
     spread: str = ""
     chance: str = ""
     p_value: str = ""
+    mark: str = ""
 
     def show(self, record: Mapping[str, Any]) -> str:
         """Format the cell of a record for readers."""
@@ -60,7 +62,8 @@ class Column:
             shown += f" ± {_show(spread, self.form).lstrip('+')}"
         behind = [] if chance is None else [f"chance {_show(chance, self.form)}"]
         behind += [] if p_value is None else [f"p {_show(p_value, 'p')}"]
-        return f"{shown} ({', '.join(behind)})" if behind else shown
+        shown = f"{shown} ({', '.join(behind)})" if behind else shown
+        return f"{shown} {mark}" if (mark := record.get(self.mark) if self.mark else None) else shown
 
 
 def _show(value: Any, form: Form) -> str:

@@ -1,27 +1,12 @@
 // Choose the colour, shape and size of each task by an aspect, and draw small symbols. Defines: Colouring, symbol.
 
-// Okabe and Ito's palette, which readers with any colour vision can distinguish, with a grey as the eighth colour and a
-// darker one for the unknown type. Each colour has its own shape, so that no information is in the colour alone. Three
-// colours are lighter on a dark background. metaeval_hub/analysis/plots.py has the same colours and shapes.
-const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800", "#7F7F7F", "#4D4D4D"];
-const ON_DARK = { "#0072B2": "#4C9BE0", "#7F7F7F": "#A6A6A6", "#4D4D4D": "#D4D4D4" };
+// The colours and shapes of the figures, from the data: each has a colour for both backgrounds and the path of a shape.
+const STYLES = data.styles;
 const MOST_CATEGORIES = 8; // categories with a look of their own, unless the data assign the looks
 const VIRIDIS = ["#440154", "#472D7B", "#3B528B", "#2C728E", "#21918C", "#28AE80", "#5EC962", "#ADDC30", "#FDE725"];
 const MISSING = "#9AA0A6";
 
-// Paths with about the same area, within 1.3 units of the centre.
-const SHAPES = [
-  "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z", // circle
-  "M-.88-.88H.88V.88H-.88Z", // square
-  "M0-1.2L1.15.85H-1.15Z", // triangle
-  "M0-1.25L1.25 0L0 1.25L-1.25 0Z", // diamond
-  "M0 1.2L1.15-.85H-1.15Z", // triangle, down
-  "M-.4-1.1H.4V-.4H1.1V.4H.4V1.1H-.4V.4H-1.1V-.4H-.4Z", // plus
-  "M-.5-1.06L0-.56L.5-1.06L1.06-.5L.56 0L1.06.5L.5 1.06L0 .56L-.5 1.06L-1.06 .5L-.56 0L-1.06-.5Z", // cross
-  "M-.55-.98H.55L1.12 0L.55.98H-.55L-1.12 0Z", // hexagon
-  "M0-1.3L.35-.48L1.24-.4L.57.18L.76 1.05L0 .6L-.76 1.05L-.57 .18L-1.24-.4L-.35-.48Z", // star
-];
-const PATHS = SHAPES.map((path) => new Path2D(path));
+const PATHS = STYLES.map((style) => new Path2D(style.path));
 
 // Colours of differences, from 0 outwards. There is no grey at 0, so that colours show the sign of small values.
 const AROUND_ZERO = {
@@ -85,7 +70,7 @@ class Colouring {
     const order = categories.map((_, i) => i);
     const shown = looks || order.length <= MOST_CATEGORIES ? order
       : [...order].sort((a, b) => counts[b] - counts[a]).slice(0, MOST_CATEGORIES - 1).sort((a, b) => a - b);
-    const paint = (i) => ({ fill: (this.dark && ON_DARK[PALETTE[i]]) || PALETTE[i], shape: i, size: 1 });
+    const paint = (i) => ({ fill: this.dark ? STYLES[i].dark : STYLES[i].colour, shape: i, size: 1 });
     this.entries = shown.map((category, i) => ({ key: `c${category}`, text: categories[category],
       ...paint(looks ? looks[category] : i) }));
     this.looks = new Map(shown.map((category, i) => [category, this.entries[i]]));
@@ -172,7 +157,7 @@ function symbol(look, size = 14) {
   const box = { viewBox: "-1.6 -1.6 3.2 3.2", width: size, height: size };
   const attributes = { ...box, class: "symbol", "aria-hidden": "true" };
   for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
-  path.setAttribute("d", SHAPES[look.shape]);
+  path.setAttribute("d", STYLES[look.shape].path);
   path.setAttribute("fill", look.fill);
   svg.append(path);
   return svg;

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metaeval_hub.analysis.plots import crowded, draw_curves, draw_map, draw_shares
+from metaeval_hub.analysis.plots import draw_curves, draw_shares
 
 TEXTS = {"title": "title", "axes": ("training", "evaluation"), "label": "share"}
 
@@ -24,20 +24,6 @@ def test_shares_of_the_wrong_shape_are_refused(tmp_path, shape, columns):
     assert not list(tmp_path.iterdir())
 
 
-def test_dense_part_of_a_map_gets_its_own_plot(tmp_path):
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(30, 2))
-    assert crowded(points).all()
-    points[:2] = [[80.0, 1.0], [-3.0, 60.0]]
-    inner = crowded(points)
-    assert not inner[:2].any()
-    assert inner.sum() >= 20
-    names = tuple(f"group/task{i}" for i in range(30))
-    text = draw_map(points, names, dict.fromkeys(names, "nli"), tmp_path / "map.svg", title="t").read_text()
-    assert all(text.count(f"<!-- {name.partition('/')[2]} -->") == 1 for name in names)
-    assert "<!-- the box -->" in text
-
-
 def test_curves_have_one_panel_per_task_and_one_legend(tmp_path):
     panels = {
         task: {"ours": [(0, 0.6, 0.0), (8, 0.7, 0.02)], "probe": [(8, 0.5, 0.01)]}
@@ -50,13 +36,3 @@ def test_curves_have_one_panel_per_task_and_one_legend(tmp_path):
     assert all(text.count(f"<!-- {word} -->") == 1 for word in (*panels, "ours", "probe", "majority"))
     with pytest.raises(ValueError, match="the panels have no points"):
         draw_curves({}, path, title="t", axes=axes, levels={}, level_title="majority")
-
-
-@pytest.mark.parametrize("ending", ["png", "svg"])
-def test_map_is_drawn(tmp_path, ending):
-    names = tuple(f"g/{i}" for i in range(12))
-    points = np.random.default_rng(0).normal(size=(12, 2))
-    path = draw_map(points, names, {"g/1": "NLI", "g/2": "EMOTION"}, tmp_path / f"map.{ending}", title="t")
-    assert path.stat().st_size > 5_000
-    with pytest.raises(ValueError, match=r"expected \(11, 2\)"):
-        draw_map(points, names[1:], {}, path, title="t")

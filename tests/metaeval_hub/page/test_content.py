@@ -8,8 +8,8 @@ import pytest
 
 from metaeval_datasets.spec import TaskType
 from metaeval_hub.analysis.neighbours import kept_across, kept_within
-from metaeval_hub.analysis.plots import MARKERS, PALETTE, look_of
 from metaeval_hub.analysis.task_titles import type_title
+from metaeval_hub.analysis.type_styles import TYPE_STYLES, style_of
 from metaeval_hub.page.content import Map, Space, TaskFacts, content, make_space, turned
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
@@ -151,6 +151,9 @@ def test_task_type_looks_the_same_on_pages_and_in_figures():
     kinds = [kind.value for kind in TaskType]
     assert looks("nli", "unknown") == {"NLI": 5, "Not known": 8}
     assert looks(*kinds, "unknown").items() >= looks("nli", "unknown").items()
-    assert [look_of(kind) for kind in (*kinds, "unknown")] == list(zip(PALETTE, MARKERS, strict=True))
+    styles = content([make_space("r", TaskEmbeddings(("a/x", "a/y"), np.eye(2, dtype=np.float32)))], {})["styles"]
+    for kind in kinds:
+        assert styles[looks(kind, "unknown")[type_title(kind)]]["path"] == style_of(kind).path
+    assert [each["colour"] for each in styles] == [style.colour for style in TYPE_STYLES]
     script = (files("metaeval_hub.page") / "app" / "marks.js").read_text(encoding="utf-8")
-    assert re.findall(r'"(#\w{6})"', script.split("const PALETTE = ")[1].split("];")[0]) == list(PALETTE)
+    assert not {style.colour for style in TYPE_STYLES} & set(re.findall(r"#\w{6}", script))

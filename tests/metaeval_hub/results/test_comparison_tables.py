@@ -2,7 +2,9 @@
 
 from metaeval_hub.results.comparison import compare
 from metaeval_hub.results.comparison_tables import remarks, summary_table, task_table, to_markdown
-from tests.metaeval_hub.results.test_comparison import made
+from metaeval_hub.results.results_json import parse_task
+from metaeval_hub.results.schema import RunFacts, RunResult
+from tests.metaeval_hub.results.test_comparison import made, task
 
 
 def test_tables_of_a_comparison(tmp_path):
@@ -41,3 +43,16 @@ def test_remarks_on_repeated_seeds_and_long_lists(tmp_path):
     left_out = remarks(found)[0]
     assert left_out.startswith("Left out, not scored on test by seeds, other: g/t0, ")
     assert left_out.endswith("g/t7 and 4 more (12 tasks).")
+
+
+def test_marks_and_further_means_are_shown(tmp_path):
+    scores = {"glue/wnli": 0.1, "glue/qqp": 0.9, "glue/rte": 0.5}
+    tasks = {name: parse_task(task(value)) for name, value in scores.items()}
+    found = compare([RunResult("ours", tmp_path, tasks, RunFacts(encoder="sentence-transformers/all-MiniLM-L6-v2"))])
+    assert [line[0] for line in task_table(found).cells()] == ["glue/wnli", "glue/qqp †", "glue/rte", "mean of 3"]
+    means = summary_table(found)
+    shown = dict(zip([column.title for column in means.columns], means.cells()[0], strict=True))
+    assert (shown["mean accuracy"], shown["without glue/wnli"], shown["without †"]) == ("50.0", "70.0", "30.0")
+    text = to_markdown(found)
+    assert "† The encoder sentence-transformers/all-MiniLM-L6-v2 was trained on labelled data of this task" in text
+    assert "glue/qqp (Quora duplicate questions: the same questions and labels)" in text

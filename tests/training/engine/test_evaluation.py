@@ -46,7 +46,7 @@ def test_missing_splits_are_left_out_of_the_means():
     result = summarise(tasks, found, np.array([0.5, 0.1]))
     assert result["x/bare"].test is None
     assert result["x/bare"].majority is None
-    mean = mean_scores(result.values())
+    mean = mean_scores(result)
     assert mean.test == result["x/both"].test.accuracy
     assert mean.cos_z_z0 == pytest.approx(0.3)
     rows = result["x/both"].rows["test"]

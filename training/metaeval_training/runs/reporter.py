@@ -144,7 +144,7 @@ def results_table(tasks: Mapping[str, TaskResult]) -> Table:
     Args:
         tasks: name -> result.
     """
-    mean = mean_scores(tasks.values())
+    mean = mean_scores(tasks)
     with_z = ["cos(z, z0)"] if mean.cos_z_z0 is not None else []
     with_matthews = ["Matthews"] if any(name in MATTHEWS_TASKS and task.test for name, task in tasks.items()) else []
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -171,7 +171,7 @@ def results_table(tasks: Mapping[str, TaskResult]) -> Table:
     )  # fmt: skip
     if mean.test_interval:
         low, high = (percent(bound) for bound in mean.test_interval)
-        table.add_row("its 95 % interval over tasks", "", "", "", "", f"{low} to {high}")
+        table.add_row("its 95 % interval", "", "", "", "", f"{low} to {high}")
     return table
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.analysis.controls import base_name
-from metaeval_hub.analysis.plots import draw_map
+from metaeval_hub.analysis.map_plots import draw_map
 from metaeval_hub.analysis.projection import project
 from metaeval_hub.results.schema import TaskResult
 from metaeval_hub.task_data.task_features import TaskFeatures
@@ -52,11 +52,10 @@ def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, seed: int) -> 
     embeddings = model.task_embeddings
     if len(embeddings) < 3 or embeddings.values.shape[1] < 2:
         return
-    name = run.path.name.replace("$", r"\$")  # otherwise matplotlib reads a formula
     draw_map(
         project(embeddings, "pca", seed),
         embeddings.names,
         {name: get_task(base_name(name)).type.value for name in embeddings.names},
         run.task_map,
-        title=f"Task embeddings of {name}: PCA of z ({len(embeddings)} tasks, seed {seed})",
+        title=f"Map of {len(embeddings)} tasks by their embeddings z (PCA, seed {seed})",
     )
