@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaeval_hub.conditional.adapters_library import ConditionalBnConfig
+    from metaeval_hub.conditional.adapters_library import ConditionalBnConfig as ConditionalBnConfig
     from metaeval_hub.conditional.config import ConditionalConfig
     from metaeval_hub.model.evaluator import evaluation_suite, evaluator
     from metaeval_hub.model.model import ConditionalAdapterModel, Prediction
@@ -25,9 +25,9 @@ _PLACES = {
     "evaluator": "metaeval_hub.model.evaluator",
 }
 
+# What `import *` imports. ConditionalBnConfig is public too, but needs `adapters`, which not everyone has installed.
 __all__ = [
     "ConditionalAdapterModel",
-    "ConditionalBnConfig",
     "ConditionalConfig",
     "Description",
     "Prediction",
