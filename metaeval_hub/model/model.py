@@ -19,6 +19,7 @@ from metaeval_hub.encoders.tokens import Text, as_texts
 from metaeval_hub.encoders.weights import (
     building,
 )
+from metaeval_hub.model import auto
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.few_shot import fit_task
 from metaeval_hub.model.prediction import Prediction, task_logits
@@ -425,3 +426,6 @@ class ConditionalAdapterModel(ModelCore):
             results=results,
             parent_commit=parent_commit,
         )
+
+
+auto.register(ConditionalAdapterModel.from_pretrained)
