@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from metaeval_hub.conditional.config import ConditionalConfig
     from metaeval_hub.model.evaluator import evaluation_suite, evaluator
     from metaeval_hub.model.model import ConditionalAdapterModel, Prediction
+    from metaeval_hub.model.task_collator import TaskCollator
     from metaeval_hub.model.zero_shot import Description
     from metaeval_hub.safe_files.repository import UnsafeRepositoryError
     from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -19,6 +20,7 @@ _PLACES = {
     "ConditionalConfig": "metaeval_hub.conditional.config",
     "Description": "metaeval_hub.model.zero_shot",
     "Prediction": "metaeval_hub.model.model",
+    "TaskCollator": "metaeval_hub.model.task_collator",
     "TaskEmbeddings": "metaeval_hub.task_data.task_embeddings",
     "UnsafeRepositoryError": "metaeval_hub.safe_files.repository",
     "evaluation_suite": "metaeval_hub.model.evaluator",
@@ -31,6 +33,7 @@ __all__ = [
     "ConditionalConfig",
     "Description",
     "Prediction",
+    "TaskCollator",
     "TaskEmbeddings",
     "UnsafeRepositoryError",
     "evaluation_suite",
