@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,14 +65,14 @@ class TaskCollator:
             if name not in self._ids:
                 raise unknown_task(name, self._ids, "of this model")
             return self._ids[name]
-        task_id = row.get("task_ids")
-        if task_id is None or not 0 <= int(task_id) < len(self._ids):
+        task_id = _whole(row.get("task_ids"))
+        if not 0 <= task_id < len(self._ids):
             raise ValueError(
-                f"a row has task_ids {shown(task_id)} and the columns {', '.join(row)}; expected a column task, or "
-                f"task_ids from 0 to {len(self._ids) - 1}; Trainer keeps the column task only with "
+                f"a row has task_ids {shown(row.get('task_ids'))} and the columns {', '.join(row)}; expected a column "
+                f"task, or task_ids from 0 to {len(self._ids) - 1}; Trainer keeps the column task only with "
                 "remove_unused_columns=False"
             )
-        return int(task_id)
+        return task_id
 
     def _tokens(self, rows: Sequence[Mapping[str, Any]]) -> Tokens:
         if all("input_ids" in row for row in rows):
@@ -81,9 +82,18 @@ class TaskCollator:
 
     def _class(self, task_id: int, label: Any) -> int:
         task, count = self._classes[task_id]
-        if label is None or int(label) != label or not 0 <= label < count:
+        number = _whole(label)
+        if not 0 <= number < count:
             raise ValueError(f"{task}: a row has the label {shown(label)}; expected a number from 0 to {count - 1}")
-        return int(label)
+        return number
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number, also one of numpy or torch; -1 for anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return -1
 
 
 def _text(row: Mapping[str, Any]) -> Text:

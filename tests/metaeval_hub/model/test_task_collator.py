@@ -53,6 +53,7 @@ ROW = {"task": "x/two", "sentence": "a cat", "label": 1}
         ({"sentence": 3}, TypeError, "sentence is 3; expected a string"),
         ({"label": 2}, ValueError, "x/two: a row has the label 2; expected a number from 0 to 1"),
         ({"label": -1}, ValueError, "x/two: a row has the label -1"),
+        ({"label": "yes"}, ValueError, "x/two: a row has the label 'yes'; expected a number from 0 to 1"),
         ({"label": None}, ValueError, "x/two: a row has the label None"),
     ],
 )
