@@ -49,6 +49,8 @@ def register(load: Callable[..., Any]) -> None:
 
         @staticmethod
         def from_pretrained(name: Any, **options: Any) -> Any:
+            if options.get("dtype") == "auto":  # the stored one, which is the default here
+                del options["dtype"]
             return load(name, **{key: value for key, value in options.items() if key not in _OF_AUTO})
 
     AutoConfig.register(MODEL_TYPE, MetaevalConfig, exist_ok=True)

@@ -31,6 +31,7 @@ def test_auto_classes_load_a_folder(model, tmp_path):
     loaded = AutoModel.from_pretrained(tmp_path)
     assert type(loaded) is ConditionalAdapterModel
     assert torch.equal(loaded.logits("x/one", TEXTS), model.logits("x/one", TEXTS))
+    assert AutoModel.from_pretrained(tmp_path, dtype="auto").dtype == torch.float32
     assert AutoModel.from_pretrained(tmp_path, dtype=torch.bfloat16).dtype == torch.bfloat16
 
 
