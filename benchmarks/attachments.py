@@ -175,7 +175,7 @@ def logits_of(model: ConditionalAdapterModel) -> Tensor:
     """Return the logits of a padded batch of mixed tasks."""
     batch = model.tokenizer(["a b c", "d e f g h i j", "z", "q r s t u v w x"], padding=True, return_tensors="pt")
     with torch.inference_mode():
-        return model(**batch, task_ids=torch.tensor([0, 1, 1, 0]))[:, :2].clone()
+        return model(**batch, task_ids=torch.tensor([0, 1, 1, 0])).logits[:, :2].clone()
 
 
 def library_logits(model: ConditionalAdapterModel) -> Tensor:

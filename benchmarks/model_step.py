@@ -118,7 +118,7 @@ def our_steps(shape: str, method: str, size: int, tokens: Tensor, labels: Tensor
     )  # fmt: skip
 
     def step(task_ids: Tensor) -> None:
-        loss = F.cross_entropy(model(tokens, task_ids=task_ids), labels)
+        loss = F.cross_entropy(model(tokens, task_ids=task_ids).logits, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -284,7 +284,8 @@ def api_page() -> str:
     from metaeval_datasets import spec
 
     parts = ["# API reference", "These names are public; every other name can change between versions."]
-    parts += ["## metaeval_hub", *(f"::: metaeval_hub.{name}" for name in metaeval_hub.__all__)]
+    names = sorted([*metaeval_hub.__all__, "ConditionalBnConfig"])
+    parts += ["## metaeval_hub", *(f"::: metaeval_hub.{name}" for name in names)]
     parts += [
         "## metaeval_datasets",
         '`load_dataset("metaeval", "group/task", edition="careful", source=None, revision=None)` is the function of '

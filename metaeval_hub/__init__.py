@@ -4,10 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metaeval_hub.conditional.adapters_library import ConditionalBnConfig
+    from metaeval_hub.conditional.adapters_library import ConditionalBnConfig as ConditionalBnConfig
     from metaeval_hub.conditional.config import ConditionalConfig
     from metaeval_hub.model.evaluator import evaluation_suite, evaluator
     from metaeval_hub.model.model import ConditionalAdapterModel, Prediction
+    from metaeval_hub.model.task_collator import TaskCollator
     from metaeval_hub.model.zero_shot import Description
     from metaeval_hub.safe_files.repository import UnsafeRepositoryError
     from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
@@ -19,18 +20,20 @@ _PLACES = {
     "ConditionalConfig": "metaeval_hub.conditional.config",
     "Description": "metaeval_hub.model.zero_shot",
     "Prediction": "metaeval_hub.model.model",
+    "TaskCollator": "metaeval_hub.model.task_collator",
     "TaskEmbeddings": "metaeval_hub.task_data.task_embeddings",
     "UnsafeRepositoryError": "metaeval_hub.safe_files.repository",
     "evaluation_suite": "metaeval_hub.model.evaluator",
     "evaluator": "metaeval_hub.model.evaluator",
 }
 
+# What `import *` imports. ConditionalBnConfig is public too, but needs `adapters`, which not everyone has installed.
 __all__ = [
     "ConditionalAdapterModel",
-    "ConditionalBnConfig",
     "ConditionalConfig",
     "Description",
     "Prediction",
+    "TaskCollator",
     "TaskEmbeddings",
     "UnsafeRepositoryError",
     "evaluation_suite",

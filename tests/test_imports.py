@@ -1,6 +1,7 @@
 """Imports point one way, in the order of CONTRIBUTING.md: between packages, rooms and modules. There are no circles."""
 
 import ast
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -169,3 +170,13 @@ def test_importing_the_package_needs_no_torch_and_no_network(run_python):
     code = "import sys, metaeval_datasets; print(sorted({'torch', 'transformers', 'adapters'} & sys.modules.keys()))"
     done = run_python(code, env={"HF_ENDPOINT": "http://127.0.0.1:9"})
     assert done.stdout.strip() == "[]"
+
+
+def test_star_import_does_not_need_the_adapters_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "adapters", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "metaeval_hub.conditional.adapters_library", raising=False)
+    names: dict[str, object] = {}
+    exec("from metaeval_hub import *", names)
+    assert {"ConditionalAdapterModel", "TaskEmbeddings", "evaluator"} <= names.keys()
+    with pytest.raises(ImportError, match=r"run: pip install 'metaeval\[adapters\]'"):
+        exec("from metaeval_hub import ConditionalBnConfig", {})

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from importlib.metadata import version
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from transformers.modeling_outputs import SequenceClassifierOutput
 
 from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.conditional.attachment import AttachedAdapter
@@ -233,8 +235,9 @@ class ModelCore(nn.Module):
         token_type_ids: Tensor | None = None,
         *,
         task_ids: Tensor,
+        labels: Tensor | None = None,
         draws: Tensor | int | None = None,
-    ) -> Tensor:
+    ) -> SequenceClassifierOutput:
         """Classify a batch of token ids.
 
         Args:
@@ -243,11 +246,14 @@ class ModelCore(nn.Module):
             token_type_ids: (B, T), for encoders that have segments.
             task_ids: (B,) long, the task of each text; or (1,) if all texts belong to one task, which gives the same
                 result faster.
+            labels: (B,) long, the class of each text; None computes no loss.
             draws: which of a task's K embeddings conditions the adapters: a number, (1,), or one per text, (B,). None
                 uses the first, as everything except training does.
 
         Returns:
-            Logits (B, C), where C is the largest class count of the tasks in the batch; -inf where a task has fewer.
+            A ``ModelOutput`` with two fields. ``logits`` is (B, C), where C is the largest class count of the tasks in
+            the batch, and -inf where a task has fewer classes. ``loss`` is the mean cross-entropy over the batch, a
+            float32 scalar, or None without labels; classes with -inf do not contribute to it or to its gradient.
 
         Raises:
             ValueError: ``task_ids`` fits neither the batch nor one task.
@@ -258,7 +264,9 @@ class ModelCore(nn.Module):
             )
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         batch = {"input_ids": input_ids, "attention_mask": attention_mask, **segments}
-        return self.heads(self.encode(batch, self.embed_tasks(task_ids, draws)), task_ids)
+        logits = self.heads(self.encode(batch, self.embed_tasks(task_ids, draws)), task_ids)
+        loss: Any = None if labels is None else F.cross_entropy(logits.float(), labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
 
     def embed_tasks(self, task_ids: Tensor, draws: Tensor | int | None = None) -> Tensor | None:
         """Return the task embeddings (B, Z) of ids (B,), or (1, Z) of (1,); None for a baseline, which has none."""

@@ -16,18 +16,15 @@ from metaeval_hub.conditional.conditioning import Features, feature_matrix
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tokens import Text, as_texts
-from metaeval_hub.encoders.weights import (
-    building,
-)
+from metaeval_hub.encoders.weights import building
+from metaeval_hub.model import auto
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.few_shot import fit_task
+from metaeval_hub.model.multi_task_classifier import MultiTaskClassifier
 from metaeval_hub.model.prediction import Prediction, task_logits
 from metaeval_hub.model.sequence_classifier import TaskClassifier
 from metaeval_hub.model.storage import check_place, load_model, push_model, save_model
-from metaeval_hub.model.task_changes import (
-    add_tasks,
-    remove_tasks,
-)
+from metaeval_hub.model.task_changes import add_tasks, remove_tasks
 from metaeval_hub.model.task_values import checked_labels
 from metaeval_hub.model.zero_shot import By, Description, zero_shot
 from metaeval_hub.safe_files.names import check_count, list_of_names
@@ -266,6 +263,13 @@ class ConditionalAdapterModel(ModelCore):
         """
         return TaskClassifier(self, name)
 
+    def for_trainer(self) -> MultiTaskClassifier:
+        """Return all tasks as one model of transformers, for ``transformers.Trainer``; the weights are shared.
+
+        Its batches come from ``metaeval_hub.TaskCollator``, and its checkpoints have the format of ``save_pretrained``.
+        """
+        return MultiTaskClassifier(self)
+
     def fit_task(
         self,
         name: str,
@@ -425,3 +429,6 @@ class ConditionalAdapterModel(ModelCore):
             results=results,
             parent_commit=parent_commit,
         )
+
+
+auto.register(ConditionalAdapterModel.from_pretrained)

@@ -32,6 +32,7 @@ from metaeval_hub.task_data.origins import TaskOrigin
 
 FORMAT = "metaeval-conditional-adapters"
 FORMAT_VERSION = 1
+MODEL_TYPE = "metaeval"  # by which AutoConfig of transformers finds the class
 CONFIG_FILE = "config.json"
 MAX_WHOLE = 2**20  # of any whole number in a configuration; the weights file bounds what the numbers come to
 MAX_TASKS = 100_000
@@ -70,6 +71,7 @@ class ModelRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
+            "model_type": MODEL_TYPE,
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "metaeval_version": self.metaeval_version,
@@ -106,7 +108,8 @@ class ModelRecord:
                 f"{FORMAT_VERSION}"
             )
         required = {"format", "format_version", "metaeval_version", "base", "conditional", "tasks"}
-        expect_keys(value, required, "", {"dtype"})
+        expect_keys(value, required, "", {"dtype", "model_type"})
+        apply_rule(one_of(MODEL_TYPE), value.get("model_type", MODEL_TYPE), f"{CONFIG_FILE}: model_type")
         return cls(
             base=_base(value["base"]),
             conditional=_conditional(value["conditional"]),

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.module import _IncompatibleKeys
-from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PretrainedConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.model.core import ModelCore
-from metaeval_hub.model.storage import save_model
+from metaeval_hub.model.shared_view import SharedView
 from metaeval_hub.model.zero_shot import ZeroShotEvidence
 from metaeval_hub.safe_files.names import first_names
 
@@ -25,7 +22,7 @@ class TaskClassifierConfig(PretrainedConfig):
     model_type = "metaeval-task"
 
 
-class TaskClassifier(PreTrainedModel):
+class TaskClassifier(SharedView):
     """A view of one task that shares its weights with the model.
 
     ``ConditionalAdapterModel.for_task`` creates it. It works in
@@ -38,9 +35,6 @@ class TaskClassifier(PreTrainedModel):
     """
 
     config_class = TaskClassifierConfig
-    main_input_name = "input_ids"
-    accepts_loss_kwargs = False  # the loss is the mean over a batch; Trainer averages it where it accumulates gradients
-    _supports_sdpa = True  # the encoder chose its attention when it was loaded
 
     def __init__(self, model: ModelCore, task: str) -> None:
         model.task_id(task)  # raises where there is no such task
@@ -50,13 +44,10 @@ class TaskClassifier(PreTrainedModel):
             label2id={label: i for i, label in enumerate(labels)},
             problem_type="single_label_classification",
         )
-        super().__init__(config)
-        self.model = model
+        super().__init__(model, config)
         self.task = task
         self._labels = labels
-        self.tokenizer: PreTrainedTokenizerBase = model.tokenizer
         self.evidence: ZeroShotEvidence | None = None  # only if it was made without labelled examples
-        self.eval()
 
     def __repr__(self) -> str:
         """Show the task, its classes and the model in one line; ``model.encoder`` shows the layers."""
@@ -95,29 +86,10 @@ class TaskClassifier(PreTrainedModel):
                 "texts are padded on the left; pad them on the right, as the classifier's own tokenizer does"
             )
         task_ids = torch.tensor([self.model.task_id(self.task)], device=input_ids.device)
-        logits = self.model(input_ids, attention_mask, token_type_ids, task_ids=task_ids)
-        loss: Any = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)  # type: ignore[arg-type]
-
-    def save_pretrained(self, save_directory: str | Path, *unused: Any, **options: Any) -> None:  # type: ignore[override]
-        """Write the whole model, of which this is a view; ``ConditionalAdapterModel.from_pretrained`` reads it.
-
-        `transformers.Trainer` calls this at every checkpoint and resumes from there. It puts pickles next to the model,
-        which ``from_pretrained`` refuses: save the model to a folder of its own once it is trained.
-
-        Args:
-            save_directory: see ``ConditionalAdapterModel.save_pretrained``.
-            unused: what transformers gives beside it.
-            options: the same.
-        """
-        save_model(self.model, save_directory)
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
-        """Take the weights of a classifier, or those that ``save_pretrained`` wrote, from which `Trainer` goes on."""
-        if set(state_dict) == set(self.model.trained_state()):
-            self.model.load_trained_state(state_dict)
-            return _IncompatibleKeys([], [])
-        return super().load_state_dict(state_dict, *arguments, **options)
+        output: SequenceClassifierOutput = self.model(
+            input_ids, attention_mask, token_type_ids, task_ids=task_ids, labels=labels
+        )
+        return output
 
 
 # A pipeline logs an error about classes it does not know, however well they work.

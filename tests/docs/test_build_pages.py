@@ -54,6 +54,7 @@ def test_every_public_name_is_on_the_api_page(pages):
     for package in (metaeval_hub, metaeval_datasets):
         wanted = {f"::: {package.__name__}.{name}" for name in package.__all__ if name != "load_dataset"}
         assert wanted <= lines
+    assert "::: metaeval_hub.ConditionalBnConfig" in lines  # public, but not in __all__
 
 
 def test_documents_of_the_root_are_included_whole(pages):

@@ -39,7 +39,7 @@ def test_full_fine_tuning_is_the_plain_encoder_with_gradients_in_every_weight(tm
     logits = torch.nn.functional.linear(
         encoder(**batch).last_hidden_state[:, 0], model.heads.weight[:2], model.heads.bias[:2]
     )
-    found = model(**batch, task_ids=torch.tensor([0]))
+    found = model(**batch, task_ids=torch.tensor([0])).logits
     assert torch.equal(found, logits)
     wanted = torch.autograd.grad(logits.pow(2).sum(), list(encoder.parameters()))
     found.pow(2).sum().backward()
@@ -95,7 +95,8 @@ def test_full_fine_tuning_drops_units_only_if_asked(encoder_dropout):
             module.p = 0.5
     model.train()
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
-    same = torch.equal(model(**batch, task_ids=torch.tensor([0])), model(**batch, task_ids=torch.tensor([0])))
+    first, second = (model(**batch, task_ids=torch.tensor([0])).logits for _ in range(2))
+    same = torch.equal(first, second)
     assert same is not encoder_dropout
 
 
@@ -111,8 +112,7 @@ def test_every_encoder_type_trains_all_tensors_and_is_loaded_bit_identically(kin
     )  # fmt: skip
     batch = model.tokenizer(TEXTS[:2], padding=True, return_tensors="pt")
     model.train()
-    logits = model(**batch, task_ids=torch.tensor([0, 1]))
-    torch.nn.functional.cross_entropy(logits, torch.tensor([1, 2])).backward()
+    model(**batch, task_ids=torch.tensor([0, 1]), labels=torch.tensor([1, 2])).loss.backward()
     assert not [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     model.eval().save_pretrained(tmp_path / "model")
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "model")
@@ -132,3 +132,16 @@ def test_create_leaves_the_function_of_an_encoder_unchanged(kind, tmp_path):
         own, other = model.encoder.state_dict(), plain.state_dict()
         assert own.keys() <= other.keys()
         assert not [name for name in other.keys() - own.keys() if not name.startswith("pooler.")]
+
+
+def test_loss_of_a_mixed_batch_is_finite_and_the_mean_cross_entropy():
+    model = make("pilault")
+    batch, labels = model.tokenizer(TEXTS, padding=True, return_tensors="pt"), torch.tensor([1, 2, 0])
+    output = model(**batch, task_ids=torch.tensor([0, 1, 0]), labels=labels)
+    assert output.logits[0, 2] == -torch.inf  # the first task has two classes
+    alone = [model.logits(task, [text]) for task, text in zip(["x/two", "x/three", "x/two"], TEXTS, strict=True)]
+    losses = [-logits.log_softmax(-1)[0, label] for logits, label in zip(alone, labels.tolist(), strict=True)]
+    torch.testing.assert_close(output.loss, torch.stack(losses).mean())
+    output.loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    assert model(**batch, task_ids=torch.tensor([0])).loss is None

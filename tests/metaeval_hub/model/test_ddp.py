@@ -6,7 +6,6 @@ CODE = """
 import json, os, sys
 import torch
 import torch.distributed as dist
-from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_training.engine.optimizer import RowLazyAdamW
@@ -38,9 +37,10 @@ def train(method, schedule, rank=None):
     for tasks in SCHEDULES[schedule]:
         ids = torch.tensor(tasks)[rows]
         ids = ids[:1] if len(ids.unique()) == 1 else ids  # the form of z for a batch of one task
-        logits = wrapped(**{name: values[rows] for name, values in batch.items()}, task_ids=ids)
+        labels = torch.arange(8)[rows] % 2
+        found = wrapped(**{name: values[rows] for name, values in batch.items()}, task_ids=ids, labels=labels)
         optimizer.zero_grad()
-        cross_entropy(logits, torch.arange(8)[rows] % 2).backward()
+        found.loss.backward()
         optimizer.step()
     return model
 

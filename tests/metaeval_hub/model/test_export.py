@@ -69,7 +69,7 @@ def test_stock_library_gives_the_same_logits_without_this_package(tmp_path, run_
         batch = model.tokenizer(TEXTS, padding=True)
         tensors = {key: torch.tensor(value) for key, value in batch.items()}
         with torch.inference_mode():
-            expected.append(model(**tensors, task_ids=torch.tensor([1])))
+            expected.append(model(**tensors, task_ids=torch.tensor([1])).logits)
     model.save_pretrained(tmp_path / "model")  # all have the same encoder
     ids = json.dumps(dict(batch))
     # this package is installed, so the code checks at its end that only the library was imported
@@ -144,7 +144,7 @@ def test_an_export_is_loaded_from_the_hub(tmp_path, hub):
     stock.load_adapter(repo, source="hf", set_active=True, use_safetensors=True)
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
-        assert torch.equal(stock(**batch).logits, model(**batch, task_ids=torch.tensor([1])))
+        assert torch.equal(stock(**batch).logits, model(**batch, task_ids=torch.tensor([1])).logits)
 
 
 def test_the_readme_of_an_export_finds_an_encoder_of_the_hub(tmp_path, monkeypatch, hub):

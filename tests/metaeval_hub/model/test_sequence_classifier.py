@@ -8,6 +8,7 @@ import pickle
 import pytest
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from transformers import Trainer, TrainingArguments, pipeline
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
@@ -95,6 +96,26 @@ def test_trainer_trains_saves_and_resumes(tmp_path):
         pickled.unlink()
     loaded = ConditionalAdapterModel.from_pretrained(tmp_path / "out/checkpoint-4")
     assert torch.equal(loaded.logits("x/one", TEXTS), model.logits("x/one", TEXTS))
+
+
+def test_trainer_restores_the_best_model(tmp_path):
+    config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16)
+    model = ConditionalAdapterModel.create("tiny", {"x/one": ("no", "yes")}, config, vocabulary=TEXTS)
+    classifier, chosen = model.for_task("x/one"), iter([1.0, 0.0])
+    data = Dataset.from_dict({**classifier.tokenizer(TEXTS, truncation=True), "labels": [0, 1]})
+    arguments = TrainingArguments(
+        tmp_path / "out", max_steps=2, save_steps=1, eval_steps=1, eval_strategy="steps", report_to=[], use_cpu=True,
+        disable_tqdm=True, learning_rate=0.1, load_best_model_at_end=True, metric_for_best_model="chosen",
+    )  # fmt: skip
+    trainer = Trainer(
+        classifier, arguments, train_dataset=data, eval_dataset=data, processing_class=classifier.tokenizer,
+        compute_metrics=lambda _: {"chosen": next(chosen)},
+    )  # fmt: skip
+    trainer.train()
+    stored = [load_file(tmp_path / f"out/checkpoint-{step}/model.safetensors") for step in (1, 2)]
+    name = "adapter.conditioning.task_embedding"
+    assert not torch.equal(stored[0][name], stored[1][name])
+    assert torch.equal(model.trained_state()[name], stored[0][name])
 
 
 def test_texts_that_another_tokenizer_made_unreadable_are_refused(model):

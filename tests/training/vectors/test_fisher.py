@@ -39,7 +39,7 @@ def test_the_diagonal_is_that_of_a_hand_computation(conditioning, pooling):
         tokens = torch.from_numpy(rows.tokens[rows.offsets[i] : rows.offsets[i + 1]].astype(np.int64))[None]
         batch = {"input_ids": tokens, "token_type_ids": torch.zeros_like(tokens), "attention_mask": None}
         with torch.no_grad():
-            logits = model(**batch, task_ids=torch.tensor([1])).double().numpy()[0]
+            logits = model(**batch, task_ids=torch.tensor([1])).logits.double().numpy()[0]
         share = np.exp(logits - logits.max())
         share /= share.sum()
         expected += (weight.T @ (np.eye(3)[rows.labels[i]] - share)) ** 2

@@ -58,7 +58,7 @@ def count_predictions(
     for start in range(0, len(order), batch_size):
         batch = collate({task_id: rows}, Batch(task, order[start : start + batch_size]), pad, accelerator.device)
         labels = batch.pop("labels")
-        predicted = model(**batch).argmax(dim=-1)
+        predicted = model(**batch).logits.argmax(dim=-1)
         counts += torch.bincount(labels * classes + predicted, minlength=classes * classes)
     total: Any = accelerator.reduce(counts, reduction="sum")
     result: Tensor = total.reshape(classes, classes)

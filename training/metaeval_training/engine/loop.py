@@ -189,7 +189,8 @@ class Trainer:
         weight = 1.0 if len(mine.rows) else 0.0
         inputs = collate(self.rows, mine if weight else batch.share(0, len(batch.rows)), self.pad, accelerator.device)
         labels, task_ids = inputs.pop("labels"), inputs["task_ids"]
-        losses = F.cross_entropy(self.wrapped(**inputs).float(), labels, reduction="none") * weight
+        logits = self.wrapped(**inputs).logits.float()
+        losses = F.cross_entropy(logits, labels, reduction="none") * weight
         # Sums of losses and numbers of examples per task, over all processes.
         groups = task_ids.expand(len(labels))
         entries = torch.stack([losses.detach(), torch.full_like(losses, weight)], dim=1)
