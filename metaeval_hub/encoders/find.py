@@ -23,7 +23,7 @@ from metaeval_hub.encoders.weights import (
     locate_tensors,
     weights_digest,
 )
-from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.download import CacheOptions, fetch
 from metaeval_hub.safe_files.encoder_files import read_encoder_config
 from metaeval_hub.safe_files.repository import (
     WEIGHTS,
@@ -81,13 +81,16 @@ class FoundEncoder:
         return module, BaseEncoder(self.kind, self.id, self.revision, weights_digest(module.state_dict()))
 
 
-def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:
+def find_base(
+    base: BaseEncoder, folder: Path, *, token: str | bool | None = None, cache: CacheOptions | None = None
+) -> FoundEncoder:
     """Find the encoder that a stored model names, and check its files without reading the weights.
 
     Args:
-        base: as stored with the model.
+        base: the identity of the encoder, as stored with the model.
         folder: the subfolder of the model's folder that may contain the encoder.
-        token: for private repositories.
+        token: token for private repositories.
+        cache: how the cache of the Hub is used.
 
     Raises:
         UnsafeRepositoryError: the encoder is missing, or its files contain something that is not loaded.
@@ -98,7 +101,7 @@ def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = Non
         return check_folder(folder, base.kind, base.id, base.revision)
     if base.kind == "hub" and base.revision is not None:
         logger.warning("this model is based on the encoder %s at %s, which is loaded too", base.id, base.revision)
-        return find_on_hub(base.id, base.revision, token)
+        return find_on_hub(base.id, base.revision, token, cache)
     if base.kind == "package" and base.id == MINILM_PACKAGE:
         return find_minilm()
     raise UnsafeRepositoryError(
@@ -131,14 +134,34 @@ def rebuild_encoder(config: dict[str, Any], name: str) -> Any:
     return FoundEncoder(Path(), config, "", {}, "local", name, None).blank()
 
 
-def find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
-    """Download an encoder's files from the Hub and check them; ``revision`` is a branch, tag or commit."""
+def find_on_hub(
+    name: str, revision: str | None, token: str | bool | None, cache: CacheOptions | None = None
+) -> FoundEncoder:
+    """Download an encoder's files from the Hub and check them.
+
+    Args:
+        name: Hub id.
+        revision: branch, tag or commit; None is the main branch.
+        token: token for private repositories.
+        cache: how the cache of the Hub is used.
+
+    Raises:
+        UnsafeRepositoryError: the repository contains something that is not loaded.
+        HubError: the files cannot be downloaded.
+    """
 
     def check_names(names: list[str]) -> None:
         with naming(name):
             check_file_names((each for each in names if "/" not in each), code=False)
 
-    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token, check_names=check_names)
+    folder = fetch(
+        name,
+        revision=revision,
+        allow_patterns=ENCODER_FILES,
+        token=token,
+        check_names=check_names,
+        cache=cache or CacheOptions(),
+    )
     return check_folder(folder, "hub", name, folder.name)
 
 

@@ -34,14 +34,25 @@ LONG = " ".join([
 ])  # fmt: skip
 
 
+def is_failure(error: BaseException) -> bool:
+    """Return whether a tokenizer's library failed, rather than being interrupted.
+
+    The library raises Exception and none of its subclasses. Its Rust panics derive from BaseException.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 @contextmanager
 def usable(what: str) -> Iterator[None]:
-    """Turn whatever a tokenizer's library raises into an UnsafeRepositoryError."""
+    """Convert all failures of a tokenizer's library into an UnsafeRepositoryError.
+
+    Args:
+        what: what failed, at the start of the error message.
+    """
     try:
         yield
     except BaseException as error:
-        # Rust panics derive from BaseException; the library itself raises Exception and nothing finer.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not is_failure(error):
             raise
         raise UnsafeRepositoryError(f"{what}: {type(error).__name__}: {error}") from error
 

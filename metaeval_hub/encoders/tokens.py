@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.encoders.tokenizer_probe import is_failure
+from metaeval_hub.safe_files.printable import printable, shown
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError
 
 Text: TypeAlias = str | tuple[str, str]
@@ -220,11 +221,32 @@ class TextEncoder:
 
     def __call__(self, texts: Sequence[Text]) -> Tokens:
         """Return ``input_ids``, and ``token_type_ids`` where the encoder has segments, of texts as of ``as_texts``."""
-        encodings = self._backend.encode_batch(list(texts))
+        encodings = self._encode(texts)
         tokens = {"input_ids": [encoding.ids for encoding in encodings]}
         if self._has_segments:
             tokens[SEGMENTS] = [encoding.type_ids for encoding in encodings]
         return tokens
+
+    def _encode(self, texts: Sequence[Text]) -> list[Encoding]:
+        try:
+            return self._backend.encode_batch(list(texts))
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            failure = error
+        for i, text in enumerate(texts):  # the library does not say which text it failed on
+            try:
+                self._backend.encode_batch([text])
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
+                reason = printable(f"{type(error).__name__}: {error}")
+                raise ValueError(
+                    f"texts[{i}] is {shown(text)}, on which the tokenizer fails ({reason}); leave this text out, or "
+                    "use another encoder"
+                ) from error
+        reason = printable(f"{type(failure).__name__}: {failure}")
+        raise ValueError(f"the tokenizer fails on these {len(texts)} texts together ({reason})") from failure
 
 
 def pad_rows(

@@ -264,3 +264,27 @@ def test_a_cut_that_another_thread_sets_is_never_taken():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+class PanicException(BaseException):
+    """As a panic of the Rust library is called."""
+
+
+@pytest.mark.parametrize("failure", [PanicException("index out of bounds"), Exception("no [UNK] token")])
+def test_text_on_which_the_library_fails_is_named_by_its_number(failure, model, monkeypatch):
+    library = model._encode_texts._backend
+
+    class Backend:
+        def encode_batch(self, texts):
+            if "a dog" in texts:
+                raise failure
+            if "stop" in texts:
+                raise KeyboardInterrupt
+            return library.encode_batch(texts)
+
+    monkeypatch.setattr(model._encode_texts, "_backend", Backend())
+    reason = rf"texts\[2\] is 'a dog', on which the tokenizer fails \({type(failure).__name__}: "
+    with pytest.raises(ValueError, match=reason):
+        model.predict("x/two", ["the cat", "a mat", "a dog", "a mat"])
+    with pytest.raises(KeyboardInterrupt):
+        model.predict("x/two", ["the cat", "stop"])
