@@ -34,7 +34,7 @@ def open_encoder(config: TrainConfig, vocabulary: Iterable[str]) -> LoadedEncode
     """Load the encoder that the settings name, frozen.
 
     Args:
-        config: of the run.
+        config: settings of the run.
         vocabulary: texts whose words the tokenizer of "tiny" knows; not read for other encoders.
 
     Raises:
@@ -56,8 +56,8 @@ def text_features(
     """Encode the texts of a split; pairs are encoded together, as the models read them.
 
     Args:
-        encoder: in evaluation mode.
-        rows: of one split.
+        encoder: the encoder, in evaluation mode.
+        rows: rows of one split.
         max_length: maximum number of tokens per example.
         batch_size: examples per batch; the examples of a batch have similar lengths.
         device: to compute on.
