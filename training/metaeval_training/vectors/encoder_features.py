@@ -40,10 +40,12 @@ def open_encoder(config: TrainConfig, vocabulary: Iterable[str]) -> LoadedEncode
     Raises:
         ConfigError: it cannot be loaded.
     """
-    options = {"revision": config.encoder_revision} if config.encoder_revision else {}
     try:
         return load_encoder(
-            config.encoder, seed=config.seed, vocabulary=vocabulary if config.encoder == "tiny" else None, **options
+            config.encoder,
+            revision=config.encoder_revision or None,
+            vocabulary=vocabulary if config.encoder == "tiny" else None,
+            seed=config.seed,
         )
     except (ValueError, ImportError, OSError) as error:
         raise ConfigError(f"--encoder {config.encoder}: {error}") from error
