@@ -76,10 +76,12 @@ def _wrap(module: Any) -> None:
 
 
 def _module(arguments: dict[str, Any]) -> Any:
-    """Return the data that ``datasets`` needs to build a task, including ``revision``, which it would not pass on."""
+    """Return the data that ``datasets`` needs to build a task, with the arguments that it would not pass on."""
     from datasets.load import DatasetModule
 
     passed = {name: arguments[name] for name in ("revision",) if arguments.get(name) is not None}
+    if getattr(arguments.get("download_config"), "local_files_only", False):
+        passed["local_files_only"] = True
     return DatasetModule(
         module_path="metaeval_datasets.metaeval",
         hash=rows_version(),

@@ -7,6 +7,7 @@ a change of any of them never returns outdated rows.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -102,8 +103,10 @@ class MetaEval(datasets.ArrowBasedBuilder):
         config_name: str | None = None,
         dataset_name: str | None = None,
         hash: str | None = None,
+        local_files_only: bool = False,
         **kwargs: Any,
     ) -> None:
+        self._local_files_only = local_files_only
         if config_name is None:
             raise UnknownTaskError(
                 "no task given; expected load_dataset('metaeval', 'glue/cola'), see list_tasks() for all names"
@@ -127,7 +130,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
         edition, revision = given.get("edition", "careful"), given.get("revision")
         spec = get_task(name).edition(edition)
         cache_dir = None if given.get("cache_dir") is None else str(given["cache_dir"])
-        access = Access(given.get("token"), cache_dir=cache_dir)
+        access = Access(given.get("token"), cache_dir=cache_dir, local_files_only=self._local_files_only)
         if source := given.get("source"):
             if given.get("pins"):
                 raise ValueError("pins apply to a task's own sources; use revision= for a published copy")
@@ -136,7 +139,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
         pins = find_pins(given.get("pins"))
         if revision:
             self._place = Place("", Revisions(pins))
-            return {"revision": resolve_revision(spec, revision, Access(access.token))}
+            return {"revision": resolve_revision(spec, revision, dataclasses.replace(access, cache_dir=None))}
         version = str(self.builder_configs[name].version)
         self._place = find_place(spec, pins, access, given["hash"], _digest(given.get("features")), version)
         return {"suffix": self._place.suffix}
@@ -162,12 +165,14 @@ class MetaEval(datasets.ArrowBasedBuilder):
         if not self._prepared:  # it was cached
             _warn(self.spec, read_report(self.info))
             if self._copy is None and self.config.revision is None:
-                warn_fallback(self.spec, self._place, read_report(self.info), Access(self.token))
+                access = Access(self.token, local_files_only=self._local_files_only)
+                warn_fallback(self.spec, self._place, read_report(self.info), access)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         streaming = bool(dl_manager.is_streaming)
         force = bool(dl_manager.download_config.force_download)
-        access = Access(self.token, streaming, force, str(self._cache_dir_root))
+        local = self._local_files_only or bool(dl_manager.download_config.local_files_only)
+        access = Access(self.token, streaming, force, str(self._cache_dir_root), local_files_only=local)
         if self._copy is not None:
             return self._copied_splits(self._copy, access)
         self._opened = open_source(self.spec, access, self.config.revision, self._unfit, self._place.revisions)

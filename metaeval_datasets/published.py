@@ -59,7 +59,7 @@ def find_copy(repo: str, spec: TaskSpec, edition: EditionName, revision: str | N
     """
     at = f"{repo} at {revision}" if revision else repo
     try:
-        listing = list_files(repo, revision, access.token, access.cache_dir)
+        listing = list_files(repo, revision, access)
         if RECORDS_FILE not in listing.files:
             raise SourceError(f"has no {RECORDS_FILE}; expected a repository created by `metaeval publish`")
         path = fetch_file(repo, RECORDS_FILE, listing.commit, access)
@@ -106,6 +106,7 @@ def open_copy(copy: PublishedTask, access: Access) -> dict[str, tuple[SourceFile
 
 
 def _piece(copy: PublishedTask, path: str, access: Access) -> SourceFile:
+    access.check_remote()
     if access.remote:
         return SourceFile(f"datasets/{copy.repo}@{copy.commit}/{path}", "parquet", remote=True)
     local = fetch_whole(copy.repo, path, copy.commit, copy.sizes.get(path), access)

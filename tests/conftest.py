@@ -63,7 +63,8 @@ def pytest_unconfigure() -> None:
 def _fresh() -> Iterator[None]:
     """No faults, an empty request log, the usual limits, and the same random numbers, whatever ran before."""
     HUB.reset()
-    logging.getLogger("metaeval_datasets").setLevel(logging.NOTSET)  # a training in this process silences it
+    for name in ("metaeval_datasets", "metaeval_hub"):  # a training or an example in this process may set its level
+        logging.getLogger(name).setLevel(logging.NOTSET)
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)

@@ -42,7 +42,7 @@ DATASETS_ORDER = [
     "__init__",
 ]
 HUB_ORDER = [
-    *("safe_files", "results", "hub", "task_data", "conditional", "encoders", "model"),
+    *("utils", "safe_files", "results", "hub", "task_data", "conditional", "encoders", "model"),
     *("analysis", "report", "page", "cli", "__init__", "__main__"),
 ]
 # The rooms of the training engine: each imports only from itself and from those before it.

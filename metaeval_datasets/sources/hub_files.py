@@ -33,6 +33,7 @@ class Access:
         force: download files again even if they are in the cache.
         cache_dir: cache folder that the caller requested; used if the default ones are not writable.
         silent: use only the caches, because the Hub did not answer a moment ago.
+        local_files_only: use only the caches, because the caller asked for it.
     """
 
     token: Token = None
@@ -40,32 +41,46 @@ class Access:
     force: bool = False
     cache_dir: str | None = None
     silent: bool = False
+    local_files_only: bool = False
+
+    @property
+    def cache_only(self) -> str | None:
+        """Why only the caches are used; None if the Hub may be asked."""
+        if self.local_files_only:
+            return "local_files_only=True"
+        if self.silent:
+            return "the Hub does not answer"
+        return f"offline ({variable})" if (variable := offline()) else None
+
+    def check_remote(self) -> None:
+        """Check that files are not to be read over the network if the caller asked for the caches only.
+
+        Raises:
+            SourceError: they are.
+        """
+        if self.remote and self.local_files_only:
+            raise SourceError("local_files_only=True, but streaming reads over the network; load it without streaming")
 
 
-def list_files(
-    repo: str, revision: str | None, token: Token, cache_dir: str | None = None, *, silent: bool = False
-) -> Listing:
+def list_files(repo: str, revision: str | None, access: Access) -> Listing:
     """Return commit and files of a repository at a revision, and cache them for when the Hub cannot be reached.
 
     Args:
         repo: dataset repository.
         revision: branch, tag or commit; None is the main branch.
-        token: token for private repositories.
-        cache_dir: cache folder that the caller requested.
-        silent: use only the caches, because the Hub did not answer a moment ago.
+        access: how to access the Hub.
 
     Raises:
-        SourceError: the repository does not exist, cannot be read, or is not cached and the Hub cannot be reached.
+        SourceError: the repository does not exist, cannot be read, or is not cached and the Hub is not reached.
     """
-    kept = read_listing(repo, revision, cache_dir)
-    if silent or offline():
+    kept = read_listing(repo, revision, access.cache_dir)
+    if why := access.cache_only:
         if kept is None:
-            why = "the Hub does not answer" if silent else f"offline ({offline()})"
             raise SourceError(
                 f"{why}, and the list of its files is not in the cache; load it once while the Hub can be reached"
             )
         return kept
-    api = HfApi(token=token)
+    api = HfApi(token=access.token)
 
     def ask() -> Listing:
         with understood(repo):
@@ -82,7 +97,7 @@ def list_files(
         logger.warning("%s: %s; using its files at commit %s, as last cached", repo, error, kept.commit)
         return kept
     if listing != kept:
-        keep_listing(listing, repo, revision, cache_dir)
+        keep_listing(listing, repo, revision, access.cache_dir)
     return listing
 
 
@@ -157,7 +172,7 @@ def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int
     Raises:
         SourceError: the file does not exist or cannot be downloaded; the message says why.
     """
-    stored = access.silent or offline() is not None
+    stored = access.cache_only is not None
     force = access.force and not stored
 
     def download(cache_dir: str | Path | None) -> str:
@@ -184,6 +199,10 @@ def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int
         try:
             return download(cache_dir)
         except SourceError as error:
+            if access.local_files_only:
+                raise SourceError(
+                    f"local_files_only=True, and {path} is not in the cache; load it once while the Hub can be reached"
+                ) from error
             if not is_unwritable(error.__cause__):
                 raise
             logger.info("%s", error)
@@ -208,7 +227,7 @@ def fetch_whole(repo: str, path: str, commit: str, size: int | None, access: Acc
     if size is None or os.path.getsize(local) == size:
         return local
     problem = f"{local} has {os.path.getsize(local):,} bytes; expected {size:,}"
-    if not constants.HF_HUB_OFFLINE:
+    if access.cache_only is None:
         logger.warning("%s; downloading it again", problem)
         local = fetch_file(repo, path, commit, dataclasses.replace(access, force=True))
         if os.path.getsize(local) == size:

@@ -35,7 +35,7 @@ class Listing:
 
 
 def read_listing(repo: str, revision: str | None, cache_dir: str | None = None) -> Listing | None:
-    """Return the listing that was cached last; None if there is none or it cannot be read."""
+    """Return the listing that was cached last; None if it is missing or cannot be read."""
     for path in _places(repo, revision, cache_dir):
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))

@@ -157,7 +157,7 @@ def resolve_revision(spec: TaskSpec, revision: str, access: Access = _USUAL_ACCE
     if not isinstance(source, Source) or _COMMIT.fullmatch(revision):
         return revision
     try:
-        return list_files(source.repo, revision, access.token, access.cache_dir).commit
+        return list_files(source.repo, revision, access).commit
     except SourceError as error:
         raise NoSourceError(f"task {spec.name}: {source.repo} at {revision}: {error}") from error
 
@@ -177,6 +177,7 @@ def _open(spec: TaskSpec, source: AnySource, access: Access, revisions: Revision
 
 
 def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisions) -> OpenedSource:
+    access.check_remote()
     listing = revisions.listing(source, access)
     card = Card()
     if "README.md" in listing.files:

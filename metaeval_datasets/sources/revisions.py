@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from huggingface_hub.errors import RevisionNotFoundError
 
-from metaeval_datasets.sources.asking import SilentHubError, SourceError, offline
+from metaeval_datasets.sources.asking import SilentHubError, SourceError
 from metaeval_datasets.sources.hub_files import Access, list_files
 from metaeval_datasets.sources.listings import Listing
 from metaeval_datasets.sources.pins import Pins, source_name
@@ -76,7 +76,7 @@ class Revisions:
             answer = self.answers.pop(source_name(source.repo, source.revision), None)
             return _given(answer or _ask(source, access))
         try:
-            return list_files(source.repo, pinned, access.token, access.cache_dir, silent=access.silent)
+            return list_files(source.repo, pinned, access)
         except SourceError as error:
             if isinstance(error.__cause__, RevisionNotFoundError):
                 raise PinnedCommitError(gone(self.pins, source)) from error
@@ -85,7 +85,7 @@ class Revisions:
 
 def moved_to(source: Source, commit: str, access: Access) -> str | None:
     """Return the commit of a source's branch if it is another one than given, and if the Hub answers."""
-    if offline() or (source.revision and _COMMIT.fullmatch(source.revision)):
+    if access.cache_only or (source.revision and _COMMIT.fullmatch(source.revision)):
         return None
     answer = _ask(source, access)
     return answer.commit if isinstance(answer, Listing) and answer.commit != commit else None
@@ -115,7 +115,7 @@ def find_revisions(spec: TaskSpec, pins: Pins, access: Access) -> Revisions:
         answer = answers[source_name(source.repo, source.revision)] = _ask(source, access)
         if isinstance(answer, Listing):
             return Revisions(pins, answer.commit, source, others, answers)
-        if isinstance(answer, SilentHubError) or offline():
+        if isinstance(answer, SilentHubError) or access.cache_only:
             break
     return Revisions(pins, answers=answers)
 
@@ -126,7 +126,7 @@ def _ask(source: Source, access: Access) -> _Answer:
     if _shared and key in _shared[0]:
         return _shared[0][key]
     try:
-        answer: _Answer = list_files(source.repo, source.revision, access.token, access.cache_dir, silent=access.silent)
+        answer: _Answer = list_files(source.repo, source.revision, access)
     except SourceError as error:
         return error
     if _shared:

@@ -119,7 +119,7 @@ def stored_label_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] 
 
 def count_rows(repo: str, commit: str, paths: Sequence[str], access: Access) -> int | None:
     """Return the number of rows of files from their footers alone; None if it cannot be determined."""
-    if offline() or not paths or any(kind_of(path) != "parquet" for path in paths):
+    if access.cache_only or not paths or any(kind_of(path) != "parquet" for path in paths):
         return None
     try:
         total = 0

@@ -308,7 +308,7 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
     """Read back the published tasks, print all differences from the built ones, and return whether there are none."""
     from metaeval_datasets.publish import differences, in_order
     from metaeval_datasets.record import RECORDS_FILE
-    from metaeval_hub.hub.download import fetch
+    from metaeval_hub.hub.download import CacheOptions, fetch
     from metaeval_hub.hub.repo_state import repo_state
 
     state = repo_state(repo_id, repo_type="dataset")
@@ -328,7 +328,7 @@ def _verify(records: Sequence[TaskRecord], repo_id: str, folder: Path) -> bool:
                     revision=state.commit,
                     allow_patterns=[CARD, *(f"{glob.escape(config)}/*" for config in sorted(configs))],
                     repo_type="dataset",
-                    cache_dir=cache,
+                    cache=CacheOptions(cache),  # empty, so that every file is downloaded
                 )
                 found[record.task] = differences(record, copy)
                 if not record.is_like(published[record.task]):

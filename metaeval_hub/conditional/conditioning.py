@@ -24,24 +24,26 @@ _LEAST_SPREAD = 1e-6
 
 
 class TaskConditioning(nn.Module):
-    """Task embeddings of n tasks: ids (B,) or (1,) to vectors (B, Z) or (1, Z).
+    """Compute the embeddings z, (B, Z) or (1, Z), of the tasks with given ids, (B,) or (1,).
 
-    Every z starts with norm about 1.
+    Every z has a norm of about 1 at the start.
 
-    - "table": learned vectors, K per task, from N(0, 1/Z); a step uses one of them (Sileo & Moens 2022, section 5.4).
-      Row i * K + k of the table is the k-th vector of task i, and the optimizer treats each row separately.
-    - "features": z = P x + b for a fixed vector x of the task, such as TextEmb or Fisher (section 3), with one trained
-      linear layer, P ~ N(0, 1/Z), b = 0.
-    - "both": z = z_i + W x, the features-aware embedding of section 5.6, W = 0 at the start.
+    - "table": each task has K learned vectors, which start from N(0, 1/Z). A training step uses one of them (Sileo &
+      Moens 2022, section 5.4). Vector k of task i is at place i * K + k of the table, and the optimizer treats each
+      vector separately.
+    - "features": z = P x + b, where x is a fixed vector of the task, such as TextEmb or Fisher (section 3). P and b are
+      one trained linear layer, which starts with P ~ N(0, 1/Z) and b = 0.
+    - "both": z = z_i + W x, the features-aware embedding of section 5.6. W = 0 at the start.
 
-    x are the given features, standardized by ``set_features`` and stored with the weights; they are not trained.
+    x contains the features of the task, standardized by ``set_features``. The features are stored with the weights and
+    are not trained.
 
     Args:
-        n_tasks: n.
-        dim_z: Z.
+        n_tasks: number of tasks, n.
+        dim_z: size of z, Z.
         z_from: how z is computed.
-        embeddings_per_task: K.
-        dim_features: F; 0 for "table".
+        embeddings_per_task: number of learned vectors per task, K.
+        dim_features: number of features per task, F; 0 for "table".
     """
 
     task_embedding: nn.Parameter | None
@@ -61,9 +63,9 @@ class TaskConditioning(nn.Module):
         self.dim_z = dim_z
         self.z_from = z_from
         self.embeddings_per_task = embeddings_per_task
-        rows = n_tasks * embeddings_per_task
+        count = n_tasks * embeddings_per_task
         has_table = z_from != "features"
-        self.task_embedding = nn.Parameter(torch.randn(rows, dim_z) * dim_z**-0.5) if has_table else None
+        self.task_embedding = nn.Parameter(torch.randn(count, dim_z) * dim_z**-0.5) if has_table else None
         self.projection: nn.Linear | None = None
         if z_from != "table":
             self.projection = nn.Linear(dim_features, dim_z, bias=not has_table)
@@ -95,28 +97,28 @@ class TaskConditioning(nn.Module):
 
         Args:
             task_ids: (B,) or (1,) long.
-            draws: which of a task's K embeddings, 0 to K - 1: (B,), (1,) or a number; None takes the first, which is
-                the one that evaluation uses.
+            draws: which of a task's K embeddings to return, 0 to K - 1: a number, (1,), or one per task id, (B,). None
+                returns the first, which evaluation uses.
 
         Raises:
-            IndexError: an id or draw is outside the table (on CPU; on a GPU the device reports it).
-            ValueError: z is computed from features that were not set.
+            IndexError: an id or draw is outside the table. This is checked on the CPU; a GPU reports it in its own way.
+            ValueError: z is computed from features, and they were not set.
         """
         ids = task_ids.reshape(-1)
         check_range("task id", ids, self.n_tasks)
         parts = []
         if self.task_embedding is not None:
-            rows = ids
+            places = ids
             if self.embeddings_per_task > 1:
-                rows = ids * self.embeddings_per_task + self._draws(draws, ids)
+                places = ids * self.embeddings_per_task + self._draws(draws, ids)
             elif draws is not None:
                 self._draws(draws, ids)
-            parts.append(F.embedding(rows, self.task_embedding))
+            parts.append(F.embedding(places, self.task_embedding))
         if self.projection is not None:
             # On a GPU this check would wait for the device at every step.
-            looks = self.feature_scale.device.type == "cpu" and not torch.compiler.is_compiling()
-            if looks and not self.feature_scale.any():
-                raise ValueError("z is made of the tasks' features, and they were not set; call set_features(matrix)")
+            is_checked = self.feature_scale.device.type == "cpu" and not torch.compiler.is_compiling()
+            if is_checked and not self.feature_scale.any():
+                raise ValueError("z is computed from features, which were not set; call set_features(matrix)")
             parts.append(self.projection(self.features[ids]))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
@@ -125,19 +127,19 @@ class TaskConditioning(nn.Module):
             return torch.zeros_like(ids)
         draws = torch.as_tensor(draws, device=ids.device).reshape(-1)
         if draws.shape[0] != 1 and ids.shape[0] not in (1, draws.shape[0]):
-            raise ValueError(f"{draws.shape[0]} draws for {ids.shape[0]} task ids; expected one, or one an id")
+            raise ValueError(f"{draws.shape[0]} draws for {ids.shape[0]} task ids; expected one draw, or one per id")
         check_range("draw", draws, self.embeddings_per_task)
         return draws
 
     @torch.no_grad()
     def embeddings(self) -> Tensor:
-        """Return all task embeddings as the layers get them, (n, K, Z)."""
+        """Return all task embeddings, (n, K, Z), as the layers receive them."""
         parts = []
         if self.task_embedding is not None:
             parts.append(self.task_embedding.view(-1, self.embeddings_per_task, self.dim_z))
         if self.projection is not None:
-            # One by one, because the rounding of a batched product depends on the number of rows.
-            parts.append(torch.stack([self.projection(row) for row in self.features.split(1)]))
+            # Project tasks one at a time: the rounding of a batched product depends on the number of tasks.
+            parts.append(torch.stack([self.projection(features) for features in self.features.split(1)]))
         return parts[0].clone() if len(parts) == 1 else parts[0] + parts[1]
 
     @torch.no_grad()
@@ -159,16 +161,17 @@ class TaskConditioning(nn.Module):
     def expect(self, features: ArrayLike | None = None) -> Tensor:
         """Return the embeddings expected of tasks that were not trained (Sileo & Moens 2022, section 5.6).
 
-        That is the mean of the learned embeddings plus the projection of the features; each where there is one.
+        They are the sum of the mean of the learned embeddings and the projection of the features. "table" has only the
+        first part, and "features" only the second.
 
         Args:
-            features: (m, F), as given to ``set_features``; None for "table".
+            features: features of m tasks, (m, F), in the form that ``set_features`` takes; None for "table".
 
         Returns:
-            (m, Z), (1, Z) where there are no features.
+            (m, Z); (1, Z) for "table".
 
         Raises:
-            ValueError: features are missing, of another shape, not finite, or have no meaning here.
+            ValueError: features are missing, have another shape, are not finite, or are given for "table".
         """
         self._check_given(features)
         parts = []
@@ -184,15 +187,15 @@ class TaskConditioning(nn.Module):
     def set_features(self, features: ArrayLike) -> None:
         """Set the features of all tasks and standardize them over these tasks.
 
-        x = (f - mean) / (std * sqrt(F')), mean and std of each feature over the tasks, F' the number of features that
-        differ between tasks: the squared norm of x is 1 on average. A feature that is the same for all tasks is
-        ignored, also for tasks that are added later, because nothing was learned about it.
+        x = (f - mean) / (std * sqrt(F')), where mean and std are those of each feature over the tasks, and F' is the
+        number of features that differ between tasks. The squared norm of x is therefore 1 on average. A feature that is
+        the same for all tasks is ignored, also for tasks that are added later, because nothing was learned about it.
 
         Args:
-            features: (n, F).
+            features: features of all tasks, (n, F).
 
         Raises:
-            ValueError: another shape, a value that is not finite, or no feature differs between the tasks.
+            ValueError: the features have another shape, are not finite, or are the same for all tasks.
         """
         self._check_given(features)
         matrix = _finite(features, (self.n_tasks, self.features.shape[1]), "task_features")
@@ -200,7 +203,8 @@ class TaskConditioning(nn.Module):
         varies = std > _LEAST_SPREAD * np.abs(matrix).max(axis=0)
         if not varies.any():
             raise ValueError(
-                f"task_features of shape {matrix.shape}: the rows of all tasks are the same, which conditions nothing"
+                f"task_features of shape {matrix.shape} are the same for all tasks, so z would not depend on the task; "
+                "give features that differ"
             )
         scale = np.divide(1.0, std * varies.sum() ** 0.5, out=np.zeros_like(std), where=varies)
         self.feature_mean.copy_(torch.from_numpy(mean))
@@ -210,22 +214,24 @@ class TaskConditioning(nn.Module):
     def _standardised(self, features: ArrayLike | None) -> Tensor:
         width = self.features.shape[1]
         matrix = torch.from_numpy(_finite(features, (None, width), "task_features"))  # some devices have no float64
-        rows = ((matrix - self.feature_mean.cpu()) * self.feature_scale.cpu()).to(self.features)
-        if not torch.isfinite(rows).all():
+        scaled = ((matrix - self.feature_mean.cpu()) * self.feature_scale.cpu()).to(self.features)
+        if not torch.isfinite(scaled).all():
             largest = float(matrix.abs().max())
             raise ValueError(
-                f"task_features of up to {largest:.3g} are too large for {rows.dtype}; give them on a smaller scale"
+                f"task_features of up to {largest:.3g} are too large for {scaled.dtype}; give them on a smaller scale"
             )
-        return rows
+        return scaled
 
     def _check_given(self, features: ArrayLike | None) -> None:
         if features is None and self.projection is not None:
             raise ValueError(
-                f"z is made of features (z_from={self.z_from!r}): give those of the task, {self.features.shape[1]} "
-                "numbers, as task_features"
+                f"z is computed from features (z_from={self.z_from!r}), which are missing; give the "
+                f"{self.features.shape[1]} features of the task as task_features"
             )
         if features is not None and self.projection is None:
-            raise ValueError("task_features have no meaning where z is learned alone (z_from='table')")
+            raise ValueError(
+                "task_features are given, but z is not computed from features (z_from='table'); leave them out"
+            )
 
     # --- adding and removing tasks ---
 
@@ -234,24 +240,30 @@ class TaskConditioning(nn.Module):
         """Add tasks at the end; the others stay bit-identical. Recreate optimizers afterwards.
 
         Args:
-            count: m.
-            task_embeddings: (m, K, Z), as the layers are to get them; None takes the mean of the learned embeddings,
-                by k, plus what the features give.
-            features: (m, F), as given to ``set_features``; None for "table".
+            count: number of new tasks, m.
+            task_embeddings: their embeddings, (m, K, Z), as the layers will receive them. By default, embedding k of a
+                new task is the mean of the learned embeddings k, plus the projection of its features.
+            features: their features, (m, F), in the form that ``set_features`` takes; None for "table".
 
         Raises:
-            ValueError: features or embeddings are missing, of another shape, or have no meaning here.
+            ValueError: features or embeddings are missing, have another shape, or are given although ``z_from`` does
+                not use them.
         """
         self._check_given(features)
         projected: Tensor | None = None
         if self.projection is not None:
-            rows = self._standardised(features)
-            if rows.shape[0] != count:
-                raise ValueError(f"task_features has {rows.shape[0]} rows for {count} tasks")
-            projected = self.projection(rows)
+            added = self._standardised(features)
+            if added.shape[0] != count:
+                raise ValueError(
+                    f"task_features has shape {(*added.shape,)}; expected {(count, added.shape[1])} for {count} tasks"
+                )
+            projected = self.projection(added)
         if self.task_embedding is None:
             if task_embeddings is not None:
-                raise ValueError("z follows from the features of a task alone (z_from='features'); give no embedding")
+                raise ValueError(
+                    "task_embeddings are given, but z is computed from features only (z_from='features'); leave them "
+                    "out"
+                )
         else:
             table = self.task_embedding
             shape = (count, self.embeddings_per_task, self.dim_z)
@@ -264,7 +276,7 @@ class TaskConditioning(nn.Module):
                 latent = latent if projected is None else latent - projected.unsqueeze(1)
             self.task_embedding = nn.Parameter(torch.cat([table, latent.reshape(-1, self.dim_z).to(table)]))
         if self.projection is not None:
-            self.features = torch.cat([self.features, rows])
+            self.features = torch.cat([self.features, added])
 
     @torch.no_grad()
     def remove(self, task_ids: Sequence[int]) -> None:
@@ -280,22 +292,22 @@ class TaskConditioning(nn.Module):
     # --- trained tensors ---
 
     def values(self) -> Iterator[nn.Parameter]:
-        """Return the trainable tensors: what `adapters` un-freezes when the adapter is trained."""
+        """Return the trainable tensors, which `adapters` unfreezes when the adapter is trained."""
         return self.parameters()
 
     def table(self) -> list[nn.Parameter]:
-        """Return the table of learned embeddings (n * K, Z), one row per task and embedding; empty if there is none."""
+        """Return the table of learned embeddings, (n * K, Z), as a list of one tensor; empty for "features"."""
         return [] if self.task_embedding is None else [self.task_embedding]
 
     def projections(self) -> list[nn.Parameter]:
-        """Return the weights of the linear layer that maps features to z; empty if there is none."""
+        """Return the weights of the linear layer that maps features to z; empty for "table"."""
         return [] if self.projection is None else list(self.projection.parameters())
 
     def _example(self) -> Tensor:
         return self.features if self.task_embedding is None else self.task_embedding
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> TaskConditioning:
-        """Move or cast; the mean and scale of the features stay float32, because they may exceed half precision."""
+        """Move or cast; mean and scale of the features stay float32, because half precision could overflow."""
         kept = None if self.projection is None else (self.feature_mean, self.feature_scale)
         super()._apply(fn, recurse)
         if kept is not None:
@@ -313,7 +325,7 @@ def average_conditioning(
     """Return the weighted average of adapters' conditioning, as `adapters` averages the weights of their layers.
 
     Args:
-        names: of the adapters, for the error.
+        names: names of the adapters, for the error message.
         parts: their conditioning, over the same tasks.
         shares: weight of each.
 
@@ -321,7 +333,8 @@ def average_conditioning(
         The state of a conditioning of the same form.
 
     Raises:
-        ValueError: their shapes differ, or the features of their tasks do: those are data, which no average fits.
+        ValueError: their shapes differ, or the features of their tasks differ. Features are data: their average would
+            describe no task.
     """
     states = [part.state_dict() for part in parts]
     fixed = {name for name, _ in parts[0].named_buffers()}
@@ -340,19 +353,19 @@ def feature_matrix(task_features: Features, tasks: Sequence[str]) -> NDArray[np.
     """Return the features of tasks as a matrix.
 
     Args:
-        task_features: (n, F) in the order of ``tasks``, or task -> (F,), which may hold further tasks.
-        tasks: n names.
+        task_features: (n, F) in the order of ``tasks``, or task -> (F,), which may contain further tasks.
+        tasks: names of n tasks.
 
     Returns:
         (n, F).
 
     Raises:
-        ValueError: a task is missing or has another number of features, or a value is not finite; names it. Or it is a
-            table, of which the order of the tasks is not known.
+        ValueError: a task is missing or has another number of features, or a value is not finite; the message names the
+            task. Or the features are a table such as a DataFrame, whose order of tasks is not known.
     """
     if isinstance(task_features, TaskEmbeddings):
         task_features = dict(zip(task_features.names, task_features.values, strict=True))
-    if hasattr(task_features, "columns"):  # whose rows or columns may be tasks, in whatever order
+    if hasattr(task_features, "columns"):  # its rows or its columns may be tasks, in any order
         raise ValueError(
             f"task_features is a {type(task_features).__name__}; expected task -> features, such as "
             "dict(zip(table.index, table.to_numpy())), or an array in the order of the tasks"
@@ -364,47 +377,64 @@ def feature_matrix(task_features: Features, tasks: Sequence[str]) -> NDArray[np.
                 f"task_features lacks {len(missing)} of {len(tasks)} tasks: {', '.join(missing[:3])}"
                 + (", ..." if len(missing) > 3 else "")
             )
-        rows = [np.asarray(task_features[task]) for task in tasks]
-        for task, row in zip(tasks, rows, strict=True):
-            if row.shape != rows[0].shape or row.ndim != 1:
+        vectors = [np.asarray(task_features[task]) for task in tasks]
+        for task, vector in zip(tasks, vectors, strict=True):
+            if vector.shape != vectors[0].shape or vector.ndim != 1:
                 raise ValueError(
-                    f"task_features of {task} has shape {row.shape}; expected one dimension, as {tasks[0]} with "
-                    f"{rows[0].shape}"
+                    f"task_features of {task} has shape {vector.shape}; expected one dimension, and as many features "
+                    f"as {tasks[0]}, which has shape {vectors[0].shape}"
                 )
-        task_features = np.stack(rows)
+        task_features = np.stack(vectors)
     return _finite(task_features, (len(tasks), None), "task_features", tasks)
 
 
 def check_range(what: str, values: Tensor, end: int) -> None:
-    """Check that whole numbers lie in 0 to ``end - 1``; only on the CPU, since the check would wait for other devices.
+    """Check that whole numbers are in 0 to ``end - 1``. Only the CPU checks: on other devices, it would have to wait.
+
+    Args:
+        what: what an error message calls the numbers.
+        values: whole numbers.
+        end: one more than the largest allowed number.
 
     Raises:
-        IndexError: names the first that does not.
+        IndexError: a number is outside; the message names the first.
     """
     if values.device.type == "cpu" and not torch.compiler.is_compiling():
-        odd = values[(values < 0) | (values >= end)]
-        if odd.numel():
-            raise IndexError(f"{what} {int(odd[0])} is outside 0..{end - 1}")
+        outside = values[(values < 0) | (values >= end)]
+        if outside.numel():
+            raise IndexError(f"{what} {int(outside[0])} is outside 0..{end - 1}")
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """Return a tensor that can be averaged: half precision as float32."""
+    """Convert half precision to float32, so that an average is exact enough."""
     return tensor.float() if tensor.element_size() < 4 else tensor
 
 
 def _finite(
-    values: ArrayLike | None, shape: tuple[int | None, int | None], what: str, rows: Sequence[str] | None = None
+    values: ArrayLike | None, shape: tuple[int | None, int | None], what: str, names: Sequence[str] | None = None
 ) -> NDArray[np.float64]:
-    """Return a finite float64 matrix of a shape, in which None stands for any number from 1 on."""
+    """Return values as a finite float64 matrix.
+
+    Args:
+        values: the values.
+        shape: the shape to expect; None stands for any number from 1 on.
+        what: what an error message calls the values.
+        names: names of the lines of the matrix, for the error message.
+
+    Raises:
+        ValueError: the values are not numbers, have another shape, or are not finite.
+    """
     matrix = np.asarray(values)
-    told = ", ".join("any" if size is None else str(size) for size in shape)
+    expected = ", ".join("any" if size is None else str(size) for size in shape)
     if matrix.dtype.kind not in "fiub" or matrix.ndim != 2:
-        raise ValueError(f"{what} is of {matrix.dtype} with shape {matrix.shape}; expected numbers of shape ({told})")
+        raise ValueError(
+            f"{what} is of {matrix.dtype} with shape {matrix.shape}; expected numbers of shape ({expected})"
+        )
     if 0 in matrix.shape or any(size not in (None, found) for size, found in zip(shape, matrix.shape, strict=True)):
-        raise ValueError(f"{what} has shape {matrix.shape}; expected ({told})")
+        raise ValueError(f"{what} has shape {matrix.shape}; expected ({expected})")
     matrix = matrix.astype(np.float64)
     if not np.isfinite(matrix).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
-        name = rows[row] if rows is not None else f"row {row}"
-        raise ValueError(f"{what} of {name}: feature {column} is {matrix[row, column]}; expected finite numbers")
+        line, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
+        name = names[line] if names is not None else f"row {line}"
+        raise ValueError(f"{what} of {name}: feature {column} is {matrix[line, column]}; expected finite numbers")
     return matrix

@@ -9,6 +9,7 @@ from metaeval_hub.encoders.base import LoadedEncoder
 from metaeval_hub.encoders.find import MINILM, check_folder, find_minilm, find_on_hub
 from metaeval_hub.encoders.tiny import TINY, build_tiny
 from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
+from metaeval_hub.hub.download import CacheOptions
 from metaeval_hub.hub.names import local_folder
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
@@ -24,6 +25,7 @@ def load_encoder(
     vocabulary: Iterable[str] | None = None,
     seed: int = 0,
     token: str | bool | None = None,
+    cache: CacheOptions | None = None,
 ) -> LoadedEncoder:
     """Load an encoder and its tokenizer.
 
@@ -33,7 +35,8 @@ def load_encoder(
         revision: branch, tag or commit, for a Hub id.
         vocabulary: texts whose words the tokenizer of "tiny" knows; only for "tiny".
         seed: seed of the weights of "tiny".
-        token: for private repositories.
+        token: token for private repositories.
+        cache: how the cache of the Hub is used, for a Hub id.
 
     Raises:
         ValueError: the name is none of these, or an argument does not apply to it.
@@ -50,7 +53,7 @@ def load_encoder(
     elif folder := local_folder(name, "encoder", needs_owner=False, others=f", {MINILM!r} or {TINY!r}"):
         found = check_folder(folder, "local", _folder_name(folder), None)
     else:
-        found = find_on_hub(str(name), revision, token)
+        found = find_on_hub(str(name), revision, token, cache)
     with naming(found.id):
         tokenizer = load_tokenizer(found.folder, found.tokenizer_class)
         fit_tokenizer(tokenizer, found.on_meta())

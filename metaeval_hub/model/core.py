@@ -322,7 +322,8 @@ class ModelCore(nn.Module):
 
         Raises:
             TypeError: an entry is neither a string nor a pair of strings, or the two are mixed.
-            ValueError: a text contains half of a surrogate pair.
+            ValueError: a text contains half of a surrogate pair, or the tokenizer fails on it; the message has the
+                number of the text.
         """
         return self._encode_texts(as_texts(texts))
 

@@ -31,7 +31,7 @@ from metaeval_hub.hub.card_templates import code_span, python_string
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.storage import ENCODER_FOLDER, TOKENIZER_FOLDER, encoder_weights
 from metaeval_hub.model.tensors import check_finite
-from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.replace_folder import replacing, target_folder
 
 # The `adapters` library reads the files written here, so it determines their names.
 _README = """# {title}
@@ -94,7 +94,7 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
             "with pooling 'cls'"
         )
     check_finite(model.state_dict())
-    folder = Path(folder).expanduser()
+    folder = target_folder(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", task)

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from tqdm.auto import tqdm
 
 from metaeval_hub.encoders.tokens import Text, as_texts, pad_rows
 from metaeval_hub.encoders.weights import all_finite
@@ -22,6 +21,7 @@ from metaeval_hub.model.task_changes import add_tasks, check_new
 from metaeval_hub.safe_files.names import check_count, class_names, task_name
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
+from metaeval_hub.utils.progress import progress_bar
 
 Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
 
@@ -56,7 +56,7 @@ def fit_task(
         z_lr: learning rate of z, which starts at the expected embedding of an unseen task.
         head_lr: learning rate of the classifier, which starts at zero or from ``label_vectors``.
         seed: seed of the shuffles.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar. Never if those of huggingface_hub or datasets are switched off.
         task_features: (F,) features of the task, for a model that computes z from features. If the model computes z
             only from features, only the classifier is fitted.
         label_vectors: names of the shared label vectors that the classifier starts from, one per class. They are
@@ -111,7 +111,7 @@ def fit_task(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
     with _only_new_weights(model):
         batches = _batches(len(texts), batch_size, torch.Generator().manual_seed(seed))
-        for _ in tqdm(range(steps), desc=f"fit {name}", unit="step", disable=not progress):
+        for _ in progress_bar(range(steps), f"fit {name}", "step", shown=progress):
             rows = next(batches)
             batch = pad_rows(tokens, rows.tolist(), pad_id, model.device)
             pooled = model.encode(batch, z)

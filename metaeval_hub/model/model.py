@@ -17,6 +17,7 @@ from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tokens import Text, as_texts
 from metaeval_hub.encoders.weights import building
+from metaeval_hub.hub.download import CacheOptions
 from metaeval_hub.model import auto
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.few_shot import fit_task
@@ -29,6 +30,7 @@ from metaeval_hub.model.task_values import checked_labels
 from metaeval_hub.model.zero_shot import By, Description, zero_shot
 from metaeval_hub.safe_files.names import check_count, list_of_names
 from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.replace_folder import target_folder
 from metaeval_hub.task_data.origins import TaskOrigin
 
 
@@ -58,6 +60,9 @@ class ConditionalAdapterModel(ModelCore):
         revision: str | None = None,
         vocabulary: Iterable[str] | None = None,
         token: str | bool | None = None,
+        cache_dir: Path | str | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
     ) -> ConditionalAdapterModel:
         """Create an untrained model.
 
@@ -74,16 +79,20 @@ class ConditionalAdapterModel(ModelCore):
             label_vectors: task name -> name of the label vector of each class, such as ``TaskSpec.canonical``. Classes
                 with the same name share a vector, so that the model can answer a new task with known labels (section
                 5.6). Tasks that are missing share none.
-            seed: of all random initial values; the state of the global generator does not change.
+            seed: seed of all random initial values; the state of the global generator does not change.
             revision: branch, tag or commit of a Hub id.
             vocabulary: texts whose words the tokenizer of "tiny" knows.
-            token: for private repositories.
+            token: token for private repositories.
+            cache_dir: see ``from_pretrained``.
+            force_download: see ``from_pretrained``.
+            local_files_only: see ``from_pretrained``.
 
         Raises:
             ValueError: an argument is invalid; the message names it.
             UnsafeRepositoryError: the encoder's repository contains something that is not loaded.
         """
         config = config or ConditionalConfig()
+        cache = CacheOptions(cache_dir, force_download, local_files_only)
         labels = checked_labels(labels)
         matrix = None
         if (task_features is None) != (config.z_from == "table"):
@@ -98,7 +107,7 @@ class ConditionalAdapterModel(ModelCore):
                     f"dim_features is {config.dim_features}, but task_features have {matrix.shape[1]} columns"
                 )
             config = replace(config, dim_features=matrix.shape[1])
-        loaded = load_encoder(encoder, revision=revision, vocabulary=vocabulary, seed=seed, token=token)
+        loaded = load_encoder(encoder, revision=revision, vocabulary=vocabulary, seed=seed, token=token, cache=cache)
         with building(seed):
             model = cls(loaded, labels, config, fields, origins, label_vectors)
         if matrix is not None:
@@ -351,7 +360,7 @@ class ConditionalAdapterModel(ModelCore):
                 float16 or bfloat16.
             OSError: the files cannot be written; the message names the obstacle.
         """
-        check_place(Path(folder).expanduser())
+        check_place(target_folder(folder))
         return save_model(self, folder, include_base, results)
 
     @classmethod
@@ -362,23 +371,30 @@ class ConditionalAdapterModel(ModelCore):
         revision: str | None = None,
         token: str | bool | None = None,
         dtype: torch.dtype | str | None = None,
+        cache_dir: Path | str | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
     ) -> ConditionalAdapterModel:
         """Load a model from a folder or from the Hub, without executing anything from there.
 
         Args:
             name: a folder written by ``save_pretrained``, or a Hub id.
             revision: branch, tag or commit on the Hub.
-            token: for private repositories.
+            token: token for private repositories.
             dtype: dtype of the loaded weights: torch.float32, float16 or bfloat16, or its name. None keeps the stored
                 dtype, which gives the same bits as the saved model.
+            cache_dir: cache folder for downloads; None uses that of huggingface_hub.
+            force_download: download the files again even if they are in the cache.
+            local_files_only: send no request, and use only files in the cache, also for the encoder.
 
         Raises:
             ValueError: ``name`` is neither a folder nor a Hub id, ``dtype`` is not supported or overflows, or the
                 encoder is not the one that the model was trained with.
             UnsafeRepositoryError: a file is missing, malformed, or asks for code to be run.
-            HubError: reading from the Hub failed.
+            HubError: reading from the Hub failed, or a file is not in the cache although it should be.
         """
-        return load_model(cls, name, revision, token, dtype)
+        cache = CacheOptions(cache_dir, force_download, local_files_only)
+        return load_model(cls, name, revision, token, dtype, cache)
 
     def export_adapter(self, name: str, folder: Path | str) -> Path:
         """Export one task as a stock adapter of `adapters`; see ``metaeval_hub.model.export.export_adapter``."""

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from metaeval_hub.conditional.places import can_repeat_inside
 from metaeval_hub.encoders.tokens import Text, pad_rows
 from metaeval_hub.model.core import ModelCore
+from metaeval_hub.utils.progress import progress_bar
 
 SHOWN_FROM = 50  # more batches than this show a progress bar
 
@@ -57,7 +57,8 @@ def task_logits(
         names: tasks of the model, all over texts or all over pairs.
         texts: N strings, or N pairs.
         batch_size: largest number of (text, task) combinations per batch.
-        progress: whether to show a progress bar; None shows one for more than 50 batches.
+        progress: whether to show a progress bar; None shows one for more than 50 batches. Never if the progress bars
+            of huggingface_hub or datasets are switched off.
     """
     ids = torch.tensor([model.task_id(name) for name in names], device=model.device)
     results = {name: torch.empty(len(texts), len(model.labels[name])) for name in names}
@@ -69,9 +70,9 @@ def task_logits(
     tasks_at_once = min(len(names), batch_size) if model.config.has_task_embeddings else len(names)
     texts_at_once = max(batch_size // tasks_at_once, 1) if model.config.has_task_embeddings else batch_size
     starts = range(0, len(order), texts_at_once)
-    hidden = len(starts) <= SHOWN_FROM if progress is None else not progress
-    shown = names[0] if len(names) == 1 else f"{len(names)} tasks"
-    for start in tqdm(starts, desc=shown, unit="batch", disable=hidden):
+    shown = len(starts) > SHOWN_FROM if progress is None else progress
+    description = names[0] if len(names) == 1 else f"{len(names)} tasks"
+    for start in progress_bar(starts, description, "batch", shown=shown):
         rows = order[start : start + texts_at_once]
         batch = pad_rows(tokens, rows, pad_id, model.device)
         for first in range(0, len(names), tasks_at_once):

@@ -1,4 +1,4 @@
-"""The record of a model: what config.json says of it, checked on writing and on reading."""
+"""The record of a model, which config.json contains; it is checked when it is written and when it is read."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ FORMAT = "metaeval-conditional-adapters"
 FORMAT_VERSION = 1
 MODEL_TYPE = "metaeval"  # by which AutoConfig of transformers finds the class
 CONFIG_FILE = "config.json"
-MAX_WHOLE = 2**20  # of any whole number in a configuration; the weights file bounds what the numbers come to
+# Maximum of any whole number in a configuration. The size of the weights file limits their product.
+MAX_WHOLE = 2**20
 MAX_TASKS = 100_000
-MAX_TABLE = 2**25  # tasks times classes of the task with the most: the table of label vectors has an entry for each
+# Maximum of the number of tasks times the largest number of classes: entries in the table of label vectors.
+MAX_TABLE = 2**25
 DTYPES: Mapping[str, torch.dtype] = {
     "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
 }  # fmt: skip
@@ -52,11 +54,11 @@ class ModelRecord:
         base: the encoder.
         conditional: the conditioning.
         labels: task name -> class names, in the order of the task ids.
-        metaeval_version: of the package that wrote it.
-        fields: task name -> 1 (a text) or 2 (a pair); tasks of which it is not known may be missing.
-        origins: task name -> where its rows came from; tasks of which it is not known may be missing.
-        dtype: of all weights, one of ``DTYPES``.
-        label_vectors: task name -> name of the label vector of each class; tasks with rows of their own are missing.
+        metaeval_version: version of the package that wrote the record.
+        fields: task name -> 1 (a text) or 2 (a pair); tasks whose form is not known are missing.
+        origins: task name -> where its rows came from; tasks whose origin is not known are missing.
+        dtype: dtype of all weights, one of ``DTYPES``.
+        label_vectors: task name -> name of the label vector of each class; tasks that share none are missing.
     """
 
     base: BaseEncoder
@@ -69,7 +71,7 @@ class ModelRecord:
     label_vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the content of config.json."""
         return {
             "model_type": MODEL_TYPE,
             "format": FORMAT,
@@ -91,7 +93,7 @@ class ModelRecord:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> ModelRecord:
-        """Check and build.
+        """Check the content of config.json and return the record.
 
         Raises:
             UnsafeRepositoryError: a key is missing, unknown or of the wrong type; the message names it.
@@ -123,10 +125,16 @@ class ModelRecord:
 
 
 def expect_keys(value: Any, keys: set[str], place: str, optional: Collection[str] = ()) -> None:
-    """Check that ``value`` is an object with these keys, and with no others but the optional ones.
+    """Check that a value of config.json is an object with the expected keys.
+
+    Args:
+        value: the value.
+        keys: keys that it must have.
+        place: where the value is in config.json, for the error message; "" is the whole file.
+        optional: keys that it may have.
 
     Raises:
-        UnsafeRepositoryError: names what is missing and what is unknown.
+        UnsafeRepositoryError: it is not an object, or a key is missing or unknown; the message names the key.
     """
     where = f"{CONFIG_FILE}{': ' + place if place else ''}"
     if not isinstance(value, Mapping):
@@ -174,7 +182,10 @@ def _conditional(value: Any) -> ConditionalConfig:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Tell whether a value read from JSON is of a field's type; numbers are bounded, finite, and no truth values."""
+    """Return whether a value read from JSON has the type of a field.
+
+    Numbers must be finite and within limits; booleans do not count as numbers.
+    """
     if get_origin(hint) is Literal:
         return isinstance(value, str) and value in get_args(hint)
     if get_origin(hint) in (Union, UnionType):
@@ -187,10 +198,11 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, hint)
     if hint is str:
         return isinstance(value, str) and len(value) <= 256
-    raise TypeError(f"config.json has no rule for values of type {hint}; add one here")
+    raise TypeError(f"config.json has no rule for values of type {hint}; add one to _fits")
 
 
 def _named(hint: Any) -> str:
+    """Return the name of a field's type for an error message."""
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
     if get_origin(hint) in (Union, UnionType):
@@ -208,21 +220,27 @@ def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
         expect_keys(task, {"name", "labels"}, f"tasks[{i}]", {"label_vectors", "rows", "fields", "origin"})
         name, classes = check_name(task["name"], f"{place}.name"), task["labels"]
         if name in labels:
-            raise UnsafeRepositoryError(f"{place}.name is {shown(name)}; expected a name not used before")
+            raise UnsafeRepositoryError(
+                f"{place}.name is {shown(name)}; but another task has this name; expected different names"
+            )
         if not isinstance(classes, list) or len(classes) < 2:
-            raise UnsafeRepositoryError(f"{place}.labels is {shown(classes)}; expected two or more names of classes")
+            raise UnsafeRepositoryError(f"{place}.labels is {shown(classes)}; expected two or more class names")
         labels[name] = tuple(check_label(label, f"{place}.labels") for label in classes)
         if len(set(classes)) < len(classes):
-            raise UnsafeRepositoryError(f"{place}.labels has a name twice: {shown(classes)}")
+            raise UnsafeRepositoryError(f"{place}.labels repeats a name: {shown(classes)}; expected different names")
     check_size(len(labels), max(map(len, labels.values())))
     return labels
 
 
 def check_size(tasks: int, classes: int) -> None:
-    """Check that a number of tasks, the largest of which has ``classes`` classes, can be stored.
+    """Check that a model can store its tasks.
+
+    Args:
+        tasks: number of tasks.
+        classes: number of classes of the task that has the most.
 
     Raises:
-        UnsafeRepositoryError: it cannot.
+        UnsafeRepositoryError: there are too many tasks or classes.
     """
     if tasks > MAX_TASKS or tasks * classes > MAX_TABLE:
         raise UnsafeRepositoryError(
@@ -234,7 +252,7 @@ def check_size(tasks: int, classes: int) -> None:
 def _label_vectors(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for i, task in enumerate(tasks):
-        key = "label_vectors" if "label_vectors" in task else "rows"  # the key before it was renamed
+        key = "label_vectors" if "label_vectors" in task else "rows"  # the name of the key in earlier releases
         if key not in task:
             continue
         if "label_vectors" in task and "rows" in task:
@@ -243,10 +261,10 @@ def _label_vectors(tasks: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, .
             )
         place, vectors = f"{CONFIG_FILE}: tasks[{i}].{key}", task[key]
         if not isinstance(vectors, list) or len(vectors) != len(task["labels"]):
-            raise UnsafeRepositoryError(f"{place} is {shown(vectors)}; expected a name for each of the task's labels")
+            raise UnsafeRepositoryError(f"{place} is {shown(vectors)}; expected one name per class of the task")
         found[task["name"]] = tuple(check_label(vector, place) for vector in vectors)
         if len(set(vectors)) < len(vectors):
-            raise UnsafeRepositoryError(f"{place} has a name twice: {shown(vectors)}")
+            raise UnsafeRepositoryError(f"{place} repeats a name: {shown(vectors)}; expected different names")
     return found
 
 
@@ -271,10 +289,10 @@ def _origins(tasks: Sequence[Mapping[str, Any]]) -> dict[str, TaskOrigin]:
 
 
 def check_record(record: ModelRecord) -> None:
-    """Check that a model can be stored and read back, before anything is made of it or written.
+    """Check that a model can be stored and loaded again, before it is built or written.
 
     Raises:
-        ValueError: names what is in the way.
+        ValueError: it cannot; the message names the obstacle.
     """
     try:
         ModelRecord.from_dict(record.to_dict())
@@ -283,7 +301,15 @@ def check_record(record: ModelRecord) -> None:
 
 
 def write_record(folder: Path, record: ModelRecord) -> None:
-    """Write config.json, of a record that ``check_record`` has passed."""
+    """Write config.json.
+
+    Args:
+        folder: the folder to write to.
+        record: a record that ``check_record`` accepts.
+
+    Raises:
+        ValueError: the file would be larger than the limit for reading.
+    """
     text = json.dumps(record.to_dict(), indent=1, ensure_ascii=False) + "\n"
     if len(text.encode()) > MAX_JSON_BYTES:
         raise ValueError(
@@ -296,7 +322,7 @@ def read_record(folder: Path) -> ModelRecord:
     """Read and check config.json.
 
     Raises:
-        UnsafeRepositoryError: it is missing or not of the expected form.
+        UnsafeRepositoryError: the file is missing or does not have the expected form.
     """
     check_inside(folder)
     check_file_names(path.relative_to(folder).as_posix() for path in folder.rglob("*"))

@@ -22,7 +22,7 @@ from metaeval_hub.encoders.base import LoadedEncoder, as_own, check_same
 from metaeval_hub.encoders.find import FoundEncoder, find_base, find_configuration
 from metaeval_hub.encoders.tokenizer import fit_tokenizer, load_tokenizer
 from metaeval_hub.encoders.weights import all_finite, building, save_configuration, save_encoder, weights_digest
-from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.download import CacheOptions, fetch
 from metaeval_hub.hub.login import push_target
 from metaeval_hub.hub.names import local_folder
 from metaeval_hub.hub.upload import push_folder
@@ -31,7 +31,7 @@ from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.record import CONFIG_FILE, DTYPES, FORMAT, ModelRecord, check_record, read_record, write_record
 from metaeval_hub.model.tensor_names import has_attention_biases
 from metaeval_hub.model.tensors import check_finite, read_tensors, write_tensors
-from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.replace_folder import replacing, target_folder
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_file_names, naming, read_header
 from metaeval_hub.task_data.task_features import FEATURE_FILES, TABLE_FILE, TaskFeatures
 
@@ -93,9 +93,7 @@ def save_model(
     Returns:
         The folder.
     """
-    if not str(folder):  # Path("") is the current folder
-        raise ValueError('folder is ""; give the name of a folder, or "." for the current one')
-    folder = Path(folder).expanduser()
+    folder = target_folder(folder)
     dtype = _stored_dtype(model)
     base, weights = model.base, {}
     if _stores_encoder(model, include_base):
@@ -171,6 +169,7 @@ def load_model(
     revision: str | None = None,
     token: str | bool | None = None,
     dtype: torch.dtype | str | None = None,
+    cache: CacheOptions | None = None,
 ) -> Model:
     """Load a model from a folder or from the Hub; see ``ConditionalAdapterModel.from_pretrained``.
 
@@ -181,15 +180,17 @@ def load_model(
         kind: the class to build.
         name: a folder, or a Hub id.
         revision: branch, tag or commit on the Hub.
-        token: for private repositories.
-        dtype: of the loaded weights; None keeps the stored one.
+        token: token for private repositories.
+        dtype: dtype of the loaded weights; None keeps the stored one.
+        cache: how the cache of the Hub is used.
     """
     wanted = None if dtype is None else _checked_dtype(dtype)
-    folder = _model_folder(name, revision, token)
+    cache = cache or CacheOptions()
+    folder = _model_folder(name, revision, token, cache)
     with naming(str(name)):
         record = read_record(folder)
         tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
-        record, found = _find_encoder(record, folder / ENCODER_FOLDER, token)
+        record, found = _find_encoder(record, folder / ENCODER_FOLDER, token, cache)
         plan = found.on_meta()
         fit_tokenizer(tokenizer, plan)
         try:
@@ -224,21 +225,30 @@ def _checked_dtype(value: torch.dtype | str) -> torch.dtype:
     return found
 
 
-def _model_folder(name: Path | str, revision: str | None, token: str | bool | None) -> Path:
+def _model_folder(name: Path | str, revision: str | None, token: str | bool | None, cache: CacheOptions) -> Path:
     if (folder := local_folder(name)) is not None:
         return folder
     patterns = (*MODEL_FILES, *FEATURE_FILES)
     with naming(str(name)):
-        return fetch(str(name), revision=revision, allow_patterns=patterns, token=token, check_names=check_file_names)
+        return fetch(
+            str(name),
+            revision=revision,
+            allow_patterns=patterns,
+            token=token,
+            check_names=check_file_names,
+            cache=cache,
+        )
 
 
-def _find_encoder(record: ModelRecord, place: Path, token: str | bool | None) -> tuple[ModelRecord, FoundEncoder]:
+def _find_encoder(
+    record: ModelRecord, place: Path, token: str | bool | None, cache: CacheOptions
+) -> tuple[ModelRecord, FoundEncoder]:
     """Find a stored model's encoder; the record names it as the model's own where the model brings its weights."""
     if record.conditional.conditioning == "full":
         return record, find_configuration(record.base, place)
     if place.is_dir() and record.base.kind != "local":
         record = replace(record, base=as_own(record.base))
-    return record, find_base(record.base, place, token=token)
+    return record, find_base(record.base, place, token=token, cache=cache)
 
 
 def _of_record(kind: type[Model], record: ModelRecord, loaded: LoadedEncoder) -> Model:

@@ -14,6 +14,17 @@ from pathlib import Path
 _SWAP = threading.Lock()  # if two threads save into one folder, it contains the files of one of them
 
 
+def target_folder(folder: Path | str) -> Path:
+    """Return the folder that a user names to save to.
+
+    Raises:
+        ValueError: the name is empty; as a path, it would mean the current folder.
+    """
+    if not str(folder):
+        raise ValueError('folder is ""; give the name of a folder, or "." for the current one')
+    return Path(folder).expanduser()
+
+
 @contextmanager
 def replacing(folder: Path, own: Collection[str], last: str) -> Iterator[Path]:
     """Yield an empty folder to write to; its files are moved to ``folder`` if the block ends without an error.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.download import CacheOptions, fetch
 from metaeval_hub.hub.login import push_target
 from metaeval_hub.hub.upload import push_folder
 from metaeval_hub.safe_files.repository import check_file_names, naming
@@ -51,7 +51,7 @@ def push(
     return commit.commit_url
 
 
-def fetch_table(repo_id: str, revision: str | None, token: str | bool | None) -> Path:
+def fetch_table(repo_id: str, revision: str | None, token: str | bool | None, cache: CacheOptions) -> Path:
     """Download the files of a table and return their folder; see ``TaskEmbeddings.from_hub``."""
     with naming(repo_id):
         return fetch(
@@ -62,6 +62,7 @@ def fetch_table(repo_id: str, revision: str | None, token: str | bool | None) ->
             token=token,
             check_names=check_file_names,
             max_bytes=MAX_BYTES,
+            cache=cache,
         )
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from metaeval_hub.safe_files.names import first_names, list_of_names
 from metaeval_hub.safe_files.printable import shown
-from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.replace_folder import replacing, target_folder
 from metaeval_hub.safe_files.repository import (
     UnsafeRepositoryError,
     check_inside,
@@ -154,9 +154,9 @@ class TaskEmbeddings:
 
         Raises:
             UnsafeRepositoryError: a name could not be read back: it is a path, or contains a control character.
-            ValueError: the table is empty.
+            ValueError: the table is empty, or the name of the folder is.
         """
-        folder = Path(folder).expanduser()
+        folder = target_folder(folder)
         for name in self.names:
             check_name(name, "the name of a task")
         if not self.values.size:
@@ -245,21 +245,35 @@ class TaskEmbeddings:
         )
 
     @classmethod
-    def from_hub(cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None) -> TaskEmbeddings:
+    def from_hub(
+        cls,
+        repo_id: str,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: Path | str | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+    ) -> TaskEmbeddings:
         """Load a table that ``push_to_hub`` pushed.
 
         Args:
             repo_id: the dataset, "org/name".
             revision: branch, tag or commit; by default the main branch.
             token: token for private repositories.
+            cache_dir: cache folder for downloads; None uses that of huggingface_hub.
+            force_download: download the files again even if they are in the cache.
+            local_files_only: send no request, and use only files in the cache.
 
         Raises:
+            ValueError: both ``force_download`` and ``local_files_only`` are set.
             UnsafeRepositoryError: the repository contains code, or its files have another form.
-            HubError: the repository cannot be downloaded.
+            HubError: the repository cannot be downloaded, or is not in the cache although it should be.
         """
         from metaeval_hub.task_data import embeddings_on_hub as hub
 
-        return cls.load(hub.fetch_table(repo_id, revision, token))
+        cache = hub.CacheOptions(cache_dir, force_download, local_files_only)
+        return cls.load(hub.fetch_table(repo_id, revision, token, cache))
 
 
 def _read_names(path: Path) -> tuple[str, ...]:

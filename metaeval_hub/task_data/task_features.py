@@ -21,7 +21,7 @@ from metaeval_datasets.spec import TaskType
 from metaeval_hub.safe_files.allowed_values import is_number, is_whole
 from metaeval_hub.safe_files.names import first_names, list_of_names
 from metaeval_hub.safe_files.printable import shown
-from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.replace_folder import replacing, target_folder
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_inside, check_name, read_header, read_json
 from metaeval_hub.task_data.domains import Domains, fit_domains
 
@@ -155,8 +155,9 @@ class TaskFeatures:
 
         Raises:
             UnsafeRepositoryError: the table could not be read back; the message says why.
+            ValueError: the name of the folder is empty.
         """
-        folder = Path(folder).expanduser()
+        folder = target_folder(folder)
         tensors = {"words": self.words, **{f"domain_{key}": value for key, value in vars(self.domains).items()}}
         if self.texts is not None:
             tensors["texts"] = self.texts

@@ -4,10 +4,10 @@ import json
 import threading
 
 import pytest
-from datasets import load_dataset
+from datasets import DownloadConfig, load_dataset
 
 from metaeval_datasets.sources import asking, listings
-from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.asking import NoSourceError, SourceError
 from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files
 from metaeval_datasets.sources.listings import Listing, keep_listing, read_listing
 from metaeval_datasets.sources.opening import open_source
@@ -61,15 +61,15 @@ def test_no_cache_can_be_written(monkeypatch):
     + [json.dumps({"commit": "../..", "files": []}).encode()],
 )
 def test_a_damaged_listing_is_as_if_there_were_none(content, cache, repo, monkeypatch):
-    expected = list_files(repo, None, None)
+    expected = list_files(repo, None, Access())
     (path,) = cache.rglob("*.json")
     path.write_bytes(content)
     assert read_listing(repo, None) is None
     with monkeypatch.context() as context:
         context.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(SourceError, match=r"offline \(HF_HUB_OFFLINE\), and the list of its files is not in"):
-            list_files(repo, None, None)
-    assert list_files(repo, None, None) == expected == read_listing(repo, None)  # and is written again
+            list_files(repo, None, Access())
+    assert list_files(repo, None, Access()) == expected == read_listing(repo, None)  # and is written again
 
 
 def test_threads_keep_one_listing(cache):
@@ -102,7 +102,7 @@ def test_every_variable_for_working_offline_counts(variable, repo, hub, monkeypa
     monkeypatch.setattr(f"{library}.HF_HUB_OFFLINE", True)
     assert open_source(spec).commit == commit
     for ask in (
-        lambda: list_files("never/read", None, None),
+        lambda: list_files("never/read", None, Access()),
         lambda: fetch_file(repo, "other.csv", commit, Access()),
         lambda: open_source(spec, Access(remote=True)),
     ):
@@ -113,20 +113,20 @@ def test_every_variable_for_working_offline_counts(variable, repo, hub, monkeypa
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"reset": True}, "away"])
 def test_what_was_listed_serves_where_the_hub_does_not(fault, repo, hub, monkeypatch, caplog):
-    before = list_files(repo, None, None)
+    before = list_files(repo, None, Access())
     if fault == "away":
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     else:
         hub.faults.add(route="info", times=None, **fault)
-    assert list_files(repo, None, None) == before
+    assert list_files(repo, None, Access()) == before
     assert f"using its files at commit {before.commit}, as last cached" in caplog.text
 
 
 def test_a_refusal_is_no_silence(repo, hub):
-    list_files(repo, None, None)
+    list_files(repo, None, Access())
     hub.faults.add(route="info", times=None, status=403)
     with pytest.raises(SourceError, match="403"):
-        list_files(repo, None, None)
+        list_files(repo, None, Access())
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -140,6 +140,25 @@ def test_a_hub_cache_that_cannot_be_written_is_done_without(given, repo, hub, de
     assert sum(map(len, load_dataset("metaeval", name, **options).values())) == 60
     hub.requests.clear()
     used = options.get("cache_dir", str(cache))
-    listing = list_files(repo, None, None, used)
+    listing = list_files(repo, None, Access(cache_dir=used))
     fetch_file(repo, "train.parquet", listing.commit, Access(cache_dir=used))
     assert hub.requests.count(route="cdn") == 0  # it was fetched once
+
+
+def test_local_files_only_of_datasets_sends_no_request(repo, hub, declare, tmp_path):
+    name = declare(task(sources=(Source(repo),), splits=("train",)))
+    cache, local = str(tmp_path / "mine"), DownloadConfig(local_files_only=True)
+    hub.requests.clear()
+    with pytest.raises(NoSourceError, match=rf"{repo}: local_files_only=True, and the list of its files is not in"):
+        load_dataset("metaeval", name, cache_dir=cache, download_config=local)
+    assert len(hub.requests) == 0
+    expected = load_dataset("metaeval", name, cache_dir=cache)
+    hub.requests.clear()
+    for options in ({}, {"download_mode": "force_redownload"}):
+        found = load_dataset("metaeval", name, cache_dir=cache, download_config=local, **options)
+        assert found["train"][:] == expected["train"][:]
+    with pytest.raises(NoSourceError, match="local_files_only=True, but streaming reads over the network"):
+        load_dataset("metaeval", name, cache_dir=cache, download_config=local, streaming=True)
+    assert len(hub.requests) == 0
+    with pytest.raises(SourceError, match=r"local_files_only=True, and other.csv is not in the cache"):
+        fetch_file(repo, "other.csv", list_files(repo, None, Access()).commit, Access(local_files_only=True))

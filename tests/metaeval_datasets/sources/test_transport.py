@@ -95,13 +95,17 @@ SLOW = {
 }
 
 
+def listed(repo):
+    return list_files(repo, None, Access())
+
+
 @pytest.mark.parametrize("how", SLOW)
-@pytest.mark.parametrize("ask", [list_files, repo_facts])
+@pytest.mark.parametrize("ask", [listed, repo_facts])
 def test_a_slow_hub_is_given_up(ask, how, serve):
     serve(SLOW[how])
     started = time.monotonic()
     with pytest.raises(SilentHubError, match=r"the Hub at http://127\.0\.0\.1:\d+ does not answer, or too slowly"):
-        ask("made/up", None, None)
+        ask("made/up")
     assert time.monotonic() - started < 4
 
 
@@ -159,7 +163,7 @@ def test_an_answer_in_memory_has_a_greatest_length(respond, serve, monkeypatch):
     monkeypatch.setattr(answer_limits, "MAX_ANSWER_BYTES", 1_000_000)
     serve(respond)
     with pytest.raises(SourceError, match=r"made/up.* is longer than 1,000,000 bytes"):
-        list_files("made/up", None, None)
+        list_files("made/up", None, Access())
 
 
 @pytest.mark.parametrize(("promised", "most", "told"), [(5, 10**9, 5), (10**8, 70_000, 70_000)])
@@ -209,9 +213,9 @@ BROKEN = {
 def test_an_answer_of_another_form_is_a_reason(how, serve):
     body = b"<html>Welcome</html>" if how == "page" else json.dumps(BROKEN[how]).encode()
     asked = serve(lambda connection, *_: send(connection, body))
-    for ask in (list_files, repo_facts):
+    for ask in (listed, repo_facts):
         with pytest.raises(SourceError, match=r"is not that of a Hub|expected 40 hexadecimal digits"):
-            ask("made/up", None, None)
+            ask("made/up")
     assert len(asked) == 2  # which another attempt would not change
 
 
@@ -231,7 +235,7 @@ def test_a_hub_that_is_away_is_waited_for_once(monkeypatch):
         with pytest.raises(
             SilentHubError, match=r"cannot be reached \(Connection refused\); check the network"
         ) as told:
-            list_files("made/up", None, None)
+            list_files("made/up", None, Access())
         assert is_unreachable(told.value.__cause__)
     assert waits == [0.5, 1.0, 2.0, 4.0]
 

@@ -1,4 +1,4 @@
-"""What z is made of: each way against its equation in plain numpy or torch, and through a whole model."""
+"""How z is computed: each way against its equation in plain numpy or torch, and through a whole model."""
 
 import numpy as np
 import pandas as pd
@@ -128,17 +128,21 @@ def test_unseen_tasks_get_the_mean_embedding_and_their_projection(mode):
             ValueError,
             r"task_features has shape \(3, 6\); expected \(4, 6\)",
         ),
-        (lambda c: c.set_features(np.ones((N, F))), ValueError, "the rows of all tasks are the same"),
+        (lambda c: c.set_features(np.ones((N, F))), ValueError, "are the same for all tasks, so z would"),
         (lambda c: c.set_features(np.full((N, F), np.inf)), ValueError, "of row 0: feature 0 is inf"),
         (lambda c: c.set_features([["a"] * F] * N), ValueError, r"is of <U1 .* expected numbers of shape \(4, 6\)"),
         (
             lambda c: c.expect(),
             ValueError,
-            r"z is made of features \(z_from='both'\): give those of the task, 6 numbers",
+            r"z is computed from features \(z_from='both'\), which are missing; give the 6 features",
         ),
         (lambda c: c.expect(np.zeros((1, 2))), ValueError, r"shape \(1, 2\); expected \(any, 6\)"),
         (lambda c: c.append(1, torch.zeros(1, 1, Z), np.zeros((1, F))), ValueError, r"expected \(1, 2, 5\)"),
-        (lambda c: c.append(2, None, np.zeros((1, F))), ValueError, "task_features has 1 rows for 2 tasks"),
+        (
+            lambda c: c.append(2, None, np.zeros((1, F))),
+            ValueError,
+            r"task_features has shape \(1, 6\); expected \(2, 6\) for 2 tasks",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(call, error, message):
@@ -153,7 +157,7 @@ def test_features_in_a_table_are_refused():
 
 
 def test_features_that_were_not_set_are_missed():
-    with pytest.raises(ValueError, match="they were not set; call set_features"):
+    with pytest.raises(ValueError, match="which were not set; call set_features"):
         TaskConditioning(N, Z, "features", 1, F)(torch.tensor([0]))
 
 
@@ -163,7 +167,8 @@ def test_features_by_task_are_put_in_order_and_what_is_missing_is_named():
     with pytest.raises(ValueError, match="task_features lacks 2 of 3 tasks: c, d"):
         feature_matrix(table, ("c", "a", "d"))
     with pytest.raises(
-        ValueError, match=r"task_features of b has shape \(3,\); expected one dimension, as a with \(2,"
+        ValueError,
+        match=r"task_features of b has shape \(3,\); expected one dimension, .* as a, which has shape \(2,",
     ):
         feature_matrix({"a": [1, 2], "b": [1, 2, 3]}, ("a", "b"))
     with pytest.raises(ValueError, match="task_features of b: feature 1 is nan"):
@@ -258,7 +263,9 @@ def test_tasks_come_and_go_and_leave_the_others_bit_by_bit(mode, tmp_path):
         model.add_task("x/given", ("a", "b"), given, **features)
         np.testing.assert_allclose(all_embeddings(model)[-1], np.tile(given, (z.shape[1], 1)), atol=1e-6)
     else:
-        with pytest.raises(ValueError, match="x/given: z follows from the features of a task alone"):
+        with pytest.raises(
+            ValueError, match="x/given: task_embeddings are given, but z is computed from features only"
+        ):
             model.add_task("x/given", ("a", "b"), np.zeros(Z), **features)
     model.save_pretrained(tmp_path)
     assert bits(ConditionalAdapterModel.from_pretrained(tmp_path)) == bits(model)
@@ -271,10 +278,10 @@ def test_tasks_come_and_go_and_leave_the_others_bit_by_bit(mode, tmp_path):
 
 def test_a_new_task_without_features_says_what_is_missing():
     model = make("features")
-    with pytest.raises(ValueError, match=r"x/new: z is made of features .* give those of the task, 6 numbers"):
+    with pytest.raises(ValueError, match=r"x/new: z is computed from features .* give the 6 features of the task"):
         model.add_task("x/new", ("a", "b"))
     assert model.task_names == tuple(LABELS)
-    with pytest.raises(ValueError, match="x/new: task_features have no meaning where z is learned alone"):
+    with pytest.raises(ValueError, match="x/new: task_features are given, but z is not computed from features"):
         make("table").add_task("x/new", ("a", "b"), task_features=np.zeros(F))
 
 
@@ -287,7 +294,7 @@ def test_few_shot_task_keeps_what_its_features_say(mode):
     assert model.predict("my/task", ["the cat", "a dog"]).labels == ["cat", "dog"]
     moved = not np.allclose(model.task_embeddings["my/task"], start, atol=1e-5)
     assert moved == (mode == "both")  # z made of features alone is not fitted
-    with pytest.raises(ValueError, match="z is made of features"):
+    with pytest.raises(ValueError, match="z is computed from features"):
         model.fit_task("my/other", examples, steps=1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from metaeval_datasets.sources.transport import LIBRARY_RETRIES
 from metaeval_hub.hub import attempts
 from metaeval_hub.hub.attempts import HubError
-from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.download import CacheOptions, fetch
 from tests.metaeval_hub.hub.conftest import ALL, FILES, content
 
 RESUMED = [[]] if LIBRARY_RETRIES else []  # the waits of this package where huggingface_hub resumes a download itself
@@ -158,3 +158,44 @@ def test_cache_that_cannot_be_written_is_done_without(repo, waits, monkeypatch, 
     assert content(fetch(repo, allow_patterns=ALL)) == FILES
     assert "the cache /proc/no-such-place cannot be written" in caplog.text
     assert "set HF_HUB_CACHE to a" in caplog.text
+
+
+def test_another_cache_folder_is_used_and_named_if_it_cannot_be_written(hub, repo, waits, tmp_path):
+    found = fetch(repo, allow_patterns=ALL, cache=CacheOptions(str(tmp_path / "mine")))
+    assert content(found) == FILES
+    assert found.is_relative_to(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    with pytest.raises(HubError, match=rf"failed: cache_dir {tmp_path}/file/mine cannot be written"):
+        fetch(repo, allow_patterns=ALL, cache=CacheOptions(tmp_path / "file" / "mine"))
+
+
+def test_local_files_only_sends_no_request_and_says_what_is_missing(hub, repo):
+    cache = CacheOptions(local_files_only=True)
+    with pytest.raises(
+        HubError, match=rf"files of {repo} are not in the cache .*, and local_files_only=True; load it once"
+    ):
+        fetch(repo, allow_patterns=ALL, cache=cache)
+    assert len(hub.requests) == 0
+    found = fetch(repo, allow_patterns=("*.json", "*.md"))
+    hub.requests.clear()
+    assert fetch(repo, allow_patterns=("*.json", "*.md"), cache=cache) == found
+    for missing in ({"revision": "v2"}, {"allow_patterns": ("*.safetensors",)}):
+        with pytest.raises(HubError, match="are not in the cache"):
+            fetch(repo, **{"allow_patterns": ALL, **missing}, cache=cache)
+    assert len(hub.requests) == 0
+
+
+def test_force_download_replaces_the_copy_in_the_cache_and_never_falls_back_to_it(hub, repo, waits):
+    file = fetch(repo, allow_patterns=ALL) / "config.json"
+    file.write_bytes(b"damaged")
+    assert (fetch(repo, allow_patterns=ALL) / "config.json").read_bytes() == b"damaged"
+    fetch(repo, allow_patterns=ALL, cache=CacheOptions(force_download=True))
+    assert file.read_bytes() == FILES["config.json"]
+    hub.faults.add(reset=True, times=None)
+    with pytest.raises(HubError, match=f"downloading {repo} failed"):
+        fetch(repo, allow_patterns=ALL, cache=CacheOptions(force_download=True))
+
+
+def test_contradicting_options_are_refused():
+    with pytest.raises(ValueError, match="force_download and local_files_only are both True"):
+        CacheOptions(force_download=True, local_files_only=True)

@@ -15,6 +15,7 @@ from metaeval_hub.analysis.embedded_runs import read_embedded
 from metaeval_hub.conditional.attachment import AttachedAdapter
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.weights import save_encoder
+from metaeval_hub.hub.attempts import HubError
 from metaeval_hub.model import storage
 from metaeval_hub.task_data.origins import TaskOrigin
 
@@ -200,6 +201,28 @@ print([value.hex() for row in model.logits("x/three", {TEXTS!r}).double().tolist
 """
     expected = [value.hex() for row in model.logits("x/three", TEXTS).double().tolist() for value in row]
     assert run_python(code).stdout.strip().splitlines()[-1] == str(expected)
+
+
+def test_options_of_the_cache_apply_to_the_model_and_to_its_encoder(hub, tmp_path):
+    hub_encoder(tmp_path / "encoder", encoder := hub.name("encoder"))
+    mine, other = {"cache_dir": tmp_path / "mine"}, {"cache_dir": str(tmp_path / "other")}
+    ConditionalAdapterModel.create(encoder, LABELS, SMALL, **mine).push_to_hub(repo := hub.name("model"))
+    load = ConditionalAdapterModel.from_pretrained
+    hub.requests.clear()
+    with pytest.raises(HubError, match=rf"{repo} are not in the cache .*mine, and local_files_only=True"):
+        load(repo, **mine, local_files_only=True)
+    assert len(hub.requests) == 0
+    expected = load(repo, **other).logits("x/three", TEXTS)
+    assert sorted(path.name.split("--")[-1] for path in (tmp_path / "other").glob("models--*")) == sorted(
+        name.split("/")[1] for name in (encoder, repo)
+    )
+    hub.requests.clear()
+    assert torch.equal(load(repo, **other, local_files_only=True).logits("x/three", TEXTS), expected)
+    assert len(hub.requests) == 0
+    load(repo, **other, force_download=True)
+    assert hub.requests.count(match=f"{encoder}/", route="resolve", method="GET")
+    with pytest.raises(ValueError, match="force_download and local_files_only are both True"):
+        load(repo, force_download=True, local_files_only=True)
 
 
 def test_a_push_is_checked_before_anything_is_written(model, hub, monkeypatch):

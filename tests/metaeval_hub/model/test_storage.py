@@ -175,10 +175,13 @@ def test_a_folder_may_be_below_the_home_folder(tmp_path, monkeypatch):
 
 def test_empty_folder_name_is_refused_and_the_current_folder_stays_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match='folder is ""; give the name of a folder'):
-        make().save_pretrained("")
+    aspects = [Aspects(f"x/{i}", 100, 1, 7.0, TaskType.NLI) for i in range(3)]
+    model, features = make(), compute_task_features(aspects, np.eye(3))
+    for save in (model.save_pretrained, model.task_embeddings.save, features.save):
+        with pytest.raises(ValueError, match='folder is ""; give the name of a folder'):
+            save("")
     assert not list(tmp_path.iterdir())
-    make().save_pretrained(".")
+    model.save_pretrained(".")
     assert (tmp_path / "config.json").is_file()
 
 

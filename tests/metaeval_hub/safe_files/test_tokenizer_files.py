@@ -228,10 +228,10 @@ def encoder(rows=400, segments=2, positions=64):
 
 
 @pytest.mark.parametrize(("post", "reason"), {
-    "template": (template([CLS, A], ids=(9999,)), "input_ids of up to 9999, and the encoder has 400"),
+    "template": (template([CLS, A], ids=(9999,)), "input_ids of up to 9999, but the encoder has only 400"),
     "separator": ({"type": "BertProcessing", "sep": ["[SEP]", 400], "cls": ["[CLS]", 2]}, "input_ids of up to 400"),
     "separator of a pair": (template([CLS, A], [A, CLS, B], ids=(400,)), "input_ids of up to 400"),
-    "segment": (template([CLS, {"Sequence": {"id": "A", "type_id": 7}}]), "token_type_ids of up to 7, and the enc"),
+    "segment": (template([CLS, {"Sequence": {"id": "A", "type_id": 7}}]), "token_type_ids of up to 7, but the enc"),
 }.values())  # fmt: skip
 def test_ids_of_the_post_processor_are_compared_with_the_encoder(post, reason, tmp_path):
     tokenizer = load_tokenizer(save(tmp_path, change=part("post_processor", post)))
@@ -242,7 +242,7 @@ def test_ids_of_the_post_processor_are_compared_with_the_encoder(post, reason, t
 def test_tokens_that_are_added_leave_room_for_a_text(tmp_path):
     tokenizer = load_tokenizer(save(tmp_path))
     fit_tokenizer(tokenizer, encoder(positions=4))
-    with pytest.raises(UnsafeRepositoryError, match=r"adds 3 tokens to a pair of texts, and the encoder takes 3"):
+    with pytest.raises(UnsafeRepositoryError, match=r"adds 3 tokens to a pair of texts, .* takes at most 3 tokens"):
         fit_tokenizer(tokenizer, encoder(positions=3))
 
 
@@ -253,7 +253,7 @@ def test_segments_that_an_encoder_lacks_do_not_count(tmp_path):
 
 
 class Odd:
-    """A tokenizer that cannot tokenise, each in its way."""
+    """A tokenizer that cannot tokenize, each in its way."""
 
     pad_token_id = 0
 
@@ -273,11 +273,11 @@ def panic(texts):
 
 
 @pytest.mark.parametrize(("act", "reason"), [
-    (panic, r"cannot tokenise a text: PanicException: \\x1b\[2J"),
-    (lambda texts: {}["x"], "cannot tokenise a text: KeyError: 'x'"),
-    (lambda texts: {"input_ids": [0] * len(texts[0])}, "makes no tokens of a text of 0 bytes"),
-    (lambda texts: {"input_ids": [0] * (17 - len(texts[0]))}, "makes 17 tokens of a text of 0 bytes"),
-    (lambda texts: {"input_ids": [0] * (1 + 5 * len(texts[0]))}, "makes 116 tokens of a text of 23 bytes"),
+    (panic, r"cannot tokenize a text: PanicException: \\x1b\[2J"),
+    (lambda texts: {}["x"], "cannot tokenize a text: KeyError: 'x'"),
+    (lambda texts: {"input_ids": [0] * len(texts[0])}, "returns no tokens for a text of 0 bytes"),
+    (lambda texts: {"input_ids": [0] * (17 - len(texts[0]))}, "returns 17 tokens for a text of 0 bytes"),
+    (lambda texts: {"input_ids": [0] * (1 + 5 * len(texts[0]))}, "returns 116 tokens for a text of 23 bytes"),
 ])  # fmt: skip
 def test_probe_refuses(act, reason):
     with pytest.raises(UnsafeRepositoryError, match=reason) as caught:

@@ -107,6 +107,21 @@ def test_table_goes_to_the_hub_and_back_and_datasets_reads_it(several, hub):
     assert "# Embeddings of 1 task\n" in DatasetCard.load(repo).content
 
 
+def test_options_of_the_cache_apply_to_a_table(hub, tmp_path):
+    EMB.push_to_hub(repo := hub.name("embeddings"))
+    hub.requests.clear()
+    with pytest.raises(HubError, match=rf"{repo} are not in the cache {tmp_path}, and local_files_only=True"):
+        TaskEmbeddings.from_hub(repo, cache_dir=tmp_path, local_files_only=True)
+    assert len(hub.requests) == 0
+    TaskEmbeddings.from_hub(repo, cache_dir=tmp_path)
+    hub.requests.clear()
+    found = TaskEmbeddings.from_hub(repo, cache_dir=str(tmp_path), local_files_only=True)
+    assert np.array_equal(found.values, EMB.values)
+    assert len(hub.requests) == 0
+    TaskEmbeddings.from_hub(repo, cache_dir=tmp_path, force_download=True)
+    assert hub.requests.count(route="resolve", method="GET")
+
+
 def test_a_push_is_checked_before_anything_is_written(hub, monkeypatch):
     name = hub.name("own").split("/")[1]
     assert f"datasets/user/{name}/commit/" in EMB.push_to_hub(name)

@@ -1,6 +1,6 @@
 """Cache prepared data for later runs: JSON and Arrow files, named by a digest of everything they depend on.
 
-Each file is written whole or not at all, also if two processes write it at once, and begins with a checksum of the
+Each file is written atomically, also if two processes write it at the same time, and begins with a checksum of the
 rest. A damaged file counts as missing and is written again. All files can be deleted at any time.
 """
 
@@ -26,7 +26,7 @@ def default_folder() -> Path:
 
 
 def digest(*parts: Any) -> str:
-    """Return 32 hex digits that change with any part; parts are JSON values."""
+    """Return 32 hex digits that change if any of the parts, which are JSON values, changes."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

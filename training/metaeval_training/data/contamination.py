@@ -28,8 +28,8 @@ def contaminated_rows(
     """Find the training rows whose text is in the validation or test split of any of the tasks.
 
     Args:
-        tasks: name -> function that loads its whole splits; called twice per task, for one task at a time.
-        prepared: name -> digest of its rows, if known; the cache is used only if it is known for all tasks.
+        tasks: name -> function that loads all rows of its splits; it is called twice per task, for one task at a time.
+        prepared: name -> digest of its rows, if known. The cache is used only if the digests of all tasks are known.
         rule: "whole" compares whole texts and whole pairs, "sentences" also the single sentences of pairs, "no"
             compares nothing.
         cache: stores the result.

@@ -87,7 +87,7 @@ def encode_tasks(
 
     Args:
         tasks: their texts.
-        tokenizer: of the encoder.
+        tokenizer: the tokenizer of the encoder.
         max_length: maximum number of tokens per example; the longer text of a pair is truncated first.
         cache: stores tokens; those of known texts are mapped into memory.
         on_task: called with a task's name before it is tokenized.
@@ -188,7 +188,7 @@ def collate(
         splits: the rows of each task, by the id of the task in the model.
         batch: the chosen rows, of one task or of several.
         pad: token id for padding.
-        device: of the tensors.
+        device: device of the tensors.
 
     Returns:
         input_ids, attention_mask and (if the encoder has them) token_type_ids, (B, T) int64; labels (B,) int64;

@@ -52,7 +52,7 @@ class RowChoice:
         edition: corrected rows ("careful"), or those that the paper used ("paper").
         max_train_rows: maximum number of training rows per task; 0: all.
         max_eval_rows: maximum number of validation rows and of test rows per task; 0: all.
-        seed: of the random choice of rows.
+        seed: seed of the random choice of rows.
     """
 
     edition: EditionName = "careful"
@@ -78,10 +78,10 @@ class TaskRows:
         available: split -> number of rows before the limits were applied.
         origin: the report of the task's source (``metaeval_datasets.Report``) as JSON values.
         left_out: number of training rows removed because evaluation splits contain their text.
-        columns: names of the text columns; looked up if empty.
+        columns: names of the text columns; if empty, they are looked up.
         digests: split -> digest of its texts and labels, if known.
         prepared: digest of all its rows as prepared on this machine, if known.
-        edition: of its rows.
+        edition: edition of its rows.
         made_of: name of the task that a control task was made of; empty for any other task.
     """
 
@@ -122,8 +122,8 @@ def load_task(name: str, choice: RowChoice, left_out: Positions | None = None) -
     """Load one task and keep the chosen rows of each split. Splits with hidden labels are left out.
 
     Args:
-        name: of the task.
-        choice: of the rows.
+        name: name of the task.
+        choice: which rows to keep.
         left_out: positions of training rows to remove.
 
     Raises:
@@ -153,12 +153,12 @@ def load_tasks(
     """Load all tasks; try each one before raising an error about those that failed.
 
     Args:
-        names: of the tasks.
-        choice: of the rows.
+        names: names of the tasks.
+        choice: which rows to keep.
         decontaminate: rule for the training rows to remove; see ``contaminated_rows``.
-        held_out: further tasks whose evaluation splits are compared, if they can be loaded.
+        held_out: further tasks whose evaluation splits are compared; tasks that cannot be loaded are ignored.
         skip_unavailable: skip tasks that fail.
-        cache: of earlier runs; a task that is known there is not read before its splits are accessed.
+        cache: cache of earlier runs. A task in this cache is not read before its splits are accessed.
         on_task: called with a task's name before it is loaded.
         on_split: called with a task's name and a split before it is compared with the others.
 
@@ -197,7 +197,7 @@ def load_tasks(
 def find_contaminated(
     names: Sequence[str], edition: EditionName, decontaminate: Decontaminate, cache: DataCache | None = None
 ) -> dict[str, Positions]:
-    """Return the training rows that ``load_tasks`` would remove, by task; tasks that cannot be loaded have none."""
+    """Return the training rows that ``load_tasks`` would remove, by task; without tasks that cannot be loaded."""
     found = {}
     for name in names:
         with contextlib.suppress(Exception):  # reported when the task is loaded

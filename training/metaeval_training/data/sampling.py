@@ -53,7 +53,7 @@ def draw_tasks(probabilities: NDArray[np.float64], seed: int, draws: int) -> NDA
 
     Args:
         probabilities: (n,), sums to 1.
-        seed: of the run.
+        seed: seed of the run.
         draws: number of entries; a larger number continues the sequence.
 
     Returns:
@@ -153,9 +153,9 @@ class OneTaskPlan:
     Args:
         names: task names, (n,); they seed the shuffles.
         lengths: number of tokens per training row, for each task.
-        probabilities: of drawing each task, (n,).
+        probabilities: probability of drawing each task, (n,).
         steps: steps of the run.
-        seed: of the run.
+        seed: seed of the run.
         batch_size: maximum number of rows per batch.
         bucket_batches: see ``epoch_batches``.
     """

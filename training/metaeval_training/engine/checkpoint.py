@@ -1,8 +1,9 @@
 """Write and read checkpoints: trained weights, optimizer and step, as safetensors and JSON in one folder.
 
-A checkpoint is written into a hidden folder, which is renamed when all of it is on the disk; a folder named ``step-*``
-is therefore whole unless the disk damaged it. Before use, its files are checked against their sizes and SHA-256. The
-list of these, with the step and the state, is checked against a SHA-256 of its own and the name of the folder.
+A checkpoint is written into a hidden folder, which is renamed once all files are on the disk. A folder named ``step-*``
+is therefore complete unless the disk damaged it. Before use, the files are checked against their stored sizes and
+SHA-256. The list of these values, with the step and the state, is checked against a SHA-256 of its own and the name of
+the folder.
 Checkpoints contain no random states: every draw is a function of the seed and the step (see sampling.py, loop.py).
 """
 
@@ -36,7 +37,7 @@ class Checkpoint:
     """A checkpoint in memory.
 
     Attributes:
-        step: steps done.
+        step: number of steps done.
         tensors: file stem -> tensor name -> tensor, such as ``tensors["model"]["heads.weight"]``.
         state: further JSON values.
     """
@@ -54,10 +55,10 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 def save_checkpoint(
     folder: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any], keep: int
 ) -> Path:
-    """Write a checkpoint whole or not at all, then delete all but the newest ``keep``.
+    """Write a checkpoint atomically, then delete all but the newest ``keep``.
 
     Args:
-        folder: of all checkpoints of a run; created if it is missing.
+        folder: the folder with all checkpoints of a run; created if it does not exist.
         step: steps done.
         tensors: file stem -> tensor name -> tensor, on any device.
         state: further JSON values.
@@ -95,7 +96,7 @@ def save_checkpoint(
 
 
 def checkpoints(folder: Path) -> Iterator[Path]:
-    """Yield the folders of the checkpoints of a run, the newest first, without checking that they are whole."""
+    """Yield the folders of the checkpoints of a run, the newest first, without checking that they are complete."""
     found = [path for path in folder.glob("step-*") if _step(path) is not None and path.is_dir()]
     yield from sorted(found, key=lambda path: _step(path) or 0, reverse=True)
 
@@ -138,13 +139,13 @@ def _step(path: Path) -> int | None:
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Load the newest whole checkpoint of a run.
+    """Load the newest complete checkpoint of a run.
 
     Args:
-        folder: of all checkpoints of a run.
+        folder: the folder with all checkpoints of a run.
 
     Returns:
-        The checkpoint, or None if there is no whole one; and one message for each newer, damaged checkpoint.
+        The checkpoint, or None if no complete one exists; and a message for each damaged checkpoint that is newer.
     """
     torn: list[str] = []
     for path in checkpoints(folder):

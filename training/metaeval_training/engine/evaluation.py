@@ -47,7 +47,7 @@ def count_predictions(
         classes: number of classes of the task, C.
         batch_size: examples per batch and process.
         pad: token id for padding.
-        accelerator: of the run.
+        accelerator: the Accelerator of the run.
 
     Returns:
         (C, C) counts by true and predicted class, the same on every process.
@@ -79,11 +79,11 @@ def evaluate_tasks(
 
     Args:
         model: the prepared model, without its wrapper for several processes; left in training mode.
-        tasks: in the order of their ids in the model.
-        splits: among "validation" and "test".
+        tasks: the tasks, in the order of their ids in the model.
+        splits: "validation", "test", or both.
         batch_size: examples per batch and process.
         pad: token id for padding.
-        accelerator: of the run.
+        accelerator: the Accelerator of the run.
         on_task: called before each task, with the number of tasks done.
 
     Returns:

@@ -53,8 +53,8 @@ class Progress:
 
     Attributes:
         step: steps done.
-        seconds: of training, over all parts of a resumed run.
-        examples: that were trained on, over all processes.
+        seconds: time spent on training, over all parts of a resumed run.
+        examples: number of examples that were trained on, over all processes.
     """
 
     step: int = 0
@@ -68,11 +68,11 @@ class Trainer:
 
     Args:
         model: the model, on its device.
-        tasks: in the order of their ids in the model.
+        tasks: the tasks, in the order of their ids in the model.
         plan: the batches; its length is the number of steps.
         config: the settings.
-        run: folder of the run; None: write neither metrics nor checkpoints.
-        accelerator: of the run.
+        run: folder of the run; if None, neither metrics nor checkpoints are written.
+        accelerator: the Accelerator of the run.
         reporter: shows progress and scores.
         stop: records a signal that asks to stop.
         track: called with values for curves, by name, and the step.

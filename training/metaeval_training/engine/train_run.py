@@ -35,7 +35,7 @@ class Training:
         config: the settings.
         run: the folder.
         prepared: tasks and model.
-        accelerator: of the run.
+        accelerator: the Accelerator of the run.
         reporter: shows messages and progress.
         resumed: whether the run was started before.
     """
@@ -53,7 +53,10 @@ class Training:
         return make_plan(self.config, self.prepared.tasks)
 
     def pusher(self) -> AbstractContextManager[CheckpointPusher | None]:
-        """Return what pushes each checkpoint, on the main process and if the settings ask for it."""
+        """Return a context manager with the pusher of checkpoints.
+
+        It yields None on all but the main process, and if the settings do not ask for pushing each checkpoint.
+        """
         if not (self.config.push_every_checkpoint and self.accelerator.is_main_process):
             return nullcontext()
         return CheckpointPusher(self.config.push_to_hub, self.config.private, self.run.waiting, self.reporter.line)
@@ -62,7 +65,7 @@ class Training:
         """Train from the start or from the newest checkpoint, and score the model on validation and test.
 
         Args:
-            pusher: of ``self.pusher()``, entered.
+            pusher: result of ``self.pusher()``, in its ``with`` block.
 
         Raises:
             Interrupted, TrainingError: see ``Trainer.fit`` and ``Trainer.resume``.
@@ -104,7 +107,7 @@ class Training:
             return trainer.evaluate(("validation", "test"), on_task)
 
     def _restore(self, trainer: Trainer) -> None:
-        """Restore the newest whole checkpoint of a stopped run; without one, start again from step 0."""
+        """Restore the newest complete checkpoint of a stopped run; without one, start again from step 0."""
         run, accelerator = self.run, self.accelerator
         checkpoint, damaged = newest_checkpoint(run.checkpoints)
         for message in damaged:

@@ -45,15 +45,15 @@ class RunFolder:
 
     @property
     def has_results(self) -> bool:
-        """Whether the run has results of its own. A file that a power cut left empty or torn does not count."""
+        """Whether the run has results of its own. A file that a power cut left empty or incomplete does not count."""
         return _is_whole(self.results)
 
     def write_json(self, path: Path, values: dict[str, Any]) -> None:
-        """Write a JSON file whole or not at all."""
+        """Write a JSON file atomically."""
         write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
     def write_sealed(self, path: Path, values: dict[str, Any]) -> None:
-        """Write a JSON file for ``read_sealed``, whole or not at all."""
+        """Write a JSON file with a checksum atomically, for ``read_sealed``."""
         self.write_json(path, seal(values))
 
     def read_sealed(self, path: Path) -> dict[str, Any] | None:
@@ -73,7 +73,7 @@ class RunFolder:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def cut_metrics(self, step: int) -> None:
-        """Remove the records that a run resumed after ``step`` steps writes again, and a torn line at the end.
+        """Remove the records that a run resumed after ``step`` steps will write again, and an incomplete last line.
 
         A checkpoint is written before the evaluation of the same step, so that the evaluation is repeated.
 
@@ -95,7 +95,7 @@ class RunFolder:
         write_text(self.metrics, "".join(kept))
 
     def read_metrics(self, is_right: Callable[[dict[str, Any]], bool]) -> list[tuple[str, dict[str, Any]]]:
-        """Read metrics.jsonl, without what a kill or a power cut has torn at its end.
+        """Read metrics.jsonl, without an incomplete line that a kill or a power cut left at its end.
 
         Args:
             is_right: whether a record has the expected form.
@@ -104,7 +104,7 @@ class RunFolder:
             Each line and its record; empty if the file does not exist.
 
         Raises:
-            DamagedFileError: a line is damaged, and whole lines follow it.
+            DamagedFileError: a line is damaged, and it is not the last one.
         """
         found: list[tuple[str, dict[str, Any]]] = []
         damaged = ""
@@ -179,7 +179,7 @@ def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
     Args:
         resume: folder of the run; "": the newest unfinished run of this name.
         output_dir: folder that contains the run folders.
-        name: of the run.
+        name: name of the run.
 
     Raises:
         RunError: there is no such run.
@@ -199,7 +199,7 @@ def find_folder(resume: str, output_dir: Path, name: str) -> RunFolder:
 
 
 def command_line(*words: str | Path) -> str:
-    """Return a command that a shell splits into these words.
+    """Quote words so that a shell splits the command into them.
 
     A path that starts like a flag or a home directory is prefixed with ``./``.
     """

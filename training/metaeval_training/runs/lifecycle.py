@@ -1,4 +1,4 @@
-"""Open, create, lock and resume the run of a command; turn whatever ends it into a message and an exit code.
+"""Open, create, lock and resume the run of a command; report how it ended in a message and an exit code.
 
 Multitask runs and runs that take one task at a time both go through ``run_command``.
 """
@@ -55,9 +55,9 @@ class Session:
         """Find the run to resume.
 
         Args:
-            resume: folder of the run; "": the newest unfinished run of this name; None: a new run is asked for.
+            resume: folder of the run; "": the newest unfinished run of this name; None for a new run.
             output_dir: folder that contains the run folders.
-            name: of the run.
+            name: name of the run.
 
         Returns:
             The folder; None for a new run.
@@ -117,7 +117,7 @@ def run_command(work: Callable[[Session], int], reporter: Reporter, command: str
         work: opens or creates the run, does its work and returns the exit code.
         reporter: shows messages.
         command: name of the training command; see ``resume_command``.
-        kept: says what an interrupted run keeps, such as "finished tasks are kept".
+        kept: what an interrupted run keeps, in words, such as "finished tasks are kept".
     """
     with steady_output(), handle_signals(stop_at_once), ask_once(), ExitStack() as locks:
         try:

@@ -36,7 +36,7 @@ def locked(folder: Path, warn: Callable[[str], None] = lambda text: None) -> Ite
     """Lock a run folder within ``with``.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         warn: called with a message if the file system supports no locks.
 
     Raises:

@@ -32,11 +32,11 @@ class NewModel:
     encoder is loaded first, and the model is created by ``complete``. Otherwise the model is created at once.
 
     Args:
-        config: of the run.
+        config: settings of the run.
         tasks: name the labels and text fields of the model's tasks.
 
     Attributes:
-        tokenizer: of the encoder.
+        tokenizer: the tokenizer of the encoder.
         encoder: module that encodes texts.
 
     Raises:
@@ -60,7 +60,7 @@ class NewModel:
         """Return the model.
 
         Args:
-            features: of the tasks; None for a single task.
+            features: features of the tasks; None for a single task.
 
         Raises:
             ConfigError: the model needs features and there are none.
@@ -96,7 +96,7 @@ def make_model(
     """Create the untrained model for these tasks.
 
     Args:
-        config: of the run.
+        config: settings of the run.
         tasks: name the labels and text fields of the model's tasks.
         vocabulary: texts whose words the tokenizer of "tiny" knows; default: the training texts of the tasks.
         vectors: vector of each task from which z is computed, alone or added to a learned z, as the settings specify.

@@ -1,6 +1,6 @@
 """Run a script that takes one task after the other: its settings, its run folder, one file per task, and results.
 
-A finished task has a file, ``<run>/<method>/tasks/<group>/<task>.json``, written whole or not at all. A stopped run
+A finished task has a file, ``<run>/<method>/tasks/<group>/<task>.json``, written atomically. A stopped run
 resumes with the tasks that have no file.
 """
 
@@ -105,12 +105,12 @@ class Job:
     """The work of a script on its run.
 
     Attributes:
-        script: that works.
+        script: the script.
         config: settings of the run.
         options: options of the run.
         run: the folder.
-        accelerator: of the run.
-        session: of the command.
+        accelerator: the Accelerator of the run.
+        session: session of the command.
     """
 
     script: Script
@@ -323,7 +323,7 @@ def _run_task(
     show: Callable[[str], None],
     outcome: Outcome,
 ) -> str:
-    """Run every method on one task; return words to show, "" if the task was already done or has failed."""
+    """Run every method on one task. Return words to show, or "" if the task was done before or has failed."""
     done = {method: _stored(job.run, method, name) for method in methods}
     shown = []
     rows: TaskRows | None = None
@@ -378,7 +378,7 @@ def write_results(
         method: its name, which is also the name of its folder.
         tasks: name -> result, with its seconds.
         failed: task -> why it has no result.
-        facts: facts about the experiment; None: there are none.
+        facts: facts about the experiment, if any.
         more: fields of ``RunRecord``, such as "encoder".
     """
     run = job.run

@@ -18,10 +18,10 @@ class Prepared:
     """All that a run needs before its first step.
 
     Attributes:
-        tasks: tokenized, in the order of their ids in the model.
+        tasks: the tokenized tasks, in the order of their ids in the model.
         skipped: task -> why it is not trained on.
-        model: untrained.
-        features: of the tasks; None for a single task.
+        model: the untrained model.
+        features: features of the tasks; None for a single task.
         seconds: time that the preparation took.
     """
 

@@ -1,4 +1,4 @@
-"""Handle signals, standard output, the launcher and the number of threads of a script's process."""
+"""Handle the signals, the standard output, the launcher and the threads of the process of a script."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def check_or_write_data(run: RunFolder, facts: dict[str, Any], resumed: bool, re
 
     Args:
         run: the folder.
-        facts: of ``describe_data``, with the number of "processes" and "threads".
+        facts: result of ``describe_data``, with the number of "processes" and "threads".
         resumed: whether the run was started before.
         reporter: shows the warning.
 

@@ -112,7 +112,7 @@ def push_run(run: RunFolder, config: TrainConfig, reporter: Reporter) -> bool:
 
     Args:
         run: the folder.
-        config: names the repository.
+        config: settings of the run, which name the repository.
         reporter: shows what was pushed, or why it failed.
 
     Returns:

@@ -27,7 +27,7 @@ def majority_accuracy(train_labels: NDArray[np.int64], labels: NDArray[np.int64]
 
 
 def labels_digest(labels: NDArray[np.int64]) -> str:
-    """Return 16 hex digits of the labels of a split; if they agree, two runs scored rows with the same labels."""
+    """Return 16 hex digits of the labels of a split; they are equal if two runs scored rows with the same labels."""
     return hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8").tobytes()).hexdigest()[:16]
 
 
@@ -100,9 +100,9 @@ def summarise(
     """Return the results of the tasks of a multitask run, by name.
 
     Args:
-        tasks: in the order of their ids in the model.
+        tasks: the tasks, in the order of their ids in the model.
         found: task -> split -> scores.
-        cosines: of ``start_cosines``, (n,); None for a method without z.
+        cosines: result of ``start_cosines``, (n,); None for a method without z.
     """
     results = {}
     for number, task in enumerate(tasks):

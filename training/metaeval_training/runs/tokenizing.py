@@ -32,11 +32,11 @@ def tokenize_and_measure(
     One process of each machine does the work first, so that the others find it in the cache.
 
     Args:
-        config: of the run.
+        config: settings of the run.
         loaded: the tasks.
-        tokenizer: of the encoder.
-        encoder: frozen, without adapters or with untrained ones.
-        accelerator: of the run.
+        tokenizer: the tokenizer of the encoder.
+        encoder: the frozen encoder, without adapters or with untrained ones.
+        accelerator: the Accelerator of the run.
         reporter: shows the progress.
         cache: stores the tokens.
 

@@ -31,7 +31,7 @@ class Tracking:
     """Sends curves to the tracker, or nowhere with ``--tracker none``. A failing tracker is reported once.
 
     Args:
-        accelerator: of the run.
+        accelerator: the Accelerator of the run.
         reporter: shows a failure.
     """
 

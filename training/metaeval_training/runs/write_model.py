@@ -31,12 +31,12 @@ def write_model(
     """Write the model, and if it has task embeddings, these and their map.
 
     Args:
-        model: trained.
+        model: the trained model.
         run: the folder.
         tasks: results for the card.
-        features: of the tasks, stored with the model; None for a single task.
-        cosines: of each task's z with its start, (n,); None for a method without z.
-        seed: of the run, for the title of the map.
+        features: features of the tasks, which are stored with the model; None for a single task.
+        cosines: cosine of each task's z with its start, (n,); None for a method without z.
+        seed: seed of the run, for the title of the map.
     """
     if features is not None:  # set on the model, so that they are pushed with it
         model.features = replace(features, cosine_with_start=cosines)

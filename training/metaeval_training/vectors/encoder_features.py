@@ -34,16 +34,18 @@ def open_encoder(config: TrainConfig, vocabulary: Iterable[str]) -> LoadedEncode
     """Load the encoder that the settings name, frozen.
 
     Args:
-        config: of the run.
+        config: settings of the run.
         vocabulary: texts whose words the tokenizer of "tiny" knows; not read for other encoders.
 
     Raises:
         ConfigError: it cannot be loaded.
     """
-    options = {"revision": config.encoder_revision} if config.encoder_revision else {}
     try:
         return load_encoder(
-            config.encoder, seed=config.seed, vocabulary=vocabulary if config.encoder == "tiny" else None, **options
+            config.encoder,
+            revision=config.encoder_revision or None,
+            vocabulary=vocabulary if config.encoder == "tiny" else None,
+            seed=config.seed,
         )
     except (ValueError, ImportError, OSError) as error:
         raise ConfigError(f"--encoder {config.encoder}: {error}") from error
@@ -56,8 +58,8 @@ def text_features(
     """Encode the texts of a split; pairs are encoded together, as the models read them.
 
     Args:
-        encoder: in evaluation mode.
-        rows: of one split.
+        encoder: the encoder, in evaluation mode.
+        rows: rows of one split.
         max_length: maximum number of tokens per example.
         batch_size: examples per batch; the examples of a batch have similar lengths.
         device: to compute on.

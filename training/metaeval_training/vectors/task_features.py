@@ -44,7 +44,7 @@ def measure_tasks(
         rows: the tasks; text lengths are measured on their whole training splits.
         tasks: the same tasks, tokenized; domains are computed from the training rows that are kept.
         words: (V, H) input embeddings of the encoder.
-        tokenizer: of the encoder.
+        tokenizer: the tokenizer of the encoder.
         cache: stores the lengths.
 
     Raises:
@@ -104,7 +104,7 @@ def read_vectors(folder: str, names: Sequence[str], flag: str) -> Mapping[str, N
     """Read fixed task vectors, such as stored TextEmb or Fisher vectors.
 
     Args:
-        folder: of a ``TaskEmbeddings``.
+        folder: folder of a ``TaskEmbeddings``.
         names: the tasks that need a vector.
         flag: that names the folder, for messages.
 

@@ -1,0 +1,1 @@
+"""Control what library calls log and whether they show progress bars."""
