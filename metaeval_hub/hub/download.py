@@ -62,6 +62,10 @@ def fetch(
         silent = cause is not None and (may_pass(cause) or isinstance(cause, OfflineModeIsEnabled))
         if silent and (copy := _cached_copy(request, cache_dir, error)):
             return copy
+        if isinstance(cause, OfflineModeIsEnabled):
+            raise HubError(
+                f"{error}, and the cache has no copy of {repo_id}; load it once while the Hub can be reached"
+            ) from cause
         if is_unwritable(cause) and cache_dir is None:
             logger.warning("%s; set HF_HUB_CACHE to a writable folder, or it is downloaded each time", error)
             return retry(lambda: _download(request, spare_cache()), "downloading", repo_id)

@@ -112,6 +112,10 @@ except attempts.HubError as error:
         lines = run_python(code, env=variables).stdout.splitlines()
         assert lines[0] == str(before)
         assert lines[1].startswith("downloading nobody/nothing failed")
+    assert lines[1] == (
+        "downloading nobody/nothing failed: the Hub is switched off here (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE), and "
+        "the cache has no copy of nobody/nothing; load it once while the Hub can be reached"
+    )
 
 
 def test_half_a_snapshot_in_the_cache_is_not_taken_for_a_whole_one(hub, repo, waits):

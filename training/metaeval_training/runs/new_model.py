@@ -17,7 +17,7 @@ from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import ConfigError, TrainConfig, flag
 from metaeval_training.data.rows import TaskRows, texts
-from metaeval_training.vectors.encoder_features import open_encoder
+from metaeval_training.vectors.encoder_features import encoder_error, open_encoder
 from metaeval_training.vectors.task_features import read_vectors
 
 ASPECTS = "aspects"  # the only value of --task-features that is not a folder
@@ -130,7 +130,7 @@ def _create(
     try:
         return ConditionalAdapterModel.create(config.encoder, labels, conditional, seed=config.seed, **options)
     except (ValueError, ImportError, OSError) as error:
-        raise ConfigError(f"--encoder {config.encoder}: {error}") from error
+        raise encoder_error(config.encoder, error) from error
 
 
 def _conditional_config(config: TrainConfig) -> ConditionalConfig:
