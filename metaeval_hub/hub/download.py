@@ -12,9 +12,9 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from metaeval_datasets.sources.transport import is_unreachable, is_unwritable, spare_cache
-from metaeval_hub.hub.attempts import CALL_ERRORS, MAX_FETCH_BYTES, HubError, IncompleteError, may_pass, retry
 from metaeval_hub.hub.names import check_repo_id, may_be_a_path
 from metaeval_hub.hub.repo_state import RepoType, request_info
+from metaeval_hub.hub.retry import CALL_ERRORS, MAX_FETCH_BYTES, HubError, IncompleteError, may_pass, retry
 
 logger = logging.getLogger(__name__)
 

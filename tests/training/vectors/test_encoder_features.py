@@ -5,7 +5,7 @@ from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.vectors.encoder_features import encoder_error, open_encoder, text_features
 
 from metaeval_datasets import load_dataset
-from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub.retry import HubError
 
 PAIRS = load_dataset("metaeval", "demo/picnic_nli", split="test").select(range(20))
 

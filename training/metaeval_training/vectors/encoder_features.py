@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metaeval_hub.encoders.base import LoadedEncoder
 from metaeval_hub.encoders.encoder import load_encoder
-from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub.retry import HubError
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.encoding import collate, encode_rows
 from metaeval_training.data.sampling import Batch
