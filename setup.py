@@ -52,7 +52,7 @@ EXTRAS["dev"] = sorted({each for extra in EXTRAS.values() for each in extra})
 setup(
     name="metaeval",
     version="0.1.0",
-    description="101 English classification tasks, one frozen encoder, and a learned embedding for every task",
+    description="107 English classification tasks, one frozen encoder, and a learned embedding for every task",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license_expression="MIT",

@@ -17,6 +17,10 @@ from metaeval_datasets import tasks as declarations
 from metaeval_datasets.spec import SpecError, TaskSpec, TaskType
 
 DEMO_GROUP = "demo"
+LEAST_SIMILARITY = (
+    0.6  # of a name that is suggested, from 0 to 1; lower values suggest names that have nothing in common
+)
+NONE = "none"  # suggested if no name is near
 
 
 class UnknownTaskError(KeyError):
@@ -34,8 +38,9 @@ def unknown_task(name: object, known: Collection[str], of: str = "") -> UnknownT
         known: all valid names.
         of: whose names they are, if not those of the catalogue: ``"of this model"``.
     """
-    among = f"the {len(known)} {of}" if of else str(len(known))
-    return UnknownTaskError(f"no task {name!r} among {among}; closest: {_nearest(name, known)}")
+    if of:
+        return UnknownTaskError(f"no task {name!r} among the {len(known)} {of}; closest: {_nearest(name, known)}")
+    return UnknownTaskError(f"no task {name!r} among {len(known)}; {_advice(name, known)}")
 
 
 @cache
@@ -114,6 +119,8 @@ def list_tasks(
 def select_tasks(names: Iterable[str]) -> list[str]:
     """Expand names of tasks and groups to task names, each once, with groups in catalogue order.
 
+    The name "all" stands for the whole collection, without the demo tasks.
+
     Raises:
         UnknownTaskError: a name is neither a task nor a group; the message suggests the nearest names.
     """
@@ -127,9 +134,17 @@ def select_tasks(names: Iterable[str]) -> list[str]:
             selected.append(name)
         elif name in groups:
             selected.extend(groups[name])
+        elif name == "all":
+            selected.extend(list_tasks())
         else:
-            raise UnknownTaskError(f"no task or group {name!r}; closest: {_nearest(name, [*specs, *groups])}")
+            raise UnknownTaskError(f"no task or group {name!r}; {_advice(name, [*specs, *groups])}")
     return list(dict.fromkeys(selected))
+
+
+def _advice(name: object, known: Iterable[str]) -> str:
+    """Return the nearest names of the catalogue, or how to list all if none is near."""
+    nearest = _nearest(name, known)
+    return f"closest: {nearest}" + ("; run `metaeval tasks` to list them" if nearest == NONE else "")
 
 
 def _nearest(name: object, known: Iterable[str], count: int = 3) -> str:
@@ -142,4 +157,4 @@ def _nearest(name: object, known: Iterable[str], count: int = 3) -> str:
         for item in known
     }
     best = sorted(scores, key=lambda item: -scores[item])[:count]
-    return ", ".join(item for item in best if scores[item] > 0.5) or "none"
+    return ", ".join(item for item in best if scores[item] > LEAST_SIMILARITY) or NONE

@@ -176,7 +176,11 @@ def _describe_run(folder: Path) -> str:
 def _read_model(place: str, name: str) -> EmbeddedRun:
     from metaeval_hub.model.model import ConditionalAdapterModel  # imports torch
 
-    if local_folder(place) is None and repo_state(place) is None:  # not a model, so a dataset of task embeddings
+    try:
+        folder = local_folder(place)
+    except ValueError as error:
+        raise ValueError(f"{error}; expected the folder of a run, such as runs/multitask-1") from None
+    if folder is None and repo_state(place) is None:  # not a model, so a dataset of task embeddings
         return EmbeddedRun(name, place, TaskEmbeddings.from_hub(place))
     model = ConditionalAdapterModel.from_pretrained(place)
     features = model.features

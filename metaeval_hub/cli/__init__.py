@@ -6,12 +6,15 @@ A sub-command imports its libraries when it runs, so ``metaeval --help`` answers
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from metaeval_hub.cli import (
     analyze,
@@ -61,11 +64,24 @@ def build_parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=lines[0].rstrip("."), description=module.__doc__)
         module.add(sub)
         sub.set_defaults(run=module.run)
+    parser.error = partial(_suggest_command, parser.error, tuple(commands.choices))  # type: ignore[method-assign]
     return parser
 
 
+def _suggest_command(error: Callable[[str], NoReturn], names: tuple[str, ...], message: str) -> NoReturn:
+    """Exit with the parser's message, or with the nearest command if the command is unknown."""
+    typed = re.search(r"argument command: invalid choice: '(.+?)'", message)
+    if typed:
+        near = difflib.get_close_matches(typed[1], names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
+        error(f"unknown command {typed[1]!r}; {hint}")
+    error(message)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 for success, 1 after a one-line error, 130 after Ctrl-C.
+    """Run the command and return its exit status.
+
+    The status is 0 for success, 1 after a one-line error, 2 after wrong usage, and 130 after Ctrl-C.
 
     An error that the user cannot fix is a bug in metaeval and ends in a traceback.
     """
@@ -105,7 +121,7 @@ def _run(arguments: list[str]) -> int:
         if options.verbose:
             raise
         print(f"metaeval {options.command}: {_message(error, options.command)}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, train.UsageError) else 1
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

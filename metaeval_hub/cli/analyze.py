@@ -92,7 +92,8 @@ def _say_which(error: Callable[[str], NoReturn], message: str) -> NoReturn:
     typed = re.search(r"argument analysis: invalid choice: '(.+?)'", message)
     if typed:
         near = difflib.get_close_matches(typed[1], KINDS, n=1)
-        meant = f"{near[0]} RUN" if near else f"{KINDS[0]} {typed[1]}"
+        place = typed[1] if "/" in typed[1] or Path(typed[1]).exists() else "runs/multitask-1"
+        meant = f"{near[0]} RUN" if near else f"{KINDS[0]} {place}"
         error(f"unknown analysis {typed[1]!r}; expected {', '.join(KINDS)}, as in: metaeval analyze {meant}")
     if message.endswith("required: analysis"):
         error(f"expected the kind of analysis, {', '.join(KINDS)}, as in: metaeval analyze {KINDS[0]} RUN")

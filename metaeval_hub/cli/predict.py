@@ -57,7 +57,7 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
     """Load a model from its folder, from the folder of the run that trained it, or from the Hub.
 
     Raises:
-        ValueError: the folder does not exist, or the run is not finished.
+        ValueError: the folder does not exist or contains no model, or the run is not finished.
         OSError: the model cannot be downloaded.
     """
     from metaeval_hub.analysis.embedded_runs import MODEL
@@ -73,6 +73,9 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
             return ConditionalAdapterModel.from_pretrained(folder / MODEL)
         if is_run(folder):
             raise ValueError(f"{folder} contains no {MODEL}/: {without_results(folder)}")
+        raise ValueError(
+            f"{folder} is not a model or run folder: {CONFIG} is missing; expected for instance runs/NAME/{MODEL}"
+        )
     return ConditionalAdapterModel.from_pretrained(folder)
 
 

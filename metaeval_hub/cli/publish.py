@@ -176,8 +176,8 @@ class _Plan:
 
 
 def _publish(records: Sequence[TaskRecord], options: argparse.Namespace) -> None:
-    from metaeval_hub.hub.attempts import ConflictError
     from metaeval_hub.hub.repo_state import repo_state
+    from metaeval_hub.hub.retry import ConflictError
     from metaeval_hub.hub.upload import create_repo, push_files, tag_commit
 
     repo_id, tag = options.repo_id, options.tag or f"v{_version()}"

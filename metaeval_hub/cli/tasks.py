@@ -37,7 +37,9 @@ COLUMNS = (
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "names", nargs="*", help="tasks and groups, such as pragmeval or glue/cola (default: the collection)"
+        "names",
+        nargs="*",
+        help="tasks and groups, such as pragmeval or glue/cola, or all (default: all, without demo tasks)",
     )
     parser.add_argument(
         "--type", nargs="+", metavar="TYPE", choices=TYPES, help="only tasks of these types: " + ", ".join(TYPES),

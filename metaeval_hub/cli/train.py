@@ -36,6 +36,10 @@ STARTED_WITH = "METAEVAL_TRAIN_COMMAND"  # tells the training which command resu
 LAUNCHER_DEFAULTS = {"--num_processes": "1", "--num_machines": "1", "--mixed_precision": "no", "--dynamo_backend": "no"}
 
 
+class UsageError(ValueError):
+    """The command was typed wrongly, which ends it with status 2."""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -78,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     """Replace this process by the training.
 
     Raises:
-        ValueError: the training command is unknown, or the number of processes is below 1.
+        UsageError: the training command is unknown, or the number of processes is below 1.
         ImportError: the libraries for training are not installed.
     """
     words = options.forwarded
@@ -86,9 +90,9 @@ def run(options: argparse.Namespace) -> int:
     if name not in TRAINING_COMMANDS:
         near = difflib.get_close_matches(name, TRAINING_COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(TRAINING_COMMANDS)}"
-        raise ValueError(f"unknown training command {name!r}; {hint}")
+        raise UsageError(f"unknown training command {name!r}; {hint}")
     if options.processes is not None and options.processes < 1:
-        raise ValueError(f"--processes must be at least 1, got {options.processes}")
+        raise UsageError(f"--processes must be at least 1, got {options.processes}")
     for library in ("metaeval_training", "accelerate"):
         if find_spec(library) is None:
             raise ImportError(f"{library} is not installed; install it with: pip install 'metaeval[train]'")

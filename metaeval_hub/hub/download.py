@@ -12,9 +12,9 @@ from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
 from metaeval_datasets.sources.transport import is_unreachable, is_unwritable, spare_cache
-from metaeval_hub.hub.attempts import CALL_ERRORS, MAX_FETCH_BYTES, HubError, IncompleteError, may_pass, retry
 from metaeval_hub.hub.names import check_repo_id, may_be_a_path
 from metaeval_hub.hub.repo_state import RepoType, request_info
+from metaeval_hub.hub.retry import CALL_ERRORS, MAX_FETCH_BYTES, HubError, IncompleteError, may_pass, retry
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,10 @@ def fetch(
         silent = cause is not None and (may_pass(cause) or isinstance(cause, OfflineModeIsEnabled))
         if silent and (copy := _cached_copy(request, error)):
             return copy
+        if isinstance(cause, OfflineModeIsEnabled):
+            raise HubError(
+                f"{error}, and the cache has no copy of {repo_id}; load it once while the Hub can be reached"
+            ) from cause
         if not is_unwritable(cause):
             raise
         if cache.cache_dir is not None:

@@ -9,8 +9,8 @@ from huggingface_hub import HfApi, get_token
 
 from metaeval_datasets.sources.failures import status_of
 from metaeval_datasets.sources.transport import understood
-from metaeval_hub.hub.attempts import TRANSIENT_STATUS, HubError, retry
 from metaeval_hub.hub.names import check_repo_id
+from metaeval_hub.hub.retry import TRANSIENT_STATUS, HubError, retry
 
 logger = logging.getLogger(__name__)
 

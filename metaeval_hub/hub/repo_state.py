@@ -13,8 +13,8 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoSibling
 
 from metaeval_datasets.sources.transport import commit_of, understood
-from metaeval_hub.hub.attempts import HubError, retry
 from metaeval_hub.hub.names import check_repo_id, may_be_a_path
+from metaeval_hub.hub.retry import HubError, retry
 
 RepoType = Literal["model", "dataset", "space"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 
-from metaeval_hub.hub.attempts import ConflictError, retry
 from metaeval_hub.hub.login import push_target
 from metaeval_hub.hub.names import check_repo_id
 from metaeval_hub.hub.repo_state import RepoType, changed_files, request_info, state_of
+from metaeval_hub.hub.retry import ConflictError, retry
 
 logger = logging.getLogger(__name__)
 _NEVER_SENT = ("**/.git/**", "**/.cache/huggingface/**", "**/__pycache__/**", "**/.DS_Store")

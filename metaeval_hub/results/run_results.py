@@ -69,7 +69,8 @@ def read_runs(path: Path | str, label: str | None = None) -> list[RunResult]:
             raise NoRunError(f"{path} is neither the folder of a run nor a {RESULTS}")
         return [read_results(path, label or path.parent.resolve().name)]
     if not path.is_dir():
-        raise ResultsError(f"{path} is neither the folder of a run nor a {RESULTS}")
+        reason = "it is neither a file nor a folder" if path.exists() else "it does not exist"
+        raise ResultsError(f"{path} is neither the folder of a run nor a {RESULTS}: {reason}")
     label = path.resolve().name if label is None else label
     if (path / RESULTS).is_file():
         return [read_results(path / RESULTS, label)]

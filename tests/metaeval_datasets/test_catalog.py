@@ -72,6 +72,8 @@ def test_selection_expands_groups_without_repeats():
         "glue/ax",
     ]
     assert select_tasks("demo") == ["demo/first"]
+    assert select_tasks(["all"]) == list_tasks()
+    assert select_tasks(["demo", "all"]) == ["demo/first", *list_tasks()]
     assert select_tasks([]) == []
 
 
@@ -85,3 +87,11 @@ def test_unknown_tasks_are_told_the_nearest(name, nearest):
         get_task(name)
     with pytest.raises(UnknownTaskError, match=f"closest: .*{nearest}"):
         select_tasks([name])
+
+
+@pytest.mark.usefixtures("small")
+def test_without_a_near_name_the_command_that_lists_all_is_named():
+    with pytest.raises(UnknownTaskError, match=r"^no task 'xyzzy' among 5; closest: none; run `metaeval tasks` to"):
+        get_task("xyzzy")
+    with pytest.raises(UnknownTaskError, match=r"^no task or group 'nonexist'; closest: none; run `metaeval tasks` to"):
+        select_tasks(["nonexist"])

@@ -105,6 +105,26 @@ def test_wrong_usage_is_reported_and_exits_2(flags, message, capsys):
 
 
 @pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--presett", "small"], "unrecognized arguments: --presett small; did you mean --preset? see"),
+        (["--xyzzy", "1"], "unrecognized arguments: --xyzzy 1; see"),
+        (["--steps", "x"], "argument --steps: invalid int value: 'x'; see"),
+        (
+            ["--preset", "nosuch"],
+            "no preset 'nosuch'; expected one of demo, gpu, paper, small, or the path of a .yaml file; see",
+        ),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_help(flags, message, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["metaeval train multitask"])
+    with pytest.raises(SystemExit, match="2"):
+        parse(flags)
+    shown = "metaeval train multitask"
+    assert capsys.readouterr().err == f"{shown}: error: {message} {shown} --help\n"
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"batchsize": 4}, "unknown setting 'batchsize'; closest: batch_size"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from metaeval_training.atomic_files import expand
 from metaeval_training.config import HINTS, ConfigError, TrainConfig, flag, resolve
@@ -59,9 +60,18 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         )
         description = re.sub(r"(?:python|accelerate launch) training/", "metaeval train training/", description)
         description = re.sub(r"training/(\w+)\.py", lambda script: script[1].replace("_", "-"), description)
-    return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    return _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Report wrong usage in one line, without the usage of all flags, which fills a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and where to find help, and exit with status 2."""
+        wrong = re.match(r"unrecognized arguments:.*?(--[^\s=]+)", message)
+        near = difflib.get_close_matches(wrong[1], self._option_string_actions, n=1) if wrong else []
+        hint = f"did you mean {near[0]}? " if near else ""
+        self.exit(2, f"{self.prog}: error: {message}; {hint}see {self.prog} --help\n")
 
 
 def add_flags(

@@ -100,6 +100,7 @@ def test_transfer_shows_the_accuracies_of_the_run(runs, capsys):
     ("arguments", "message"),
     [
         (["runs/a-1"], "unknown analysis 'runs/a-1'; expected .* as in: metaeval analyze geometry runs/a-1$"),
+        (["nosuch"], "unknown analysis 'nosuch'; expected .* as in: metaeval analyze geometry runs/multitask-1$"),
         (["probng", "runs/a-1"], "unknown analysis 'probng'; expected .* as in: metaeval analyze probing RUN$"),
         ([], "expected the kind of analysis, geometry, .* as in: metaeval analyze geometry RUN$"),
         (["geometry"], "the following arguments are required: RUN$"),

@@ -34,6 +34,19 @@ def test_long_error_message_is_shortened(monkeypatch, capsys):
     assert len(capsys.readouterr().err) < cli.MOST_CHARACTERS + 100
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("taks", "metaeval: error: unknown command 'taks'; did you mean tasks?"),
+        ("xyzzy", "metaeval: error: unknown command 'xyzzy'; expected one of tasks, show, check-sources, publish, "),
+    ],
+)
+def test_an_unknown_command_names_the_nearest(typed, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([typed])
+    assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+
+
 def test_the_version_is_shown(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])

@@ -47,7 +47,7 @@ def test_folders_with_the_same_name_are_labelled_by_path(runs, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere is neither the folder of a run nor a results.json"),
+        (["nowhere"], "nowhere is neither the folder of a run nor a results.json: it does not exist"),
         (["ours-1", "--out", "table.csv"], "expected a file name that ends in .md or .json"),
         (["ours-1", "--only", "demo/spm"], "demo/spam"),
         (["ours-1", "--reference", "theirs"], "no run is called 'theirs'"),

@@ -37,6 +37,7 @@ def test_errors_are_one_line(run, tmp_path, capsys):
     assert main(["page", missing]) == 1
     assert main(["page", str(run), "--examples", "all", "--push", "org/name", "--out", str(tmp_path / "map.html")]) == 1
     printed = capsys.readouterr().err.splitlines()
-    assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id")
+    assert printed[0].startswith(f"metaeval page: {missing!r} is neither a folder nor a Hub id: there is no such")
+    assert printed[0].endswith("; check the path; expected the folder of a run, such as runs/multitask-1")
     assert printed[1].startswith("metaeval page: --examples all shows texts whose licence may forbid sharing")
     assert not (tmp_path / "map.html").exists()

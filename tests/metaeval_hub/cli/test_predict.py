@@ -59,6 +59,12 @@ def test_missing_model_gives_one_line(capsys):
     assert error.count("\n") == 1
 
 
+def test_a_folder_without_a_model_says_which_folder_is_expected(tmp_path, capsys):
+    assert main(["predict", str(tmp_path), "x/one", "text"]) == 1
+    expected = "is not a model or run folder: config.json is missing; expected for instance runs/NAME/model"
+    assert capsys.readouterr().err == f"metaeval predict: {tmp_path} {expected}\n"
+
+
 @pytest.mark.parametrize("data", [b"a\nb c\n", b"a\r\nb c\r\n", b"\xef\xbb\xbfa\nb c", b"a\nb c"])
 def test_line_endings_of_all_systems_are_accepted(data, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), encoding="ascii"))

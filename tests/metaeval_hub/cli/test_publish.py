@@ -13,7 +13,7 @@ import yaml
 from metaeval_datasets import get_task, load_dataset
 from metaeval_datasets.record import load_records
 from metaeval_hub.cli import main
-from metaeval_hub.hub import attempts, upload
+from metaeval_hub.hub import retry, upload
 
 SOME = ("demo/photo_nli", "demo/topics", "demo/spam")
 FIRST, SECOND, THIRD = SOME
@@ -23,7 +23,7 @@ FIRST, SECOND, THIRD = SOME
 def waits(monkeypatch, fast_retries):
     """Seconds that this package's own attempts would have waited for; nobody waits."""
     found = []
-    monkeypatch.setattr(attempts, "sleep", found.append)
+    monkeypatch.setattr(retry, "sleep", found.append)
     return found
 
 

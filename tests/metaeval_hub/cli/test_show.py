@@ -156,6 +156,7 @@ def test_missing_split_gives_one_line(odd, declare, capsys):  # noqa: F811
     ("arguments", "message"),
     [
         (["demo/maners"], "no task 'demo/maners' among "),
+        (["nosuch"], "no task 'nosuch' among 124; closest: none; run `metaeval tasks` to list them\n"),
         (["demo/manners", "--examples", "-1"], "--examples must not be negative, got -1"),
     ],
 )

@@ -65,10 +65,19 @@ def test_a_terminal_gets_the_columns_that_fit(width, columns, monkeypatch):
     assert set(list_tasks()) <= {line.split(" ")[0] for line in lines}
 
 
+def test_all_is_the_collection(capsys):
+    assert main(["tasks", "all"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "107 tasks"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["gluu"], "metaeval tasks: no task or group 'gluu'; closest: glue"),
+        (
+            ["nonexist"],
+            "metaeval tasks: no task or group 'nonexist'; closest: none; run `metaeval tasks` to list them\n",
+        ),
         (["--license", "gpl"], "metaeval tasks: no task has the licence 'gpl'; expected one of agpl-3.0, apache-2.0"),
     ],
 )

@@ -56,9 +56,12 @@ def test_a_configuration_of_the_launcher_keeps_its_number_of_processes(started):
 
 
 def test_unknown_commands_and_numbers_are_refused(capsys):
-    assert main(["train", "single_task"]) == 1
+    assert main(["train", "single_task"]) == 2
     assert "'single_task'; did you mean single-task?" in capsys.readouterr().err
-    assert main(["train", "--processes", "0"]) == 1
+    assert main(["train", "foo"]) == 2
+    expected = "multitask, single-task, probes, task-vectors, few-shot, zero-shot"
+    assert capsys.readouterr().err == f"metaeval train: unknown training command 'foo'; expected one of {expected}\n"
+    assert main(["train", "--processes", "0"]) == 2
     assert "--processes must be at least 1, got 0" in capsys.readouterr().err
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from metaeval_hub.hub import attempts
+from metaeval_hub.hub import retry
 
 # a binary file goes through LFS, the rest through the commit itself
 FILES = {
@@ -17,7 +17,7 @@ ALL = ("*.json", "*.safetensors", "*.md")
 def waits(monkeypatch, fast_retries) -> list[float]:
     """Seconds that this package's own attempts would have waited for; nobody waits."""
     found: list[float] = []
-    monkeypatch.setattr(attempts, "sleep", found.append)
+    monkeypatch.setattr(retry, "sleep", found.append)
     return found
 
 

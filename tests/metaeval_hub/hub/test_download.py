@@ -3,9 +3,9 @@
 import pytest
 
 from metaeval_datasets.sources.transport import LIBRARY_RETRIES
-from metaeval_hub.hub import attempts
-from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub import retry
 from metaeval_hub.hub.download import CacheOptions, fetch
+from metaeval_hub.hub.retry import HubError
 from tests.metaeval_hub.hub.conftest import ALL, FILES, content
 
 RESUMED = [[]] if LIBRARY_RETRIES else []  # the waits of this package where huggingface_hub resumes a download itself
@@ -44,7 +44,7 @@ def test_hub_that_stays_away_is_reported(hub, repo, waits):
     hub.faults.add(route="info", status=503, times=None)
     with pytest.raises(HubError, match=rf"downloading {repo} failed 5 times; the last: .*503"):
         fetch(repo, allow_patterns=ALL)
-    assert waits == list(attempts.WAITS)
+    assert waits == list(retry.WAITS)
 
 
 def test_hub_that_asks_for_an_hour_is_left_alone(hub, repo, waits):
@@ -93,25 +93,29 @@ def test_copy_in_the_cache_is_used_when_the_hub_falls_silent(hub, repo, waits, c
     hub.faults.add(reset=True, times=None)
     assert fetch(repo, allow_patterns=ALL) == before
     assert "the cache's copy of" in caplog.text
-    assert waits == list(attempts.WAITS)
+    assert waits == list(retry.WAITS)
 
 
 def test_without_a_network_the_cache_is_used_at_once(hub, repo, run_python):
     before = fetch(repo, allow_patterns=ALL)
     code = f"""
-from metaeval_hub.hub import attempts, download
-attempts.sleep = None  # would fail
+from metaeval_hub.hub import download, retry
+retry.sleep = None  # would fail
 print(download.fetch({repo!r}, allow_patterns={ALL!r}))
 try:
-    attempts.WAITS = ()
+    retry.WAITS = ()
     download.fetch("nobody/nothing", allow_patterns=("*",))
-except attempts.HubError as error:
+except retry.HubError as error:
     print(error)
 """
     for variables in ({"HF_ENDPOINT": "http://127.0.0.1:9"}, {"HF_HUB_OFFLINE": "1"}):
         lines = run_python(code, env=variables).stdout.splitlines()
         assert lines[0] == str(before)
         assert lines[1].startswith("downloading nobody/nothing failed")
+    assert lines[1] == (
+        "downloading nobody/nothing failed: the Hub is switched off here (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE), and "
+        "the cache has no copy of nobody/nothing; load it once while the Hub can be reached"
+    )
 
 
 def test_half_a_snapshot_in_the_cache_is_not_taken_for_a_whole_one(hub, repo, waits):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from metaeval_hub.hub.attempts import HubError
 from metaeval_hub.hub.download import fetch
 from metaeval_hub.hub.login import check_token, push_target
 from metaeval_hub.hub.repo_state import repo_state
+from metaeval_hub.hub.retry import HubError
 from metaeval_hub.hub.upload import create_repo, push_folder
 from tests.metaeval_hub.hub.conftest import ALL, FILES, stored
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from metaeval_hub.hub import attempts
-from metaeval_hub.hub.attempts import ConflictError, HubError
+from metaeval_hub.hub import retry
+from metaeval_hub.hub.retry import ConflictError, HubError
 from metaeval_hub.hub.upload import push_folder
 from tests.metaeval_hub.hub.conftest import FILES, stored
 
@@ -69,7 +69,7 @@ def test_push_that_never_gets_through_is_reported(hub, folder, repo, waits):
     hub.faults.add(route="commit", status=503, times=None)
     with pytest.raises(HubError, match=rf"pushing to {repo} failed 5 times; the last: .*503"):
         push_folder(folder, repo, message="Change it")
-    assert waits == list(attempts.WAITS)
+    assert waits == list(retry.WAITS)
     assert hub.repo(repo).read("config.json") == FILES["config.json"]
 
 

@@ -24,8 +24,8 @@ from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.tokenizer import load_tokenizer
 from metaeval_hub.encoders.weights import weights_digest
-from metaeval_hub.hub.attempts import HubError
 from metaeval_hub.hub.download import fetch
+from metaeval_hub.hub.retry import HubError
 from metaeval_hub.safe_files.allowed_values import DANGEROUS_KEYS, TOKENIZER_CLASSES
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES, check_encoder_config
 from metaeval_hub.safe_files.repository import check_file_names, check_inside, check_name, parse_json

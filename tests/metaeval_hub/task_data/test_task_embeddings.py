@@ -9,7 +9,7 @@ from huggingface_hub import DatasetCard, HfApi
 
 from metaeval_datasets import UnknownTaskError
 from metaeval_hub import TaskEmbeddings, UnsafeRepositoryError
-from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub.retry import HubError
 
 RNG = np.random.default_rng(0)
 EMB = TaskEmbeddings(tuple(f"g/{i}" for i in range(12)), RNG.normal(size=(12, 6)).astype(np.float32))

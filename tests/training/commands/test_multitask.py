@@ -432,7 +432,8 @@ def test_a_full_disk_keeps_the_earlier_checkpoint_and_says_so(train, tmp_path, m
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--tasks", "demo/film_review"], "no task or group 'demo/film_review'; closest: demo/film_reviews"),
+        (["--tasks", "demo/film_review"], "error: --tasks: no task or group 'demo/film_review'; closest: demo/film_"),
+        (["--held-out", "demo/film_review"], "error: --held-out: no task or group 'demo/film_review'; closest: demo/"),
         (["--encoder", "no/such folder"], "--encoder no/such folder: "),
         (["--max-length", "500"], "max_length is 500; the encoder tiny takes at most"),
         (["--mixed-precision", "fp16"], "--mixed-precision fp16: "),

@@ -8,13 +8,13 @@ import torch
 from metaeval_training.runs.pushing import CheckpointPusher
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.hub import attempts
+from metaeval_hub.hub import retry
 
 
 @pytest.fixture
 def no_waits(monkeypatch):
     """The client's attempts follow each other at once."""
-    monkeypatch.setattr(attempts, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry, "sleep", lambda seconds: None)
 
 
 def test_a_finished_run_is_pushed_whole(hub, train, tmp_path, capsys):

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 from metaeval_training.config import ConfigError, TrainConfig
-from metaeval_training.vectors.encoder_features import open_encoder, text_features
+from metaeval_training.vectors.encoder_features import encoder_error, open_encoder, text_features
 
 from metaeval_datasets import load_dataset
+from metaeval_hub.hub.retry import HubError
 
 PAIRS = load_dataset("metaeval", "demo/picnic_nli", split="test").select(range(20))
 
@@ -30,3 +31,11 @@ def test_features_are_those_of_each_pair_by_itself(encoder, batch_size):
 def test_an_encoder_that_cannot_be_loaded_is_named():
     with pytest.raises(ConfigError, match=r"--encoder no-such-thing!: encoder 'no-such-thing!' is neither"):
         open_encoder(TrainConfig(encoder="no-such-thing!"), [])
+
+
+def test_a_failed_download_may_be_a_misspelt_name():
+    found = str(encoder_error("nosuch", HubError("downloading nosuch failed: x")))
+    assert found == (
+        "--encoder nosuch: downloading nosuch failed: x; check the name: expected tiny, minilm, a folder or a Hub id"
+    )
+    assert str(encoder_error("minilm", ImportError("y"))) == "--encoder minilm: y"

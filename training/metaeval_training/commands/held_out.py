@@ -22,8 +22,8 @@ from metaeval_training.data.encoding import TaskData
 from metaeval_training.data.rows import CHUNK, TaskRows, expand_tasks
 from metaeval_training.engine.evaluation import count_predictions, split_scores
 from metaeval_training.runs.folder import RunFolder
-from metaeval_training.runs.new_model import canonical_labels
 from metaeval_training.runs.per_task import Job
+from metaeval_training.runs.shared_labels import canonical_labels
 
 MOST_TEXTS = 1000  # unlabelled texts that describe a task: those of its first training rows
 

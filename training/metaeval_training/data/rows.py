@@ -18,7 +18,6 @@ from metaeval_datasets import (
     NoSourceError,
     UnknownTaskError,
     get_task,
-    list_tasks,
     load_dataset,
     read_report,
     select_tasks,
@@ -114,8 +113,7 @@ def expand_tasks(names: Sequence[str]) -> list[str]:
     Raises:
         UnknownTaskError: a name is neither a task nor a group; the message names the closest ones.
     """
-    expanded = [task for name in names for task in (list_tasks() if name == "all" else select_tasks([name]))]
-    return list(dict.fromkeys(expanded))
+    return select_tasks(names)
 
 
 def load_task(name: str, choice: RowChoice, left_out: Positions | None = None) -> TaskRows:

@@ -50,14 +50,18 @@ def load_rows(
 
 def _task_names(config: TrainConfig) -> tuple[list[str], list[str]]:
     """Return the tasks to train on and the held-out ones."""
-    try:
-        held_out = expand_tasks(config.held_out)
-        names = [name for name in expand_tasks(config.tasks) if name not in held_out]
-    except UnknownTaskError as error:
-        raise ConfigError(f"--tasks, --held-out: {error}") from error
+    held_out = _expand("--held-out", config.held_out)
+    names = [name for name in _expand("--tasks", config.tasks) if name not in held_out]
     if not names:
         raise ConfigError("--held-out contains all of the --tasks; leave at least one task to train on")
     return names, held_out
+
+
+def _expand(flag: str, names: Sequence[str]) -> list[str]:
+    try:
+        return expand_tasks(names)
+    except UnknownTaskError as error:
+        raise ConfigError(f"{flag}: {error}") from error
 
 
 def _report_sources(tasks: Sequence[TaskRows], reporter: Reporter) -> None:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import ConfigError, TrainConfig, flag
 from metaeval_training.data.rows import TaskRows, texts
-from metaeval_training.vectors.encoder_features import open_encoder
+from metaeval_training.runs.shared_labels import canonical_labels
+from metaeval_training.vectors.encoder_features import encoder_error, open_encoder
 from metaeval_training.vectors.task_features import read_vectors
 
 ASPECTS = "aspects"  # the only value of --task-features that is not a folder
@@ -130,7 +130,7 @@ def _create(
     try:
         return ConditionalAdapterModel.create(config.encoder, labels, conditional, seed=config.seed, **options)
     except (ValueError, ImportError, OSError) as error:
-        raise ConfigError(f"--encoder {config.encoder}: {error}") from error
+        raise encoder_error(config.encoder, error) from error
 
 
 def _conditional_config(config: TrainConfig) -> ConditionalConfig:
@@ -157,8 +157,3 @@ def stored_vectors(config: TrainConfig, tasks: Sequence[TaskRows]) -> Mapping[st
         if folder and folder != ASPECTS:
             return read_vectors(folder, [task.name for task in tasks], flag(name))
     return None
-
-
-def canonical_labels(task: TaskRows) -> tuple[str, ...]:
-    """Return the canonical names of a task's classes; tasks with the same name can share its label vector."""
-    return get_task(task.catalogue_name).edition(task.edition).canonical

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metaeval_hub.encoders.base import LoadedEncoder
 from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.hub.retry import HubError
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.encoding import collate, encode_rows
 from metaeval_training.data.sampling import Batch
@@ -48,7 +49,18 @@ def open_encoder(config: TrainConfig, vocabulary: Iterable[str]) -> LoadedEncode
             seed=config.seed,
         )
     except (ValueError, ImportError, OSError) as error:
-        raise ConfigError(f"--encoder {config.encoder}: {error}") from error
+        raise encoder_error(config.encoder, error) from error
+
+
+def encoder_error(name: str, error: Exception) -> ConfigError:
+    """Return the error for an encoder that cannot be loaded.
+
+    Args:
+        name: value of --encoder.
+        error: why it cannot be loaded. If a download failed, the name may be a misspelt one that needs no download.
+    """
+    hint = "; check the name: expected tiny, minilm, a folder or a Hub id" if isinstance(error, HubError) else ""
+    return ConfigError(f"--encoder {name}: {error}{hint}")
 
 
 @torch.no_grad()

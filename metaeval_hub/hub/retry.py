@@ -146,7 +146,7 @@ def _reason(error: BaseException) -> str:
     if status == 403:
         return f"the token has no right to it ({answer})"
     if isinstance(error, OfflineModeIsEnabled):
-        return "the Hub is switched off here (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE), and it is not in the cache"
+        return "the Hub is switched off here (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE)"
     if isinstance(error, LocalTokenNotFoundError):
         return "nobody is logged in; log in (hf auth login), or set HF_TOKEN"
     if isinstance(error, HubAnswerError):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from metaeval_hub.hub.attempts import HubError
 from metaeval_hub.hub.download import fetch
 from metaeval_hub.hub.repo_state import repo_state
+from metaeval_hub.hub.retry import HubError
 from tests.metaeval_hub.hub.conftest import ALL
 
 
