@@ -15,7 +15,7 @@ from metaeval_hub.analysis.embedded_runs import read_embedded
 from metaeval_hub.conditional.attachment import AttachedAdapter
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.weights import save_encoder
-from metaeval_hub.hub.attempts import HubError
+from metaeval_hub.hub.retry import HubError
 from metaeval_hub.model import storage
 from metaeval_hub.task_data.origins import TaskOrigin
 

@@ -12,7 +12,7 @@ from metaeval_hub.utils import logging
     [("error", ["ERROR"]), ("warning", ["ERROR", "WARNING"]), ("info", ["ERROR", "WARNING", "INFO"]),
      ("debug", ["ERROR", "WARNING", "INFO", "DEBUG"])],
 )  # fmt: skip
-@pytest.mark.parametrize("module", ["metaeval_hub.hub.attempts", "metaeval_datasets.sources.asking"])
+@pytest.mark.parametrize("module", ["metaeval_hub.hub.retry", "metaeval_datasets.sources.asking"])
 def test_messages_below_the_level_are_left_out(name, shown, module, caplog):
     getattr(logging, f"set_verbosity_{name}")()
     assert logging.get_verbosity() == getattr(python_logging, name.upper())
