@@ -17,4 +17,4 @@ from metaeval_training.runs.shared_labels import canonical_labels
     ],
 )
 def test_names_are_those_of_the_edition_of_the_rows(name, edition, expected):
-    assert canonical_labels(SimpleNamespace(name=name, edition=edition)) == expected
+    assert canonical_labels(SimpleNamespace(catalogue_name=name, edition=edition)) == expected
