@@ -62,17 +62,18 @@ class Access:
             raise SourceError("local_files_only=True, but streaming reads over the network; load it without streaming")
 
 
-def list_files(repo: str, revision: str | None, access: Access) -> Listing:
+def list_files(repo: str, revision: str | None = None, access: Access | None = None) -> Listing:
     """Return commit and files of a repository at a revision, and cache them for when the Hub cannot be reached.
 
     Args:
         repo: dataset repository.
         revision: branch, tag or commit; None is the main branch.
-        access: how to access the Hub.
+        access: how to access the Hub; None uses the stored token and the usual cache.
 
     Raises:
         SourceError: the repository does not exist, cannot be read, or is not cached and the Hub is not reached.
     """
+    access = access or Access()
     kept = read_listing(repo, revision, access.cache_dir)
     if why := access.cache_only:
         if kept is None:

@@ -61,7 +61,7 @@ def test_no_cache_can_be_written(monkeypatch):
     + [json.dumps({"commit": "../..", "files": []}).encode()],
 )
 def test_a_damaged_listing_is_as_if_there_were_none(content, cache, repo, monkeypatch):
-    expected = list_files(repo, None, Access())
+    expected = list_files(repo)
     (path,) = cache.rglob("*.json")
     path.write_bytes(content)
     assert read_listing(repo, None) is None
