@@ -3,18 +3,22 @@
 from importlib import import_module
 from typing import Any
 
-# The names that other packages use, imported on first use.
+# The names that code outside of this package uses -> module and name there; imported on first use.
 _PLACES = {
-    "NoSourceError": "asking",
-    "SourceFile": "source_files",
-    "SourceError": "asking",
-    "list_files": "hub_files",
-    "open_source": "opening",
-    "read_source_file": "source_files",
+    "NoSourceError": ("asking", "NoSourceError"),
+    "SourceError": ("asking", "SourceError"),
+    "SourceFile": ("source_files", "SourceFile"),
+    "list_files": ("hub_files", "list_files"),
+    "open_source": ("opening", "open_source"),
+    "read_source_file": ("source_files", "read_source_file"),
+    # names of earlier versions
+    "Piece": ("source_files", "SourceFile"),
+    "read_piece": ("source_files", "read_source_file"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
-        return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+        module, there = _PLACES[name]
+        return getattr(import_module(f"{__name__}.{module}"), there)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
