@@ -1,7 +1,7 @@
-from itertools import inspect
+import inspect
+from itertools import product
 
 import numpy as np
-import product
 import pytest
 from scipy import stats
 
