@@ -13,7 +13,7 @@ REQUIRES = [
     "numpy>=1.26",
     "pyarrow>=15.0",
     "pyyaml>=6.0",
-    "rich>=14.0",
+    "rich>=14.3",
     "tqdm>=4.66.3",
 ]
 
