@@ -35,7 +35,7 @@ def current_name(stored: str) -> str | None:
 
 
 def has_attention_biases(stored: Iterable[str]) -> bool:
-    """Return whether a model was stored with biases that ModernBERT's attention does not have by itself.
+    """Return whether stored tensors include attention biases, which ModernBERT itself does not have.
 
     Releases that attached with `adapters` gave it random ones; models that were trained with them need them.
     """
