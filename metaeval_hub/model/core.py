@@ -49,6 +49,7 @@ class ModelCore(nn.Module):
         fields: task name -> 1 for a task over texts, 2 for a task over pairs; tasks may be missing.
         origins: task name -> where its rows come from; tasks may be missing.
         label_vectors: task name -> name of the label vector of each class; tasks that are missing share none.
+        frozen: the tasks whose classifiers read the encoder without adapters.
 
     Raises:
         ValueError: the arguments do not fit each other.
@@ -62,6 +63,7 @@ class ModelCore(nn.Module):
         fields: Mapping[str, int] | None = None,
         origins: Mapping[str, TaskOrigin] | None = None,
         label_vectors: Mapping[str, Sequence[str]] | None = None,
+        frozen: Iterable[str] = (),
     ) -> None:
         super().__init__()
         if config.z_from != "table" and not config.dim_features:
@@ -80,8 +82,11 @@ class ModelCore(nn.Module):
         self.origins = dict(origins or {})
         self.features: TaskFeatures | None = None  # of its tasks, used to predict z of new ones; set by training
         self.label_vectors = checked_label_vectors(self.labels, label_vectors)
-        for known in (self.fields, self.origins):
+        self.frozen_tasks = set(frozen)
+        for known in (self.fields, self.origins, self.frozen_tasks):
             check_known(known, self.labels)
+        if self.frozen_tasks and config.conditioning == "full":
+            raise ValueError(f"{min(self.frozen_tasks)} reads the frozen encoder, which full fine-tuning changed")
         if self.labels:
             check_record(self.record())
         self._ids = {task: i for i, task in enumerate(self.labels)}
@@ -118,6 +123,7 @@ class ModelCore(nn.Module):
         fields: Mapping[str, int] | None = None,
         origins: Mapping[str, TaskOrigin] | None = None,
         label_vectors: Mapping[str, tuple[str, ...]] | None = None,
+        frozen: Iterable[str] | None = None,
     ) -> ModelRecord:
         """Return the record that config.json stores, optionally with another encoder or other tasks."""
         return ModelRecord(
@@ -129,6 +135,7 @@ class ModelCore(nn.Module):
             origins=self.origins if origins is None else origins,
             dtype=dtype,
             label_vectors=self.label_vectors if label_vectors is None else label_vectors,
+            frozen=frozenset(self.frozen_tasks if frozen is None else frozen),
         )
 
     @property
@@ -264,7 +271,7 @@ class ModelCore(nn.Module):
             )
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         batch = {"input_ids": input_ids, "attention_mask": attention_mask, **segments}
-        logits = self.heads(self.encode(batch, self.embed_tasks(task_ids, draws)), task_ids)
+        logits = self.heads(self.encode_for_tasks(batch, task_ids, draws), task_ids)
         loss: Any = None if labels is None else F.cross_entropy(logits.float(), labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -274,6 +281,37 @@ class ModelCore(nn.Module):
             return self.conditioning(task_ids, draws)
         check_range("task id", task_ids, len(self.labels))
         return None
+
+    def encode_for_tasks(
+        self, batch: Mapping[str, Tensor | None], task_ids: Tensor, draws: Tensor | int | None = None
+    ) -> Tensor:
+        """Return the pooled texts of a batch, (B, H), as the classifiers of their tasks read them.
+
+        Args:
+            batch: see ``encode``.
+            task_ids: (B,), or (1,) if all texts belong to one task.
+            draws: see ``forward``.
+        """
+        embeddings = self.embed_tasks(task_ids, draws)
+        if not self.frozen_tasks:
+            return self.encode(batch, embeddings)
+        frozen = [name in self.frozen_tasks for name in self.labels]
+        is_frozen = torch.tensor(frozen, device=task_ids.device)[task_ids]
+        if is_frozen.all():
+            return self.encode_frozen(batch)
+        if not is_frozen.any():
+            return self.encode(batch, embeddings)
+        parts = []
+        for chosen in (is_frozen, ~is_frozen):
+            part = {name: None if values is None else values[chosen] for name, values in batch.items()}
+            of_part = None if embeddings is None else embeddings[chosen]
+            parts.append(self.encode_frozen(part) if chosen is is_frozen else self.encode(part, of_part))
+        order = torch.cat([is_frozen.nonzero(), (~is_frozen).nonzero()]).flatten()
+        return torch.cat(parts)[order.argsort()]
+
+    def encode_frozen(self, batch: Mapping[str, Tensor | None]) -> Tensor:
+        """Return the mean over tokens of the encoder without adapters, (B, H); ``batch`` is that of ``encode``."""
+        return _mean(self.encoder(**batch).last_hidden_state, batch.get("attention_mask"))
 
     def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None, repeats: int = 1) -> Tensor:
         """Return the pooled texts of a batch, which the classifiers read, under given task embeddings.
@@ -301,14 +339,7 @@ class ModelCore(nn.Module):
         return self._pool(outputs.last_hidden_state, batch.get("attention_mask"))
 
     def _pool(self, hidden: Tensor, attention_mask: Tensor | None) -> Tensor:
-        if self.config.pooling == "cls":
-            return hidden[:, 0]
-        if attention_mask is None:
-            return hidden.mean(dim=1)
-        # The first adapter repeats the batch if there are several tasks.
-        attention_mask = attention_mask.repeat(hidden.shape[0] // attention_mask.shape[0], 1)
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
-        return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        return hidden[:, 0] if self.config.pooling == "cls" else _mean(hidden, attention_mask)
 
     @cached_property
     def _encode_texts(self) -> TextEncoder:
@@ -391,3 +422,13 @@ class ModelCore(nn.Module):
             if tensor.shape != tensors[name].shape:
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}; expected {tuple(tensor.shape)}")
             tensor.copy_(tensors[name])
+
+
+def _mean(hidden: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """Return the mean of states (B, T, H) over the tokens of each text, (B, H)."""
+    if attention_mask is None:
+        return hidden.mean(dim=1)
+    # The first adapter repeats the batch if there are several tasks.
+    attention_mask = attention_mask.repeat(hidden.shape[0] // attention_mask.shape[0], 1)
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
+    return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)

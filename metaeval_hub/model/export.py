@@ -73,8 +73,8 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
 
     Raises:
         KeyError: the model has no such task.
-        ValueError: the model has no adapter, it pools by the mean, which no stock classifier does, or a weight is not
-            finite.
+        ValueError: the model has no adapter, the task reads the encoder without adapters, the model pools by the mean,
+            which no stock classifier does, or a weight is not finite.
         FileExistsError: the folder is not empty.
     """
     task_id = model.task_id(task)
@@ -82,6 +82,8 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
         raise ValueError(
             "a model of full fine-tuning ('full') has no adapter to export; save_pretrained writes its encoder"
         )
+    if task in model.frozen_tasks:
+        raise ValueError(f"{task} reads the encoder without adapters, so it has no adapter to export; use model.for_task")
     if model.encoder.config.model_type == "modernbert":
         raise ValueError(
             f"{task} cannot be exported: `adapters` {SUPPORTED} gives the attention of ModernBERT random biases, so "

@@ -4,7 +4,7 @@ The computation before the first adapter does not depend on the task: the embedd
 block, 4 % of the operations of 6 layers and 2 % of those of 12. It runs once for several tasks. Fuller batches save
 more time: with T tasks, T times fewer texts fill a batch, so that they have nearly the same length and need little
 padding. Everything behind the first adapter depends on the task and is computed for each. A baseline without task
-embeddings encodes every text once for all tasks.
+embeddings encodes every text once for all tasks, and so does the encoder without adapters for all frozen tasks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metaeval_hub.conditional.places import can_repeat_inside
-from metaeval_hub.encoders.tokens import Text, pad_rows
+from metaeval_hub.encoders.tokens import Text, Tokens, pad_rows
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.utils.progress import progress_bar
 
@@ -60,30 +60,62 @@ def task_logits(
         progress: whether to show a progress bar; None shows one for more than 50 batches. Never if the progress bars
             of huggingface_hub or datasets are switched off.
     """
-    ids = torch.tensor([model.task_id(name) for name in names], device=model.device)
     results = {name: torch.empty(len(texts), len(model.labels[name])) for name in names}
     if not texts or not names:
         return results
     tokens = model.tokenize(texts)
-    pad_id = int(model.tokenizer.pad_token_id)
-    order = sorted(range(len(texts)), key=lambda i: len(tokens["input_ids"][i]))
-    tasks_at_once = min(len(names), batch_size) if model.config.has_task_embeddings else len(names)
-    texts_at_once = max(batch_size // tasks_at_once, 1) if model.config.has_task_embeddings else batch_size
-    starts = range(0, len(order), texts_at_once)
-    shown = len(starts) > SHOWN_FROM if progress is None else progress
-    description = names[0] if len(names) == 1 else f"{len(names)} tasks"
-    for start in progress_bar(starts, description, "batch", shown=shown):
-        rows = order[start : start + texts_at_once]
-        batch = pad_rows(tokens, rows, pad_id, model.device)
-        for first in range(0, len(names), tasks_at_once):
-            part = slice(first, first + tasks_at_once)
-            for name, task_id, pooled in zip(names[part], ids[part], _encode(model, batch, ids[part]), strict=True):
-                results[name][rows] = model.heads(pooled, task_id.view(1)).float().cpu()
+    adapted = [name for name in names if name not in model.frozen_tasks]
+    frozen = [name for name in names if name in model.frozen_tasks]
+    for group, at_once in (
+        (adapted, min(len(names), batch_size) if model.config.has_task_embeddings else 0),
+        (frozen, 0),
+    ):
+        if group:
+            _fill(model, group, tokens, results, batch_size, at_once, progress)
     return results
 
 
+def _fill(
+    model: ModelCore,
+    names: Sequence[str],
+    tokens: Tokens,
+    results: Mapping[str, Tensor],
+    batch_size: int,
+    at_once: int,
+    progress: bool | None,
+) -> None:
+    """Compute the logits of tasks that are all frozen or all adapted.
+
+    Args:
+        model: the model.
+        names: the tasks.
+        tokens: of N texts.
+        results: task name -> (N, C), which is filled.
+        batch_size: see ``task_logits``.
+        at_once: number of tasks per pass, each of which encodes the texts of its own; 0: all tasks share one encoding.
+        progress: see ``task_logits``.
+    """
+    pad_id = int(model.tokenizer.pad_token_id)
+    order = sorted(range(len(tokens["input_ids"])), key=lambda i: len(tokens["input_ids"][i]))
+    size = max(batch_size // at_once, 1) if at_once else batch_size
+    at_once = at_once or len(names)
+    starts = range(0, len(order), size)
+    shown = len(starts) > SHOWN_FROM if progress is None else progress
+    description = names[0] if len(names) == 1 else f"{len(names)} tasks"
+    for start in progress_bar(starts, description, "batch", shown=shown):
+        rows = order[start : start + size]
+        batch = pad_rows(tokens, rows, pad_id, model.device)
+        for first in range(0, len(names), at_once):
+            part = names[first : first + at_once]
+            ids = torch.tensor([model.task_id(name) for name in part], device=model.device)
+            for name, task_id, pooled in zip(part, ids, _encode(model, batch, ids), strict=True):
+                results[name][rows] = model.heads(pooled, task_id.view(1)).float().cpu()
+
+
 def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Sequence[Tensor]:
-    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), from one pass."""
+    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), all frozen or all adapted, from one pass."""
+    if model.task_names[int(ids[0])] in model.frozen_tasks:
+        return [model.encode_frozen(batch)] * len(ids)
     count, embeddings = len(ids), model.embed_tasks(ids)
     if embeddings is None:
         return [model.encode(batch, None)] * count

@@ -59,6 +59,7 @@ class ModelRecord:
         origins: task name -> where its rows came from; tasks whose origin is not known are missing.
         dtype: dtype of all weights, one of ``DTYPES``.
         label_vectors: task name -> name of the label vector of each class; tasks that share none are missing.
+        frozen: the tasks whose classifiers read the encoder without adapters.
     """
 
     base: BaseEncoder
@@ -69,6 +70,7 @@ class ModelRecord:
     origins: Mapping[str, TaskOrigin] = field(default_factory=dict)
     dtype: str = "float32"
     label_vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -89,6 +91,8 @@ class ModelRecord:
             known["fields"] = self.fields[name]
         if name in self.origins:
             known["origin"] = self.origins[name].to_dict()
+        if name in self.frozen:
+            known["encoder"] = "frozen"
         return {"name": name, "labels": list(self.labels[name]), **known}
 
     @classmethod
@@ -120,6 +124,7 @@ class ModelRecord:
             fields=_fields(value["tasks"]),
             origins=_origins(value["tasks"]),
             label_vectors=_label_vectors(value["tasks"]),
+            frozen=_frozen(value["tasks"]),
             dtype=apply_rule(one_of(*DTYPES), value.get("dtype", "float32"), f"{CONFIG_FILE}: dtype"),
         )
 
@@ -211,13 +216,16 @@ def _named(hint: Any) -> str:
     return names.get(hint, "a string of at most 256 characters")
 
 
+_OPTIONAL = {"label_vectors", "rows", "fields", "origin", "encoder"}  # keys that a task may have
+
+
 def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(tasks, list) or not 0 < len(tasks) <= MAX_TASKS:
         raise UnsafeRepositoryError(f"{CONFIG_FILE}: tasks is not a list of 1 to {MAX_TASKS:,} tasks")
     labels: dict[str, tuple[str, ...]] = {}
     for i, task in enumerate(tasks):
         place = f"{CONFIG_FILE}: tasks[{i}]"
-        expect_keys(task, {"name", "labels"}, f"tasks[{i}]", {"label_vectors", "rows", "fields", "origin"})
+        expect_keys(task, {"name", "labels"}, f"tasks[{i}]", _OPTIONAL)
         name, classes = check_name(task["name"], f"{place}.name"), task["labels"]
         if name in labels:
             raise UnsafeRepositoryError(
@@ -286,6 +294,12 @@ def _origins(tasks: Sequence[Mapping[str, Any]]) -> dict[str, TaskOrigin]:
             values = {key: check_label(value, f"{CONFIG_FILE}: {place}.{key}") for key, value in task["origin"].items()}
             origins[task["name"]] = TaskOrigin(**values)
     return origins
+
+
+def _frozen(tasks: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    for i, task in enumerate(tasks):
+        apply_rule(one_of("frozen"), task.get("encoder", "frozen"), f"{CONFIG_FILE}: tasks[{i}].encoder")
+    return frozenset(task["name"] for task in tasks if "encoder" in task)
 
 
 def check_record(record: ModelRecord) -> None:

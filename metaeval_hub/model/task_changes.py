@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ def add_tasks(
     label_vectors: Mapping[str, Sequence[str]] | None = None,
     fields: Mapping[str, int] | None = None,
     origins: Mapping[str, TaskOrigin] | None = None,
+    frozen: Collection[str] = (),
 ) -> None:
     """Add tasks to a model. Recreate optimizers afterwards.
 
@@ -41,11 +42,13 @@ def add_tasks(
             are missing get their own vectors, at zero.
         fields: task name -> 1 for a task over texts, 2 for a task over pairs; missing tasks accept both.
         origins: task name -> the source of its rows; tasks may be missing.
+        frozen: those of ``labels`` whose classifiers read the encoder without adapters.
 
     Raises:
         ValueError: a name is taken, classes or label vectors are invalid, or embeddings or features are missing, have
             the wrong shape or are not used by this model; the message names the task. The model is then unchanged.
     """
+    check_known(frozen, labels)
     labels, rows, known = check_new(model, labels, label_vectors, fields, origins)
     if not labels:
         return
@@ -64,6 +67,7 @@ def add_tasks(
     model.label_vectors.update(rows)
     model.fields.update(known)
     model.origins.update(origins or {})
+    model.frozen_tasks.update(frozen)
     model.set_tasks({**model.labels, **labels})
 
 
@@ -91,7 +95,7 @@ def check_new(
     for given in (known, origins or {}):
         check_known(given, labels)
     if labels:
-        check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_vectors=rows))
+        check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_vectors=rows, frozen=()))
         check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
     return labels, rows, known
 
@@ -112,6 +116,7 @@ def remove_tasks(model: ModelCore, names: Iterable[str]) -> None:
     for of_task in (model.label_vectors, model.fields, model.origins):
         for name in ids:
             of_task.pop(name, None)  # type: ignore[attr-defined]
+    model.frozen_tasks.difference_update(ids)
     model.set_tasks({task: labels for task, labels in model.labels.items() if task not in ids})
 
 

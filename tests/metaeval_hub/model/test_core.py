@@ -6,6 +6,8 @@ import torch
 from transformers import AutoModel
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.model.task_changes import add_tasks
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
 from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
@@ -145,3 +147,39 @@ def test_loss_of_a_mixed_batch_is_finite_and_the_mean_cross_entropy():
     output.loss.backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
     assert model(**batch, task_ids=torch.tensor([0])).loss is None
+
+
+@pytest.mark.parametrize("method", ["pilault", "adapter"])
+def test_a_frozen_task_reads_the_mean_of_the_encoder_without_adapters(method, tmp_path):
+    model = make(method, pooling="cls")
+    add_tasks(model, {"my/frozen": ("no", "yes"), "my/adapted": ("no", "yes")}, frozen=["my/frozen"])
+    torch.nn.init.normal_(model.heads.weight)
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    hidden = plain_encoder(tmp_path)(**batch).last_hidden_state
+    means = torch.stack([states[mask.bool()].mean(dim=0) for states, mask in zip(hidden, batch["attention_mask"])])  # noqa: B905
+    vectors = model.heads.table[2, :2]
+    logits = means @ model.heads.weight[vectors].T + model.heads.bias[vectors]
+    torch.testing.assert_close(model(**batch, task_ids=torch.tensor([2])).logits, logits)
+    torch.testing.assert_close(model.logits("my/frozen", TEXTS), logits)
+    mixed = model(**batch, task_ids=torch.tensor([3, 2, 0])).logits
+    for place, (task, name) in enumerate(((3, "my/adapted"), (2, "my/frozen"), (0, "x/two"))):
+        torch.testing.assert_close(mixed[place], model.logits(name, TEXTS)[place])
+        torch.testing.assert_close(mixed[place], model(**batch, task_ids=torch.tensor([task])).logits[place])
+    together = model.predict_tasks(["my/frozen", "x/three", "my/adapted"], TEXTS)
+    assert list(together) == ["my/frozen", "x/three", "my/adapted"]
+    for name, found in together.items():
+        np.testing.assert_allclose(found.probabilities, model.predict(name, TEXTS).probabilities, atol=1e-5)
+    loaded = ConditionalAdapterModel.from_pretrained(model.save_pretrained(tmp_path / "saved"))
+    assert loaded.frozen_tasks == {"my/frozen"}
+    assert torch.equal(loaded.logits("my/frozen", TEXTS), model.logits("my/frozen", TEXTS))
+    model.remove_task("my/frozen")
+    assert model.frozen_tasks == set()
+
+
+def test_only_a_frozen_encoder_has_frozen_tasks():
+    with pytest.raises(ValueError, match="x/two reads the frozen encoder, which full fine-tuning changed"):
+        ConditionalAdapterModel(
+            load_encoder("tiny", vocabulary=TEXTS), LABELS, ConditionalConfig(conditioning="full"), frozen=["x/two"]
+        )
+    with pytest.raises(ValueError, match="'x/other' is not a task of this model"):
+        add_tasks(make("adapter"), {"x/new": ("a", "b")}, frozen=["x/other"])

@@ -40,7 +40,7 @@ def fisher_information(
         )
         labels, task_ids = batch.pop("labels"), batch.pop("task_ids")
         with torch.no_grad():
-            pooled = model.encode(batch, model.embed_tasks(task_ids))
+            pooled = model.encode_for_tasks(batch, task_ids)
         pooled.requires_grad_()  # (B, H); the gradient stops here
         logits = model.heads(pooled, task_ids).float()  # (B, C)
         # each example depends only on its own row of pooled, so the gradient of the sum contains one gradient per row
