@@ -1,29 +1,29 @@
-"""Fit a new task to a few labelled examples: only its classifier and, if the method has one, its embedding z."""
+"""Fit a new task to a few labelled examples: a logistic regression on the features that suit the task best."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
-from metaeval_hub.encoders.tokens import Text, as_texts, pad_rows
+from metaeval_hub.encoders.tokens import Text, as_texts
 from metaeval_hub.encoders.weights import all_finite
 from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.feature_choice import Candidate, FitReport, choose
 from metaeval_hub.model.label_heads import vector_keys
+from metaeval_hub.model.logistic import Linear
 from metaeval_hub.model.task_changes import add_tasks, check_new
-from metaeval_hub.safe_files.names import check_count, class_names, task_name
+from metaeval_hub.safe_files.names import class_names, task_name
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
-from metaeval_hub.utils.progress import progress_bar
 
 Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
+TEXT_COLUMNS = (("sentence",), ("sentence1", "sentence2"), ("text", "text_pair"), ("text",))
 
 
 def fit_task(
@@ -32,37 +32,36 @@ def fit_task(
     examples: Any,
     labels: Iterable[str] | None = None,
     *,
-    steps: int = 100,
-    batch_size: int = 16,
-    z_lr: float = 1e-2,
-    head_lr: float = 1e-2,
     seed: int = 0,
     progress: bool = False,
     task_features: ArrayLike | None = None,
     label_vectors: Sequence[str] | None = None,
     start: str | None = None,
-) -> None:
-    """Add a task to a model and fit it to examples. All other tasks of the model stay bit-identical.
+) -> FitReport:
+    """Add a task to a model and fit its classifier to examples. All other tasks of the model stay bit-identical.
+
+    The classifier is a logistic regression. Cross-validation on the examples chooses C, and the features among those
+    of the encoder without adapters and of the adapted encoder, under the z expected of an unseen task and under the z
+    of ``start``. The names of the classes count as further examples. No weight of the encoder or the adapter changes.
 
     Args:
         model: a trained model.
         name: name of the new task.
-        examples: a ``datasets.Dataset`` with the columns of a task (``sentence``, or ``sentence1`` and ``sentence2``,
-            and ``label``), or (text, class) and ((text, text), class) tuples.
+        examples: a ``datasets.Dataset``, a data frame of pandas or a list of dictionaries with the columns ``label``
+            and ``sentence`` (or ``text``; or ``sentence1`` and ``sentence2``; or ``text`` and ``text_pair``); or
+            (text, class) and ((text, text), class) tuples.
         labels: class names; None uses those of ``start``, of the dataset's ClassLabel, or the sorted names among the
             examples. If the ClassLabel has any of these names, class numbers refer to its order.
-        steps: optimizer steps; the examples are shuffled again after each pass over them.
-        batch_size: examples per step.
-        z_lr: learning rate of z, which starts at the expected embedding of an unseen task.
-        head_lr: learning rate of the classifier, which starts at zero or from ``label_vectors``.
-        seed: seed of the shuffles.
+        seed: seed of the folds of the cross-validation.
         progress: whether to show a progress bar. Never if those of huggingface_hub or datasets are switched off.
-        task_features: (F,) features of the task, for a model that computes z from features. If the model computes z
-            only from features, only the classifier is fitted.
-        label_vectors: names of the shared label vectors that the classifier starts from, one per class. They are
-            copied, so the tasks that share them do not change.
-        start: a task of the model whose z and classifier are used as initial values, such as one added by
-            ``zero_shot``.
+        task_features: (F,) features of the task, for a model that computes z from features.
+        label_vectors: names of the shared label vectors towards which the classifier is regularized, one per class.
+            They are copied, so the tasks that share them do not change.
+        start: a task of the model, such as one added by ``zero_shot``. Its z becomes a candidate, and its classifier
+            the one towards which the new classifier is regularized.
+
+    Returns:
+        Which features were chosen, and the scores of all candidates.
 
     Raises:
         ValueError: the name is taken, there are no examples, a class is not among ``labels``, the features are missing
@@ -73,8 +72,6 @@ def fit_task(
     if name in model.task_names:
         raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it again")
     name = task_name(name)
-    check_count("steps", steps)
-    check_count("batch_size", batch_size)
     texts, classes = _columns(examples)
     if not texts:
         raise ValueError(f"{name}: examples is empty; give at least one (text, class) per class")
@@ -84,59 +81,62 @@ def fit_task(
         task_features = _features_of(model, start) if task_features is None else task_features
     names = _class_names(name, examples, classes, labels)
     classes = _by_name(examples, classes, names)
-    targets = torch.tensor([_index(name, i, value, names) for i, value in enumerate(classes)])
+    numbers = np.array([_index(name, i, value, names) for i, value in enumerate(classes)], np.int64)
     fields, origin = 1 if isinstance(texts[0], str) else 2, TaskOrigin.of_dataset(examples)
     check_new(model, {name: names}, None, {name: fields}, {name: origin} if origin else None)
-    tokens, pad_id = model.tokenize(texts), int(model.tokenizer.pad_token_id)
     if start is not None:
         _check_form(name, fields, start, model.fields.get(start, fields))
-
-    z: Tensor | None = None
-    fitted: list[nn.Parameter] = []
-    features = None if task_features is None else np.atleast_2d(np.asarray(task_features))
-    if model.config.has_task_embeddings or features is not None:
-        # Fit in float32 even if the model is in half precision, which would round small steps of Adam to zero.
-        if start is None:
-            z = model.conditioning.expect(features).float()
-        else:
-            z = model.conditioning(torch.tensor([model.task_id(start)], device=model.device)).detach().float()
-        if model.config.z_from != "features":
-            z = nn.Parameter(z)
-            fitted = [z]
-    weight, bias = (nn.Parameter(each) for each in _start(name, model, names, label_vectors, start))
-    optimizer = torch.optim.AdamW(
-        [{"params": fitted, "lr": z_lr}, {"params": [weight, bias], "lr": head_lr}],
-        weight_decay=0.0,
+    candidates = _candidates(model, name, names, task_features, label_vectors, start)
+    chosen, linear, report = choose(
+        model, name, candidates, texts, numbers, names, seed=seed, progress=progress
     )
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-    with _only_new_weights(model):
-        batches = _batches(len(texts), batch_size, torch.Generator().manual_seed(seed))
-        for _ in progress_bar(range(steps), f"fit {name}", "step", shown=progress):
-            rows = next(batches)
-            batch = pad_rows(tokens, rows.tolist(), pad_id, model.device)
-            pooled = model.encode(batch, z)
-            loss = F.cross_entropy(F.linear(pooled.float(), weight, bias), targets[rows].to(model.device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    if not all(all_finite(each.detach().to(model.dtype)) for each in (*fitted, weight, bias)):
-        raise ValueError(
-            f"{name}: the fitted values are not finite in {model.dtype}; lower z_lr or head_lr, and check that the "
-            "model's own weights are finite"
-        )
+    weight, bias = (torch.tensor(values, dtype=model.dtype) for values in (linear.weight, linear.bias))
+    if not (all_finite(weight) and all_finite(bias)):
+        raise ValueError(f"{name}: the fitted values are not finite in {model.dtype}; use another dtype")
+    sets_z = chosen.z is not None and model.config.z_from != "features"
     add_tasks(
         model,
         {name: names},
-        task_embeddings={name: fitted[0].detach()[0].cpu().numpy()} if fitted else None,
+        task_embeddings={name: chosen.z[0].cpu().numpy()} if sets_z else None,  # type: ignore[index]
         task_features=None if task_features is None else {name: task_features},
         fields={name: fields},
         origins={name: origin} if origin else None,
+        frozen=[name] if chosen.frozen else (),
     )
     with torch.no_grad():
         vectors = model.heads.table[model.task_id(name), : len(names)]
-        model.heads.weight[vectors] = weight.to(model.dtype)
-        model.heads.bias[vectors] = bias.to(model.dtype)
+        model.heads.weight[vectors] = weight.to(model.device)
+        model.heads.bias[vectors] = bias.to(model.device)
+    return report
+
+
+@torch.no_grad()
+def _candidates(
+    model: ModelCore,
+    name: str,
+    names: Sequence[str],
+    task_features: ArrayLike | None,
+    label_vectors: Sequence[str] | None,
+    start: str | None,
+) -> list[Candidate]:
+    """Return the features that the classifier may read; in a tie, the earlier candidate is chosen."""
+    prior = _prior(name, model, names, label_vectors, start)
+    if not model.config.has_task_embeddings and task_features is None:
+        adapted = [Candidate("adapted")]
+    else:
+        features = None if task_features is None else np.atleast_2d(np.asarray(task_features))
+        adapted = [Candidate("expected z", model.conditioning.expect(features).float())]  # raises without z or features
+    if start is not None and model.config.has_task_embeddings:
+        z = model.conditioning(torch.tensor([model.task_id(start)], device=model.device)).float()
+        adapted.append(Candidate(f"z of {start}", z))
+    frozen = [] if model.adapter is None else [Candidate("frozen", adapted[-1].z, frozen=True)]
+    if prior is None:
+        return [*frozen, *adapted]
+    # First, so that few examples do not undo what a description or other tasks give.
+    known = replace(adapted[-1], name=f"{adapted[-1].name}, known classifier", prior=prior)
+    if start in model.frozen_tasks:
+        known = replace(frozen[0], name=f"frozen, classifier of {start}", prior=prior)
+    return [known, *frozen, *adapted]
 
 
 def _check_form(name: str, given: int, start: str, expected: int) -> None:
@@ -160,14 +160,10 @@ def _features_of(model: ModelCore, task: str) -> NDArray[np.float32] | None:
     return (mean + torch.where(scale > 0, scaled / scale.clamp(min=1e-30), 0.0)).numpy()
 
 
-def _start(
-    name: str,
-    model: ModelCore,
-    names: Sequence[str],
-    label_vectors: Sequence[str] | None,
-    start: str | None,
-) -> tuple[Tensor, Tensor]:
-    """Return the initial weights (C, H) and biases (C,) of the classifier, float32."""
+def _prior(
+    name: str, model: ModelCore, names: Sequence[str], label_vectors: Sequence[str] | None, start: str | None
+) -> Linear | None:
+    """Return the classifier towards which the new one is regularized; None if none is given."""
     heads = model.heads
     if start is not None:
         if label_vectors is not None:
@@ -178,55 +174,53 @@ def _start(
             raise ValueError(f"{name}: the classes are {list(names)}, not the {list(model.labels[start])} of {start}")
         of_start = heads.table[model.task_id(start)]
         vectors = [int(of_start[model.labels[start].index(each)]) for each in names]
-        return heads.weight.detach()[vectors].float(), heads.bias.detach()[vectors].float()
-    if label_vectors is None:
-        size = (len(names), heads.weight.shape[1])
-        return torch.zeros(size, device=model.device), torch.zeros(len(names), device=model.device)
-    vector_keys({name: names}, {name: label_vectors})  # raises if they do not fit
-    vectors = [heads.find(vector) for vector in label_vectors]
-    return heads.weight.detach()[vectors].float(), heads.bias.detach()[vectors].float()
-
-
-@contextmanager
-def _only_new_weights(model: ModelCore) -> Iterator[None]:
-    """Freeze the model in evaluation mode, so that the backward pass only reaches the fitted tensors."""
-    was_training = model.training
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.eval()
-    for parameter in trained:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad = True
-        model.train(was_training)
+    elif label_vectors is not None:
+        vector_keys({name: names}, {name: label_vectors})  # raises if they do not fit
+        vectors = [heads.find(vector) for vector in label_vectors]
+    else:
+        return None
+    return Linear(*(each.detach()[vectors].double().cpu().numpy() for each in (heads.weight, heads.bias)))
 
 
 def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
     """Return the texts of the examples, and their classes as Python values."""
-    names = getattr(examples, "column_names", None)
+    names = getattr(examples, "column_names", getattr(examples, "columns", None))
     if names is not None:
-        if not isinstance(names, Sequence):
+        if isinstance(names, Mapping):
             raise TypeError("examples is a DatasetDict; give one of its splits, such as dataset['train']")
-        if "label" not in names or not ({"sentence"} <= set(names) or {"sentence1", "sentence2"} <= set(names)):
-            raise TypeError(
-                f"the dataset has columns {list(names)}; expected sentence (or sentence1, sentence2), label"
-            )
-        columns = ["sentence", "label"] if "sentence" in names else ["sentence1", "sentence2", "label"]
-        read = [list(examples[column]) for column in columns] if hasattr(examples, "__getitem__") else None
-        if read is None:  # a stream
-            rows = list(examples)
-            read = [[row[column] for row in rows] for column in columns]
-        *texts, labels = read
-        return as_texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
-    if isinstance(examples, (str, Mapping)) or hasattr(examples, "columns") or not isinstance(examples, Iterable):
-        raise TypeError(f"examples is a {type(examples).__name__}; expected a Dataset or (text, class) tuples")
+        columns = _names_of_columns([str(name) for name in names], type(examples).__name__)
+        if hasattr(examples, "__getitem__"):
+            return _texts_and_classes([list(examples[column]) for column in columns])
+        examples = list(examples)  # a stream of dictionaries
+    if isinstance(examples, (str, Mapping)) or not isinstance(examples, Iterable):
+        raise TypeError(
+            f"examples is a {type(examples).__name__}; expected a Dataset, a data frame, dictionaries or (text, class) "
+            "tuples"
+        )
     pairs = list(examples)
+    if pairs and all(isinstance(pair, Mapping) for pair in pairs):
+        columns = _names_of_columns(sorted(set.intersection(*(set(pair) for pair in pairs))), "list of dictionaries")
+        return _texts_and_classes([[pair[column] for pair in pairs] for column in columns])
     for i, pair in enumerate(pairs):
         if not (isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) == 1) or len(pair) != 2:
             raise TypeError(f"examples[{i}] is {shown(pair)}; expected (text, class)")
     return as_texts([text for text, _ in pairs]), [plain(label) for _, label in pairs]
+
+
+def _names_of_columns(names: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Return the names of the columns of the texts and of the label."""
+    found = next((texts for texts in TEXT_COLUMNS if {*texts, "label"} <= set(names)), None)
+    if found is None:
+        raise TypeError(
+            f"the {kind} has columns {list(names)}; expected sentence (or sentence1, sentence2; or text; or text, "
+            "text_pair), label"
+        )
+    return (*found, "label")
+
+
+def _texts_and_classes(columns: Sequence[list[Any]]) -> tuple[list[Text], list[Any]]:
+    *texts, labels = columns
+    return as_texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
 
 
 def plain(value: Any) -> Any:
@@ -280,8 +274,3 @@ def _index(name: str, place: int, value: Any, names: tuple[str, ...]) -> int:
 
 def _is_number(value: Any, end: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < end
-
-
-def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    while True:
-        yield from torch.randperm(count, generator=generator).split(min(size, count))

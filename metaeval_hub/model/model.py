@@ -285,41 +285,25 @@ class ConditionalAdapterModel(ModelCore):
         examples: Any,
         labels: Iterable[str] | None = None,
         *,
-        steps: int = 100,
-        batch_size: int = 16,
-        z_lr: float = 1e-2,
-        head_lr: float = 1e-2,
         seed: int = 0,
         progress: bool = False,
         task_features: ArrayLike | None = None,
         label_vectors: Sequence[str] | None = None,
         start: str | None = None,
     ) -> TaskClassifier:
-        """Add a task from a few labelled examples by fitting only z and a classifier; return it as ``for_task`` does.
+        """Add a task from a few labelled examples by fitting only a classifier; return it as ``for_task`` does.
 
-        Args:
-            name: name of the new task.
-            examples: a ``datasets.Dataset`` with the columns of a task, or (text, class) tuples; a text may be a pair.
-            labels: class names; by default those of ``start``, of the dataset, or the sorted names among the examples.
-            steps: optimizer steps.
-            batch_size: examples per step.
-            z_lr: learning rate of z.
-            head_lr: learning rate of the classifier.
-            seed: seed of the shuffles.
-            progress: whether to show a progress bar.
-            task_features: (F,), if z is computed from features.
-            label_vectors: names of the shared label vectors that the classifier starts from, one per class.
-            start: a task of the model whose z and classifier are the initial values, such as one from ``zero_shot``.
+        The classifier's ``fit_report`` states which features it reads: those of the frozen or of the adapted encoder.
 
-        Raises:
-            ValueError: the name is taken, or the examples are invalid; see ``metaeval_hub.model.few_shot.fit_task``.
-            TypeError: the examples have the wrong type.
+        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``.
         """
-        fit_task(
-            self, name, examples, labels, steps=steps, batch_size=batch_size, z_lr=z_lr, head_lr=head_lr, seed=seed,
-            progress=progress, task_features=task_features, label_vectors=label_vectors, start=start,
+        report = fit_task(
+            self, name, examples, labels, seed=seed, progress=progress, task_features=task_features,
+            label_vectors=label_vectors, start=start,
         )  # fmt: skip
-        return self.for_task(name)
+        classifier = self.for_task(name)
+        classifier.fit_report = report
+        return classifier
 
     def zero_shot(
         self, name: str, description: Description, labels: Sequence[str] | Mapping[str, str], *, by: By = "aspects"

@@ -11,6 +11,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.feature_choice import FitReport
 from metaeval_hub.model.shared_view import SharedView
 from metaeval_hub.model.zero_shot import ZeroShotEvidence
 from metaeval_hub.safe_files.names import first_names
@@ -48,6 +49,7 @@ class TaskClassifier(SharedView):
         self.task = task
         self._labels = labels
         self.evidence: ZeroShotEvidence | None = None  # only if it was made without labelled examples
+        self.fit_report: FitReport | None = None  # only if it was fitted to a few labelled examples
 
     def __repr__(self) -> str:
         """Show the task, its classes and the model in one line; ``model.encoder`` shows the layers."""

@@ -9,9 +9,13 @@ import pyarrow as pa
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, Value
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.model import feature_choice, few_shot
+from metaeval_hub.model.feature_choice import Candidate
 from metaeval_hub.model.few_shot import _columns, _index, fit_task
 from metaeval_hub.task_data.origins import TaskOrigin
 
@@ -22,6 +26,7 @@ EXAMPLES = [
     for thing in ("film", "book", "meal")
     for word in ("good", "fine", "great", "bad", "awful", "poor")
 ]
+TEXTS, CLASSES = [text for text, _ in EXAMPLES], [label for _, label in EXAMPLES]
 
 
 @pytest.fixture
@@ -38,11 +43,9 @@ def model():
 def test_task_is_fitted_without_changing_the_model(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     logits = model.logits("x/three", ["the film was good"])
-    start = model.task_embeddings.values.mean(axis=0)
-    classifier = model.fit_task("my/reviews", EXAMPLES, steps=60)
+    classifier = model.fit_task("my/reviews", EXAMPLES)
     assert model.labels["my/reviews"] == ("negative", "positive")
-    assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
-    assert not np.allclose(model.task_embeddings["my/reviews"], start)
+    assert model.predict("my/reviews", TEXTS).labels == CLASSES
     assert torch.equal(model.logits("x/three", ["the film was good"]), logits)
     assert list(inspect.signature(model.fit_task).parameters) == list(inspect.signature(fit_task).parameters)[1:]
     for name, tensor in model.state_dict().items():
@@ -52,23 +55,66 @@ def test_task_is_fitted_without_changing_the_model(model):
 
 
 def test_task_is_fitted_for_a_model_in_half_precision(model):
-    model.bfloat16().fit_task("my/reviews", EXAMPLES, steps=60)
-    assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
+    model.bfloat16().fit_task("my/reviews", EXAMPLES)
+    assert model.predict("my/reviews", TEXTS).labels == CLASSES
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
 
 
 def test_same_seed_same_task(model):
-    model.fit_task("my/a", EXAMPLES, steps=5, batch_size=4, seed=3)
-    model.fit_task("my/b", EXAMPLES, steps=5, batch_size=4, seed=4)
-    model.remove_task("my/a")
-    model.remove_task("my/b")
-    z = {}
-    for name, seed in (("my/c", 3), ("my/d", 3), ("my/e", 4)):
-        model.fit_task(name, EXAMPLES, steps=5, batch_size=4, seed=seed)
-        z[name] = model.task_embeddings[name]
-        model.remove_task(name)
-    assert np.array_equal(z["my/c"], z["my/d"])
-    assert not np.array_equal(z["my/c"], z["my/e"])
+    reports = [model.fit_task(f"my/{i}", EXAMPLES, seed=seed).fit_report for i, seed in enumerate((3, 3, 4))]
+    assert reports[0] == reports[1] != reports[2]
+    assert torch.equal(model.logits("my/0", TEXTS), model.logits("my/1", TEXTS))
+
+
+def test_the_features_that_separate_the_classes_are_chosen(model):
+    """The frozen encoder gets no information about the class, or else the adapters remove it."""
+    model.add_task("my/start", ("negative", "positive"))
+    names = ["frozen", "expected z", "z of my/start"]
+
+    def outputs(informative):
+        def features(model, tokens, candidate):
+            values = np.random.default_rng(0).normal(size=(len(tokens["input_ids"]), 128))
+            if candidate.name == informative and len(values) == len(CLASSES):
+                values += 9 * (np.array(CLASSES) == "positive")[:, None]
+            return values.astype(np.float32)
+
+        return features
+
+    for informative in names:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(feature_choice, "_encode", outputs(informative))
+            report = model.fit_task("my/reviews", EXAMPLES, start="my/start").fit_report
+        assert (report.features, report.rows) == (informative, len(EXAMPLES))
+        assert list(report.candidates) == ["z of my/start, known classifier", *names]
+        accuracies = {name: found.accuracy for name, found in report.candidates.items()}
+        assert accuracies.pop(informative) > 0.9 > max(accuracies.values())
+        assert ("my/reviews" in model.frozen_tasks) == (informative == "frozen")
+        if informative == "z of my/start":
+            assert np.array_equal(model.task_embeddings["my/reviews"], model.task_embeddings["my/start"])
+        model.remove_task("my/reviews")
+
+
+def test_a_frozen_task_is_a_logistic_regression_on_the_mean_of_the_plain_encoder(model, monkeypatch):
+    monkeypatch.setattr(few_shot, "_candidates", lambda *_: [Candidate("frozen", frozen=True)])
+    report = model.fit_task("my/reviews", EXAMPLES).fit_report
+    batch = model.tokenizer([*TEXTS, "negative", "positive"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden, mask = model.encoder(**batch).last_hidden_state, batch["attention_mask"].unsqueeze(-1)
+    means = ((hidden * mask).sum(1) / mask.sum(1)).double().numpy()
+    scaled = StandardScaler().fit_transform(means) / np.sqrt(means.shape[1])
+    strength = report.candidates["frozen"].strength * 2  # the model divides the difference between both classes
+    wanted = LogisticRegression(C=strength, tol=1e-8, max_iter=1000).fit(scaled, [*CLASSES, "negative", "positive"])
+    found = model.predict("my/reviews", TEXTS).probabilities
+    np.testing.assert_allclose(found, wanted.predict_proba(scaled)[:-2], atol=0.02)
+
+
+def test_too_few_rows_to_choose_by(model):
+    report = model.fit_task("my/two", EXAMPLES[2:4]).fit_report
+    assert (report.features, report.candidates, report.rows) == ("frozen", {}, 2)
+    assert model.predict("my/two", TEXTS[2:4]).labels == CLASSES[2:4]
+    one = model.fit_task("my/one", [(text, "positive") for text in TEXTS], ("negative", "positive")).fit_report
+    assert one.candidates == {}
+    assert set(model.predict("my/one", TEXTS).labels) == {"positive"}
 
 
 def test_numbers_of_a_dataset_are_read_by_its_own_class_names(model):
@@ -78,8 +124,8 @@ def test_numbers_of_a_dataset_are_read_by_its_own_class_names(model):
     columns = {"sentence": [text for text, _ in EXAMPLES], "label": [names.index(label) for _, label in EXAMPLES]}
     dataset = Dataset.from_dict(columns, features=features)
     model.add_task("my/start", ["negative", "positive"])
-    model.fit_task("my/from-start", dataset, start="my/start", steps=60)
-    model.fit_task("my/named", dataset, ["negative", "positive"], steps=60)
+    model.fit_task("my/from-start", dataset, start="my/start")
+    model.fit_task("my/named", dataset, ["negative", "positive"])
     for name in ("my/from-start", "my/named"):
         assert model.labels[name] == ("negative", "positive")
         assert model.predict(name, [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
@@ -92,7 +138,7 @@ def test_numbers_of_a_dataset_with_some_of_the_classes_are_read_by_its_own_class
     texts, names = [text for text, _ in EXAMPLES], ["neutral", "negative", "positive"]
 
     def fitted(examples, labels):
-        model.fit_task("my/own", examples, labels, steps=3)
+        model.fit_task("my/own", examples, labels)
         logits = model.logits("my/own", texts)
         model.remove_task("my/own")
         return logits
@@ -100,9 +146,8 @@ def test_numbers_of_a_dataset_with_some_of_the_classes_are_read_by_its_own_class
     assert torch.equal(fitted(dataset, names), fitted(EXAMPLES, names))
     with pytest.raises(ValueError, match=r"example \d+ has class 'negative'; expected one of"):
         fitted(dataset, ["positive", "other"])
-    assert torch.equal(
-        fitted(dataset, ["good", "bad"]), fitted(dataset, None)
-    )  # all classes are renamed, in the same order
+    renamed, own = fitted(dataset, ["good", "bad"]), fitted(dataset, None)  # in the same order
+    assert torch.equal(renamed.argmax(dim=1), own.argmax(dim=1))
 
 
 def test_dataset_brings_its_class_names_and_pairs(model):
@@ -110,7 +155,7 @@ def test_dataset_brings_its_class_names_and_pairs(model):
     dataset = Dataset.from_dict(
         {"sentence1": ["the film", "a book"], "sentence2": ["the film", "a meal"], "label": [0, 1]}, features=features
     )
-    model.fit_task("my/pairs", dataset, steps=2)
+    model.fit_task("my/pairs", dataset)
     assert model.labels["my/pairs"] == ("same", "other")
     assert len(model.predict("my/pairs", [("a film", "a film")]).labels) == 1
     with pytest.raises(TypeError, match="my/pairs is a task over pairs of texts"):
@@ -119,7 +164,7 @@ def test_dataset_brings_its_class_names_and_pairs(model):
 
 
 def test_a_task_of_the_catalogue_brings_its_origin(model):
-    model.fit_task("my/spam", load_dataset("metaeval", "demo/spam", split="train"), steps=1)
+    model.fit_task("my/spam", load_dataset("metaeval", "demo/spam", split="train"))
     assert model.origins["my/spam"] == TaskOrigin(version("metaeval"), "careful", "metaeval_datasets.demo", None, "mit")
     assert model.fields["my/spam"] == 1
 
@@ -147,10 +192,11 @@ def test_a_task_of_the_catalogue_brings_its_origin(model):
         ([("a", 1.0)], ("x", "y"), ValueError, r"example 0 has class 1\.0; expected the name or number of a class"),
         ([("a", torch.tensor([0, 1]))], ("x", "y"), ValueError, "example 0 has class tensor"),
         ([("a", "x"), (None, "y")], ("x", "y"), TypeError, r"texts\[1\] is None"),
-        (pd.DataFrame({"a": ["x"]}), None, TypeError, "examples is a DataFrame; expected a Dataset or"),
+        (pd.DataFrame({"a": ["x"]}), None, TypeError, r"the DataFrame has columns \['a'\]; expected"),
         (["a", "b"], None, TypeError, r"examples\[0\] is 'a'; expected \(text, class\)"),
         ("text", None, TypeError, "examples is a str"),
-        (Dataset.from_dict({"text": ["a"], "label": [0]}), None, TypeError, r"columns \['text', 'label'\]; expected"),
+        (Dataset.from_dict({"words": ["a"], "label": [0]}), None, TypeError, r"columns \['words', 'label'\]; expected"),
+        ([{"text": "a"}], None, TypeError, r"the list of dictionaries has columns \['text'\]; expected sentence"),
     ],
 )
 def test_invalid_examples_are_refused(model, examples, labels, error, message):
@@ -170,6 +216,8 @@ FORMS = {
     "a dataset of tensors": Dataset.from_dict({"sentence": TWO, "label": [1, 0]}).with_format("torch"),
     "a dataset of arrays": Dataset.from_dict({"sentence": TWO, "label": [1, 0]}).with_format("numpy"),
     "a dataset of Series": Dataset.from_dict({"sentence": TWO, "label": ["good", "bad"]}).with_format("pandas"),
+    "dictionaries": [{"text": TWO[0], "label": 1}, {"text": TWO[1], "label": 0}],
+    "a data frame": pd.DataFrame({"text": TWO, "label": ["good", "bad"]}, index=[4, 2]),
     "a stream": Dataset.from_dict({"sentence": TWO, "label": [1, 0]}).to_iterable_dataset(),
 }
 
@@ -193,14 +241,11 @@ def test_examples_of_another_form_than_the_start_task_are_refused(model):
     with pytest.raises(ValueError, match=r"my/task: both start='my/pairs' and label_vectors are given; give only one"):
         model.fit_task("my/task", pairs, start="my/pairs", label_vectors=("no", "yes"))
     assert "my/task" not in model.task_names
-    model.fit_task("my/task", pairs, start="my/pairs", steps=1)
-    model.fit_task("my/either", pairs, start="x/one", steps=1)  # tasks without a known value
+    model.fit_task("my/task", pairs, start="my/pairs")
+    model.fit_task("my/either", pairs, start="x/one")  # tasks without a known value
 
 
 def test_invalid_numbers_are_refused(model):
-    for options in ({"steps": 0}, {"batch_size": 0}):
-        with pytest.raises(ValueError, match="must be at least 1, got 0"):
-            model.fit_task("my/task", EXAMPLES, **options)
     with pytest.raises(TypeError, match=r"batch_size must be a whole number, got 2\.5"):
         model.predict("x/one", ["a"], batch_size=2.5)
     with pytest.raises(TypeError, match=r"the task is \['x/one'\]; expected the name of one task"):

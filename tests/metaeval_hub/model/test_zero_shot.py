@@ -14,6 +14,8 @@ from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepos
 from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
 from metaeval_hub.encoders.tokens import TextEncoder
+from metaeval_hub.model.feature_choice import UNCHOSEN_C
+from metaeval_hub.model.logistic import Linear, fit_logistic
 from metaeval_hub.model.zero_shot import NOTHING_EXPLAINED, Description
 from metaeval_hub.task_data.task_features import compute_task_features
 from metaeval_hub.task_data.z_prediction import fit_ridge
@@ -289,9 +291,17 @@ def test_fitting_continues_from_a_zero_shot_task(z_from):
     model.zero_shot("my/films", DESCRIPTION, {"bad": "negative", "good": "positive"})
     before = model.logits("my/films", FILMS)
     examples = [("the film was good", "good"), ("a meal was fine", "good"), ("the film was awful", "bad")]
-    model.fit_task("my/fitted", examples, start="my/films", steps=1, z_lr=0.0, head_lr=0.0)
-    torch.testing.assert_close(model.logits("my/fitted", FILMS), before, rtol=1e-4, atol=1e-4)
-    model.fit_task("my/better", examples, start="my/films", steps=60)
+    report = model.fit_task("my/fitted", examples[:1], start="my/films").fit_report
+    assert report.features == "z of my/films, known classifier"
+    vectors = model.heads.table[model.task_id("my/films"), :2]
+    prior = Linear(*(tensor[vectors].detach().numpy() for tensor in model.heads.parameters()))
+    z = torch.tensor(model.task_embeddings["my/films"])[None]
+    words = ["the film was good", "bad", "good"]
+    pooled = torch.cat([model.encode(model.tokenizer(text, return_tensors="pt"), z) for text in words]).detach().numpy()
+    wanted = fit_logistic(pooled, np.array([1, 0, 1]), 2, UNCHOSEN_C, prior=prior)
+    texts = torch.cat([model.encode(model.tokenizer(text, return_tensors="pt"), z) for text in FILMS]).detach().numpy()
+    np.testing.assert_allclose(model.logits("my/fitted", FILMS), wanted.logits(texts), rtol=1e-3, atol=1e-3)
+    model.fit_task("my/better", examples, start="my/films")
     assert model.predict("my/better", [text for text, _ in examples]).labels == [label for _, label in examples]
     assert torch.equal(model.logits("my/films", FILMS), before)
     with pytest.raises(ValueError, match=r"not the .* of my/films"):

@@ -21,7 +21,7 @@ def model():
 def bars(model, capsys):
     """Return which of the two bars are shown, although the calls ask for both."""
     model.predict("x/two", TEXTS, batch_size=1, progress=True)
-    model.fit_task("x/new", [("a cat", "no"), ("a dog", "yes")], steps=1, progress=True)
+    model.fit_task("x/new", [("a cat", "no"), ("a dog", "yes")], progress=True)
     model.remove_task("x/new")
     written = capsys.readouterr().err
     return [name for name in ("x/two:", "fit x/new:") if name in written]
