@@ -83,7 +83,9 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
             "a model of full fine-tuning ('full') has no adapter to export; save_pretrained writes its encoder"
         )
     if task in model.frozen_tasks:
-        raise ValueError(f"{task} reads the encoder without adapters, so it has no adapter to export; use model.for_task")
+        raise ValueError(
+            f"{task} reads the encoder without adapters, so it has no adapter to export; use model.for_task"
+        )
     if model.encoder.config.model_type == "modernbert":
         raise ValueError(
             f"{task} cannot be exported: `adapters` {SUPPORTED} gives the attention of ModernBERT random biases, so "

@@ -87,9 +87,7 @@ def fit_task(
     if start is not None:
         _check_form(name, fields, start, model.fields.get(start, fields))
     candidates = _candidates(model, name, names, task_features, label_vectors, start)
-    chosen, linear, report = choose(
-        model, name, candidates, texts, numbers, names, seed=seed, progress=progress
-    )
+    chosen, linear, report = choose(model, name, candidates, texts, numbers, names, seed=seed, progress=progress)
     weight, bias = (torch.tensor(values, dtype=model.dtype) for values in (linear.weight, linear.bias))
     if not (all_finite(weight) and all_finite(bias)):
         raise ValueError(f"{name}: the fitted values are not finite in {model.dtype}; use another dtype")

@@ -148,9 +148,7 @@ def _offset(prior: Linear | None, features: NDArray[np.floating], count: int) ->
     return np.zeros((len(features), count)) if prior is None else prior.logits(features)
 
 
-def _solve(
-    rows: Array, classes: NDArray[np.int64], count: int, grid: Sequence[float], offset: Array
-) -> list[Linear]:
+def _solve(rows: Array, classes: NDArray[np.int64], count: int, grid: Sequence[float], offset: Array) -> list[Linear]:
     """Fit a classifier of rows (k, r) for each C; each fit starts from the solution for the previous C.
 
     Args:

@@ -20,14 +20,20 @@ from metaeval_hub.results.terminal import ShowStep
 
 SECTION = "Beyond the paper: accuracy by number of labelled examples"
 TITLES: Mapping[str, str] = {
-    "zero_shot": "z and classifier from a task description",
-    "fit": "z and classifier",
+    "zero_shot": "fit_task from a task description",
+    "fit": "fit_task",
     "probe": "linear probe of the encoder's mean",
+    "tfidf": "TF-IDF, logistic regression",
+    "setfit": "SetFit",
     "full": "full fine-tuning",
     "majority": "majority class of the examples",
 }
 ALL_ROWS = "majority class of all training rows"
-REFERENCES = {"probe": "linear probe", "full": "full fine-tuning"}  # baselines that the other methods are compared with
+REFERENCES = {
+    "probe": "linear probe",
+    "setfit": "SetFit",
+    "full": "full fine-tuning",
+}  # baselines that the other methods are compared with
 COMMAND = "python training/zero_shot.py --preset small --tasks all --held-out glue\n" + (
     "python training/few_shot.py --preset small --model runs/zero_shot-1 --skip-unavailable"
 )

@@ -301,7 +301,7 @@ def test_fitting_continues_from_a_zero_shot_task(z_from):
     wanted = fit_logistic(pooled, np.array([1, 0, 1]), 2, UNCHOSEN_C, prior=prior)
     texts = torch.cat([model.encode(model.tokenizer(text, return_tensors="pt"), z) for text in FILMS]).detach().numpy()
     np.testing.assert_allclose(model.logits("my/fitted", FILMS), wanted.logits(texts), rtol=1e-3, atol=1e-3)
-    model.fit_task("my/better", examples, start="my/films")
+    model.fit_task("my/better", examples * 2, start="my/films")
     assert model.predict("my/better", [text for text, _ in examples]).labels == [label for _, label in examples]
     assert torch.equal(model.logits("my/films", FILMS), before)
     with pytest.raises(ValueError, match=r"not the .* of my/films"):

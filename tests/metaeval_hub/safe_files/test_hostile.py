@@ -291,7 +291,7 @@ HOSTILE = {
     "unknown key of an origin": (task(origin={"script": "x.py"}), r"tasks\[0\]\.origin: unknown key 'script'"),
     "origin that is none": (task(origin=["x"]), r"tasks\[0\]\.origin is a list; expected an object"),
     "licence that writes to the terminal": (task(origin={"license": "\x1b[2J"}), r"origin\.license .* control"),
-    "encoder of a task that is not frozen": (task(encoder="tuned"), r"tasks\[0\]\.encoder is 'tuned'; expected 'frozen'"),
+    "other encoder of a task": (task(encoder="tuned"), r"tasks\[0\]\.encoder is 'tuned'; expected 'frozen'"),
     "commit that is no text": (task(origin={"commit": 1}), r"origin\.commit is 1; expected a string"),
     # the base encoder
     "base of another kind": (base(kind="url"), r"base\.kind is 'url'"),

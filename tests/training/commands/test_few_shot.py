@@ -1,12 +1,13 @@
 """Few-shot curves: scores are those that a user gets, draws are shared, and a stopped run can be resumed."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 from metaeval_training.commands import few_shot, multitask
-from metaeval_training.commands.few_shot import METHODS, main
+from metaeval_training.commands.few_shot import DEFAULT_METHODS, main
 from metaeval_training.commands.few_shot_methods import draw_examples
 from metaeval_training.commands.held_out import assign, find_models
 from metaeval_training.config import ConfigError
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.encoders.encoder import load_encoder
+from metaeval_hub.model.logistic import cross_validate
 from metaeval_hub.model.zero_shot import Description
 from metaeval_hub.report.inputs import read_inputs
 from metaeval_hub.results.comparison import compare
@@ -30,13 +32,9 @@ FLAGS = (*ROWS, "--shots", "0", "4", "16", "--draws", "2", "--full-steps", "4")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _short():
-    """Fit for ten steps, in the script and in the reference."""
+def _settings():
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with pytest.MonkeyPatch.context() as patch:
-        fit = ConditionalAdapterModel.fit_task
-        patch.setattr(ConditionalAdapterModel, "fit_task", lambda *a, **options: fit(*a, **{"steps": 10, **options}))
-        yield
+    yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
 
@@ -91,7 +89,7 @@ def share(model, name, task):
 
 def test_every_method_answers_at_every_number_of_examples(finished):
     names = {path.parent.name for path in finished.glob("*/results.json")}
-    assert names == {"zero_shot-0", *(f"{method}-{k}" for method in METHODS for k in (4, 16))}
+    assert names == {"zero_shot-0", *(f"{method}-{k}" for method in DEFAULT_METHODS for k in (4, 16))}
     for name in names:
         found = results(finished, name)
         assert (found["experiment"], f"{found['answered_by']}-{found['shots']}") == ("few_shot", name)
@@ -120,7 +118,7 @@ def test_fitting_gives_what_a_user_gets(finished, trained, task):
         order = draw_examples(0, task.name, draw, 60)
         for k in (4, 16):
             examples = task.splits["train"].select(order[:k])
-            model.fit_task("described", examples, start="mine", seed=draw)
+            model.fit_task("described", examples, task.labels, start="mine", seed=draw)
             model.fit_task("alone", examples, seed=draw)
             for name, method in (("described", "zero_shot"), ("alone", "fit")):
                 assert results(finished, f"{method}-{k}")["tasks"][task.name]["draws"][draw] == share(model, name, task)
@@ -139,12 +137,16 @@ def test_probe_and_majority_by_another_computation(finished, trained, task):
                 found.append(model.encoder(**tokens).last_hidden_state[0].mean(dim=0).numpy())
         return np.array(found)
 
-    test, wanted = features(task.splits["test"]), np.array(task.splits["test"]["label"][:])
+    wanted = np.array(task.splits["test"]["label"][:])
     chosen = task.splits["train"].select(draw_examples(0, task.name, 1, 60)[:16])
     labels = np.array(chosen["label"][:])
     scaler = StandardScaler().fit(features(chosen))
-    probe = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(features(chosen)), labels)
-    accuracy = np.mean(probe.predict(scaler.transform(test)) == wanted)
+    rows, width = (
+        [scaler.transform(features(each)) for each in (chosen, task.splits["test"])],
+        features(chosen).shape[1],
+    )
+    strength = cross_validate(features(chosen), labels, 2).strength * 2 / width  # as scikit-learn counts it
+    accuracy = np.mean(LogisticRegression(C=strength, max_iter=1000).fit(rows[0], labels).predict(rows[1]) == wanted)
     assert results(finished, "probe-16")["tasks"][task.name]["draws"][1] == pytest.approx(accuracy)
     most = np.mean(wanted == np.bincount(labels).argmax())
     assert results(finished, "majority-16")["tasks"][task.name]["draws"][1] == pytest.approx(most)
@@ -171,6 +173,29 @@ def test_full_fine_tuning_learns_from_the_examples_alone(trained, tmp_path, monk
     flags = ("--methods", "full", "--tasks", "demo/office_nli", *ROWS, "--shots", "4", "--draws", "1")
     assert main(["--model", str(trained), *flags, "--full-steps", "6", "--output-dir", str(tmp_path)]) == 0
     assert seen == [(4, "cls", 64, [0, 1, 2, 3])] * 6
+
+
+def test_setfit_gets_the_examples_and_its_answers_are_scored(trained, task, tmp_path):
+    """The stand-in answers the first class; it stores what it was given."""
+    script = tmp_path / "stand_in.py"
+    script.write_text(
+        "import json, pathlib, sys\n"
+        "text = sys.stdin.read(); given = json.loads(text)\n"
+        "pathlib.Path(sys.argv[1]).write_text(text)\n"
+        "print('noise'); print(json.dumps({'predicted': [0] * len(given['test']), 'fit_seconds': 7.5}))\n"
+    )
+    flags = ("--methods", "setfit", "--tasks", task.name, *ROWS, "--shots", "4", "--draws", "1")
+    command = f"{sys.executable} {script} {tmp_path / 'given.json'}"
+    # two folders: the first does not know the task either, so it answers
+    models = (str(trained), str(trained / "model"))
+    assert main(["--model", *models, *flags, "--setfit", command, "--output-dir", str(tmp_path)]) == 0
+    given = json.loads((tmp_path / "given.json").read_text())
+    chosen = task.splits["train"].select(draw_examples(0, task.name, 0, 60)[:4])
+    assert given["train"] == [" ".join(pair) for pair in texts(chosen)]
+    assert (given["labels"], given["seed"]) == (chosen["label"][:], 0)
+    accuracy = np.mean(np.array(task.splits["test"]["label"][:]) == 0)
+    assert results(tmp_path / "few_shot-1", "setfit-4")["tasks"][task.name]["draws"] == [pytest.approx(accuracy)]
+    assert json.loads((tmp_path / "few_shot-1/metrics.jsonl").read_text())["fit_seconds"] == 7.5
 
 
 def test_draws_differ_and_larger_ones_hold_smaller():
@@ -214,8 +239,11 @@ def test_a_stopped_run_makes_only_what_is_missing(finished, trained, tmp_path, m
     assert outcome(run) == outcome(finished)
     kept = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert kept[: len(lines)] == lines
-    # two fitting methods, probe, full and majority at two numbers of examples; one task cannot be described
-    assert len(kept) == 2 * 4 * 2 * 2 + 2 * 2 + 1
+    # fit, probe, tfidf, full and majority at two numbers of examples; one task cannot be described
+    assert len(kept) == 2 * 5 * 2 * 2 + 2 * 2 + 1
+    assert all(
+        (json.loads(line)["fit_seconds"] is None) == ("majority" in line or '"shots": 0' in line) for line in kept
+    )
     assert main(["--resume", str(run)]) == 0
     assert "is finished" in capsys.readouterr().out
 
@@ -240,6 +268,7 @@ def test_more_examples_than_rows_are_reported(trained, tmp_path, capsys):
         (["--model", "{run}", "--shots", "0", "-8"], "--shots must be at least 0, got -8"),
         (["--model", "{run}", "--shots", "8", "8"], "--shots 8 8: expected each number once"),
         (["--model", "{run}", "--shots", "0"], "only --methods zero_shot works without examples"),
+        (["--model", "{run}", "--methods", "setfit"], "--methods setfit needs --setfit COMMAND"),
         (["--model", "{run}", "--draws", "0"], "--draws must be at least 1, got 0"),
         (["--model", "{run}", "--full-lr", "nan"], "--full-lr must be above 0"),
     ],

@@ -3,6 +3,7 @@
     python training/few_shot.py --model runs/zero_shot-1                      # all tasks that the run held out
     python training/few_shot.py --model runs/zero_shot-1 --preset small --tasks glue/sst2 glue/rte --shots 0 8 32 128
     python training/few_shot.py --model runs/multitask-1/model --tasks demo/office_nli --draws 2 --full-steps 30
+    python training/few_shot.py --model runs/fold-1 runs/fold-2 --methods fit probe tfidf majority
     python training/few_shot.py --resume runs/few_shot-1
 
 The model comes from training/multitask.py --share-labels --held-out ..., or from a run of training/zero_shot.py (its
@@ -11,15 +12,18 @@ k counts all examples of a task, not the examples per class. They are drawn at r
 classes may be missing. Within a draw, a larger set of examples contains the smaller ones.
 
 zero_shot   k = 0: z predicted from a description without labels, and the label vectors of other tasks;
-            k > 0: z and the classifier are fitted to the examples, starting from that prediction
-fit         z and the classifier are fitted to the examples, starting from the z expected of any task and a classifier
-            of zeros
-probe       logistic regression (C = 1) on the mean over tokens of the frozen encoder, without adapters
+            k > 0: fit_task, starting from that prediction
+fit         fit_task from the examples alone: logistic regression on frozen or adapted features, by cross-validation
+probe       logistic regression on the mean over tokens of the frozen encoder, with C by cross-validation
+tfidf       logistic regression (C = 10) on words and pairs of neighbouring words
+setfit      SetFit, by the command of --setfit, such as benchmarks/setfit_fit.py in an environment with setfit; slow on
+            a CPU, so run it separately with fewer --shots and --draws: a draw has the same examples in every run
 full        full fine-tuning of the encoder with training/single_task.py, for --full-steps steps of 16 examples
 majority    the most frequent class of the examples
 
 The run ends with a table of tasks and a table of means. Each method and k writes a results.json that `metaeval compare`
-reads. Each draw adds a line to metrics.jsonl; a resumed run does not repeat finished draws.
+reads. Each draw adds a line to metrics.jsonl, with the seconds of the fit without scoring; a resumed run does not
+repeat finished draws.
 
 Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n stopped by signal n (130: Ctrl-C).
 """
@@ -27,7 +31,6 @@ Exit codes: 0 done; 1 an error, reported in one line; 2 wrong usage; 128 + n sto
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +44,6 @@ from numpy.typing import NDArray
 
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.analysis.distance_from_start import check_start_cosines
-from metaeval_hub.model.few_shot import fit_task
 from metaeval_hub.model.zero_shot import By
 from metaeval_hub.report.few_shot import means_table, task_table
 from metaeval_hub.results.run_results import read_runs
@@ -67,10 +69,11 @@ from metaeval_training.runs.reporter import percent
 from metaeval_training.runs.results import task_result
 from metaeval_training.vectors.encoder_features import open_encoder
 
-Method = Literal["zero_shot", "fit", "probe", "full", "majority"]
+Method = Literal["zero_shot", "fit", "probe", "tfidf", "setfit", "full", "majority"]
 METHODS: tuple[Method, ...] = get_args(Method)
-SHOTS = (0, 8, 32, 128)
-FULL_STEPS = 100  # the default of fit_task
+DEFAULT_METHODS = tuple(method for method in METHODS if method != "setfit")  # which needs an environment of its own
+SHOTS = (0, 8, 16, 32, 64, 128)
+FULL_STEPS = 100
 # The encoder and the maximum length are those of the model; the tasks are those that it held out.
 SETTINGS = tuple(
     name for name in per_task.SETTINGS if name not in ("tasks", "encoder", "encoder_revision", "max_length")
@@ -95,15 +98,23 @@ class Draws:
         if self.run.metrics.exists():  # rewritten, so that the next record does not continue a torn line
             write_text(self.run.metrics, "".join(json.dumps(record) + "\n" for record in records.values()))
 
-    def get(self, method: Method, shots: int, task: str, draw: int, compute: Callable[[], SplitScores]) -> SplitScores:
-        """Return the scores of a draw; compute and store them if they are missing."""
+    def get(
+        self,
+        method: Method,
+        shots: int,
+        task: str,
+        draw: int,
+        compute: Callable[[], tuple[SplitScores, float | None]],
+    ) -> SplitScores:
+        """Return the scores of a draw; compute and store them, with the seconds of the fit, if they are missing."""
         key = (method, shots, task, draw)
         if key not in self._done:
             started = time.monotonic()
-            self._done[key] = compute()
+            self._done[key], fit_seconds = compute()
             record = {"kind": "draw", "method": method, "shots": shots, "task": task, "draw": draw}
             scores = asdict(self._done[key])
-            self.run.append_metrics([seal({**record, **scores, "seconds": time.monotonic() - started})])
+            times = {"seconds": time.monotonic() - started, "fit_seconds": fit_seconds}
+            self.run.append_metrics([seal({**record, **scores, **times})])
         return self._done[key]
 
 
@@ -165,15 +176,22 @@ def answer(
     for draw in range(job.options["draws"] if shots else 1):
         where = f"{task.name}  {method}, {shots} examples, draw {draw + 1}  "
         show(where)
-        compute = partial(
-            getattr(newest.open(task), method), draw, shots, lambda note, where=where: show(where + note)  # type: ignore[misc]
-        )  # fmt: skip
+        compute = partial(_compute, newest.open(task), method, draw, shots, lambda note, at=where: show(at + note))  # type: ignore[misc]
         try:
             found.append(draws.get(method, shots, task.name, draw, compute))
         except UnansweredError as error:
             return answer_to_json(Unanswered(str(error))), "-"
     labels = {split: newest.open(task).labels(split) for split in task.splits}
     return _mean_over_draws(task, labels, found)
+
+
+def _compute(
+    task: FewShotTask, method: Method, draw: int, shots: int, show: Callable[[str], None]
+) -> tuple[SplitScores, float | None]:
+    """Return the scores of a draw and the seconds of its fit; None for a method that fits nothing."""
+    task.fit_seconds = None
+    scores: SplitScores = getattr(task, method)(draw, shots, show)
+    return scores, task.fit_seconds
 
 
 def _mean_over_draws(task: TaskRows, labels: Mapping[str, NDArray[np.int64]], draws: Sequence[SplitScores]) -> Answer:
@@ -185,9 +203,14 @@ def _mean_over_draws(task: TaskRows, labels: Mapping[str, NDArray[np.int64]], dr
     return answer_to_json(replace(result, draws=tuple(accuracies), spread=spread)), percent(test.accuracy)
 
 
+def _find_all(places: str | Sequence[str]) -> list[HeldOutModel]:
+    """Return the models of one or several folders; runs of earlier releases stored one folder."""
+    return [model for place in ([places] if isinstance(places, str) else places) for model in find_models(place)]
+
+
 def work(job: Job) -> int:
     """Run every method, write and show the results; return the exit code."""
-    models = assign(find_models(job.options["model"]), job.options["tasks"])
+    models = assign(_find_all(job.options["model"]), job.options["tasks"])
     first = next(iter(models.values()))
     config = replace(
         job.config, tasks=tuple(models), max_length=first.record.conditional.max_length,
@@ -211,19 +234,28 @@ def work(job: Job) -> int:
     job.reporter.line()
     for table in (task_table(runs), means_table(runs)):
         show_table(job.reporter.console, table)
+    for name, seconds in _fit_times(job).items():
+        job.reporter.line(f"seconds to fit, mean over tasks and draws: {name} {seconds:.2f}")
     job.reporter.line(f"results  {job.run.path}/*/{job.run.results.name}; as a figure: metaeval report")
     return DONE
+
+
+def _fit_times(job: Job) -> dict[str, float]:
+    """Return the mean seconds of a fit by method and number of examples, such as "fit-8"."""
+    found: dict[str, list[float]] = {}
+    for _, record in job.run.read_metrics(lambda record: bool(check_seal(record))):
+        if record.get("fit_seconds") is not None:
+            found.setdefault(f"{record['method']}-{record['shots']}", []).append(record["fit_seconds"])
+    return {name: float(np.mean(seconds)) for name, seconds in found.items()}
 
 
 def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
     """Return notes for readers of the results: about the examples, the settings and the model."""
     options = job.options
-    fitted = {name: entry.default for name, entry in inspect.signature(fit_task).parameters.items()}
     notes = [
         "k labelled examples of a task in all, drawn at random from its training rows, the same for every method; "
         f"{options['draws']} draws. Within a draw, a larger set of examples contains the smaller ones.",
-        f"z and classifier: {fitted['steps']} steps of {fitted['batch_size']}, rates {fitted['z_lr']:g} and "
-        f"{fitted['head_lr']:g}; full fine-tuning: {options['full_steps']} steps of {single_task.BATCH_SIZE}, rate "
+        f"Full fine-tuning: {options['full_steps']} steps of {single_task.BATCH_SIZE}, rate "
         f"{options['full_lr']:g}, of the classifier {HEAD_RATIO:g} times that; the same for every task and k.",
     ]
     loose = [task for task, model in models.items() if task not in model.held_out]
@@ -243,8 +275,9 @@ def notes_of(job: Job, models: Mapping[str, HeldOutModel]) -> list[str]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
-        "--model", metavar="DIR", default=argparse.SUPPRESS,
-        help="folder of a model, of the run that trained it, or of a run of training/zero_shot.py",
+        "--model", nargs="+", metavar="DIR", default=argparse.SUPPRESS,
+        help="folders of models, of the runs that trained them, or of a run of training/zero_shot.py; a model that held "
+        "a task out answers it",
     )  # fmt: skip
     parser.add_argument(
         "--tasks", nargs="+", metavar="TASK", default=argparse.SUPPRESS,
@@ -259,11 +292,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="number of random draws of examples per task and K (default: 5)",
     )  # fmt: skip
     parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=argparse.SUPPRESS, help="methods to compare (default: all)"
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        default=argparse.SUPPRESS,
+        help="methods to compare (default: all except setfit)",
     )
     parser.add_argument(
         "--by", choices=get_args(By), default=argparse.SUPPRESS,
         help="features from which zero_shot predicts z, if the model has a learned z per task (default: aspects)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--setfit", metavar="COMMAND", default=argparse.SUPPRESS,
+        help="command that fits SetFit, such as 'ENVIRONMENT/bin/python benchmarks/setfit_fit.py ENCODER'",
     )  # fmt: skip
     parser.add_argument(
         "--full-steps", type=int, metavar="STEPS", default=argparse.SUPPRESS,
@@ -294,7 +335,9 @@ def check(options: Mapping[str, Any]) -> None:
         raise ConfigError(f"--full-lr must be above 0, got {options['full_lr']}")
     if set(options["methods"]) != {"zero_shot"} and not any(options["shots"]):
         raise ConfigError("--shots 0: only --methods zero_shot works without examples; add a larger number")
-    models = find_models(options["model"])
+    if "setfit" in options["methods"] and not options["setfit"]:
+        raise ConfigError("--methods setfit needs --setfit COMMAND; see benchmarks/setfit_fit.py")
+    models = _find_all(options["model"])
     assign(models, options["tasks"])
     for model in models:
         if not model.record.conditional.has_task_embeddings:
@@ -315,7 +358,8 @@ SCRIPT = Script(
     SETTINGS,
     {"name": "few_shot"},
     {
-        "model": "", "tasks": [], "shots": list(SHOTS), "draws": 5, "methods": list(METHODS), "by": "aspects",
+        "model": [], "tasks": [], "shots": list(SHOTS), "draws": 5, "methods": list(DEFAULT_METHODS), "by": "aspects",
+        "setfit": "",
         "full_steps": FULL_STEPS, "full_lr": RATES["full"],
     },
     add_options,
