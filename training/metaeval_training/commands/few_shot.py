@@ -276,8 +276,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that are not settings of TrainConfig."""
     parser.add_argument(
         "--model", nargs="+", metavar="DIR", default=argparse.SUPPRESS,
-        help="folders of models, of the runs that trained them, or of a run of training/zero_shot.py; a model that held "
-        "a task out answers it",
+        help="folders of models, of the runs that trained them, or of a run of training/zero_shot.py; each task is "
+        "answered by a model that held it out",
     )  # fmt: skip
     parser.add_argument(
         "--tasks", nargs="+", metavar="TASK", default=argparse.SUPPRESS,
