@@ -36,7 +36,7 @@ import numpy as np
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.results.schema import Details, TaskResult
 from metaeval_training.commands.learning_rates import RATES, Method, Tried, parse_rates, pick_rates, show_rate
-from metaeval_training.config import ConfigError
+from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.encoding import encode_task
 from metaeval_training.data.plan import make_plan
 from metaeval_training.data.rows import TaskRows
@@ -53,7 +53,7 @@ from metaeval_training.vectors.fisher import fisher_information
 METHODS = get_args(Method)
 BATCH_SIZE = 16  # for one task; the batch sizes of presets are for many tasks at once
 SETTINGS = (
-    *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
+    *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "layer_norm", "pooling",
     "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision",
 )  # fmt: skip
 
@@ -61,6 +61,11 @@ SETTINGS = (
 def model_folder(job: Job, method: str, task: str, rate: float) -> Path:
     """Return the folder of a kept model."""
     return job.run.path / method / "models" / task / show_rate(rate)
+
+
+def settings_of(config: TrainConfig, method: Method) -> TrainConfig:
+    """Return the settings of a method: without those of z, and for "full" also without those of adapters."""
+    return replace(config, conditioning=method, layer_norm=config.layer_norm and method == "adapter", dim_table=0)
 
 
 class _ForwardingReporter(Reporter):
@@ -94,8 +99,8 @@ def train_one(
         show: shows the progress.
     """
     config = replace(
-        job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
-        loss_cap=0.0, checkpoint_every=0, evaluate_every=0,
+        settings_of(job.config, method), tasks=(task.name,), adapter_lr=rate,
+        head_lr=rate * job.options["head_ratio"], loss_cap=0.0, checkpoint_every=0, evaluate_every=0,
     )  # fmt: skip
     model = make_model(config, [task], vocabulary)
     data = encode_task(task, model.tokenizer, config.max_length)
@@ -190,8 +195,10 @@ def _result(chosen: Tried, tried: Mapping[str, Tried], rate: float, seconds: flo
 def work(job: Job) -> int:
     """Train on all tasks, write and show the results; return the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
+    if job.config.layer_norm and "adapter" not in rates:
+        raise ConfigError("--layer-norm changes adapters, which --methods leaves out; leave one of the two out")
     for each in rates:
-        check_model(replace(job.config, conditioning=each))
+        check_model(settings_of(job.config, each))
     job.reporter.line("validation accuracies in %, by learning rate:")
     outcome = per_task.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():
