@@ -151,7 +151,7 @@ class TaskConditioning(nn.Module):
         """Return all task embeddings, (n, K, Z), as the layers receive them."""
         parts = []
         if self.task_embedding is not None:
-            learned = self.task_embedding
+            learned: Tensor = self.task_embedding
             if self.table_projection is not None:
                 learned = torch.cat([self.table_projection(vector) for vector in learned.split(1)])
             parts.append(learned.view(-1, self.embeddings_per_task, self.dim_z))
