@@ -45,12 +45,20 @@ def make_conditioning(mode: str) -> TaskConditioning:
     return conditioning.double()
 
 
+def learned_part(weights: dict[str, np.ndarray]) -> np.ndarray:
+    """z of the table without features, (n * K, Z): its vectors v, or P v / sqrt(D)."""
+    table = weights["task_embedding"]
+    if "table_projection.weight" not in weights:
+        return table
+    return table @ weights["table_projection.weight"].T / 7**0.5
+
+
 def by_hand(conditioning: TaskConditioning, ids: list[int], draws: list[int]) -> np.ndarray:
-    """z_{i,k} = P table[i K + k] + W x_i + b, each where it is there; P = 1 without a projection of the table."""
+    """z_{i,k} = learned part + W x_i + b, each where it is there."""
     weights = {name: value.detach().numpy() for name, value in conditioning.named_parameters()}
     z = np.zeros((len(ids), Z))
     if "task_embedding" in weights:
-        table = weights["task_embedding"] @ weights.get("table_projection.weight", np.eye(Z)).T
+        table = learned_part(weights)
         z += table.reshape(N, -1, Z)[ids, draws]
     if "projection.weight" in weights:
         x = standardised(some_features(), some_features())[ids]
@@ -111,7 +119,7 @@ def test_unseen_tasks_get_the_mean_embedding_and_their_projection(mode):
     weights = {name: value.detach().numpy() for name, value in conditioning.named_parameters()}
     expected = np.zeros((1, Z))
     if "task_embedding" in weights:
-        table = weights["task_embedding"] @ weights.get("table_projection.weight", np.eye(Z)).T
+        table = learned_part(weights)
         expected = expected + table.mean(axis=0)
     if "projection.weight" in weights:
         x = standardised(unseen, some_features())
