@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from metaeval_training.data.encoding import encode_rows
-from metaeval_training.data.encoding import TaskData
+from datasets import Dataset
+from metaeval_training.data.encoding import TaskData, encode_rows
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.refit import can_refit, refit_and_score
 
-from datasets import Dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 
 WORDS = ("red", "green", "blue", "one", "two", "six", "cat", "dog", "cow")
@@ -27,7 +26,7 @@ def rows_of(seed, count=60):
 @pytest.fixture(scope="module")
 def trained():
     """A model with random classifiers, two tasks with the same rows, and one task with shared label vectors."""
-    labels = {name: ("colour", "number", "animal") for name in ("x/one", "x/two", "x/shared", "x/sharing")}
+    labels = dict.fromkeys(("x/one", "x/two", "x/shared", "x/sharing"), ("colour", "number", "animal"))
     vectors = {name: labels[name] for name in ("x/shared", "x/sharing")}
     model = ConditionalAdapterModel.create(
         "tiny", labels, ConditionalConfig(pooling="mean"), vocabulary=WORDS, label_vectors=vectors

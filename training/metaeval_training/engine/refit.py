@@ -136,10 +136,10 @@ def pooled_texts(
 
 
 def _best(task: TaskData, features: Mapping[str, NDArray[np.float32]], trained: Linear) -> tuple[float | None, Linear]:
-    """Return C and the logistic regression that is best on validation; None and the trained classifier if that is best.
+    """Return C and the logistic regression that is best on validation; None and the trained classifier if it is better.
 
-    The criterion is the likelihood. Accuracies of a few hundred rows differ by chance: chosen by accuracy on one half of
-    the validation rows, the classifiers of 57 tasks were 0.6 points worse on the other half.
+    The criterion is the likelihood. Accuracies of a few hundred rows differ by chance: chosen by accuracy on one half
+    of the validation rows, the classifiers of 57 tasks were 0.6 points worse on the other half.
     """
     labels = task.splits["validation"].labels
 
