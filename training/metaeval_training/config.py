@@ -203,6 +203,12 @@ class TrainConfig:
         "task; or the mean in the step, with the cap counted in multiples of ln(classes)",
     )
     mixed_precision: Precision = setting("no", "optimisation", "number format of the encoder's computations")
+    refit: bool = setting(
+        False,
+        "optimisation",
+        "after training, replace each classifier by a logistic regression on the trained features if that is better on "
+        "validation, which also chooses its regularization",
+    )
 
     evaluate_every: int = setting(
         0, "evaluation", "steps between evaluations on validation; 0: only at the end", "STEPS"
