@@ -21,6 +21,8 @@ from unittest import mock
 from metaeval_datasets.catalog import DEMO_GROUP, all_tasks
 from metaeval_datasets.citations import bibtex
 from metaeval_datasets.spec import Embedded, Source, TaskSpec, text_columns
+from metaeval_hub.report.deviations import deviations
+from metaeval_hub.results.paper import CITATION
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -75,6 +77,7 @@ def pages() -> dict[str, str]:
     return {
         **{f"tasks/{group}.md": group_page(group, specs) for group, specs in groups().items()},
         **{path: included(source) for path, source in INCLUDED.items()},
+        "deviations.md": deviations_page(),
         "command-line.md": command_line_page(),
         "api.md": api_page(),
     }
@@ -83,6 +86,16 @@ def pages() -> dict[str, str]:
 def included(name: str) -> str:
     """Return a document of the repository's root, with its links to docs/ made relative to docs/."""
     return (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+
+
+def deviations_page() -> str:
+    """Return the page that lists every known difference from the paper; every report contains the same table."""
+    table = deviations()
+    return (
+        f"# Differences from the paper\n\nThis page lists every known difference between metaeval and {CITATION}. "
+        "The last column contains the options of `training/multitask.py` that follow the paper instead.\n\n"
+        f"{table.to_markdown()}\n"
+    )
 
 
 # --- tasks ---

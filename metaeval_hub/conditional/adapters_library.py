@@ -18,7 +18,7 @@ from torch import Tensor
 
 from metaeval_hub.conditional.attachment import check_embeddings
 from metaeval_hub.conditional.conditioning import TaskConditioning, average_conditioning
-from metaeval_hub.conditional.config import ConditionalConfig, WithZ, ZSource, check_z
+from metaeval_hub.conditional.config import ConditionalConfig, WithZ, ZSource, check_layer_norm, check_z
 from metaeval_hub.conditional.layers import LAYERS, fit_to_batch
 
 try:
@@ -96,6 +96,8 @@ class ConditionalBnConfig(BnConfig):
             ``model.base_model.shared_parameters[name].set_features(matrix)``.
         embeddings_per_task: number K of embeddings per task in the table; a step uses one of them.
         dim_features: number F of features per task; 0 if z is not computed from features.
+        layer_norm: whether the bottleneck ends in a learned LayerNorm; not for "layernorm".
+        dim_table: number of learned values per task, which one linear layer projects to z; 0: z itself is learned.
 
     Raises:
         ValueError: a field is out of range, or a stock option is set that has no meaning here.
@@ -112,6 +114,8 @@ class ConditionalBnConfig(BnConfig):
     z_from: ZSource = "table"
     embeddings_per_task: int = 1
     dim_features: int = 0
+    layer_norm: bool = False
+    dim_table: int = 0
 
     def __post_init__(self) -> None:
         if self.conditioning not in get_args(WithZ):
@@ -119,7 +123,8 @@ class ConditionalBnConfig(BnConfig):
         for name in ("adapter_size", "dim_z"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        check_z(self.z_from, self.embeddings_per_task, self.dim_features)
+        check_layer_norm(self.conditioning, self.layer_norm)
+        check_z(self.z_from, self.embeddings_per_task, self.dim_features, self.dim_z, self.dim_table)
         if (self.z_from == "table") != (self.dim_features == 0):
             raise ValueError(f"dim_features is {self.dim_features} with z_from={self.z_from!r}")
         if self.reduction_factor is not None:
@@ -147,6 +152,8 @@ class ConditionalBnConfig(BnConfig):
 def library_config(config: ConditionalConfig, task_names: Sequence[str], hidden_size: int) -> BnConfig:
     """Return the configuration of a model's adapter in the terms of `adapters`.
 
+    The gamma of a stock adapter with a LayerNorm (method "adapter") starts at 1 there, and at 0.05 in a model.
+
     Args:
         config: the conditioning; not "full", which has no adapter.
         task_names: the tasks, in the order of their ids.
@@ -164,6 +171,7 @@ def library_config(config: ConditionalConfig, task_names: Sequence[str], hidden_
             reduction_factor=reduction_factor(hidden_size, config.adapter_size),
             non_linearity="gelu",
             dropout=config.adapter_dropout,
+            ln_after=config.layer_norm,
         )
     return ConditionalBnConfig(
         conditioning=config.conditioning,
@@ -174,6 +182,8 @@ def library_config(config: ConditionalConfig, task_names: Sequence[str], hidden_
         z_from=config.z_from,
         embeddings_per_task=config.embeddings_per_task,
         dim_features=config.dim_features,
+        layer_norm=config.layer_norm,
+        dim_table=config.dim_table,
     )
 
 
@@ -204,6 +214,7 @@ def _new_layer(name: str, hidden_size: int, config: ConditionalBnConfig) -> Any:
         config.dropout,
         config.scaling,
         Activation_Function_Class(config.non_linearity),
+        **({"layer_norm": True} if config.layer_norm else {}),
     )
     layer.name = name
     layer.original_ln_before, layer.original_ln_after = config.original_ln_before, config.original_ln_after
@@ -330,7 +341,9 @@ def _average_shared(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _conditioning(config: ConditionalBnConfig) -> TaskConditioning:
     n_tasks = len(config.task_names)
-    return TaskConditioning(n_tasks, config.dim_z, config.z_from, config.embeddings_per_task, config.dim_features)
+    return TaskConditioning(
+        n_tasks, config.dim_z, config.z_from, config.embeddings_per_task, config.dim_features, config.dim_table
+    )
 
 
 def install() -> None:

@@ -159,7 +159,12 @@ class AttachedAdapter(nn.Module):
         self.conditioning: TaskConditioning | None = None
         if config.has_task_embeddings:
             self.conditioning = TaskConditioning(
-                n_tasks, config.dim_z, config.z_from, config.embeddings_per_task, config.dim_features
+                n_tasks,
+                config.dim_z,
+                config.z_from,
+                config.embeddings_per_task,
+                config.dim_features,
+                config.dim_table,
             )
         for number, kind, module in places:
             module.register_forward_hook(_Adapt(number, kind))
@@ -222,6 +227,9 @@ def check_embeddings(given: Tensor, dim_z: int, adapter: str = "metaeval") -> Te
 def _new_layer(hidden_size: int, config: ConditionalConfig) -> nn.Module:
     if config.adapter_size is None:
         raise ValueError(f"conditioning {config.conditioning!r} has no adapter")
+    options: dict[str, Any] = {"layer_norm": True} if config.layer_norm else {}  # which not every layer can have
     if not config.has_task_embeddings:
-        return Bottleneck(hidden_size, config.adapter_size, config.adapter_dropout)
-    return LAYERS[config.conditioning](hidden_size, config.adapter_size, config.dim_z, config.adapter_dropout)
+        return Bottleneck(hidden_size, config.adapter_size, config.adapter_dropout, **options)
+    return LAYERS[config.conditioning](
+        hidden_size, config.adapter_size, config.dim_z, config.adapter_dropout, **options
+    )

@@ -1,23 +1,23 @@
 """Map task ids to the task embeddings z that condition the adapters.
 
-Axes: n tasks, K embeddings per task, B examples, Z task embedding, F features of a task.
+Axes: n tasks, K embeddings per task, B examples, Z task embedding, F features of a task, D values of a vector in the
+table (if it is projected to z).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub.conditional.config import ZSource
-from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
-
-Features: TypeAlias = ArrayLike | Mapping[str, ArrayLike] | TaskEmbeddings
+from metaeval_hub.conditional.feature_matrix import finite_matrix
+from metaeval_hub.conditional.preimages import find_preimages
 
 # A feature that varies over the tasks by less than this share of its largest value is rounding noise.
 _LEAST_SPREAD = 1e-6
@@ -38,12 +38,20 @@ class TaskConditioning(nn.Module):
     x contains the features of the task, standardized by ``set_features``. The features are stored with the weights and
     are not trained.
 
+    With ``dim_table``, the learned vectors have D values instead of Z, and one learned linear layer without bias
+    projects them to z_i = P v_i / sqrt(D), as in HyperFormer (Mahabadi et al. 2021). v starts from N(0, 1), as there,
+    and P from N(0, 1/Z). A step of Adam on v then changes z about as much as one on z itself does (0.6 times for
+    D = 512 and Z = 32), so that the same learning rate serves both. Without the fixed factor 1/sqrt(D), a step on P
+    would change z by up to its rate times |v|_1, about 400 for D = 512: at the rate of the adapters, the demo tasks did
+    not learn more than their majority class.
+
     Args:
         n_tasks: number of tasks, n.
         dim_z: size of z, Z.
         z_from: how z is computed.
         embeddings_per_task: number of learned vectors per task, K.
         dim_features: number of features per task, F; 0 for "table".
+        dim_table: number of values of a learned vector, D, at least Z; 0: the learned vectors are z itself.
     """
 
     task_embedding: nn.Parameter | None
@@ -58,14 +66,22 @@ class TaskConditioning(nn.Module):
         z_from: ZSource = "table",
         embeddings_per_task: int = 1,
         dim_features: int = 0,
+        dim_table: int = 0,
     ) -> None:
         super().__init__()
         self.dim_z = dim_z
+        self.dim_table = dim_table
         self.z_from = z_from
         self.embeddings_per_task = embeddings_per_task
         count = n_tasks * embeddings_per_task
         has_table = z_from != "features"
-        self.task_embedding = nn.Parameter(torch.randn(count, dim_z) * dim_z**-0.5) if has_table else None
+        self.table_projection: nn.Linear | None = None
+        if has_table and dim_table:
+            self.task_embedding = nn.Parameter(torch.randn(count, dim_table))
+            self.table_projection = nn.Linear(dim_table, dim_z, bias=False)
+            nn.init.normal_(self.table_projection.weight, std=dim_z**-0.5)
+        else:
+            self.task_embedding = nn.Parameter(torch.randn(count, dim_z) * dim_z**-0.5) if has_table else None
         self.projection: nn.Linear | None = None
         if z_from != "table":
             self.projection = nn.Linear(dim_features, dim_z, bias=not has_table)
@@ -113,7 +129,8 @@ class TaskConditioning(nn.Module):
                 places = ids * self.embeddings_per_task + self._draws(draws, ids)
             elif draws is not None:
                 self._draws(draws, ids)
-            parts.append(F.embedding(places, self.task_embedding))
+            learned = F.embedding(places, self.task_embedding)
+            parts.append(self._to_z(learned))
         if self.projection is not None:
             # On a GPU this check would wait for the device at every step.
             is_checked = self.feature_scale.device.type == "cpu" and not torch.compiler.is_compiling()
@@ -136,9 +153,12 @@ class TaskConditioning(nn.Module):
         """Return all task embeddings, (n, K, Z), as the layers receive them."""
         parts = []
         if self.task_embedding is not None:
-            parts.append(self.task_embedding.view(-1, self.embeddings_per_task, self.dim_z))
+            learned: Tensor = self.task_embedding
+            if self.table_projection is not None:
+                learned = torch.cat([self._to_z(vector) for vector in learned.split(1)])
+            parts.append(learned.view(-1, self.embeddings_per_task, self.dim_z))
+        # Both projections take one vector at a time: the rounding of a batched product depends on the number of tasks.
         if self.projection is not None:
-            # Project tasks one at a time: the rounding of a batched product depends on the number of tasks.
             parts.append(torch.stack([self.projection(features) for features in self.features.split(1)]))
         return parts[0].clone() if len(parts) == 1 else parts[0] + parts[1]
 
@@ -153,7 +173,8 @@ class TaskConditioning(nn.Module):
         """
         if self.task_embedding is None or self.projection is None:
             return None
-        learned = _wide(self.task_embedding).view(-1, self.embeddings_per_task, self.dim_z).norm(dim=-1).mean(dim=1)
+        learned = self._to_z(_wide(self.task_embedding))
+        learned = learned.view(-1, self.embeddings_per_task, self.dim_z).norm(dim=-1).mean(dim=1)
         projected = _wide(self.projection(self.features)).norm(dim=-1)
         return float((projected / learned.clamp(min=torch.finfo(torch.float32).tiny)).mean())
 
@@ -176,10 +197,16 @@ class TaskConditioning(nn.Module):
         self._check_given(features)
         parts = []
         if self.task_embedding is not None:
-            parts.append(_wide(self.task_embedding).mean(dim=0, keepdim=True))
+            parts.append(self._to_z(_wide(self.task_embedding).mean(dim=0, keepdim=True)))
         if self.projection is not None:
             parts.append(self.projection(self._standardised(features)))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def _to_z(self, vectors: Tensor) -> Tensor:
+        """Return the learned part of z, (m, Z), of vectors of the table, (m, Z or D), in their dtype."""
+        if self.table_projection is None:
+            return vectors
+        return F.linear(vectors * self.dim_table**-0.5, self.table_projection.weight.to(vectors.dtype))
 
     # --- features ---
 
@@ -198,7 +225,7 @@ class TaskConditioning(nn.Module):
             ValueError: the features have another shape, are not finite, or are the same for all tasks.
         """
         self._check_given(features)
-        matrix = _finite(features, (self.n_tasks, self.features.shape[1]), "task_features")
+        matrix = finite_matrix(features, (self.n_tasks, self.features.shape[1]), "task_features")
         mean, std = matrix.mean(axis=0), matrix.std(axis=0)
         varies = std > _LEAST_SPREAD * np.abs(matrix).max(axis=0)
         if not varies.any():
@@ -213,7 +240,9 @@ class TaskConditioning(nn.Module):
 
     def _standardised(self, features: ArrayLike | None) -> Tensor:
         width = self.features.shape[1]
-        matrix = torch.from_numpy(_finite(features, (None, width), "task_features"))  # some devices have no float64
+        matrix = torch.from_numpy(
+            finite_matrix(features, (None, width), "task_features")
+        )  # some devices have no float64
         scaled = ((matrix - self.feature_mean.cpu()) * self.feature_scale.cpu()).to(self.features)
         if not torch.isfinite(scaled).all():
             largest = float(matrix.abs().max())
@@ -242,12 +271,13 @@ class TaskConditioning(nn.Module):
         Args:
             count: number of new tasks, m.
             task_embeddings: their embeddings, (m, K, Z), as the layers will receive them. By default, embedding k of a
-                new task is the mean of the learned embeddings k, plus the projection of its features.
+                new task is the mean of the learned embeddings k, plus the projection of its features. With
+                ``dim_table``, the table gets the shortest vectors whose projections are the given embeddings.
             features: their features, (m, F), in the form that ``set_features`` takes; None for "table".
 
         Raises:
             ValueError: features or embeddings are missing, have another shape, or are given although ``z_from`` does
-                not use them.
+                not use them. Or no vector has the projection that an embedding requires.
         """
         self._check_given(features)
         projected: Tensor | None = None
@@ -268,13 +298,15 @@ class TaskConditioning(nn.Module):
             table = self.task_embedding
             shape = (count, self.embeddings_per_task, self.dim_z)
             if task_embeddings is None:
-                latent = _wide(table).view(-1, *shape[1:]).mean(dim=0).expand(shape)
+                latent = _wide(table).view(-1, shape[1], table.shape[1]).mean(dim=0).expand(count, -1, -1)
             elif task_embeddings.shape != shape:
                 raise ValueError(f"task embeddings have shape {tuple(task_embeddings.shape)}; expected {shape}")
             else:
                 latent = task_embeddings.to(table.device)
                 latent = latent if projected is None else latent - projected.unsqueeze(1)
-            self.task_embedding = nn.Parameter(torch.cat([table, latent.reshape(-1, self.dim_z).to(table)]))
+                if self.table_projection is not None:
+                    latent = find_preimages(latent, _wide(self.table_projection.weight) * self.dim_table**-0.5)
+            self.task_embedding = nn.Parameter(torch.cat([table, latent.reshape(-1, table.shape[1]).to(table)]))
         if self.projection is not None:
             self.features = torch.cat([self.features, added])
 
@@ -296,12 +328,13 @@ class TaskConditioning(nn.Module):
         return self.parameters()
 
     def table(self) -> list[nn.Parameter]:
-        """Return the table of learned embeddings, (n * K, Z), as a list of one tensor; empty for "features"."""
+        """Return the table of learned vectors, (n * K, Z or D), as a list of one tensor; empty for "features"."""
         return [] if self.task_embedding is None else [self.task_embedding]
 
     def projections(self) -> list[nn.Parameter]:
-        """Return the weights of the linear layer that maps features to z; empty for "table"."""
-        return [] if self.projection is None else list(self.projection.parameters())
+        """Return the weights of the linear layers that map the features, and the vectors of the table, to z."""
+        layers = [layer for layer in (self.projection, self.table_projection) if layer is not None]
+        return [parameter for layer in layers for parameter in layer.parameters()]
 
     def _example(self) -> Tensor:
         return self.features if self.task_embedding is None else self.task_embedding
@@ -349,45 +382,6 @@ def average_conditioning(
     }  # type: ignore[return-value]  # sum() starts from the number 0
 
 
-def feature_matrix(task_features: Features, tasks: Sequence[str]) -> NDArray[np.float64]:
-    """Return the features of tasks as a matrix.
-
-    Args:
-        task_features: (n, F) in the order of ``tasks``, or task -> (F,), which may contain further tasks.
-        tasks: names of n tasks.
-
-    Returns:
-        (n, F).
-
-    Raises:
-        ValueError: a task is missing or has another number of features, or a value is not finite; the message names the
-            task. Or the features are a table such as a DataFrame, whose order of tasks is not known.
-    """
-    if isinstance(task_features, TaskEmbeddings):
-        task_features = dict(zip(task_features.names, task_features.values, strict=True))
-    if hasattr(task_features, "columns"):  # its rows or its columns may be tasks, in any order
-        raise ValueError(
-            f"task_features is a {type(task_features).__name__}; expected task -> features, such as "
-            "dict(zip(table.index, table.to_numpy())), or an array in the order of the tasks"
-        )
-    if isinstance(task_features, Mapping):
-        missing = [task for task in tasks if task not in task_features]
-        if missing:
-            raise ValueError(
-                f"task_features lacks {len(missing)} of {len(tasks)} tasks: {', '.join(missing[:3])}"
-                + (", ..." if len(missing) > 3 else "")
-            )
-        vectors = [np.asarray(task_features[task]) for task in tasks]
-        for task, vector in zip(tasks, vectors, strict=True):
-            if vector.shape != vectors[0].shape or vector.ndim != 1:
-                raise ValueError(
-                    f"task_features of {task} has shape {vector.shape}; expected one dimension, and as many features "
-                    f"as {tasks[0]}, which has shape {vectors[0].shape}"
-                )
-        task_features = np.stack(vectors)
-    return _finite(task_features, (len(tasks), None), "task_features", tasks)
-
-
 def check_range(what: str, values: Tensor, end: int) -> None:
     """Check that whole numbers are in 0 to ``end - 1``. Only the CPU checks: on other devices, it would have to wait.
 
@@ -408,33 +402,3 @@ def check_range(what: str, values: Tensor, end: int) -> None:
 def _wide(tensor: Tensor) -> Tensor:
     """Convert half precision to float32, so that an average is exact enough."""
     return tensor.float() if tensor.element_size() < 4 else tensor
-
-
-def _finite(
-    values: ArrayLike | None, shape: tuple[int | None, int | None], what: str, names: Sequence[str] | None = None
-) -> NDArray[np.float64]:
-    """Return values as a finite float64 matrix.
-
-    Args:
-        values: the values.
-        shape: the shape to expect; None stands for any number from 1 on.
-        what: what an error message calls the values.
-        names: names of the lines of the matrix, for the error message.
-
-    Raises:
-        ValueError: the values are not numbers, have another shape, or are not finite.
-    """
-    matrix = np.asarray(values)
-    expected = ", ".join("any" if size is None else str(size) for size in shape)
-    if matrix.dtype.kind not in "fiub" or matrix.ndim != 2:
-        raise ValueError(
-            f"{what} is of {matrix.dtype} with shape {matrix.shape}; expected numbers of shape ({expected})"
-        )
-    if 0 in matrix.shape or any(size not in (None, found) for size, found in zip(shape, matrix.shape, strict=True)):
-        raise ValueError(f"{what} has shape {matrix.shape}; expected ({expected})")
-    matrix = matrix.astype(np.float64)
-    if not np.isfinite(matrix).all():
-        line, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
-        name = names[line] if names is not None else f"row {line}"
-        raise ValueError(f"{what} of {name}: feature {column} is {matrix[line, column]}; expected finite numbers")
-    return matrix

@@ -16,8 +16,27 @@ DEFAULT_ADAPTER_SIZE: Mapping[str, int | None] = {
     "pilault": 256, "layernorm": 256, "mahabadi": 32, "adapter": 256, "full": None,
 }  # fmt: skip
 
+# Conditionings to whose bottleneck a learned LayerNorm can be added.
+WITH_LAYER_NORM = ("pilault", "mahabadi", "adapter")
+# Fields that config.json contains only if they differ from these values, those of earlier releases.
+OPTIONAL_FIELDS: Mapping[str, Any] = {"layer_norm": False, "dim_table": 0}
 
-def check_z(z_from: str, embeddings_per_task: int, dim_features: int) -> None:
+
+def check_layer_norm(conditioning: str, layer_norm: bool) -> None:
+    """Check that the bottleneck of a method can have a learned LayerNorm.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if layer_norm and conditioning not in WITH_LAYER_NORM:
+        why = "computes the weights of its LayerNorm from z" if conditioning == "layernorm" else "has no adapter"
+        raise ValueError(
+            f"layer_norm is True, but conditioning {conditioning!r} {why}; leave layer_norm out, or take one of "
+            f"{', '.join(WITH_LAYER_NORM)}"
+        )
+
+
+def check_z(z_from: str, embeddings_per_task: int, dim_features: int, dim_z: int, dim_table: int) -> None:
     """Check the options that determine how z is computed.
 
     Raises:
@@ -25,7 +44,12 @@ def check_z(z_from: str, embeddings_per_task: int, dim_features: int) -> None:
     """
     if z_from not in get_args(ZSource):
         raise ValueError(f"z_from is {z_from!r}; expected one of {get_args(ZSource)}")
-    for name, value, least in (("embeddings_per_task", embeddings_per_task, 1), ("dim_features", dim_features, 0)):
+    sizes = (
+        ("embeddings_per_task", embeddings_per_task, 1),
+        ("dim_features", dim_features, 0),
+        ("dim_table", dim_table, 0),
+    )
+    for name, value, least in sizes:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     if z_from == "features" and embeddings_per_task > 1:
@@ -35,6 +59,13 @@ def check_z(z_from: str, embeddings_per_task: int, dim_features: int) -> None:
         )
     if z_from == "table" and dim_features:
         raise ValueError(f"dim_features is {dim_features}, and z_from='table' uses no features")
+    if dim_table and z_from == "features":
+        raise ValueError(f"dim_table is {dim_table}, but z_from='features' has no table; leave dim_table out")
+    if 0 < dim_table < dim_z:
+        raise ValueError(
+            f"dim_table is {dim_table}, which is less than dim_z={dim_z}: the tasks could not have every z; take at "
+            "least dim_z, or 0 for a table of z itself"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,9 +87,15 @@ class ConditionalConfig:
             task such as TextEmb or Fisher; section 3) or "both" (z_i + W x, the features-aware embedding of 5.6).
         embeddings_per_task: number K of embeddings per task in the table; a step uses one of them (section 5.4).
         dim_features: number F of features per task, from the features that a model is created with.
+        layer_norm: whether the bottleneck ends in a LayerNorm with learned gamma and beta, as section 3.1 describes
+            the adapter (eq. 1 without z). "adapter" is then h + LN(U(GeLU(D h))), "pilault" modulates the input of
+            this adapter, and "mahabadi" normalises the output of the generated bottleneck.
+        dim_table: number of values that each task learns. They are projected to z by one learned linear layer, as in
+            HyperFormer (Mahabadi et al. 2021), whose 512 are the task-specific parameters of table 1. 0: each task
+            learns its z directly.
 
     Raises:
-        ValueError: a field is out of range.
+        ValueError: a field is out of range, or the method has no use for it.
     """
 
     conditioning: Conditioning = "pilault"
@@ -71,6 +108,8 @@ class ConditionalConfig:
     z_from: ZSource = "table"
     embeddings_per_task: int = 1
     dim_features: int = 0
+    layer_norm: bool = False
+    dim_table: int = 0
 
     def __post_init__(self) -> None:
         if self.conditioning not in get_args(Conditioning):
@@ -87,11 +126,13 @@ class ConditionalConfig:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if not 0.0 <= self.adapter_dropout < 1.0:
             raise ValueError(f"adapter_dropout must lie in [0, 1), got {self.adapter_dropout}")
-        check_z(self.z_from, self.embeddings_per_task, self.dim_features)
-        if not self.has_task_embeddings and (self.z_from, self.embeddings_per_task) != ("table", 1):
+        check_layer_norm(self.conditioning, self.layer_norm)
+        check_z(self.z_from, self.embeddings_per_task, self.dim_features, self.dim_z, self.dim_table)
+        if not self.has_task_embeddings and (self.z_from, self.embeddings_per_task, self.dim_table) != ("table", 1, 0):
             raise ValueError(
-                f"z_from={self.z_from!r} and embeddings_per_task={self.embeddings_per_task} say what z is, and "
-                f"conditioning {self.conditioning!r} has none"
+                f"z_from={self.z_from!r}, embeddings_per_task={self.embeddings_per_task} and "
+                f"dim_table={self.dim_table} specify z, which conditioning {self.conditioning!r} does not have; leave "
+                "them out"
             )
 
     @property
@@ -100,8 +141,9 @@ class ConditionalConfig:
         return self.conditioning in get_args(WithZ)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, ready for JSON."""
-        return asdict(self)
+        """Return the fields, ready for JSON; those of ``OPTIONAL_FIELDS`` only if they are used."""
+        unused = {name for name, default in OPTIONAL_FIELDS.items() if getattr(self, name) == default}
+        return {name: value for name, value in asdict(self).items() if name not in unused}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ConditionalConfig:

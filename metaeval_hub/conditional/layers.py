@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from metaeval_hub.conditional.bottleneck import Bottleneck, scaled
+from metaeval_hub.conditional.bottleneck import Bottleneck, new_layer_norm, scaled
 
 # Measured starting points. z has norm about 1, because its scale multiplies the step size of every map (Adam changes an
 # entry of W by the learning rate, so W z changes by the rate times |z|_1), and the encoder starts close to its own
@@ -83,9 +83,9 @@ class ConditionalLayer(nn.Module):
 class ModulatedInputAdapter(ConditionalLayer, Bottleneck):
     """A bottleneck whose input, residual included, is modulated by z (Sileo & Moens 2022, eq. 2; Pilault et al. 2021).
 
-    W_h and W_b start at 0, so that training starts from a stock adapter. The bottleneck has no LayerNorm, unlike that
-    of Houlsby et al. 2019: a LayerNorm would give its output unit variance from the first step on, far from the
-    encoder's function.
+    W_h and W_b start at 0, so that training starts from a stock adapter. Section 3.1 describes this adapter with a
+    LayerNorm, which ``layer_norm`` adds. By default the bottleneck has none: a LayerNorm gives its output the same
+    variance for every text and from the first step on, which only gamma keeps close to the encoder's function.
 
     Args:
         hidden_size: H.
@@ -94,6 +94,7 @@ class ModulatedInputAdapter(ConditionalLayer, Bottleneck):
         dropout: probability of dropping a unit of the bottleneck's output in training.
         scaling: fixed factor of the bottleneck.
         activation: activation function; None means GeLU.
+        layer_norm: whether the bottleneck ends in a learned LayerNorm.
     """
 
     def __init__(
@@ -104,8 +105,9 @@ class ModulatedInputAdapter(ConditionalLayer, Bottleneck):
         dropout: float = 0.0,
         scaling: float = 1.0,
         activation: nn.Module | None = None,
+        layer_norm: bool = False,
     ) -> None:
-        super().__init__(hidden_size, size, dropout, scaling, activation)
+        super().__init__(hidden_size, size, dropout, scaling, activation, layer_norm)
         self.z_scale = nn.Linear(dim_z, hidden_size, bias=False)
         self.z_shift = nn.Linear(dim_z, hidden_size, bias=False)
         nn.init.zeros_(self.z_scale.weight)
@@ -117,7 +119,7 @@ class ModulatedInputAdapter(ConditionalLayer, Bottleneck):
         """Apply eq. 2, whose residual is the modulated input; see ``ConditionalLayer`` for shapes."""
         modulated = modulate(hidden, fit_to_batch(task_emb, hidden), self.z_scale, self.z_shift)
         down, up = self.bottleneck(modulated)
-        return self.dropout(up) + modulated, down, up
+        return self.to_add(up) + modulated, down, up
 
 
 class ConditionalNormAdapter(ConditionalLayer, Bottleneck):
@@ -169,7 +171,7 @@ class GeneratedAdapter(ConditionalLayer):
     """A bottleneck whose matrices are linear in z (Mahabadi et al. 2021, in the form of Sileo & Moens 2022, section 3).
 
     With z of norm 1, the entries of D(z) start with variance 1/H and those of U(z) at about 1e-3; the biases start
-    at 0.
+    at 0. ``layer_norm`` adds a LayerNorm whose gamma and beta are learned, not generated.
 
     Args:
         hidden_size: H.
@@ -178,6 +180,7 @@ class GeneratedAdapter(ConditionalLayer):
         dropout: probability of dropping a unit of the bottleneck's output in training.
         scaling: fixed factor of the bottleneck.
         activation: activation function; None means GeLU.
+        layer_norm: whether the bottleneck ends in a learned LayerNorm.
     """
 
     def __init__(
@@ -188,6 +191,7 @@ class GeneratedAdapter(ConditionalLayer):
         dropout: float = 0.0,
         scaling: float = 1.0,
         activation: nn.Module | None = None,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.hidden_size = hidden_size
@@ -195,6 +199,7 @@ class GeneratedAdapter(ConditionalLayer):
         self.scaling = scaling
         self.non_linearity = activation or nn.GELU()
         self.dropout = nn.Dropout(dropout)
+        self.adapter_norm_after = new_layer_norm(hidden_size) if layer_norm else None
         self.z_down = nn.Linear(dim_z, size * hidden_size, bias=False)
         self.z_up = nn.Linear(dim_z, hidden_size * size, bias=False)
         self.z_down_bias = nn.Linear(dim_z, size, bias=False)
@@ -220,7 +225,8 @@ class GeneratedAdapter(ConditionalLayer):
             down = self.non_linearity(torch.baddbmm(down_bias.unsqueeze(1), hidden, down_weight.transpose(1, 2)))
             up = torch.baddbmm(up_bias.unsqueeze(1), down, up_weight.transpose(1, 2))
         up = scaled(up, self.scaling)
-        return self.dropout(up) + (hidden if residual is None else residual), down, up
+        added = self.dropout(up) if self.adapter_norm_after is None else self.adapter_norm_after(self.dropout(up))
+        return added + (hidden if residual is None else residual), down, up
 
 
 LAYERS: dict[str, type[ModulatedInputAdapter | ConditionalNormAdapter | GeneratedAdapter]] = {

@@ -31,6 +31,7 @@ _METHODS = {
     "adapter": "none: a stock bottleneck adapter (Houlsby et al. 2019)",
     "full": "none: full fine-tuning (Devlin et al. 2019)",
 }
+_NORM = "with a learned LayerNorm at the end of the bottleneck"
 _TITLES = {
     "conditional": "Conditional adapters", "adapter": "A shared adapter", "full": "A fully fine-tuned encoder",
 }  # fmt: skip
@@ -68,7 +69,7 @@ def model_card(
         more_code=f"\nmodel.task_embeddings.nearest({python_string(example)}, k=5)" if kind == "conditional" else "",
         example_task=python_string(example),
         example_input='[("a text", "another text")]' if pair else '["a text", "another text"]',
-        conditioning=_METHODS[config.conditioning],
+        conditioning=_METHODS[config.conditioning] + (f", {_NORM}" if config.layer_norm else ""),
         task_embeddings=_made_of(config) if kind == "conditional" else "none",
         adapter_size=config.adapter_size or "-",
         pooling=config.pooling,
@@ -88,8 +89,10 @@ def _kind(record: ModelRecord) -> str:
 
 def _made_of(config: ConditionalConfig) -> str:
     learned = f"{config.dim_z} learned numbers"
+    if config.dim_table:
+        learned = f"{config.dim_table} learned numbers, projected to {config.dim_z} by one linear layer"
     if config.embeddings_per_task > 1:
-        learned = f"{config.embeddings_per_task} vectors of {learned} per task (predictions use the first)"
+        learned = f"{config.embeddings_per_task} vectors per task (predictions use the first), each of {learned}"
     projected = f"{config.dim_features} fixed features per task, through one linear layer"
     return {"table": learned, "features": projected, "both": f"{learned}, plus {projected}"}[config.z_from]
 

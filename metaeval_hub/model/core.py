@@ -111,8 +111,11 @@ class ModelCore(nn.Module):
 
     def summary(self) -> str:
         """Describe encoder and conditioning in words."""
-        size = f", z of {self.config.dim_z}" if self.config.has_task_embeddings else ""
-        return f"encoder: {self.base.id}, conditioning: {self.config.conditioning}{size}"
+        config = self.config
+        size = f", z of {config.dim_z}" if config.has_task_embeddings else ""
+        size += f" from {config.dim_table} values per task" if config.dim_table else ""
+        norm = " with LayerNorm" if config.layer_norm else ""
+        return f"encoder: {self.base.id}, conditioning: {config.conditioning}{norm}{size}"
 
     def record(
         self,
@@ -364,8 +367,8 @@ class ModelCore(nn.Module):
         - "adapter": the bottlenecks, or the encoder's own weights in full fine-tuning.
         - "map": the linear maps of z; all of the adapter if z generates it. A step of Adam changes their output by up
           to the learning rate times |z|_1.
-        - "projection": the linear layer from a task's features to z.
-        - "task_embedding": the table of task embeddings, (n * K, Z).
+        - "projection": the linear layers from a task's features, or from its vector in the table, to z.
+        - "task_embedding": the table of task embeddings, (n * K, Z), or of the vectors that are projected to them.
         - "head": the matrix of label vectors, (vectors, H), and its biases, (vectors,).
 
         The last two have one row per task or label, which should not change in steps without examples of it. Roles that

@@ -1,9 +1,9 @@
 """Export one task as a stock adapter, which the `adapters` library loads without this package.
 
 For a fixed z, the conditional layers are stock layers. Eq. 1 is a bottleneck followed by a LayerNorm, and generated
-weights are plain weights; both give the same bits. Eq. 2 also modulates the residual, which no single stock bottleneck
-does. It becomes a stack of two, the first of which computes h + g * h + b up to rounding, as U relu(D h) + b + h with
-D = [I; -I] and U = [diag g, -diag g].
+weights are plain weights; both give the same bits. A learned LayerNorm is that of a stock adapter. Eq. 2 also modulates
+the residual, which no single stock bottleneck does. It becomes a stack of two, the first of which computes
+h + g * h + b up to rounding, as U relu(D h) + b + h with D = [I; -I] and U = [diag g, -diag g].
 """
 
 from __future__ import annotations
@@ -153,8 +153,10 @@ def _stock_weights(layer: nn.Module, z: Tensor | None) -> list[Part]:
         return [layer.state_dict()]
     if isinstance(layer, GeneratedAdapter):
         size, hidden = layer.size, layer.hidden_size
+        norm = {key: value for key, value in layer.state_dict().items() if not key.startswith("z_")}
         return [
             {
+                **norm,
                 "adapter_down.0.weight": layer.z_down(z).view(size, hidden),
                 "adapter_down.0.bias": layer.z_down_bias(z)[0],
                 "adapter_up.weight": layer.z_up(z).view(hidden, size),

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from metaeval_hub.conditional.conditioning import Features, feature_matrix
 from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.conditional.feature_matrix import Features, feature_matrix
 from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tokens import Text, as_texts
 from metaeval_hub.encoders.weights import building
@@ -133,7 +133,8 @@ class ConditionalAdapterModel(ModelCore):
             name: a name that no task of the model has.
             labels: class names.
             task_embedding: (Z,), the embedding that the adapters receive, or (K, Z) with several per task; None uses
-                ``expected_embeddings``, the best estimate without examples.
+                ``expected_embeddings``, the best estimate without examples. If the model projects a table to z
+                (``dim_table``), the task gets the shortest vector that is projected to this embedding.
             task_features: (F,), if z is computed from features.
             label_vectors: name of the shared label vector of each class. An existing vector keeps its weights, so that
                 a task with known labels can be answered without training; a new one starts at zero.
@@ -145,7 +146,7 @@ class ConditionalAdapterModel(ModelCore):
 
         Raises:
             ValueError: the name is taken, the classes are invalid, or the embedding or features are missing, have the
-                wrong shape or are not used by this model.
+                wrong shape, are not used by this model, or cannot be computed by its projection.
         """
         add_tasks(
             self,

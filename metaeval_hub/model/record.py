@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 
-from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.conditional.config import OPTIONAL_FIELDS, ConditionalConfig
 from metaeval_hub.encoders.base import BaseEncoder
 from metaeval_hub.hub.names import looks_like_repo_id
 from metaeval_hub.safe_files.allowed_values import is_number, is_whole, one_of
@@ -174,9 +174,9 @@ def _base(value: Any) -> BaseEncoder:
 
 def _conditional(value: Any) -> ConditionalConfig:
     hints = get_type_hints(ConditionalConfig)
-    expect_keys(value, set(hints), "conditional")
+    expect_keys(value, set(hints) - set(OPTIONAL_FIELDS), "conditional", OPTIONAL_FIELDS)
     for key, hint in hints.items():
-        if not _fits(value[key], hint):
+        if key in value and not _fits(value[key], hint):
             raise UnsafeRepositoryError(
                 f"{CONFIG_FILE}: conditional.{key} is {shown(value[key])}; expected {_named(hint)}"
             )

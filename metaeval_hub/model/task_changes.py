@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from metaeval_hub.conditional.conditioning import Features, feature_matrix
+from metaeval_hub.conditional.feature_matrix import Features, feature_matrix
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.record import check_record, check_size
 from metaeval_hub.model.task_values import check_fields, check_known, checked_label_vectors, checked_labels

@@ -26,6 +26,8 @@ from metaeval_hub.task_data.task_features import TaskFeatures
 RunsByMethod = Mapping[str, Sequence[RunResult]]
 Each = TypeVar("Each", RunResult, EmbeddedRun)
 SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the number
+NORM = ", LayerNorm in the adapter"  # part of a method's name, as section 3.1 of the paper describes the adapters
+OWN = ", values per task: "  # part of a method's name, followed by their number if they are projected to z
 OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
 SHARED_TASKS = 10  # tasks that comparable runs share, unless half of the larger task set is fewer
 MOST_CHANGES = 4  # differing settings that a name lists
@@ -37,6 +39,10 @@ NOT_LEARNED = frozenset(
         "keep_checkpoints",
     ]
 )  # fmt: skip
+# Settings that results of earlier releases lack, which trained as with these values.
+LATER_SETTINGS: Mapping[str, Setting] = {
+    "layer_norm": False, "dim_table": 0, "projection_lr": 0.0, "cap_by": "step", "twins": False, "permuted_tasks": 0,
+}  # fmt: skip
 VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # folders that training/task_vectors.py writes
 
 
@@ -221,19 +227,33 @@ def one_per_seed(runs: Sequence[Each]) -> tuple[list[Each], list[tuple[Each, Eac
 def method_of(run: RunResult | EmbeddedRun) -> str:
     """Return the key of a run's method in table 1, or another name for methods that the paper does not have.
 
-    Single-task runs state their method. Multitask runs are named by their conditioning and by the source of z.
+    Single-task runs state their method. Multitask runs are named by their conditioning and by the source of z. Both
+    names say which variant of the paper's layers was trained.
     """
-    if run.facts.method is not None:
-        return run.facts.method
     settings = run.facts.settings
+    norm = NORM if settings.get("layer_norm") else ""
+    if run.facts.method is not None:
+        return run.facts.method + (norm if run.facts.method == "adapter" else "")
     conditioning = str(settings.get("conditioning", "unknown"))
     if conditioning in ("adapter", "full"):
-        return f"shared_{conditioning}"
+        return f"shared_{conditioning}{norm}"
     if fixed := str(settings.get("conditioning_vectors") or ""):
-        return next((key for key in VECTOR_FOLDERS if key in fixed.lower()), fixed)
+        return next((key for key in VECTOR_FOLDERS if key in fixed.lower()), fixed) + norm
     name = f"{conditioning}, z + {settings['task_features']}" if settings.get("task_features") else conditioning
+    own = f"{OWN}{settings['dim_table']}" if settings.get("dim_table") else ""
     copies = settings.get("embeddings_per_task", 1)
-    return name if copies == 1 else f"{name}{SEVERAL}{copies}"
+    return f"{name}{norm}{own}" + ("" if copies == 1 else f"{SEVERAL}{copies}")
+
+
+def without_variant(name: str) -> str:
+    """Return the name of a method without its variant and without the number of embeddings per task.
+
+    >>> without_variant("pilault, LayerNorm in the adapter, embeddings per task: 3")
+    'pilault'
+    """
+    for sign in (NORM, OWN, SEVERAL):
+        name = name.partition(sign)[0]
+    return name
 
 
 def by_settings(key: str, runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
@@ -270,7 +290,10 @@ def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
     """
     results = run.tasks if isinstance(run, RunResult) else run.results
     rates = {result.rate for result in results.values()} - {None}
-    found = {name: value for name, value in run.facts.settings.items() if name not in NOT_LEARNED}
+    settings = {**LATER_SETTINGS, **run.facts.settings}
+    if run.facts.method == "full":
+        settings["layer_norm"] = False  # trained in one run with adapters, which alone have it
+    found = {name: value for name, value in settings.items() if name not in NOT_LEARNED}
     return {**found, "rate": rates.pop()} if len(rates) == 1 else found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from metaeval_hub.report.deviations import deviations
 from metaeval_hub.report.document import Block, Section, Shown
 from metaeval_hub.report.inputs import Inputs
 from metaeval_hub.report.paper_tables import title_of
@@ -60,6 +61,7 @@ def overview(inputs: Inputs, places: Sequence[str]) -> Section:
     table = Table("Runs of this report", columns, tuple(records), notes, {"runs": list(places)})
     blocks: list[Block] = [Shown("runs", table)] if records else []
     blocks.append("\n".join(f"- {line}" for line in differences(inputs)))
+    blocks.append(Shown("deviations", deviations()))
     return Section("What was run, and how it differs from the paper", tuple(blocks))
 
 

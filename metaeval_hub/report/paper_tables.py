@@ -14,7 +14,7 @@ from metaeval_hub.analysis.prediction import prediction
 from metaeval_hub.analysis.stability import stability_across, stability_within
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
-from metaeval_hub.report.inputs import OTHER, SEVERAL, Inputs
+from metaeval_hub.report.inputs import NORM, OTHER, OWN, Inputs, without_variant
 from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, ComparisonError, Summary, compare
 from metaeval_hub.results.comparison_tables import remarks
@@ -58,8 +58,14 @@ SEEDS = "for seed in 0 1 2; do accelerate launch training/multitask.py --preset 
 def title_of(key: str) -> str:
     """Return the display title of a method's key; see ``metaeval_hub.report.inputs``."""
     found, other, changes = key.partition(OTHER)
-    method, sign, copies = found.partition(SEVERAL)
-    return TITLES.get(method, method) + (f"{SEVERAL}{copies}" if sign else "") + (f"{OTHER}{changes}" if other else "")
+    method = without_variant(found)
+    return TITLES.get(method, method) + found[len(method) :] + (f"{OTHER}{changes}" if other else "")
+
+
+def paper_key(key: str) -> str:
+    """Return the key of the paper's method that a method of ours is a variant of; the key itself if it is none."""
+    found = without_variant(key)
+    return found if OTHER not in key and found in paper.TABLE_1 else key
 
 
 def numbered(stem: str, number: int) -> str:
@@ -103,14 +109,15 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
         return Section(title, (f"This table is not shown: {found}.", *missing))
     reference = found.reference
     summaries: dict[str, Summary | None] = {summary.label: summary for summary in found.summaries}
-    order = [
-        *(key for key in paper.TABLE_1 if key in summaries or key == "majority"),
-        *(k for k in summaries if k not in paper.TABLE_1),
-    ]
+    of_paper = [*paper.TABLE_1]
+    order = sorted(
+        dict.fromkeys(("majority", *summaries)),  # a method, its variants, and last those that the paper does not have
+        key=lambda key: (of_paper.index(paper_key(key)), key) if paper_key(key) in of_paper else (len(of_paper), ""),
+    )
     records = []
     for key in order:
-        summary, (all_numbers, own) = summaries.get(key), paper.TABLE_1_PARAMETERS.get(key, (None, None))
-        record: dict[str, Any] = {"method": title_of(key), "paper": paper.TABLE_1.get(key)}
+        summary, (all_numbers, own) = summaries.get(key), paper.TABLE_1_PARAMETERS.get(paper_key(key), (None, None))
+        record: dict[str, Any] = {"method": title_of(key), "paper": paper.TABLE_1.get(paper_key(key))}
         record |= {"paper_parameters": f"{all_numbers} ({own})" if all_numbers else None}
         if summary is None and found.majority is not None:
             record |= {"ours": float(found.majority.mean())}
@@ -147,6 +154,7 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
         *seen_note(found.tasks, found.encoders),
         "Trained: number of trained parameters in adapters or encoder, and in brackets those of one task; heads are "
         "not counted. The table of runs lists adapter sizes and learning rates.",
+        *_variants_note(order),
         *(line.strip() for line in remarks(found)),
     )
     table = Table("Test accuracy", columns, tuple(records), notes, {"tasks": list(found.tasks)})
@@ -154,6 +162,19 @@ def table_1(inputs: Inputs, found: Comparison | ComparisonError | None, number: 
     return Section(
         title, (Shown(numbered("table1", number), table), *missing), shlex.join(["metaeval", "compare", *places])
     )
+
+
+def _variants_note(keys: Sequence[str]) -> list[str]:
+    """Return a sentence on the variants of the paper's methods, if any of these methods is one."""
+    if all(paper_key(key) == key for key in keys):
+        return []
+    return [
+        "The paper allows several interpretations of its methods, each with a row of its own next to the same numbers "
+        f"of the paper. Without addition: bottlenecks without LayerNorm, and z itself is learned. "
+        f'"{NORM.removeprefix(", ")}": bottlenecks that end in a LayerNorm with learned gamma and beta (section '
+        f'3.1). "{OWN.removeprefix(", ").removesuffix(": ")}": each task learns that many values, which one linear '
+        "layer projects to z (the 512 of Mahabadi et al. 2021)."
+    ]
 
 
 def _interval(interval: tuple[float, float] | None) -> str | None:

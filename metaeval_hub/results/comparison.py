@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,12 @@ from metaeval_hub.results.task_marks import Without, means_without
 
 Metric = Literal["accuracy", "macro_f1", "matthews"]
 Interval = tuple[float, float]
+
+
+# Settings that runs with one label share -> their values in runs of earlier releases, which do not store them.
+_METHOD_SETTINGS: Mapping[str, Any] = {
+    "conditioning": None, "layer_norm": False, "dim_z": None, "dim_table": 0, "adapter_size": None,
+}  # fmt: skip
 
 
 class ComparisonError(ValueError):
@@ -136,7 +142,8 @@ def compare(
         reference: label that the others are compared with; default: the first.
 
     Raises:
-        ComparisonError: there are no runs or no task in common, or no run has the label ``reference``.
+        ComparisonError: there are no runs or no task in common, no run has the label ``reference``, or runs with the
+            same label trained different methods.
     """
     if metric not in get_args(Metric) or split not in get_args(Split):
         raise ComparisonError(f"expected one of {get_args(Metric)} and of {get_args(Split)}; got {metric!r}, {split!r}")
@@ -146,6 +153,8 @@ def compare(
     labels = tuple(grouped)
     if not labels:
         raise ComparisonError("no runs to compare")
+    for label, averaged in grouped.items():
+        _check_one_method(label, averaged)
     reference = labels[0] if reference is None else reference
     if reference not in labels:
         raise ComparisonError(f"no run is called {reference!r}; there are: {', '.join(labels)}")
@@ -183,6 +192,17 @@ def compare(
         tuple(label for label, group in grouped.items() if _repeats_a_seed(group)),
         tuple(dict.fromkeys(run.facts.encoder for run in runs if run.facts.encoder)),
     )  # fmt: skip
+
+
+def _check_one_method(label: str, runs: Sequence[RunResult]) -> None:
+    """Check that the runs of a label trained one method, so that their average describes it."""
+    for name, default in _METHOD_SETTINGS.items():
+        values = dict.fromkeys(run.facts.settings.get(name, default) for run in runs)
+        if len(values) > 1 and None not in values:  # None: not known
+            raise ComparisonError(
+                f"the runs called {label} have {name} {' and '.join(map(str, values))}, so their average would "
+                "describe no method; give them different labels"
+            )
 
 
 def _score(run: RunResult, task: str, split: Split, metric: Metric) -> float | None:

@@ -38,6 +38,7 @@ from metaeval_hub.results.schema import (
     FEW_SHOT,
     ZERO_SHOT,
     Details,
+    Refit,
     Regularization,
     RunFacts,
     RunRecord,
@@ -127,11 +128,17 @@ def _parse_details(found: Mapping[str, Any], where: str) -> Details:
         strength = optional(found.get("C"), f"{where}['C']", a_size)
         accuracies = mapping_of(found["accuracies"], f"{where}['accuracies']", a_share)
         regularization = Regularization(strength, accuracies)
+    refit = None
+    if "refit" in found:
+        where_refit, values = f"{where}['refit']", an_object(found["refit"], f"{where}['refit']")
+        before = mapping_of(values.get("before"), f"{where_refit}['before']", a_share)
+        refit = Refit(optional(values.get("C"), f"{where_refit}['C']", a_size), before)
     by_rate, nearest = found.get("validation_by_rate"), found.get("nearest")
     return Details(
         steps=optional(found.get("steps"), f"{where}['steps']", a_count),
         validation_by_rate=optional(by_rate, f"{where}['validation_by_rate']", _optional_shares),
         regularization=regularization,
+        refit=refit,
         nearest=optional(nearest, f"{where}['nearest']", lambda value, at: list_of(value, at, _parse_neighbour)),
         explained=optional(found.get("explained"), f"{where}['explained']", a_finite),
     )
@@ -282,6 +289,8 @@ def task_to_json(task: TaskResult) -> dict[str, Any]:
     found |= _without_none({"parameters": task.parameters, "rate": task.rate})
     if more.regularization is not None:
         found |= {"C": more.regularization.strength, "accuracies": dict(more.regularization.accuracies)}
+    if more.refit is not None:
+        found["refit"] = {"C": more.refit.strength, "before": dict(more.refit.before)}
     last = {"steps": more.steps, "seconds": task.seconds, "validation_by_rate": more.validation_by_rate}
     return {**found, **_without_none(last)}
 

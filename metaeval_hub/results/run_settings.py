@@ -35,7 +35,16 @@ def _parse_setting(value: Any, where: str) -> Setting:
 _USED_SETTINGS: Mapping[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("conditioning", "conditioning_vectors", "task_features", "edition"), a_text),
     **dict.fromkeys(
-        ("embeddings_per_task", "batch_size", "adapter_size", "steps", "max_train_rows", "max_eval_rows", "max_length"),
+        (
+            "embeddings_per_task",
+            "batch_size",
+            "adapter_size",
+            "dim_table",
+            "steps",
+            "max_train_rows",
+            "max_eval_rows",
+            "max_length",
+        ),
         a_count,
     ),
     **dict.fromkeys(("epochs", "adapter_lr"), a_size),

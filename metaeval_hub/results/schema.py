@@ -70,6 +70,19 @@ class Regularization:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """The refit of a trained classifier as a logistic regression.
+
+    Args:
+        strength: C, the inverse strength of the regularization; None if the trained classifier was better and stayed.
+        before: split -> accuracy of the trained classifier, 0..1.
+    """
+
+    strength: float | None
+    before: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Details:
     """Values of one task that results.json stores for people; tables and reports do not use them.
 
@@ -77,6 +90,7 @@ class Details:
         steps: training steps, for a method that trains one model per task.
         validation_by_rate: learning rate -> accuracy on validation; None where the training failed.
         regularization: of a probe.
+        refit: of a trained classifier; None if the run did not refit it.
         nearest: trained tasks with the z nearest to the predicted z, and the cosines.
         explained: share of the variance of z that the prediction explains.
         averaged_rows: training rows that a task vector is the mean of. Such a task has no scores.
@@ -85,6 +99,7 @@ class Details:
     steps: int | None = None
     validation_by_rate: Mapping[str, float | None] | None = None
     regularization: Regularization | None = None
+    refit: Refit | None = None
     nearest: tuple[tuple[str, float], ...] | None = None
     explained: float | None = None
     averaged_rows: int | None = None

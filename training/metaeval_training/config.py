@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from metaeval_hub.conditional.config import Conditioning, Pooling
+from metaeval_hub.conditional.config import WITH_LAYER_NORM, Conditioning, Pooling
 from metaeval_training.atomic_files import DamagedFileError, expand, read_object
 
 # In a clone the presets are in training/configs; in the installed package they are in a subfolder.
@@ -141,6 +141,13 @@ class TrainConfig:
     )
     adapter_size: int = setting(64, "model", "hidden units per adapter (a in the paper)", "UNITS")
     dim_z: int = setting(32, "model", "dimension of a task embedding (dim z in the paper)", "Z")
+    dim_table: int = setting(
+        0, "model", "numbers that each task learns, which one linear layer projects to z, at least dim z; 0: z itself",
+        "D",
+    )  # fmt: skip
+    layer_norm: bool = setting(
+        False, "model", "end each adapter in a LayerNorm with learned gamma and beta, as in section 3.1 of the paper"
+    )
     embeddings_per_task: int = setting(
         1, "model", "number K of embeddings per task; each step uses one, drawn at random (to measure stability)", "K"
     )
@@ -196,6 +203,12 @@ class TrainConfig:
         "task; or the mean in the step, with the cap counted in multiples of ln(classes)",
     )
     mixed_precision: Precision = setting("no", "optimisation", "number format of the encoder's computations")
+    refit: bool = setting(
+        False,
+        "optimisation",
+        "after training, replace each classifier by a logistic regression on the trained features if that is better on "
+        "validation, which also chooses its regularization",
+    )
 
     evaluate_every: int = setting(
         0, "evaluation", "steps between evaluations on validation; 0: only at the end", "STEPS"
@@ -246,10 +259,21 @@ class TrainConfig:
         given = [flag(name) for name in ("conditioning_vectors", "task_features") if getattr(self, name)]
         if self.embeddings_per_task > 1:
             given.append(flag("embeddings_per_task"))
+        if self.dim_table:
+            given.append(flag("dim_table"))
         if given and self.conditioning in ("adapter", "full"):
             raise ConfigError(f"--conditioning {self.conditioning} has no task embeddings; leave out {given[0]}")
         if self.conditioning_vectors and len(given) > 1:
             raise ConfigError(f"{given[0]} replaces the learned embeddings, which {given[1]} needs; leave one out")
+        if 0 < self.dim_table < self.dim_z:
+            raise ConfigError(
+                f"--dim-table {self.dim_table} is less than --dim-z {self.dim_z}; take 0 or at least that"
+            )
+        if self.layer_norm and self.conditioning not in WITH_LAYER_NORM:
+            raise ConfigError(
+                f"--layer-norm does not go with --conditioning {self.conditioning}; expected one of "
+                f"{', '.join(WITH_LAYER_NORM)}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -272,7 +296,8 @@ class TrainConfig:
 HINTS: dict[str, Any] = get_type_hints(TrainConfig)
 _LEAST: dict[str, float] = {
     "seed": 0, "rows_seed": 0, "threads": 0, "max_train_rows": 0, "max_eval_rows": 0, "max_length": 4,
-    "bucket_batches": 1, "adapter_size": 1, "dim_z": 1, "embeddings_per_task": 1, "steps": 0, "batch_size": 1,
+    "bucket_batches": 1, "adapter_size": 1, "dim_z": 1, "dim_table": 0, "embeddings_per_task": 1, "steps": 0,
+    "batch_size": 1,
     "map_lr": 0, "projection_lr": 0, "weight_decay": 0, "clip_norm": 0, "loss_cap": 0, "evaluate_every": 0,
     "permuted_tasks": 0,
     "eval_batch_size": 1, "checkpoint_every": 0, "keep_checkpoints": 1,

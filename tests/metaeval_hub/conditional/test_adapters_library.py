@@ -238,15 +238,20 @@ def test_stock_configurations_still_resolve():
         ("z_from", "both", "dim_features is 0 with z_from='both'"),
         ("dim_features", 3, "z_from='table' uses no features"),
         ("embeddings_per_task", 0, "embeddings_per_task must be a whole number of at least 1, got 0"),
+        ("dim_table", 8, "dim_table is 8, which is less than dim_z=32"),
     ],
 )
 def test_configuration_errors_name_the_field(field, value, message):
     with pytest.raises(ValueError, match=message):
         ConditionalBnConfig(**{field: value})
+    with pytest.raises(ValueError, match="computes the weights of its LayerNorm from z; leave layer_norm out"):
+        ConditionalBnConfig(conditioning="layernorm", layer_norm=True)
 
 
 def test_configuration_survives_the_librarys_round_trip():
-    config = ConditionalBnConfig(conditioning="layernorm", adapter_size=7, dim_z=3, task_names=("a", "b"))
+    config = ConditionalBnConfig(
+        conditioning="mahabadi", adapter_size=7, dim_z=3, task_names=("a", "b"), layer_norm=True, dim_table=5
+    )
     read = adapters.AdapterConfig.load(config.to_dict())
     assert type(read) is ConditionalBnConfig
     assert read == config
@@ -284,11 +289,20 @@ def test_librarys_own_calls_save_and_load_what_z_is_made_of(mode, tmp_path):
 # --- both attachments ---
 
 
-@pytest.mark.parametrize("method", ["pilault", "layernorm", "mahabadi", "adapter"])
-@pytest.mark.parametrize("model_type", CONFIGS)
-def test_both_attachments_give_the_same_bits(model_type, method):
+VARIANT = {"layer_norm": True, "dim_table": 4}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "method", "fields"),
+    [
+        *((kind, method, {}) for kind in CONFIGS for method in ("pilault", "layernorm", "mahabadi", "adapter")),
+        *(("bert", method, VARIANT) for method in ("pilault", "mahabadi")),
+        ("bert", "adapter", {"layer_norm": True}),
+    ],
+)
+def test_both_attachments_give_the_same_bits(model_type, method, fields):
     """Compare starting values, outputs and gradients, for a batch of mixed tasks and a batch of one task."""
-    config = ConditionalConfig(method, adapter_size=4, dim_z=3)
+    config = ConditionalConfig(method, adapter_size=4, dim_z=3, **fields)
     own_encoder, library = encoder_of(model_type), encoder_of(model_type)
     torch.manual_seed(2)
     own = AttachedAdapter(own_encoder, config, n_tasks=2)
@@ -302,7 +316,11 @@ def test_both_attachments_give_the_same_bits(model_type, method):
     library.eval()
     pairs = list(zip(own.parameters(), trained_in_order(library), strict=True))
     if model_type != "modernbert":
-        assert all(torch.equal(one, other) for one, other in pairs)
+        different = [(one, other) for one, other in pairs if not torch.equal(one, other)]
+        gammas = [] if method != "adapter" or not fields else [(0.05, 1.0)] * 4  # the stock LayerNorm starts at 1
+        assert [(one[0].item(), other[0].item()) for one, other in different] == [
+            (pytest.approx(own), stock) for own, stock in gammas
+        ]
     for parameter, other in pairs:
         parameter.data += 0.3 * torch.randn_like(parameter)
         other.data.copy_(parameter)

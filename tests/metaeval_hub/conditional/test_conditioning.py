@@ -1,19 +1,18 @@
 """How z is computed: each way against its equation in plain numpy or torch, and through a whole model."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings
-from metaeval_hub.conditional.conditioning import TaskConditioning, feature_matrix
+from metaeval_hub.conditional.conditioning import TaskConditioning
 
 N, Z, F = 4, 5, 6
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r"), "x/more": ("u", "v"), "x/last": ("a", "b")}
 TEXTS = ["the cat sat on the mat", "a dog ran", "the dog sat very very very still on a mat today"]
 MODES = {
     "table": {},
-    "draws": {"embeddings_per_task": 3},
+    "projected": {"embeddings_per_task": 3, "dim_table": 7},
     "features": {"z_from": "features"},
     "both": {"z_from": "both", "embeddings_per_task": 2},
 }
@@ -46,12 +45,21 @@ def make_conditioning(mode: str) -> TaskConditioning:
     return conditioning.double()
 
 
+def learned_part(weights: dict[str, np.ndarray]) -> np.ndarray:
+    """z of the table without features, (n * K, Z): its vectors v, or P v / sqrt(D)."""
+    table = weights["task_embedding"]
+    if "table_projection.weight" not in weights:
+        return table
+    return table @ weights["table_projection.weight"].T / 7**0.5
+
+
 def by_hand(conditioning: TaskConditioning, ids: list[int], draws: list[int]) -> np.ndarray:
-    """z_{i,k} = table[i K + k] + W x_i + b, each where it is there."""
+    """z_{i,k} = learned part + W x_i + b, each where it is there."""
     weights = {name: value.detach().numpy() for name, value in conditioning.named_parameters()}
     z = np.zeros((len(ids), Z))
     if "task_embedding" in weights:
-        z += weights["task_embedding"].reshape(N, -1, Z)[ids, draws]
+        table = learned_part(weights)
+        z += table.reshape(N, -1, Z)[ids, draws]
     if "projection.weight" in weights:
         x = standardised(some_features(), some_features())[ids]
         z += x @ weights["projection.weight"].T + weights.get("projection.bias", 0.0)
@@ -77,15 +85,18 @@ def test_z_is_its_equation(mode):
 
 
 def test_a_step_gives_gradients_to_the_rows_it_used_alone():
-    conditioning = make_conditioning("draws")
+    conditioning = make_conditioning("projected")
     conditioning(torch.tensor([2, 0]), torch.tensor([1, 2])).pow(2).sum().backward()
     assert conditioning.task_embedding.grad.any(dim=1).nonzero().flatten().tolist() == [2, 7]  # i * K + k
+    assert conditioning.table_projection.weight.grad.all()
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_every_z_starts_with_norm_about_one(mode):
     torch.manual_seed(0)
     fields = MODES[mode]
+    if "dim_table" in fields:
+        fields = {**fields, "dim_table": 64}
     conditioning = TaskConditioning(500, 32, dim_features=40 if "z_from" in fields else 0, **fields)
     if "z_from" in fields:
         conditioning.set_features(some_features(500, 40))
@@ -108,7 +119,8 @@ def test_unseen_tasks_get_the_mean_embedding_and_their_projection(mode):
     weights = {name: value.detach().numpy() for name, value in conditioning.named_parameters()}
     expected = np.zeros((1, Z))
     if "task_embedding" in weights:
-        expected = expected + weights["task_embedding"].mean(axis=0)
+        table = learned_part(weights)
+        expected = expected + table.mean(axis=0)
     if "projection.weight" in weights:
         x = standardised(unseen, some_features())
         expected = expected + x @ weights["projection.weight"].T + weights.get("projection.bias", 0.0)
@@ -150,29 +162,9 @@ def test_what_does_not_fit_is_named(call, error, message):
         call(make_conditioning("both"))
 
 
-def test_features_in_a_table_are_refused():
-    """Its rows or columns may be named by tasks, in another order."""
-    with pytest.raises(ValueError, match="task_features is a DataFrame; expected task -> features"):
-        feature_matrix(pd.DataFrame(np.eye(2), index=["b", "a"]), ("a", "b"))
-
-
 def test_features_that_were_not_set_are_missed():
     with pytest.raises(ValueError, match="which were not set; call set_features"):
         TaskConditioning(N, Z, "features", 1, F)(torch.tensor([0]))
-
-
-def test_features_by_task_are_put_in_order_and_what_is_missing_is_named():
-    table = {"b": [1, 2], "a": [3.0, 4.0], "unused": [5, 6]}
-    assert feature_matrix(table, ("a", "b")).tolist() == [[3, 4], [1, 2]]
-    with pytest.raises(ValueError, match="task_features lacks 2 of 3 tasks: c, d"):
-        feature_matrix(table, ("c", "a", "d"))
-    with pytest.raises(
-        ValueError,
-        match=r"task_features of b has shape \(3,\); expected one dimension, .* as a, which has shape \(2,",
-    ):
-        feature_matrix({"a": [1, 2], "b": [1, 2, 3]}, ("a", "b"))
-    with pytest.raises(ValueError, match="task_features of b: feature 1 is nan"):
-        feature_matrix({"a": [1, 2], "b": [1, np.nan]}, ("a", "b"))
 
 
 # --- through a model ---
@@ -242,8 +234,9 @@ print([value.hex() for logits in values for row in logits.double().tolist() for 
 def test_roles_of_what_z_is_made_of(mode):
     groups = make(mode).trainable_groups()
     rows = N * MODES[mode].get("embeddings_per_task", 1)
-    assert [tuple(p.shape) for p in groups["task_embedding"]] == ([] if mode == "features" else [(rows, Z)])
-    expected = {"features": [(Z, F), (Z,)], "both": [(Z, F)]}.get(mode, [])
+    width = MODES[mode].get("dim_table", Z)
+    assert [tuple(p.shape) for p in groups["task_embedding"]] == ([] if mode == "features" else [(rows, width)])
+    expected = {"features": [(Z, F), (Z,)], "both": [(Z, F)], "projected": [(Z, 7)]}.get(mode, [])
     assert [tuple(p.shape) for p in groups["projection"]] == expected
 
 
@@ -256,7 +249,7 @@ def test_tasks_come_and_go_and_leave_the_others_bit_by_bit(mode, tmp_path):
     expected = model.expected_embeddings(*features.values())[0]
     if mode in ("table", "features"):
         np.testing.assert_allclose(model.task_embeddings["x/new"], expected, rtol=1e-5, atol=1e-6)
-    if mode == "draws":  # each of the K is the mean of its own
+    if mode == "projected":  # each of the K is the mean of its own
         np.testing.assert_allclose(all_embeddings(model)[-1], z.mean(axis=0), rtol=1e-5, atol=1e-6)
     if mode != "features":
         given = np.linspace(-1, 1, Z)
@@ -308,7 +301,7 @@ def test_features_and_what_z_is_made_of_have_to_agree():
         create(some_features())
     with pytest.raises(ValueError, match="dim_features is 4, but task_features have 6"):
         create(some_features(), z_from="both", dim_features=4)
-    with pytest.raises(ValueError, match="conditioning 'full' has none"):
+    with pytest.raises(ValueError, match="which conditioning 'full' does not have"):
         create(None, conditioning="full", embeddings_per_task=3)
     names = (*reversed(LABELS), "x/further")
     table = TaskEmbeddings(names, np.vstack([some_features()[::-1], np.ones(F)]).astype(np.float32))
@@ -331,6 +324,20 @@ def test_half_precision_keeps_what_features_are_standardised_by(dtype, tmp_path)
     assert bits(loaded) == bits(model)
 
 
+def test_a_step_of_adam_changes_z_as_much_with_a_projected_table():
+    """The stated factor for D = 512 and Z = 32, so that z keeps its learning rate."""
+    lengths = []
+    for dim_table in (0, 512):
+        torch.manual_seed(0)
+        conditioning = TaskConditioning(50, 32, dim_table=dim_table)
+        before = conditioning.embeddings()
+        optimizer = torch.optim.Adam(conditioning.table(), lr=1e-3)
+        (conditioning(torch.arange(50)) * torch.randn(50, 32)).sum().backward()
+        optimizer.step()
+        lengths.append((conditioning.embeddings() - before).norm(dim=-1).mean())
+    assert 0.5 < lengths[1] / lengths[0] < 0.65
+
+
 def test_the_contribution_of_features_is_the_mean_ratio_of_the_two_parts():
     conditioning = make_conditioning("both")
     table = conditioning.task_embedding.detach().numpy().reshape(N, 2, Z)
@@ -342,6 +349,6 @@ def test_the_contribution_of_features_is_the_mean_ratio_of_the_two_parts():
     assert conditioning.projection_ratio() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["table", "features", "draws"])
+@pytest.mark.parametrize("mode", ["table", "features", "projected"])
 def test_features_contribute_to_a_sum_only(mode):
     assert make_conditioning(mode).projection_ratio() is None

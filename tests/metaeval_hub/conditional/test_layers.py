@@ -1,18 +1,28 @@
-"""The three conditional layers against the equations, computed with plain tensor operations."""
+"""The layers against the equations, computed with plain tensor operations."""
 
 import pytest
 import torch
 from torch.nn.functional import gelu
 
+from metaeval_hub.conditional.bottleneck import Bottleneck
 from metaeval_hub.conditional.layers import LAYERS, modulate
 
 B, T, H, A, Z = 4, 5, 6, 3, 2
 METHODS = ("pilault", "layernorm", "mahabadi")
+WITH_NORM = ("pilault", "mahabadi", "adapter")
+CASES = [*((method, False) for method in METHODS), *((method, True) for method in WITH_NORM)]
 
 
-def make(method: str, scaling: float = 1.0) -> torch.nn.Module:
+def start(method: str, layer_norm: bool = False, scaling: float = 1.0) -> torch.nn.Module:
     torch.manual_seed(0)
-    layer = LAYERS[method](H, A, Z, scaling=scaling).double()
+    options = {"layer_norm": True} if layer_norm else {}
+    if method == "adapter":
+        return Bottleneck(H, A, scaling=scaling, **options)
+    return LAYERS[method](H, A, Z, scaling=scaling, **options)
+
+
+def make(method: str, layer_norm: bool = False, scaling: float = 1.0) -> torch.nn.Module:
+    layer = start(method, layer_norm, scaling).double()
     for parameter in layer.parameters():  # away from the start, where maps are zero
         torch.nn.init.normal_(parameter, std=0.5)
     return layer
@@ -25,7 +35,10 @@ def run(layer: torch.nn.Module, hidden: torch.Tensor, z: torch.Tensor) -> torch.
 def by_hand(
     method: str, p: dict[str, torch.Tensor], h: torch.Tensor, z: torch.Tensor, scaling: float = 1.0
 ) -> torch.Tensor:
-    """One example: h (T, H), z (Z,). Sileo & Moens 2022, eq. 1, eq. 2, and D, U = W_D z, W_U z."""
+    """One example: h (T, H), z (Z,). Sileo & Moens 2022, eq. 1, eq. 2, and D, U = W_D z, W_U z.
+
+    gamma and beta of the LayerNorm at the end are W_gamma z and W_beta z, learned, or there is none.
+    """
     if method == "pilault":
         h = h + (p["z_scale.weight"] @ z) * h + p["z_shift.weight"] @ z
     if method == "mahabadi":
@@ -36,15 +49,20 @@ def by_hand(
         up, up_bias = p["adapter_up.weight"], p["adapter_up.bias"]
     out = scaling * (gelu(h @ down.T + down_bias) @ up.T + up_bias)
     if method == "layernorm":
-        mean, var = out.mean(-1, keepdim=True), out.var(-1, keepdim=True, unbiased=False)
-        out = (out - mean) / (var + 1e-5).sqrt() * (p["z_gamma.weight"] @ z) + p["z_beta.weight"] @ z
+        out = normalised(out) * (p["z_gamma.weight"] @ z) + p["z_beta.weight"] @ z
+    if "adapter_norm_after.weight" in p:
+        out = normalised(out) * p["adapter_norm_after.weight"] + p["adapter_norm_after.bias"]
     return h + out
 
 
+def normalised(out: torch.Tensor) -> torch.Tensor:
+    return (out - out.mean(-1, keepdim=True)) / (out.var(-1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+
+
 @pytest.mark.parametrize("scaling", [1.0, 3.0])
-@pytest.mark.parametrize("method", METHODS)
-def test_layer_is_its_equation_in_value_and_gradient(method, scaling):
-    layer = make(method, scaling)
+@pytest.mark.parametrize(("method", "layer_norm"), CASES)
+def test_layer_is_its_equation_in_value_and_gradient(method, layer_norm, scaling):
+    layer = make(method, layer_norm, scaling)
     hidden = torch.randn(B, T, H, dtype=torch.float64)
     z = torch.randn(B, Z, dtype=torch.float64, requires_grad=True)
     parameters = dict(layer.named_parameters())
@@ -53,17 +71,32 @@ def test_layer_is_its_equation_in_value_and_gradient(method, scaling):
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
     weights = torch.randn(B, T, H, dtype=torch.float64)
-    wanted = torch.autograd.grad((expected * weights).sum(), [z, *parameters.values()])
-    gradients = torch.autograd.grad((found * weights).sum(), [z, *parameters.values()])
-    for name, one, other in zip(["z", *parameters], gradients, wanted, strict=True):
+    known = parameters if method == "adapter" else {"z": z, **parameters}
+    wanted = torch.autograd.grad((expected * weights).sum(), list(known.values()))
+    gradients = torch.autograd.grad((found * weights).sum(), list(known.values()))
+    for name, one, other in zip(known, gradients, wanted, strict=True):
+        assert one.any(), name
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_one_embedding_for_the_batch_equals_the_same_on_every_row(method):
-    layer = make(method)
+@pytest.mark.parametrize(("method", "layer_norm"), CASES[:-1])
+def test_one_embedding_for_the_batch_equals_the_same_on_every_row(method, layer_norm):
+    layer = make(method, layer_norm)
     hidden, z = torch.randn(B, T, H, dtype=torch.float64), torch.randn(1, Z, dtype=torch.float64)
     torch.testing.assert_close(run(layer, hidden, z), run(layer, hidden, z.expand(B, Z)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", WITH_NORM)
+def test_a_learned_layer_norm_starts_with_the_stated_gamma_and_changes_no_other_start(method):
+    with_norm, without = start(method, layer_norm=True), start(method)
+    assert torch.equal(with_norm.adapter_norm_after.weight, torch.full((H,), 0.05))
+    assert not with_norm.adapter_norm_after.bias.any()
+    own = with_norm.state_dict()
+    assert own.keys() - without.state_dict().keys() == {"adapter_norm_after.weight", "adapter_norm_after.bias"}
+    assert all(torch.equal(own[name], tensor) for name, tensor in without.state_dict().items())
+    hidden = torch.randn(B, T, H)
+    added = with_norm(hidden, torch.randn(1, Z))[0] - hidden
+    assert added.std(unbiased=False, dim=-1).max() <= 0.0501
 
 
 def test_modulation_with_zero_maps_leaves_the_states_as_they_are():

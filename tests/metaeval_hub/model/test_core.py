@@ -73,6 +73,34 @@ def test_tasks_of_baselines_are_added_removed_and_fitted_by_classifier_only(meth
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.parametrize("method", ["pilault", "mahabadi", "adapter"])
+def test_a_model_with_layer_norm_starts_near_its_encoder_learns_gamma_and_beta_and_is_stored(method, tmp_path):
+    fields = {} if method == "adapter" else {"dim_table": 40}
+    config = ConditionalConfig(method, adapter_size=13, max_length=16, layer_norm=True, **fields)
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=TEXTS)
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    plain = model.encoder(**batch).last_hidden_state[:, 0]
+    pooled = model.encode(batch, model.embed_tasks(torch.tensor([1])))
+    assert 0.01 < (pooled - plain).norm() / plain.norm() < 0.3
+    model = make(method, layer_norm=True, **fields)
+    model(**batch, task_ids=torch.tensor([1]), labels=torch.tensor([0, 1, 2])).loss.backward()
+    reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    norms = {name for name in model.trained_state() if "adapter_norm_after" in name}
+    assert len(norms) == 2 * 2 * len(model.adapter.layers)  # gamma and beta at both places of each layer
+    assert norms <= reached
+    if fields:
+        assert {"adapter.conditioning.table_projection.weight", "adapter.conditioning.task_embedding"} <= reached
+        assert model.conditioning.task_embedding.grad.any(dim=1).tolist() == [False, True]
+    assert {id(model.get_parameter(name)) for name in norms} <= {id(p) for p in model.trainable_groups()["adapter"]}
+    model.save_pretrained(tmp_path)
+    loaded = ConditionalAdapterModel.from_pretrained(tmp_path)
+    assert (loaded.config.layer_norm, loaded.config.dim_table) == (True, fields.get("dim_table", 0))
+    assert torch.equal(loaded.logits("x/three", TEXTS), model.logits("x/three", TEXTS))
+    assert "with a learned LayerNorm at the end of the bottleneck" in (tmp_path / "README.md").read_text()
+    if fields:
+        assert "40 learned numbers, projected to 32 by one linear layer" in (tmp_path / "README.md").read_text()
+
+
 def test_full_fine_tuning_keeps_no_second_encoder(tmp_path):
     model = make("full")
     make("adapter").save_pretrained(tmp_path)  # an earlier model in the folder, with its encoder

@@ -60,6 +60,20 @@ def test_task_is_fitted_for_a_model_in_half_precision(model):
     assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
 
 
+def test_task_is_fitted_for_a_model_that_projects_its_table_to_z():
+    config = ConditionalConfig(adapter_size=8, dim_z=5, max_length=16, pooling="mean", dim_table=9)
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=[" ".join(WORDS)])
+    for layer in model.adapter.conditional_layers():
+        for weight in layer.maps():
+            torch.nn.init.normal_(weight, std=0.2)
+    before, start = model.logits("x/three", ["the film was good"]), model.expected_embeddings()[0]
+    model.fit_task("my/reviews", EXAMPLES, steps=60)
+    assert model.predict("my/reviews", [text for text, _ in EXAMPLES]).labels == [label for _, label in EXAMPLES]
+    assert not np.allclose(model.task_embeddings["my/reviews"], start, atol=1e-3)
+    assert torch.equal(model.logits("x/three", ["the film was good"]), before)
+    assert model.conditioning.task_embedding.shape == (3, 9)
+
+
 def test_same_seed_same_task(model):
     reports = [model.fit_task(f"my/{i}", EXAMPLES, seed=seed).fit_report for i, seed in enumerate((3, 3, 4))]
     assert reports[0] == reports[1] != reports[2]

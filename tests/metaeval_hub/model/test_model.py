@@ -379,7 +379,7 @@ def _trained_parameters(config) -> tuple[int, int]:
         encoder = AutoModel.from_config(AutoConfig.for_model("roberta", vocab_size=50265, max_position_embeddings=514))
         adapter = AttachedAdapter(encoder, config, n_tasks=101)
     assert not any(p.requires_grad for p in encoder.parameters())
-    table = [] if adapter.conditioning is None else [p.numel() for p in adapter.conditioning.parameters()]
+    table = [] if adapter.conditioning is None else [p.numel() for p in adapter.conditioning.table()]
     return sum(p.numel() for p in adapter.parameters()) - sum(table), sum(table)
 
 
@@ -392,12 +392,17 @@ def _trained_parameters(config) -> tuple[int, int]:
         (ConditionalConfig(conditioning="layernorm"), 10.641408),
         (ConditionalConfig(conditioning="mahabadi"), 38.363136),
         (ConditionalConfig(conditioning="adapter"), 9.461760),
+        # section 3.1: 24 LayerNorms of 2 * 768 more; 512 values per task: 512 * 32 for their projection to z
+        (ConditionalConfig(conditioning="pilault", layer_norm=True), 10.678272),
+        (ConditionalConfig(conditioning="mahabadi", layer_norm=True), 38.4),
+        (ConditionalConfig(conditioning="adapter", layer_norm=True), 9.498624),
+        (ConditionalConfig(conditioning="mahabadi", layer_norm=True, dim_table=512), 38.416384),
     ],
 )
 def test_parameter_counts_of_table_1(config, millions):
     trained, table = _trained_parameters(config)
     assert trained == round(millions * 1e6)
-    assert table == (101 * 32 if config.has_task_embeddings else 0)
+    assert table == (101 * (config.dim_table or 32) if config.has_task_embeddings else 0)
 
 
 def test_encoder_is_written_as_transformers_reads_it(model, tmp_path):

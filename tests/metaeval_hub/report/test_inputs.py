@@ -41,6 +41,13 @@ def test_tasks_with_few_rows_can_be_left_out(places):
         ({"config": {"conditioning": "pilault", "conditioning_vectors": "runs/fisher-1/full/fisher"}}, "fisher"),
         ({"config": {"conditioning": "pilault", "task_features": "aspects"}}, "pilault, z + aspects"),
         ({"config": {"conditioning": "pilault", "embeddings_per_task": 3}}, "pilault, embeddings per task: 3"),
+        ({"method": "adapter", "config": {"layer_norm": True}}, "adapter, LayerNorm in the adapter"),
+        ({"method": "full", "config": {"layer_norm": True}}, "full"),
+        ({"config": {"conditioning": "adapter", "layer_norm": True}}, "shared_adapter, LayerNorm in the adapter"),
+        (
+            {"config": {"conditioning": "mahabadi", "layer_norm": True, "dim_table": 512, "embeddings_per_task": 3}},
+            "mahabadi, LayerNorm in the adapter, values per task: 512, embeddings per task: 3",
+        ),
     ],
 )  # fmt: skip
 def test_methods_are_named_by_their_settings(tmp_path, facts, method):
@@ -80,6 +87,29 @@ def test_runs_with_other_settings_are_separate(tmp_path):
     counts = {key: len(runs) for key, runs in inputs.methods.items()}
     four = "pilault; setting0 1, setting1 1, setting2 1, setting3 1 and 2 more settings"
     assert counts == {"pilault": 1, four: 1, f"{four} (2)": 1, "full": 2, "full; rate 5e-05": 1}
+
+
+def test_variants_of_the_papers_layers_are_separate_and_named(tmp_path):
+    def run(folder, seed, accuracy, **settings):
+        config = {"conditioning": "pilault", "seed": seed, "batch_size": 8, **settings}
+        write_results(tmp_path / folder, SOME, np.full(20, accuracy), seed=seed, config=config)
+
+    run("earlier", 0, 0.6)  # by a release without these settings
+    run("plain", 1, 0.7, layer_norm=False, dim_table=0)
+    run("norm", 0, 0.8, layer_norm=True, dim_table=0)
+    run("norm-again", 1, 0.9, layer_norm=True, dim_table=0)
+    run("both", 0, 0.5, layer_norm=True, dim_table=512)
+    inputs = read_inputs(sorted(map(str, tmp_path.iterdir())))
+    norm, both = "pilault, LayerNorm in the adapter", "pilault, LayerNorm in the adapter, values per task: 512"
+    assert {key: len(runs) for key, runs in inputs.methods.items()} == {"pilault": 2, norm: 2, both: 1}
+    table = table_1(inputs, compare_methods(inputs)).blocks[0].table
+    shown = [(row["method"], row["paper"], pytest.approx(row["ours"])) for row in table.records[1:]]
+    assert shown == [
+        ("conditional adapter (Pilault)", 0.797, 0.65),
+        ("conditional adapter (Pilault), LayerNorm in the adapter", 0.797, 0.85),
+        ("conditional adapter (Pilault), LayerNorm in the adapter, values per task: 512", 0.797, 0.5),
+    ]
+    assert any(note.startswith("The paper allows several interpretations of its methods") for note in table.notes)
 
 
 def test_second_run_with_the_same_seed_is_left_out_and_named(tmp_path):

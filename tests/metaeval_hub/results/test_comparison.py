@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,17 @@ def test_runs_with_one_label_are_averaged_with_their_spread(tmp_path):
     assert found.summaries[0].runs == 2
     assert found.summaries[0].spread == pytest.approx(np.std([0.65, 0.85], ddof=1))
     assert found.summaries[1].spread is None
+
+
+@pytest.mark.parametrize(("name", "values"), [("layer_norm", (True, None)), ("dim_table", (512, 0))])
+def test_runs_of_different_methods_are_not_averaged(name, values, tmp_path):
+    runs = [made("seeds", tmp_path, a=0.6), made("seeds", tmp_path, a=0.8)]
+    settings = [{} if value is None else {name: value} for value in values]  # earlier releases store no layer_norm
+    runs = [replace(run, facts=RunFacts(settings=each)) for run, each in zip(runs, settings, strict=True)]
+    other = {"layer_norm": "False", "dim_table": "0"}[name]
+    with pytest.raises(ComparisonError, match=f"called seeds have {name} {values[0]} and {other}, so their average"):
+        compare(runs)
+    assert compare([replace(run, label=str(i)) for i, run in enumerate(runs)]).values.tolist() == [[0.6, 0.8]]
 
 
 def test_a_task_that_one_seed_lacks_is_left_out(tmp_path):

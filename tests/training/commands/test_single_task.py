@@ -7,6 +7,7 @@ import pytest
 import torch
 from metaeval_training.commands import single_task
 from metaeval_training.commands.single_task import main
+from metaeval_training.config import resolve
 from metaeval_training.data.rows import keep_rows
 from metaeval_training.engine import loop
 from metaeval_training.engine.loop import TrainingError
@@ -31,6 +32,16 @@ def test_wrong_usage_ends_with_2_before_anything_is_made(tmp_path, capsys):
             main([*flags, "--output-dir", str(tmp_path)])
         assert ended.value.code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_layer_norm_is_for_adapters_only(tmp_path, capsys):
+    config = resolve({"layer_norm": True, "dim_table": 512})
+    chosen = {method: single_task.settings_of(config, method) for method in ("adapter", "full")}
+    assert {method: (each.layer_norm, each.dim_table) for method, each in chosen.items()} == {
+        "adapter": (True, 0), "full": (False, 0),
+    }  # fmt: skip
+    assert main([*FLAGS, "--output-dir", str(tmp_path), "--layer-norm", "--methods", "full"]) == 1
+    assert "--layer-norm changes adapters, which --methods leaves out" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

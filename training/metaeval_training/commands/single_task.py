@@ -34,9 +34,9 @@ from typing import Any, get_args
 import numpy as np
 
 from metaeval_hub import TaskEmbeddings
-from metaeval_hub.results.schema import Details, TaskResult
+from metaeval_hub.results.schema import TaskResult
 from metaeval_training.commands.learning_rates import RATES, Method, Tried, parse_rates, pick_rates, show_rate
-from metaeval_training.config import ConfigError
+from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.data.encoding import encode_task
 from metaeval_training.data.plan import make_plan
 from metaeval_training.data.rows import TaskRows
@@ -47,20 +47,25 @@ from metaeval_training.runs.new_model import check_model, make_model
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.process import Interrupted, Stopped, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, percent
-from metaeval_training.runs.results import task_result
+from metaeval_training.runs.results import refit_details, task_result
 from metaeval_training.vectors.fisher import fisher_information
 
 METHODS = get_args(Method)
 BATCH_SIZE = 16  # for one task; the batch sizes of presets are for many tasks at once
 SETTINGS = (
-    *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "pooling",
-    "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision",
+    *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "layer_norm", "pooling",
+    "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision", "refit",
 )  # fmt: skip
 
 
 def model_folder(job: Job, method: str, task: str, rate: float) -> Path:
     """Return the folder of a kept model."""
     return job.run.path / method / "models" / task / show_rate(rate)
+
+
+def settings_of(config: TrainConfig, method: Method) -> TrainConfig:
+    """Return the settings of a method: without those of z, and for "full" also without those of adapters."""
+    return replace(config, conditioning=method, layer_norm=config.layer_norm and method == "adapter", dim_table=0)
 
 
 class _ForwardingReporter(Reporter):
@@ -94,8 +99,8 @@ def train_one(
         show: shows the progress.
     """
     config = replace(
-        job.config, tasks=(task.name,), conditioning=method, adapter_lr=rate, head_lr=rate * job.options["head_ratio"],
-        loss_cap=0.0, checkpoint_every=0, evaluate_every=0,
+        settings_of(job.config, method), tasks=(task.name,), adapter_lr=rate,
+        head_lr=rate * job.options["head_ratio"], loss_cap=0.0, checkpoint_every=0, evaluate_every=0,
     )  # fmt: skip
     model = make_model(config, [task], vocabulary)
     data = encode_task(task, model.tokenizer, config.max_length)
@@ -105,7 +110,8 @@ def train_one(
         # This StopRequest records no signals: Ctrl-C stops at once, because there is nothing of this task to save.
         trainer = Trainer(model, [data], plan, config, None, job.accelerator, _ForwardingReporter(show), StopRequest())
         trainer.fit()
-        found = trainer.evaluate(("validation", "test"))[task.name]
+        refitted = trainer.refit(("validation", "test"))[task.name] if config.refit else None
+        found = refitted.scores if refitted else trainer.evaluate(("validation", "test"))[task.name]
     except TrainingError as error:
         return Tried(failed=str(error))
     except Interrupted as stopped:  # the launcher has ended; this task has no checkpoint to resume from
@@ -114,6 +120,7 @@ def train_one(
         job.accelerator.free_memory()  # otherwise it keeps every model of the run in memory
     labels = {split: rows.labels for split, rows in data.splits.items()}
     result = task_result(labels, data.available, data.origin, len(data.labels), found)
+    result = replace(result, more=refit_details(refitted))
     fisher = None
     if job.options["fisher"]:
         fisher = fisher_information(model, data.train, 0, config.eval_batch_size).tolist()
@@ -183,15 +190,18 @@ def finish(job: Job, method: str, answers: Mapping[str, Mapping[str, Any]], fail
 
 def _result(chosen: Tried, tried: Mapping[str, Tried], rate: float, seconds: float) -> TaskResult:
     assert chosen.result is not None  # noqa: S101 - a training that failed is never chosen
-    details = Details(steps=chosen.steps, validation_by_rate={rate: each.validation for rate, each in tried.items()})
+    by_rate = {rate: each.validation for rate, each in tried.items()}
+    details = replace(chosen.result.more, steps=chosen.steps, validation_by_rate=by_rate)
     return replace(chosen.result, rate=rate, seconds=seconds, more=details)
 
 
 def work(job: Job) -> int:
     """Train on all tasks, write and show the results; return the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
+    if job.config.layer_norm and "adapter" not in rates:
+        raise ConfigError("--layer-norm changes adapters, which --methods leaves out; leave one of the two out")
     for each in rates:
-        check_model(replace(job.config, conditioning=each))
+        check_model(settings_of(job.config, each))
     job.reporter.line("validation accuracies in %, by learning rate:")
     outcome = per_task.run_tasks(job, make_methods(job, rates))
     for method, answers in outcome.found.items():

@@ -198,7 +198,7 @@ def by_type(job: Job, fold: Fold, tasks: Sequence[HeldOut]) -> dict[str, HeldOut
         lr = job.options["full_lr"]
         folder = train(
             job, fold, f"full-{kind}", tasks=trained, conditioning="full", adapter_lr=lr, head_lr=lr * HEAD_RATIO,
-            embeddings_per_task=1,
+            embeddings_per_task=1, layer_norm=False, dim_table=0,
         )  # fmt: skip
         model = open_model(job, folder)
 

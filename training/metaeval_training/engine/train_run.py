@@ -16,6 +16,7 @@ from metaeval_training.data.plan import make_plan
 from metaeval_training.data.sampling import BatchPlan
 from metaeval_training.engine.checkpoint import newest_checkpoint, remove_parts
 from metaeval_training.engine.loop import Trainer
+from metaeval_training.engine.refit import Refitted
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.machine import device_name
 from metaeval_training.runs.prepared import Prepared, Trained
@@ -88,15 +89,15 @@ class Training:
             tracking.start(self.config, self.run, trainer.progress.step)
             trainer.fit()
             started = time.monotonic()
-            scores = self._evaluate(trainer, stop)
+            scores, refitted = self._evaluate(trainer, stop)
             for split, accuracy in _mean_accuracies(scores).items():
                 tracking.log({f"{split}/accuracy": accuracy}, trainer.progress.step)
         progress, ended = trainer.progress, time.monotonic()
         timing = Timing(self.prepared.seconds, progress.seconds, ended - started, self.prepared.seconds + ended - begun)
         count, device = self.accelerator.num_processes, device_name(self.accelerator.device)
-        return Trained(scores, start, progress.step, progress.examples, timing, count, device)
+        return Trained(scores, start, progress.step, progress.examples, timing, count, device, refitted)
 
-    def _evaluate(self, trainer: Trainer, stop: StopRequest) -> TaskScores:
+    def _evaluate(self, trainer: Trainer, stop: StopRequest) -> tuple[TaskScores, Mapping[str, Refitted]]:
         with self.reporter.progress("evaluating", len(self.prepared.tasks)) as display:
 
             def on_task(done: int) -> None:
@@ -104,7 +105,10 @@ class Training:
                     raise Interrupted(stop.signal, trainer.progress.step)
                 display.update(done)
 
-            return trainer.evaluate(("validation", "test"), on_task)
+            if not self.config.refit:
+                return trainer.evaluate(("validation", "test"), on_task), {}
+            refitted = trainer.refit(("validation", "test"), on_task)
+            return {task: each.scores for task, each in refitted.items()}, refitted
 
     def _restore(self, trainer: Trainer) -> None:
         """Restore the newest complete checkpoint of a stopped run; without one, start again from step 0."""

@@ -142,6 +142,8 @@ def _conditional_config(config: TrainConfig) -> ConditionalConfig:
         max_length=config.max_length,
         encoder_dropout=config.encoder_dropout,
         embeddings_per_task=config.embeddings_per_task,
+        layer_norm=config.layer_norm,
+        dim_table=config.dim_table,
         z_from="features" if config.conditioning_vectors else "both" if config.task_features else "table",
     )
 

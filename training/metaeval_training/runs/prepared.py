@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
 from metaeval_hub.model.core import Role
@@ -11,6 +11,7 @@ from metaeval_hub.results.schema import SplitScores, Timing
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import TaskData
+from metaeval_training.engine.refit import Refitted
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Trained:
         timing: seconds of the parts of the run.
         processes: number of processes that trained together.
         device: name of the device of the main process.
+        refitted: task -> its scores before and after the refit of its classifier; empty without a refit.
     """
 
     scores: Mapping[str, Mapping[str, SplitScores]]
@@ -53,6 +55,7 @@ class Trained:
     timing: Timing
     processes: int
     device: str
+    refitted: Mapping[str, Refitted] = field(default_factory=dict)
 
 
 def describe_run(config: TrainConfig, prepared: Prepared, steps: int) -> str:

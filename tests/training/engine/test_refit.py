@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from datasets import Dataset
+from metaeval_training.data.encoding import TaskData, encode_rows
+from metaeval_training.engine.evaluation import evaluate_tasks
+from metaeval_training.engine.refit import can_refit, refit_and_score
+
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+
+WORDS = ("red", "green", "blue", "one", "two", "six", "cat", "dog", "cow")
+ORIGIN = {"source": "org/rows", "commit": "c0ffee", "edition": "careful", "missing": []}
+OPTIONS = {"batch_size": 16, "accelerator": Accelerator(cpu=True)}
+
+
+def rows_of(seed, count=60):
+    """Rows of three words whose class is that of the middle word: a colour, a number or an animal."""
+    random = np.random.default_rng(seed)
+    words = random.integers(0, len(WORDS), (count, 3))
+    return Dataset.from_dict(
+        {"sentence": [" ".join(WORDS[i] for i in row) for row in words], "label": (words[:, 1] // 3).tolist()}
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model with random classifiers, two tasks with the same rows, and one task with shared label vectors."""
+    labels = dict.fromkeys(("x/one", "x/two", "x/shared", "x/sharing"), ("colour", "number", "animal"))
+    vectors = {name: labels[name] for name in ("x/shared", "x/sharing")}
+    model = ConditionalAdapterModel.create(
+        "tiny", labels, ConditionalConfig(pooling="mean"), vocabulary=WORDS, label_vectors=vectors
+    )
+    splits = {
+        split: encode_rows(rows_of(seed), model.tokenizer, 16)
+        for seed, split in enumerate(("train", "validation", "test"))
+    }
+    tasks = [TaskData(name, classes, splits, dict.fromkeys(splits, 60), ORIGIN) for name, classes in labels.items()]
+    return model, tasks
+
+
+def refit(model, tasks):
+    return refit_and_score(model, tasks, ("validation", "test"), pad=model.tokenizer.pad_token_id, **OPTIONS)
+
+
+def test_the_refitted_classifier_is_the_logistic_regression_and_its_scores_are_those_of_the_model(trained):
+    model, tasks = trained
+    before = {name: tensor.clone() for name, tensor in model.trained_state().items()}
+    found = refit(model, tasks)
+    scored = evaluate_tasks(model, tasks, ("validation", "test"), pad=model.tokenizer.pad_token_id, **OPTIONS)
+    assert {task: each.scores for task, each in found.items()} == scored
+    assert found["x/one"].scores["test"].accuracy > found["x/one"].before["test"].accuracy + 0.2
+    changed = [name for name, tensor in model.trained_state().items() if not torch.equal(tensor, before[name])]
+    assert changed == ["heads.weight", "heads.bias"]
+
+
+def test_shared_label_vectors_and_tasks_without_validation_rows_stay(trained):
+    model, tasks = trained
+    assert [can_refit(model, task) for task in tasks] == [True, True, False, False]
+    bare = TaskData("x/one", tasks[0].labels, {"train": tasks[0].train}, {"train": 60}, ORIGIN)
+    assert not can_refit(model, bare)
+    found = refit(model, tasks)
+    assert found["x/shared"].strength is None
+    assert found["x/shared"].before == found["x/shared"].scores
