@@ -25,15 +25,17 @@ from metaeval_hub.conditional.conditioning import TaskConditioning
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.layers import LAYERS, ConditionalLayer
 from metaeval_hub.conditional.places import KINDS, can_repeat_inside, layers_of, modules_at_places, places_of
+from metaeval_hub.conditional.private import PrivateUpdates, low_rank
 
 
 @dataclass(frozen=True, eq=False)
 class _Pass:
-    """One pass through an encoder: its adapter layers, its task embeddings, and how often to repeat the batch."""
+    """One pass through an encoder: its layers, task embeddings and private parts, and how often to repeat the batch."""
 
     layers: nn.ModuleList
     task_embeddings: Tensor | None
     repeats: int = 1
+    private: tuple[Tensor, Tensor] | None = None
 
 
 _THREAD = threading.local()  # torch.compile traces through it, unlike through a ContextVar
@@ -68,7 +70,12 @@ class _Adapt:
         if current is None:
             return None
         layer: nn.Module = current.layers[self.number][self.kind]  # type: ignore[index]
-        return layer(output, current.task_embeddings)[0]
+        adapted: Tensor = layer(output, current.task_embeddings)[0]
+        if current.private is None:
+            return adapted
+        place = self.number * len(KINDS) + KINDS.index(self.kind)
+        down, up = current.private
+        return adapted + low_rank(output, down[:, place], up[:, place])
 
 
 @dataclass(frozen=True)
@@ -166,6 +173,9 @@ class AttachedAdapter(nn.Module):
                 config.dim_features,
                 config.dim_table,
             )
+        self.private: PrivateUpdates | None = None
+        if config.private_rank:
+            self.private = PrivateUpdates(n_tasks, len(places), encoder.config.hidden_size, config.private_rank)
         for number, kind, module in places:
             module.register_forward_hook(_Adapt(number, kind))
         if can_repeat_inside(encoder):
@@ -194,13 +204,20 @@ class AttachedAdapter(nn.Module):
         return (module for module in self.modules() if isinstance(module, ConditionalLayer))
 
     @contextmanager
-    def active(self, encoder: Any, task_embeddings: Tensor | None, repeats: int = 1) -> Iterator[None]:
+    def active(
+        self,
+        encoder: Any,
+        task_embeddings: Tensor | None,
+        repeats: int = 1,
+        private: tuple[Tensor, Tensor] | None = None,
+    ) -> Iterator[None]:
         """Let the encoder apply the adapter to the passes that this thread runs within.
 
         Args:
             encoder: the encoder that the adapter is attached to.
             task_embeddings: (B, Z), or (1, Z) if the batch belongs to one task; None for a baseline.
             repeats: how often to repeat the batch at the first adapter; above 1 only if ``can_repeat_inside``.
+            private: result of ``PrivateUpdates`` for the batch; None: no task of it has a private part.
 
         Raises:
             ValueError: ``task_embeddings`` has the wrong length.
@@ -209,7 +226,7 @@ class AttachedAdapter(nn.Module):
             check_embeddings(task_embeddings, self.conditioning.dim_z)
         if encoder.training and not torch.compiler.is_compiling():
             _wrap_checkpointing(encoder)
-        with _set(_Pass(self.layers, task_embeddings, repeats)):
+        with _set(_Pass(self.layers, task_embeddings, repeats, private)):
             yield
 
 

@@ -19,7 +19,7 @@ DEFAULT_ADAPTER_SIZE: Mapping[str, int | None] = {
 # Conditionings to whose bottleneck a learned LayerNorm can be added.
 WITH_LAYER_NORM = ("pilault", "mahabadi", "adapter")
 # Fields that config.json contains only if they differ from these values, those of earlier releases.
-OPTIONAL_FIELDS: Mapping[str, Any] = {"layer_norm": False, "dim_table": 0}
+OPTIONAL_FIELDS: Mapping[str, Any] = {"layer_norm": False, "dim_table": 0, "private_rank": 0}
 
 
 def check_layer_norm(conditioning: str, layer_norm: bool) -> None:
@@ -34,6 +34,18 @@ def check_layer_norm(conditioning: str, layer_norm: bool) -> None:
             f"layer_norm is True, but conditioning {conditioning!r} {why}; leave layer_norm out, or take one of "
             f"{', '.join(WITH_LAYER_NORM)}"
         )
+
+
+def check_private_rank(conditioning: str, private_rank: int) -> None:
+    """Check the rank of the private part of tasks.
+
+    Raises:
+        ValueError: it is not a whole number of at least 0, or full fine-tuning has no adapters to put it behind.
+    """
+    if not isinstance(private_rank, int) or isinstance(private_rank, bool) or private_rank < 0:
+        raise ValueError(f"private_rank must be a whole number of at least 0, got {private_rank!r}")
+    if private_rank and conditioning == "full":
+        raise ValueError(f"private_rank is {private_rank}, but conditioning 'full' has no adapters; take 0")
 
 
 def check_z(z_from: str, embeddings_per_task: int, dim_features: int, dim_z: int, dim_table: int) -> None:
@@ -93,6 +105,8 @@ class ConditionalConfig:
         dim_table: number of values that each task learns. They are projected to z by one learned linear layer, as in
             HyperFormer (Mahabadi et al. 2021), whose 512 are the task-specific parameters of table 1. 0: each task
             learns its z directly.
+        private_rank: rank of the low-rank update that each task trains for itself after the shared training, behind
+            every adapter (``metaeval_hub.conditional.private``); 0: tasks have no private part.
 
     Raises:
         ValueError: a field is out of range, or the method has no use for it.
@@ -110,6 +124,7 @@ class ConditionalConfig:
     dim_features: int = 0
     layer_norm: bool = False
     dim_table: int = 0
+    private_rank: int = 0
 
     def __post_init__(self) -> None:
         if self.conditioning not in get_args(Conditioning):
@@ -127,6 +142,7 @@ class ConditionalConfig:
         if not 0.0 <= self.adapter_dropout < 1.0:
             raise ValueError(f"adapter_dropout must lie in [0, 1), got {self.adapter_dropout}")
         check_layer_norm(self.conditioning, self.layer_norm)
+        check_private_rank(self.conditioning, self.private_rank)
         check_z(self.z_from, self.embeddings_per_task, self.dim_features, self.dim_z, self.dim_table)
         if not self.has_task_embeddings and (self.z_from, self.embeddings_per_task, self.dim_table) != ("table", 1, 0):
             raise ValueError(

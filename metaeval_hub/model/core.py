@@ -33,7 +33,7 @@ from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
 
-Role: TypeAlias = Literal["adapter", "map", "projection", "task_embedding", "head"]
+Role: TypeAlias = Literal["adapter", "map", "projection", "task_embedding", "head", "private"]
 
 
 class ModelCore(nn.Module):
@@ -99,6 +99,7 @@ class ModelCore(nn.Module):
             self.encoder.requires_grad_(True)
         else:
             self.adapter = AttachedAdapter(self.encoder, config, len(self.labels))
+        self.private_tasks: set[str] = set()  # those with a trained private part; see find_private_tasks
         # A pipeline with truncation=True then truncates texts as this model does.
         self.tokenizer.model_max_length = config.max_length
         self._evaluation = EvaluationMode()
@@ -297,18 +298,22 @@ class ModelCore(nn.Module):
         """
         embeddings = self.embed_tasks(task_ids, draws)
         if not self.frozen_tasks:
-            return self.encode(batch, embeddings)
+            return self.encode(batch, embeddings, private=self.private_parts(task_ids))
         frozen = [name in self.frozen_tasks for name in self.labels]
         is_frozen = torch.tensor(frozen, device=task_ids.device)[task_ids]
         if is_frozen.all():
             return self.encode_frozen(batch)
         if not is_frozen.any():
-            return self.encode(batch, embeddings)
+            return self.encode(batch, embeddings, private=self.private_parts(task_ids))
         parts = []
         for chosen in (is_frozen, ~is_frozen):
             part = {name: None if values is None else values[chosen] for name, values in batch.items()}
             of_part = None if embeddings is None else embeddings[chosen]
-            parts.append(self.encode_frozen(part) if chosen is is_frozen else self.encode(part, of_part))
+            parts.append(
+                self.encode_frozen(part)
+                if chosen is is_frozen
+                else self.encode(part, of_part, private=self.private_parts(task_ids[chosen]))
+            )
         order = torch.cat([is_frozen.nonzero(), (~is_frozen).nonzero()]).flatten()
         return torch.cat(parts)[order.argsort()]
 
@@ -316,7 +321,22 @@ class ModelCore(nn.Module):
         """Return the mean over tokens of the encoder without adapters, (B, H); ``batch`` is that of ``encode``."""
         return _mean(self.encoder(**batch).last_hidden_state, batch.get("attention_mask"))
 
-    def encode(self, batch: Mapping[str, Tensor | None], task_embeddings: Tensor | None, repeats: int = 1) -> Tensor:
+    def private_parts(self, task_ids: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return the private parts of tasks, (B,) or (1,); None if no task of the model has one.
+
+        See ``metaeval_hub.conditional.private.PrivateUpdates`` for their shapes.
+        """
+        if not self.private_tasks or self.adapter is None or self.adapter.private is None:
+            return None
+        return self.adapter.private(task_ids)
+
+    def encode(
+        self,
+        batch: Mapping[str, Tensor | None],
+        task_embeddings: Tensor | None,
+        repeats: int = 1,
+        private: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
         """Return the pooled texts of a batch, which the classifiers read, under given task embeddings.
 
         Args:
@@ -325,6 +345,7 @@ class ModelCore(nn.Module):
             repeats: how often to repeat the batch at the first adapter, once per task, in encoders for which
                 ``metaeval_hub.conditional.places.can_repeat_inside`` holds; ``task_embeddings`` then has the shape
                 (repeats * B, Z).
+            private: result of ``private_parts`` for tasks in the order of ``task_embeddings``; None applies none.
 
         Returns:
             Pooled texts (B, H), or (repeats * B, H).
@@ -335,7 +356,7 @@ class ModelCore(nn.Module):
         adapter = self.adapter
         cuts = self.training and self.config.pooling == "cls" and can_cut(self.encoder)
         with (
-            nullcontext() if adapter is None else adapter.active(self.encoder, task_embeddings, repeats),
+            nullcontext() if adapter is None else adapter.active(self.encoder, task_embeddings, repeats, private),
             compute_first_token_only(self.encoder) if cuts else nullcontext(),
         ):
             outputs = self.encoder(**batch)
@@ -371,7 +392,8 @@ class ModelCore(nn.Module):
         - "task_embedding": the table of task embeddings, (n * K, Z), or of the vectors that are projected to them.
         - "head": the matrix of label vectors, (vectors, H), and its biases, (vectors,).
 
-        The last two have one row per task or label, which should not change in steps without examples of it. Roles that
+        The private parts of tasks are not among them, because they are trained later, one task at a time. The last two
+        roles have one row per task or label, which should not change in steps without examples of it. Roles that
         a method does not have are empty lists.
         """
         inside = self.encoder if self.adapter is None else self.adapter
@@ -379,7 +401,10 @@ class ModelCore(nn.Module):
         table, projection = [], []
         if self.config.has_task_embeddings:
             table, projection = self.conditioning.table(), self.conditioning.projections()
-        known = {id(parameter) for parameter in (*maps, *table, *projection)}
+        private = (
+            [] if self.adapter is None or self.adapter.private is None else list(self.adapter.private.parameters())
+        )
+        known = {id(parameter) for parameter in (*maps, *table, *projection, *private)}
         return {
             "adapter": [p for p in inside.parameters() if p.requires_grad and id(p) not in known],
             "map": maps,
@@ -389,8 +414,11 @@ class ModelCore(nn.Module):
         }
 
     def trained_numbers(self) -> dict[Role, int]:
-        """Return the number of trained parameters for each role of ``trainable_groups``."""
-        return {role: sum(p.numel() for p in group) for role, group in self.trainable_groups().items()}
+        """Return the number of trained parameters for each role of ``trainable_groups``, and of the private parts."""
+        found = {role: sum(p.numel() for p in group) for role, group in self.trainable_groups().items()}
+        if self.adapter is not None and self.adapter.private is not None:
+            found["private"] = self.adapter.private.numbers_per_task() * len(self.private_tasks)
+        return found
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return the trained tensors and the tasks' features by name.
@@ -425,6 +453,18 @@ class ModelCore(nn.Module):
             if tensor.shape != tensors[name].shape:
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}; expected {tuple(tensor.shape)}")
             tensor.copy_(tensors[name])
+        self.find_private_tasks()
+
+    def find_private_tasks(self) -> None:
+        """Find the tasks with a private part, after their tensors were changed."""
+        private = None if self.adapter is None else self.adapter.private
+        if private is not None:
+            self.private_tasks = {task for task, used in zip(self.labels, private.used(), strict=True) if used}
+
+    @property
+    def encodes_per_task(self) -> bool:
+        """Whether the encoding of a text depends on its task."""
+        return self.config.has_task_embeddings or bool(self.private_tasks)
 
 
 def _mean(hidden: Tensor, attention_mask: Tensor | None) -> Tensor:

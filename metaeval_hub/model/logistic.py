@@ -120,7 +120,7 @@ def cross_validate(
             test = fold == number
             fitted = _solve(rows[~test], classes[~test], count, grid, offset[~test])
             for i, linear in enumerate(fitted):
-                found = _log_softmax(linear.logits(rows[test]) + offset[test])
+                found = log_softmax(linear.logits(rows[test]) + offset[test])
                 own = found[np.arange(len(found)), classes[test]]
                 totals[i] += (found.argmax(axis=1) == classes[test]).sum(), np.maximum(own, LEAST_LOG).sum()
     means = totals / (repeats * len(few))
@@ -169,7 +169,7 @@ def _solve(rows: Array, classes: NDArray[np.int64], count: int, grid: Sequence[f
 
         def loss(flat: Array, penalty: Array = penalty) -> tuple[float, Array]:
             weights = flat.reshape(count, -1)
-            log = _log_softmax(inputs @ weights.T + offset)
+            log = log_softmax(inputs @ weights.T + offset)
             slope = (np.exp(log) - targets).T @ inputs + weights * penalty
             return float((weights**2 * penalty).sum() / 2 - (log * targets).sum()), slope.ravel()
 
@@ -179,7 +179,8 @@ def _solve(rows: Array, classes: NDArray[np.int64], count: int, grid: Sequence[f
     return found
 
 
-def _log_softmax(logits: Array) -> Array:
+def log_softmax(logits: Array) -> Array:
+    """Return the log-probabilities (N, C) of logits (N, C)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)
 

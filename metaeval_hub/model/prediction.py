@@ -67,7 +67,7 @@ def task_logits(
     adapted = [name for name in names if name not in model.frozen_tasks]
     frozen = [name for name in names if name in model.frozen_tasks]
     for group, at_once in (
-        (adapted, min(len(names), batch_size) if model.config.has_task_embeddings else 0),
+        (adapted, min(len(names), batch_size) if model.encodes_per_task else 0),
         (frozen, 0),
     ):
         if group:
@@ -117,14 +117,16 @@ def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Seque
     if model.task_names[int(ids[0])] in model.frozen_tasks:
         return [model.encode_frozen(batch)] * len(ids)
     count, embeddings = len(ids), model.embed_tasks(ids)
-    if embeddings is None:
+    if not model.encodes_per_task:
         return [model.encode(batch, None)] * count
     if count == 1:
-        return [model.encode(batch, embeddings)]
-    embeddings = embeddings.repeat_interleave(len(batch["input_ids"]), dim=0)  # (k B, Z), task after task
+        return [model.encode(batch, embeddings, private=model.private_parts(ids))]
+    private = model.private_parts(ids.repeat_interleave(len(batch["input_ids"])))  # (k B, ...), task after task
+    if embeddings is not None:
+        embeddings = embeddings.repeat_interleave(len(batch["input_ids"]), dim=0)
     if can_repeat_inside(model.encoder):
-        pooled = model.encode(batch, embeddings, repeats=count)
+        pooled = model.encode(batch, embeddings, count, private)
     else:
         repeated = {name: values.repeat(count, 1) for name, values in batch.items()}
-        pooled = model.encode(repeated, embeddings)
+        pooled = model.encode(repeated, embeddings, private=private)
     return pooled.chunk(count)

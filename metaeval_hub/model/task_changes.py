@@ -63,6 +63,8 @@ def add_tasks(
             conditioning.append(len(labels), vectors, matrix)
         except ValueError as error:
             raise ValueError(f"{next(iter(labels))}: {error}") from error
+    if model.adapter is not None and model.adapter.private is not None:
+        model.adapter.private.append(len(labels))
     model.heads.append(labels, rows)
     model.label_vectors.update(rows)
     model.fields.update(known)
@@ -116,7 +118,10 @@ def remove_tasks(model: ModelCore, names: Iterable[str]) -> None:
     for of_task in (model.label_vectors, model.fields, model.origins):
         for name in ids:
             of_task.pop(name, None)  # type: ignore[attr-defined]
+    if model.adapter is not None and model.adapter.private is not None:
+        model.adapter.private.remove(list(ids.values()))
     model.frozen_tasks.difference_update(ids)
+    model.private_tasks.difference_update(ids)
     model.set_tasks({task: labels for task, labels in model.labels.items() if task not in ids})
 
 

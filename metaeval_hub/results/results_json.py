@@ -32,13 +32,14 @@ from metaeval_hub.results.json_values import (
     list_of,
     mapping_of,
     optional,
+    shown,
 )
 from metaeval_hub.results.run_settings import parse_settings
 from metaeval_hub.results.schema import (
     FEW_SHOT,
     ZERO_SHOT,
     Details,
-    Refit,
+    Finish,
     Regularization,
     RunFacts,
     RunRecord,
@@ -128,20 +129,24 @@ def _parse_details(found: Mapping[str, Any], where: str) -> Details:
         strength = optional(found.get("C"), f"{where}['C']", a_size)
         accuracies = mapping_of(found["accuracies"], f"{where}['accuracies']", a_share)
         regularization = Regularization(strength, accuracies)
-    refit = None
-    if "refit" in found:
-        where_refit, values = f"{where}['refit']", an_object(found["refit"], f"{where}['refit']")
-        before = mapping_of(values.get("before"), f"{where_refit}['before']", a_share)
-        refit = Refit(optional(values.get("C"), f"{where_refit}['C']", a_size), before)
     by_rate, nearest = found.get("validation_by_rate"), found.get("nearest")
     return Details(
         steps=optional(found.get("steps"), f"{where}['steps']", a_count),
         validation_by_rate=optional(by_rate, f"{where}['validation_by_rate']", _optional_shares),
         regularization=regularization,
-        refit=refit,
+        finish=optional(found.get("finish"), f"{where}['finish']", _parse_finish),
         nearest=optional(nearest, f"{where}['nearest']", lambda value, at: list_of(value, at, _parse_neighbour)),
         explained=optional(found.get("explained"), f"{where}['explained']", a_finite),
     )
+
+
+def _parse_finish(value: Any, where: str) -> Finish:
+    found = an_object(value, where)
+    before = mapping_of(found.get("before"), f"{where}['before']", a_share)
+    strength = optional(found.get("C"), f"{where}['C']", a_size)
+    if not isinstance(private := found.get("private", False), bool):
+        raise FormError(f"{where}['private'] is {shown(private)}; expected true or false")
+    return Finish(before, strength, private)
 
 
 def _optional_shares(value: Any, where: str) -> dict[str, float | None]:
@@ -289,8 +294,9 @@ def task_to_json(task: TaskResult) -> dict[str, Any]:
     found |= _without_none({"parameters": task.parameters, "rate": task.rate})
     if more.regularization is not None:
         found |= {"C": more.regularization.strength, "accuracies": dict(more.regularization.accuracies)}
-    if more.refit is not None:
-        found["refit"] = {"C": more.refit.strength, "before": dict(more.refit.before)}
+    if more.finish is not None:
+        finish = more.finish
+        found["finish"] = {"before": dict(finish.before), "C": finish.strength, "private": finish.private}
     last = {"steps": more.steps, "seconds": task.seconds, "validation_by_rate": more.validation_by_rate}
     return {**found, **_without_none(last)}
 

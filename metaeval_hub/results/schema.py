@@ -70,16 +70,18 @@ class Regularization:
 
 
 @dataclass(frozen=True)
-class Refit:
-    """The refit of a trained classifier as a logistic regression.
+class Finish:
+    """What was done for a task alone after the shared training.
 
     Args:
-        strength: C, the inverse strength of the regularization; None if the trained classifier was better and stayed.
-        before: split -> accuracy of the trained classifier, 0..1.
+        before: split -> accuracy after the shared training, 0..1.
+        strength: C of the logistic regression that replaced the classifier; None if a trained classifier stays.
+        private: whether the task has a private part.
     """
 
-    strength: float | None
     before: Mapping[str, float]
+    strength: float | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Details:
         steps: training steps, for a method that trains one model per task.
         validation_by_rate: learning rate -> accuracy on validation; None where the training failed.
         regularization: of a probe.
-        refit: of a trained classifier; None if the run did not refit it.
+        finish: what was done for the task after the shared training; None if nothing.
         nearest: trained tasks with the z nearest to the predicted z, and the cosines.
         explained: share of the variance of z that the prediction explains.
         averaged_rows: training rows that a task vector is the mean of. Such a task has no scores.
@@ -99,7 +101,7 @@ class Details:
     steps: int | None = None
     validation_by_rate: Mapping[str, float | None] | None = None
     regularization: Regularization | None = None
-    refit: Refit | None = None
+    finish: Finish | None = None
     nearest: tuple[tuple[str, float], ...] | None = None
     explained: float | None = None
     averaged_rows: int | None = None

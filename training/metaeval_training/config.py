@@ -145,6 +145,12 @@ class TrainConfig:
         0, "model", "numbers that each task learns, which one linear layer projects to z, at least dim z; 0: z itself",
         "D",
     )  # fmt: skip
+    private_rank: int = setting(
+        0,
+        "model",
+        "rank of a low-rank update of the states that each task trains for itself after the shared training; 0: none",
+        "RANK",
+    )
     layer_norm: bool = setting(
         False, "model", "end each adapter in a LayerNorm with learned gamma and beta, as in section 3.1 of the paper"
     )
@@ -203,6 +209,12 @@ class TrainConfig:
         "task; or the mean in the step, with the cap counted in multiples of ln(classes)",
     )
     mixed_precision: Precision = setting("no", "optimisation", "number format of the encoder's computations")
+    private_epochs: int = setting(
+        3, "optimisation", "passes over the rows of each task to train its private part (see --private-rank)", "PASSES"
+    )
+    private_lr: float = setting(
+        3e-3, "optimisation", "learning rate of the private part of a task and of its classifier during that", "RATE"
+    )
     refit: bool = setting(
         False,
         "optimisation",
@@ -224,7 +236,7 @@ class TrainConfig:
             value = getattr(self, name)
             if not value >= least or math.isinf(value):
                 raise ConfigError(f"{flag(name)} must be at least {least}, got {value}")
-        for name in ("epochs", "adapter_lr", "head_lr", "z_lr", "temperature"):
+        for name in ("epochs", "adapter_lr", "head_lr", "z_lr", "private_lr", "temperature"):
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise ConfigError(f"{flag(name)} must be above 0, got {value}")
@@ -265,6 +277,10 @@ class TrainConfig:
             raise ConfigError(f"--conditioning {self.conditioning} has no task embeddings; leave out {given[0]}")
         if self.conditioning_vectors and len(given) > 1:
             raise ConfigError(f"{given[0]} replaces the learned embeddings, which {given[1]} needs; leave one out")
+        if self.private_rank and self.conditioning == "full":
+            raise ConfigError(
+                "--private-rank does not go with --conditioning full, which has no adapters; leave it out"
+            )
         if 0 < self.dim_table < self.dim_z:
             raise ConfigError(
                 f"--dim-table {self.dim_table} is less than --dim-z {self.dim_z}; take 0 or at least that"
@@ -296,7 +312,8 @@ class TrainConfig:
 HINTS: dict[str, Any] = get_type_hints(TrainConfig)
 _LEAST: dict[str, float] = {
     "seed": 0, "rows_seed": 0, "threads": 0, "max_train_rows": 0, "max_eval_rows": 0, "max_length": 4,
-    "bucket_batches": 1, "adapter_size": 1, "dim_z": 1, "dim_table": 0, "embeddings_per_task": 1, "steps": 0,
+    "bucket_batches": 1, "adapter_size": 1, "dim_z": 1, "dim_table": 0, "private_rank": 0, "private_epochs": 1,
+    "embeddings_per_task": 1, "steps": 0,
     "batch_size": 1,
     "map_lr": 0, "projection_lr": 0, "weight_decay": 0, "clip_norm": 0, "loss_cap": 0, "evaluate_every": 0,
     "permuted_tasks": 0,

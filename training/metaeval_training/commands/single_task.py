@@ -47,7 +47,7 @@ from metaeval_training.runs.new_model import check_model, make_model
 from metaeval_training.runs.per_task import Answer, Job, Script, TaskMethod
 from metaeval_training.runs.process import Interrupted, Stopped, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, percent
-from metaeval_training.runs.results import refit_details, task_result
+from metaeval_training.runs.results import finish_details, task_result
 from metaeval_training.vectors.fisher import fisher_information
 
 METHODS = get_args(Method)
@@ -110,8 +110,8 @@ def train_one(
         # This StopRequest records no signals: Ctrl-C stops at once, because there is nothing of this task to save.
         trainer = Trainer(model, [data], plan, config, None, job.accelerator, _ForwardingReporter(show), StopRequest())
         trainer.fit()
-        refitted = trainer.refit(("validation", "test"))[task.name] if config.refit else None
-        found = refitted.scores if refitted else trainer.evaluate(("validation", "test"))[task.name]
+        finished = trainer.finish_tasks(("validation", "test"))[task.name] if config.refit else None
+        found = finished.scores if finished else trainer.evaluate(("validation", "test"))[task.name]
     except TrainingError as error:
         return Tried(failed=str(error))
     except Interrupted as stopped:  # the launcher has ended; this task has no checkpoint to resume from
@@ -120,7 +120,7 @@ def train_one(
         job.accelerator.free_memory()  # otherwise it keeps every model of the run in memory
     labels = {split: rows.labels for split, rows in data.splits.items()}
     result = task_result(labels, data.available, data.origin, len(data.labels), found)
-    result = replace(result, more=refit_details(refitted))
+    result = replace(result, more=finish_details(finished))
     fisher = None
     if job.options["fisher"]:
         fisher = fisher_information(model, data.train, 0, config.eval_batch_size).tolist()

@@ -35,7 +35,7 @@ from metaeval_training.engine.checkpoint import (
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.loss_cap import LossCap
 from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
-from metaeval_training.engine.refit import Refitted, refit_and_score
+from metaeval_training.engine.task_finish import Finished, TaskFinisher
 from metaeval_training.runs.folder import RunError, RunFolder, command_line
 from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
@@ -300,12 +300,12 @@ class Trainer:
             batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
         )  # fmt: skip
 
-    def refit(self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None) -> dict[str, Refitted]:
-        """Refit the classifiers of the trained model and score it; see ``refit_and_score``."""
-        return refit_and_score(
-            self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,
-            batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
-        )  # fmt: skip
+    def finish_tasks(
+        self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None
+    ) -> dict[str, Finished]:
+        """Finish each task of the trained model alone, as the settings ask for, and score it; see ``TaskFinisher``."""
+        model = self.accelerator.unwrap_model(self.wrapped)
+        return TaskFinisher(model, self.config, self.accelerator).finish(self.tasks, splits, on_task)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:

@@ -16,7 +16,7 @@ from metaeval_training.data.plan import make_plan
 from metaeval_training.data.sampling import BatchPlan
 from metaeval_training.engine.checkpoint import newest_checkpoint, remove_parts
 from metaeval_training.engine.loop import Trainer
-from metaeval_training.engine.refit import Refitted
+from metaeval_training.engine.task_finish import Finished
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.machine import device_name
 from metaeval_training.runs.prepared import Prepared, Trained
@@ -89,15 +89,15 @@ class Training:
             tracking.start(self.config, self.run, trainer.progress.step)
             trainer.fit()
             started = time.monotonic()
-            scores, refitted = self._evaluate(trainer, stop)
+            scores, finished = self._evaluate(trainer, stop)
             for split, accuracy in _mean_accuracies(scores).items():
                 tracking.log({f"{split}/accuracy": accuracy}, trainer.progress.step)
         progress, ended = trainer.progress, time.monotonic()
         timing = Timing(self.prepared.seconds, progress.seconds, ended - started, self.prepared.seconds + ended - begun)
         count, device = self.accelerator.num_processes, device_name(self.accelerator.device)
-        return Trained(scores, start, progress.step, progress.examples, timing, count, device, refitted)
+        return Trained(scores, start, progress.step, progress.examples, timing, count, device, finished)
 
-    def _evaluate(self, trainer: Trainer, stop: StopRequest) -> tuple[TaskScores, Mapping[str, Refitted]]:
+    def _evaluate(self, trainer: Trainer, stop: StopRequest) -> tuple[TaskScores, Mapping[str, Finished]]:
         with self.reporter.progress("evaluating", len(self.prepared.tasks)) as display:
 
             def on_task(done: int) -> None:
@@ -105,10 +105,10 @@ class Training:
                     raise Interrupted(stop.signal, trainer.progress.step)
                 display.update(done)
 
-            if not self.config.refit:
+            if not (self.config.refit or self.config.private_rank):
                 return trainer.evaluate(("validation", "test"), on_task), {}
-            refitted = trainer.refit(("validation", "test"), on_task)
-            return {task: each.scores for task, each in refitted.items()}, refitted
+            finished = trainer.finish_tasks(("validation", "test"), on_task)
+            return {task: each.scores for task, each in finished.items()}, finished
 
     def _restore(self, trainer: Trainer) -> None:
         """Restore the newest complete checkpoint of a stopped run; without one, start again from step 0."""

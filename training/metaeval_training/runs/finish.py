@@ -18,7 +18,7 @@ def finish(config: TrainConfig, run: RunFolder, prepared: Prepared, trained: Tra
     """Write the model, the task embeddings, the map and the results; show the results and their paths."""
     model = prepared.model.eval()
     cosines = None if trained.start is None else start_cosines(trained.start, model.task_embeddings)
-    tasks = summarise(prepared.tasks, trained.scores, cosines, trained.refitted)
+    tasks = summarise(prepared.tasks, trained.scores, cosines, trained.finished)
     facts = RunFacts(
         steps=trained.steps,
         parameters={str(role): size for role, size in model.trained_numbers().items()},

@@ -144,6 +144,7 @@ def _conditional_config(config: TrainConfig) -> ConditionalConfig:
         embeddings_per_task=config.embeddings_per_task,
         layer_norm=config.layer_norm,
         dim_table=config.dim_table,
+        private_rank=config.private_rank,
         z_from="features" if config.conditioning_vectors else "both" if config.task_features else "table",
     )
 

@@ -11,7 +11,7 @@ from metaeval_hub.results.schema import SplitScores, Timing
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import TaskData
-from metaeval_training.engine.refit import Refitted
+from metaeval_training.engine.task_finish import Finished
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Trained:
         timing: seconds of the parts of the run.
         processes: number of processes that trained together.
         device: name of the device of the main process.
-        refitted: task -> its scores before and after the refit of its classifier; empty without a refit.
+        finished: task -> its scores before and after its finish (``TaskFinisher``); empty without a finish.
     """
 
     scores: Mapping[str, Mapping[str, SplitScores]]
@@ -55,7 +55,7 @@ class Trained:
     timing: Timing
     processes: int
     device: str
-    refitted: Mapping[str, Refitted] = field(default_factory=dict)
+    finished: Mapping[str, Finished] = field(default_factory=dict)
 
 
 def describe_run(config: TrainConfig, prepared: Prepared, steps: int) -> str:

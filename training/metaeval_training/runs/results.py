@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.metric.scores import accuracy
 from metaeval_hub import TaskEmbeddings
-from metaeval_hub.results.schema import Details, Refit, SplitRows, SplitScores, TaskResult
+from metaeval_hub.results.schema import Details, Finish, SplitRows, SplitScores, TaskResult
 from metaeval_training.data.encoding import TaskData
-from metaeval_training.engine.refit import Refitted
+from metaeval_training.engine.task_finish import Finished
 
 
 def predict_majority(train_labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -97,7 +97,7 @@ def summarise(
     tasks: Sequence[TaskData],
     found: Mapping[str, Mapping[str, SplitScores]],
     cosines: NDArray[np.float64] | None,
-    refitted: Mapping[str, Refitted] | None = None,
+    finished: Mapping[str, Finished] | None = None,
 ) -> dict[str, TaskResult]:
     """Return the results of the tasks of a multitask run, by name.
 
@@ -105,7 +105,7 @@ def summarise(
         tasks: the tasks, in the order of their ids in the model.
         found: task -> split -> scores.
         cosines: result of ``start_cosines``, (n,); None for a method without z.
-        refitted: task -> the refit of its classifier; tasks that were not refitted may be missing.
+        finished: task -> its finish; tasks may be missing.
     """
     results = {}
     for number, task in enumerate(tasks):
@@ -113,14 +113,14 @@ def summarise(
         result = task_result(labels, task.available, task.origin, len(task.labels), found[task.name])
         rows = {split: replace(facts, digest=task.splits[split].digest()) for split, facts in result.rows.items()}
         cosine = None if cosines is None else float(cosines[number])
-        more = refit_details((refitted or {}).get(task.name))
+        more = finish_details((finished or {}).get(task.name))
         results[task.name] = replace(result, rows=rows, cos_z_z0=cosine, more=more)
     return results
 
 
-def refit_details(refitted: Refitted | None) -> Details:
-    """Return the values to store about the refit of a classifier; None for a task without refit."""
-    if refitted is None:
+def finish_details(finished: Finished | None) -> Details:
+    """Return the values to store about the finish of a task; None for a task without one."""
+    if finished is None:
         return Details()
-    before = {split: scores.accuracy for split, scores in refitted.before.items()}
-    return Details(refit=Refit(refitted.strength, before))
+    before = {split: scores.accuracy for split, scores in finished.before.items()}
+    return Details(finish=Finish(before, finished.strength, finished.private))

@@ -3,9 +3,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
+from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import TaskData, encode_rows
 from metaeval_training.engine.evaluation import evaluate_tasks
-from metaeval_training.engine.refit import can_refit, refit_and_score
+from metaeval_training.engine.task_finish import TaskFinisher, can_finish
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 
@@ -39,14 +40,14 @@ def trained():
     return model, tasks
 
 
-def refit(model, tasks):
-    return refit_and_score(model, tasks, ("validation", "test"), pad=model.tokenizer.pad_token_id, **OPTIONS)
+def finish(model, tasks, **settings):
+    return TaskFinisher(model, TrainConfig(**settings), OPTIONS["accelerator"]).finish(tasks, ("validation", "test"))
 
 
 def test_the_refitted_classifier_is_the_logistic_regression_and_its_scores_are_those_of_the_model(trained):
     model, tasks = trained
     before = {name: tensor.clone() for name, tensor in model.trained_state().items()}
-    found = refit(model, tasks)
+    found = finish(model, tasks, refit=True)
     scored = evaluate_tasks(model, tasks, ("validation", "test"), pad=model.tokenizer.pad_token_id, **OPTIONS)
     assert {task: each.scores for task, each in found.items()} == scored
     assert found["x/one"].scores["test"].accuracy > found["x/one"].before["test"].accuracy + 0.2
@@ -56,9 +57,9 @@ def test_the_refitted_classifier_is_the_logistic_regression_and_its_scores_are_t
 
 def test_shared_label_vectors_and_tasks_without_validation_rows_stay(trained):
     model, tasks = trained
-    assert [can_refit(model, task) for task in tasks] == [True, True, False, False]
+    assert [can_finish(model, task) for task in tasks] == [True, True, False, False]
     bare = TaskData("x/one", tasks[0].labels, {"train": tasks[0].train}, {"train": 60}, ORIGIN)
-    assert not can_refit(model, bare)
-    found = refit(model, tasks)
+    assert not can_finish(model, bare)
+    found = finish(model, tasks, refit=True)
     assert found["x/shared"].strength is None
     assert found["x/shared"].before == found["x/shared"].scores
