@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,3 +65,32 @@ def test_shared_label_vectors_and_tasks_without_validation_rows_stay(trained):
     found = finish(model, tasks, refit=True)
     assert found["x/shared"].strength is None
     assert found["x/shared"].before == found["x/shared"].scores
+
+
+def test_a_private_part_is_kept_where_it_is_better_on_validation_and_nothing_shared_changes(trained):
+    _, tasks = trained
+    labels = {task.name: task.labels for task in tasks[:2]}
+    config = ConditionalConfig(pooling="mean", private_rank=4)
+    model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=WORDS)
+    before = {name: tensor.clone() for name, tensor in model.trained_state().items()}
+    found = finish(model, tasks[:2], private_rank=4, private_epochs=6, private_lr=1e-2)
+    assert [each.private for each in found.values()] == [True, True]
+    assert model.private_tasks == set(labels)
+    scored = evaluate_tasks(model, tasks[:2], ("validation", "test"), pad=model.tokenizer.pad_token_id, **OPTIONS)
+    assert {task: each.scores for task, each in found.items()} == scored
+    changed = {name for name, tensor in model.trained_state().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"heads.weight", "heads.bias", "adapter.private.down", "adapter.private.up"}
+
+
+def test_a_private_part_that_does_not_help_is_dropped(trained):
+    _, tasks = trained
+    random = np.random.default_rng(0)
+    noise = replace(tasks[0].train, labels=random.integers(0, 3, len(tasks[0].train)))
+    task = replace(tasks[0], splits={**tasks[0].splits, "train": noise})
+    model = ConditionalAdapterModel.create(
+        "tiny", {task.name: task.labels}, ConditionalConfig(pooling="mean", private_rank=4), vocabulary=WORDS
+    )
+    found = finish(model, [task], private_rank=4, private_epochs=30, private_lr=3e-2)
+    assert not found[task.name].private
+    assert model.private_tasks == set()
+    assert not model.adapter.private.up.any()
