@@ -84,13 +84,13 @@ def test_a_private_part_is_kept_where_it_is_better_on_validation_and_nothing_sha
 
 def test_a_private_part_that_does_not_help_is_dropped(trained):
     _, tasks = trained
-    random = np.random.default_rng(0)
-    noise = replace(tasks[0].train, labels=random.integers(0, 3, len(tasks[0].train)))
-    task = replace(tasks[0], splits={**tasks[0].splits, "train": noise})
+    # the classes of the training rows are exchanged, so that whatever is learned from them is wrong
+    exchanged = replace(tasks[0].train, labels=(tasks[0].train.labels + 1) % 3)
+    task = replace(tasks[0], splits={**tasks[0].splits, "train": exchanged})
     model = ConditionalAdapterModel.create(
         "tiny", {task.name: task.labels}, ConditionalConfig(pooling="mean", private_rank=4), vocabulary=WORDS
     )
-    found = finish(model, [task], private_rank=4, private_epochs=30, private_lr=3e-2)
+    found = finish(model, [task], private_rank=4, private_epochs=6, private_lr=1e-2)
     assert not found[task.name].private
     assert model.private_tasks == set()
     assert not model.adapter.private.up.any()
