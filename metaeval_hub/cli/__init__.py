@@ -21,6 +21,7 @@ from metaeval_hub.cli import (
     check_sources,
     compare,
     completion,
+    export_onnx,
     overlap,
     page,
     predict,
@@ -35,11 +36,11 @@ from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (
-    *(tasks, show, check_sources, publish, overlap, train, predict, serve),
+    *(tasks, show, check_sources, publish, overlap, train, predict, serve, export_onnx),
     *(compare, analyze, report, page, completion),
 )
 EXTRAS = {
-    **{"predict": "models", "serve": "serve"},
+    **{"predict": "models", "serve": "serve", "export-onnx": "onnx"},
     **{"compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"},
 }
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole

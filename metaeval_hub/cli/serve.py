@@ -28,7 +28,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     usual = Limits()
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("model", help="folder or Hub id of a trained model, or the folder of the run that trained it")
+    parser.add_argument(
+        "model", help="folder or Hub id of a trained model, or the folder of a run or of an export to ONNX"
+    )
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument("--host", default="127.0.0.1", help="address to answer on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port; 0 chooses a free one (default: 8000)")
@@ -82,13 +84,21 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _engine(options: argparse.Namespace) -> Engine:
+    """Load a model, or one that was exported to ONNX, which needs no torch."""
+    from metaeval_hub.hub.names import local_folder
+    from metaeval_hub.serve.onnx_files import is_onnx_folder
+
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"--threads is {options.threads}; expected at least 1")
+    if (folder := local_folder(options.model)) is not None and is_onnx_folder(folder):
+        from metaeval_hub.serve.onnx_model import OnnxModel
+
+        return OnnxModel(folder, threads=options.threads)
     import torch
 
     from metaeval_hub.cli.predict import load
     from metaeval_hub.serve.torch_engine import TorchEngine
 
     if options.threads is not None:
-        if options.threads < 1:
-            raise ValueError(f"--threads is {options.threads}; expected at least 1")
         torch.set_num_threads(options.threads)
     return TorchEngine(load(options.model, options.revision))
