@@ -9,12 +9,12 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from metaeval_hub.serve.batcher import Answer, Batcher, BatchError, QueueFullError
-from metaeval_hub.serve.guard import Guard, error_response
+from metaeval_hub.serve.guard import Guard, JSONLine, error_response
 from metaeval_hub.serve.limits import Limits
 from metaeval_hub.serve.metrics import CONTENT_TYPE, Metrics
 from metaeval_hub.serve.requests import Question, RequestError, check_task, read_question
@@ -84,23 +84,23 @@ class _Service:
             question = read_question(
                 await _read_body(request, self.limits), self.engine.labels, self.engine.fields, self.limits
             )
-            return JSONResponse(self._content(question, await self._answer(question, request)))
+            return JSONLine(self._content(question, await self._answer(question, request)))
         except ClientDisconnect:
             self.metrics.hang_up()
             return Response(status_code=_HUNG_UP)
 
-    async def tasks(self) -> JSONResponse:
+    async def tasks(self) -> JSONLine:
         """List the tasks with their classes."""
-        return JSONResponse({"tasks": [self._task(name) for name in self.engine.labels]})
+        return JSONLine({"tasks": [self._task(name) for name in self.engine.labels]})
 
-    async def task(self, name: str) -> JSONResponse:
+    async def task(self, name: str) -> JSONLine:
         """Describe one task: its classes, and whether it takes texts or pairs of texts."""
-        return JSONResponse(self._task(check_task(name, self.engine.labels, None, status=404)))
+        return JSONLine(self._task(check_task(name, self.engine.labels, None, status=404)))
 
-    async def health(self) -> JSONResponse:
+    async def health(self) -> JSONLine:
         """Tell whether the server can compute: status 200 or 503."""
         working = self.batcher.is_working
-        return JSONResponse({"status": "ok" if working else "stopping"}, 200 if working else 503)
+        return JSONLine({"status": "ok" if working else "stopping"}, 200 if working else 503)
 
     async def show_metrics(self) -> PlainTextResponse:
         """Return counts and latencies in the text format of Prometheus."""

@@ -23,9 +23,17 @@ OPEN_PATHS = frozenset({"/healthz", "/docs", "/openapi.json"})
 PATHS = frozenset({"/predict", "/tasks", "/metrics", *OPEN_PATHS})
 
 
-def error_response(error: RequestError) -> JSONResponse:
+class JSONLine(JSONResponse):
+    """JSON that ends with a line break, so that the prompt of a terminal is not on the line of an answer."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return super().render(content) + b"\n"
+
+
+def error_response(error: RequestError) -> JSONLine:
     """Return the answer for an error."""
-    return JSONResponse(error.content(), error.status, error.headers)
+    return JSONLine(error.content(), error.status, error.headers)
 
 
 def is_loopback(host: str) -> bool:

@@ -72,7 +72,7 @@ def test_errors_of_predict(folder):
 
 def test_int8_is_smaller_and_close(model, folder, exported_before, tmp_path):
     small = export_onnx(model, tmp_path / "int8", int8=True)
-    assert (small / "model.onnx").stat().st_size < 0.6 * (folder / "model.onnx").stat().st_size
+    assert (small / "model.onnx").stat().st_size < 0.5 * (folder / "model.onnx").stat().st_size
     loaded = OnnxModel(small, threads=1)
     assert loaded.record.weights == "int8"
     tasks, texts = questions()
@@ -85,7 +85,7 @@ def test_the_files(folder):
     assert {path.name for path in folder.iterdir()} == {"README.md", "config.json", "model.onnx", "tokenizer.json"}
     config = json.loads((folder / "config.json").read_text())
     assert config["tasks"][1] == {"name": "x/pair", "labels": ["same", "other", "none"], "fields": 2}
-    assert "OnnxModel(\".\").predict('x/one', [\"a text\"])" in (folder / "README.md").read_text()
+    assert 'OnnxModel(".").predict(\'x/one\', ["a text"])' in (folder / "README.md").read_text()
 
 
 def test_an_export_is_served_without_torch(folder, run_python):
@@ -143,7 +143,7 @@ def test_a_missing_key_is_named(copied):
     config = json.loads((copied / "config.json").read_text())
     del config["base"]
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UnsafeRepositoryError, match="config.json: the key 'base' is missing"):
+    with pytest.raises(UnsafeRepositoryError, match=r"config\.json: the key 'base' is missing"):
         OnnxModel(copied)
 
 
