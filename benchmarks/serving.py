@@ -5,9 +5,9 @@
     python benchmarks/serving.py batches                   ONNX float32 and int8 against torch, batches of 1 and 32
     python benchmarks/serving.py accuracy MODEL            accuracy of the exports of a trained model, on real rows
 
-`load` starts four servers, each in a process of its own: our model with all tasks, one fine-tuned model per task behind
-the same server, a single fine-tuned model, and our model exported to ONNX. In each round, they take turns in random
-order. First, --clients clients send requests of one text each, one after the other, for --seconds seconds (requests per
+`load` starts five servers, each in a process of its own: our model with all tasks, its exports to ONNX in float32 and
+int8, one fine-tuned model per task behind the same server, and a single fine-tuned model. In each round, they take turns
+in random order. First, --clients clients send requests of one text each, one after the other, for --seconds seconds (requests per
 second). Then requests arrive at random times at the stated rate, --load times what the single fine-tuned model managed
 in this round (latency, from the planned time of a request to its answer). Texts have lognormal lengths with a median of
 27 words; tasks are drawn at random, or all requests have the same task. Ratios are computed within a round; the tables
@@ -50,8 +50,10 @@ from benchmarks.serving_contenders import (
     write_fine_tuned,
     write_ours,
 )
+from metaeval_hub.serve.rows import passes
 
-OURS, ONNX, SEPARATE, SINGLE = "one model", "one model, ONNX", "one per task", "single model"
+OURS, ONNX, INT8 = "one model", "one model, ONNX", "one model, ONNX int8"
+SEPARATE, SINGLE = "one per task", "single model"
 MIXED, SAME = "mixed", "one task"
 
 
@@ -107,11 +109,12 @@ def measure_load(options: argparse.Namespace) -> None:
         ours = options.model or str(write_ours(folder / "ours", options.tasks))
         fine_tuned = str(write_fine_tuned(folder / "fine-tuned"))
         tasks = _tasks_of(ours)
-        export = _export(ours, folder / "onnx")
+        exports = _export(ours, folder / "float32"), _export(ours, folder / "int8", "--int8")
         separate = tuple(f"task/{i}" for i in range(options.separate or len(tasks)))
         specs = {
             OURS: (Spec("ours", ours, (), options.threads), tasks),
-            ONNX: (Spec("onnx", export, (), options.threads), tasks),
+            ONNX: (Spec("onnx", exports[0], (), options.threads), tasks),
+            INT8: (Spec("onnx", exports[1], (), options.threads), tasks),
             SEPARATE: (Spec("separate", fine_tuned, separate, options.threads), separate),
             SINGLE: (Spec("separate", fine_tuned, ("task/0",), options.threads), ("task/0",)),
         }
@@ -227,7 +230,9 @@ def _batch_rates(
         for name in draw.sample(sorted(engines), k=len(engines)):
             begun = time.process_time()
             for own, given in batches:
-                engines[name].probabilities(engines[name].rows(own, given))  # type: ignore[attr-defined]
+                rows = engines[name].rows(own, given)  # type: ignore[attr-defined]
+                for places in passes(rows, size):  # as the server divides a batch
+                    engines[name].probabilities([rows[i] for i in places])  # type: ignore[attr-defined]
             if number:
                 rates[name].append(count * size / (time.process_time() - begun))
     return rates

@@ -125,12 +125,13 @@ def write_ours(folder: Path, n_tasks: int) -> Path:
 
 def write_fine_tuned(folder: Path) -> Path:
     """Write a sequence classifier of transformers with the weights of MiniLM, as fine-tuning would leave it."""
-    from transformers import BertConfig, BertForSequenceClassification
+    from transformers import BertForSequenceClassification
 
     from metaeval_hub.encoders.encoder import load_encoder
 
     loaded = load_encoder("minilm")
-    config = BertConfig.from_dict({**loaded.module.config.to_dict(), "num_labels": len(CLASSES)})
+    config = loaded.module.config
+    config.num_labels = len(CLASSES)
     model = BertForSequenceClassification(config)
     model.bert.load_state_dict(loaded.module.state_dict(), strict=False)  # the pooler is new
     model.save_pretrained(folder)

@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from metaeval_hub import OnnxModel, UnsafeRepositoryError
+from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, OnnxModel, UnsafeRepositoryError
 from metaeval_hub.cli import main
+from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
 from metaeval_hub.serve.limits import Limits
 from metaeval_hub.serve.onnx_export import export_onnx
+from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 from tests.metaeval_hub.serve.running import running
 from tests.metaeval_hub.serve.test_torch_engine import LABELS, expected, make, questions
 
@@ -161,6 +163,19 @@ def test_the_command(model, exported_before, tmp_path, capsys):
     assert main(["export-onnx", str(saved), "--out", str(tmp_path / "onnx")]) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'onnx'}: 3 tasks, 2.")
     assert OnnxModel(tmp_path / "onnx", threads=1).predict("x/any", [("a", "b")]).names == ("a", "b")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
+def test_encoders_of_each_type_are_exported(kind, tmp_path):
+    tiny_encoder(tmp_path / "encoder", kind)
+    config = ConditionalConfig(adapter_size=4, dim_z=5, max_length=16)
+    model = ConditionalAdapterModel.create(tmp_path / "encoder", LABELS, config)
+    loaded = OnnxModel(export_onnx(model, tmp_path / "onnx"), threads=1)
+    texts = ["the cat sat on the mat", "a dog", "the dog sat very very very still on a mat"]
+    for task, given in (("x/one", texts), ("x/pair", [(text, "the cat") for text in texts])):
+        found, other = loaded.predict(task, given, batch_size=2), model.predict(task, given)
+        np.testing.assert_allclose(found.probabilities, other.probabilities, atol=1e-4)
 
 
 @pytest.mark.slow
