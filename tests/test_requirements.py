@@ -115,12 +115,16 @@ RUN = "import runpy\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_na
 CASES = [
     ("from metaeval_hub.cli import main\nsys.exit(main(sys.argv[1:]))", ["predict", "x/y", "demo/spam", "t"], "models"),
     ("from metaeval_hub.cli import main\nsys.exit(main(sys.argv[1:]))", ["page", "runs/a"], "analysis"),
+    ("from metaeval_hub.cli import main\nsys.exit(main(sys.argv[1:]))", ["serve", "x/y"], "serve"),
+    ("from metaeval_hub.cli import main\nsys.exit(main(sys.argv[1:]))", ["export-onnx", "x/y", "--out", "z"], "onnx"),
     ("import metaeval_hub\nmetaeval_hub.ConditionalAdapterModel", [], "models"),
     (RUN, [str(ROOT / "training" / "multitask.py")], "train"),
 ]
 
 
-@pytest.mark.parametrize(("code", "arguments", "extra"), CASES, ids=["predict", "page", "library", "training"])
+@pytest.mark.parametrize(
+    ("code", "arguments", "extra"), CASES, ids=["predict", "page", "serve", "export", "library", "training"]
+)
 def test_a_missing_extra_is_named_in_one_line(run_python, code, arguments, extra):
     absent = ",".join(set().union(*(modules for name, modules in EXTRAS.items())))
     result = run_python(BLOCK + code, absent, *arguments, check=False)

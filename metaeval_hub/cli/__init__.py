@@ -21,11 +21,13 @@ from metaeval_hub.cli import (
     check_sources,
     compare,
     completion,
+    export_onnx,
     overlap,
     page,
     predict,
     publish,
     report,
+    serve,
     show,
     tasks,
     train,
@@ -33,8 +35,14 @@ from metaeval_hub.cli import (
 from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
-COMMANDS = (tasks, show, check_sources, publish, overlap, train, predict, compare, analyze, report, page, completion)
-EXTRAS = {"predict": "models", "compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"}
+COMMANDS = (
+    *(tasks, show, check_sources, publish, overlap, train, predict, serve, export_onnx),
+    *(compare, analyze, report, page, completion),
+)
+EXTRAS = {
+    **{"predict": "models", "serve": "serve", "export-onnx": "onnx"},
+    **{"compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"},
+}
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole
 
 

@@ -382,6 +382,14 @@ class ModelCore(nn.Module):
         """
         return self._encode_texts(as_texts(texts))
 
+    def tokenize_each(self, texts: Sequence[Text]) -> Tokens:
+        """Tokenize checked texts as ``tokenize`` does; single texts and pairs may be mixed, for batches of many tasks.
+
+        Raises:
+            ValueError: the tokenizer fails on a text; the message has the number of the text.
+        """
+        return self._encode_texts(texts)
+
     def trainable_groups(self) -> dict[Role, list[nn.Parameter]]:
         """Return the trained tensors by role; each role needs its own learning rate.
 

@@ -10,34 +10,17 @@ embeddings encodes every text once for all tasks, and so does the encoder withou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from metaeval_hub.conditional.places import can_repeat_inside
 from metaeval_hub.encoders.tokens import Text, Tokens, pad_rows
 from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.predicted_classes import Prediction as Prediction
 from metaeval_hub.utils.progress import progress_bar
 
 SHOWN_FROM = 50  # more batches than this show a progress bar
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """Predictions for N texts.
-
-    Args:
-        labels: the most probable class of each text, N names.
-        probabilities: (N, C) float32, rows sum to 1.
-        names: the C class names, in the order of the columns.
-    """
-
-    labels: list[str]
-    probabilities: NDArray[np.float32]
-    names: tuple[str, ...]
 
 
 @torch.inference_mode()

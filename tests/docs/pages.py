@@ -23,7 +23,7 @@ PAGES = [
 # Why a block is not run: the text behind "Not run by the tests:" in its title, which readers of the site see.
 REASONS = (
     "installs packages", "needs the network", "needs the Hub", "needs several GPUs or machines", "takes minutes",
-    "part of a file",
+    "part of a file", "starts a server", "needs an exported model",
 )  # fmt: skip
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

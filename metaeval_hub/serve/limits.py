@@ -1,0 +1,48 @@
+"""The limits of a server, so that no request can use up its memory or its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+MAX_WAIT_MS = 1000.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Describe what a server accepts; a request beyond a limit gets an error and is not computed.
+
+    Args:
+        characters: longest text, in characters; both texts of a pair together.
+        texts: largest number of texts per request.
+        body: largest body of a request, in bytes.
+        queue: largest number of texts that wait at the same time, in all requests together.
+        batch: largest number of texts per pass of the model.
+        wait_ms: how long the first text of a batch waits for more texts, in milliseconds.
+        body_seconds: how long a client may take to send a body, in seconds.
+
+    Raises:
+        ValueError: a limit is out of range; the message names it.
+    """
+
+    characters: int = 20_000
+    texts: int = 256
+    body: int = 1_048_576
+    queue: int = 2_048
+    batch: int = 32
+    wait_ms: float = 2.0
+    body_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self) if field.type == "int"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"the limit {name} is {value!r}; expected a whole number of at least 1")
+        if not 0 <= self.wait_ms <= MAX_WAIT_MS:
+            raise ValueError(f"wait_ms is {self.wait_ms}; expected 0 to {MAX_WAIT_MS:.0f} milliseconds")
+        if not self.body_seconds > 0:
+            raise ValueError(f"body_seconds is {self.body_seconds}; expected more than 0 seconds")
+        if self.queue < self.texts:
+            raise ValueError(
+                f"the queue takes {self.queue} texts, fewer than the {self.texts} that one request may have; give a "
+                "longer queue, or allow fewer texts per request"
+            )
