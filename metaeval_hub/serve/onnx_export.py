@@ -63,11 +63,15 @@ class OnnxGraph(nn.Module):
     """
 
     table: Tensor
+    frozen: Tensor
 
     def __init__(self, model: ModelCore, has_segments: bool) -> None:
         super().__init__()
         self.model, self.has_segments = model, has_segments
         self.register_buffer("table", model.heads.table.clone(), persistent=False)
+        self.has_frozen = bool(model.frozen_tasks)
+        frozen = torch.tensor([task in model.frozen_tasks for task in model.labels])
+        self.register_buffer("frozen", frozen.to(model.device), persistent=False)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return logits, (B, C), with -inf for classes that a text's task does not have.
@@ -78,10 +82,22 @@ class OnnxGraph(nn.Module):
         """
         *tokens, task_ids = inputs
         names = ("input_ids", "attention_mask", "token_type_ids")[: len(tokens)]
-        pooled = self.model.encode(dict(zip(names, tokens, strict=True)), self.model.embed_tasks(task_ids))
+        pooled = self._encode(dict(zip(names, tokens, strict=True)), task_ids)
         vectors = self.table[task_ids]  # (B, C)
         logits = F.linear(pooled, self.model.heads.weight, self.model.heads.bias)  # (B, V)
         return logits.gather(1, vectors.clamp(min=0)).masked_fill(vectors == NO_VECTOR, -torch.inf)
+
+    def _encode(self, batch: dict[str, Tensor], task_ids: Tensor) -> Tensor:
+        """Return the pooled texts, (B, H).
+
+        The rows of a graph all run the same operations: if a task reads the encoder without adapters, each text runs
+        through the encoder twice.
+        """
+        model = self.model
+        adapted = model.encode(batch, model.embed_tasks(task_ids), private=model.private_parts(task_ids))
+        if not self.has_frozen:
+            return adapted
+        return torch.where(self.frozen[task_ids].unsqueeze(1), model.encode_frozen(batch), adapted)
 
 
 def export_onnx(model: ModelCore, folder: Path | str, *, int8: bool = False) -> Path:

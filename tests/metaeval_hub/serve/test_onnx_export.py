@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, OnnxModel, UnsafeRepositoryError
 from metaeval_hub.cli import main
@@ -18,7 +19,13 @@ from tests.metaeval_hub.serve.test_torch_engine import LABELS, expected, make, q
 
 @pytest.fixture(scope="module")
 def model():
-    return make(pooling="mean")
+    """A model with a private part for one task and a task that reads the encoder without adapters."""
+    model = make(pooling="mean", private_rank=2)
+    with torch.no_grad():
+        model.adapter.private.up[0].normal_(std=0.1)
+    model.find_private_tasks()
+    model.frozen_tasks.add("x/any")
+    return model
 
 
 @pytest.fixture(scope="module")
