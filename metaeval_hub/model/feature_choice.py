@@ -3,8 +3,8 @@
 Training on other tasks helps a new task that resembles one of them, and otherwise damages what the encoder knew. The
 candidates are therefore the encoder without adapters, and the adapted encoder under the z that could suit the task.
 
-The name of each class counts as one more labelled row. On 10 held-out tasks this gave 1 point of accuracy with 8 and
-with 16 rows and 0.5 with 128; classes without labelled rows gain most.
+The name of each class counts as one more labelled row, so that classes without labelled rows are known too. On 19
+held-out tasks (one model, 3 draws of 8 to 128 rows, MiniLM) this gave between 0 and 0.9 points of accuracy.
 """
 
 from __future__ import annotations
