@@ -19,12 +19,11 @@ from tests.metaeval_hub.serve.test_torch_engine import LABELS, expected, make, q
 
 @pytest.fixture(scope="module")
 def model():
-    """A model with a private part for one task and a task that reads the encoder without adapters."""
+    """A model with a private part for one task."""
     model = make(pooling="mean", private_rank=2)
     with torch.no_grad():
         model.adapter.private.up[0].normal_(std=0.1)
     model.find_private_tasks()
-    model.frozen_tasks.add("x/any")
     return model
 
 
@@ -195,3 +194,14 @@ def test_every_conditioning_is_exported(conditioning, tmp_path):
         found = loaded.probabilities(loaded.rows(tasks, texts))
         for one, other in zip(found, expected(model, tasks, texts), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_task_that_reads_the_encoder_without_adapters_is_exported(tmp_path):
+    model = make(pooling="cls")
+    model.frozen_tasks.add("x/any")
+    loaded = OnnxModel(export_onnx(model, tmp_path / "onnx"), threads=1)
+    tasks, texts = questions(12)
+    found = loaded.probabilities(loaded.rows(tasks, texts))
+    for one, other in zip(found, expected(model, tasks, texts), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
