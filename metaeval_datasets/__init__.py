@@ -9,14 +9,22 @@ Importing this package registers the name "metaeval" with ``datasets``. ``load_d
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaeval_datasets.catalog import UnknownTaskError, get_task, list_tasks, select_tasks
+from metaeval_datasets.catalog import (
+    UnknownTaskError,
+    get_task,
+    list_tasks,
+    register_task,
+    select_tasks,
+    unregister_task,
+)
 from metaeval_datasets.hook import register
 from metaeval_datasets.metric import load_metric
-from metaeval_datasets.spec import Embedded, PaperEdition, Source, SpecError, TaskSpec, TaskType
+from metaeval_datasets.spec import Embedded, Files, PaperEdition, Source, SpecError, TaskSpec, TaskType
 
 if TYPE_CHECKING:
     from datasets import load_dataset
 
+    from metaeval_datasets.own import task_from
     from metaeval_datasets.report import Report, read_report
     from metaeval_datasets.sources.asking import NoSourceError
 
@@ -28,10 +36,12 @@ _PLACES = {
     "Report": "metaeval_datasets.report",
     "load_dataset": "datasets",
     "read_report": "metaeval_datasets.report",
+    "task_from": "metaeval_datasets.own",
 }
 
 __all__ = [
     "Embedded",
+    "Files",
     "NoSourceError",
     "PaperEdition",
     "Report",
@@ -45,7 +55,10 @@ __all__ = [
     "load_dataset",
     "load_metric",
     "read_report",
+    "register_task",
     "select_tasks",
+    "task_from",
+    "unregister_task",
 ]
 
 

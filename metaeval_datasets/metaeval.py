@@ -112,6 +112,10 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 "no task given; expected load_dataset('metaeval', 'glue/cola'), see list_tasks() for all names"
             )
         get_task(config_name)
+        # a task of a user is registered after this class was made
+        self.builder_configs.setdefault(
+            config_name, MetaEvalConfig(name=config_name, version=datasets.Version(VERSION))
+        )
         if kwargs.get("edition", "careful") not in EDITIONS:
             raise ValueError(f"unknown edition {kwargs['edition']!r}; expected one of {EDITIONS}")
         if kwargs.get("features") is not None:
@@ -210,7 +214,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
         """Return and log the classes that have no row in a split derived from the official train split."""
         if streaming or not self._rule.derived or self._rule.official[split] != "train":
             return []
-        lacks = [self.spec.names[number] for number in self._assignment.lacking(split)]
+        names = self.spec.names
+        lacks = [names[number] for number in self._assignment.lacking(split)]
         if lacks:
             text = "%s: the %s split has no row of %s: too few rows, or duplicates and groups tie them together"
             logger.warning(text, self.spec.name, split, ", ".join(lacks))

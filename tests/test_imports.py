@@ -26,6 +26,7 @@ DATASETS_ORDER = [
     "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
+    *("labels_found", "rows_in_memory", "own"),
     *(
         "rows",
         "report",

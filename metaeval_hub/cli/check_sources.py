@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")
     editions: tuple[EditionName, ...] = ("careful", "paper")
-    names = select_tasks(options.names) if options.names else list_tasks()
+    names = select_tasks(options.names) if options.names else list_tasks(own=False)
     entries: list[tuple[str, EditionName]] = [
         (name, edition)
         for name in names

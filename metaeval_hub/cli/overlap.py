@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets.overlap_report import find_overlap
 
     rules = Rules(options.min_length, options.max_repeats, sentences=not options.whole_only)
-    names = select_tasks(options.names) if options.names else list_tasks()
+    names = select_tasks(options.names) if options.names else list_tasks(own=False)
     if options.out is not None:
         check_folder(options.out, "--out")
     console = _console()

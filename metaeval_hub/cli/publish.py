@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.metric:
         return _publish_metric(options)
-    names = select_tasks(options.tasks) if options.tasks else list_tasks()
+    names = select_tasks(options.tasks) if options.tasks else list_tasks(own=False)
     _check_target(options)
     check_folder(options.folder, "--folder")
     with locked(options.folder):
