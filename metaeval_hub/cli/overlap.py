@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaeval_hub.cli.places import add_pins, check_folder
+from metaeval_hub.cli.places import add_pins, add_task_file, check_folder
 from metaeval_hub.results.terminal import quiet
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--whole-only", action="store_true", help="compare only whole pairs, not single sentences")
     parser.add_argument("--top", type=int, default=20, help="pairs of tasks to show (default: 20)")
     add_pins(parser)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins
+from metaeval_hub.cli.places import add_pins, add_task_file
 from metaeval_hub.results.terminal import make_console, make_table, print_columns, print_table, quiet
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON with complete texts")
     add_pins(parser)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> None:
