@@ -17,11 +17,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
+from metaeval_datasets.cast import label_codes
 from metaeval_datasets.catalog import check_own_name
 from metaeval_datasets.labels_found import LabelsFound, class_names, count_labels, unique_canonical, warn_alike
 from metaeval_datasets.rows_in_memory import is_in_memory, write_rows
+from metaeval_datasets.schema import one_array
 from metaeval_datasets.sources.layout import KINDS
 from metaeval_datasets.sources.opening import open_unchecked, splits_of
+from metaeval_datasets.sources.source_files import name_in_errors, read_source_file
 from metaeval_datasets.spec import (
     SPLITS,
     Files,
@@ -125,13 +130,32 @@ def task_from(
         names = class_names(name, label, found, values)
         if isinstance(source, Source):
             values = {**found.numbers(names), **values}
-    warn_alike(name, names)
+        warn_alike(name, names)
     return TaskSpec(
         name, (source,), tuple(names), draft.type, license, citation, **texts, label=label,
         canonical=tuple(canonical) or unique_canonical(names), label_values=values, splits=official,
         unlabelled=hidden, groups=groups, distinct=distinct, may_be_empty=tuple(may_be_empty),
         in_101=False, notes=notes,
     )  # fmt: skip
+
+
+def count_classes(spec: TaskSpec) -> dict[str, int]:
+    """Return class name -> number of rows in all labelled official splits of the first source of a task.
+
+    Raises:
+        SourceError: the rows cannot be read.
+    """
+    source = spec.sources[0]
+    counts = dict.fromkeys(range(len(spec.names)), 0)
+    for pieces in open_unchecked(spec, source).pieces.values():
+        for piece in pieces:
+            for table in read_source_file(piece, spec, source):
+                with name_in_errors(piece):
+                    codes = label_codes(one_array(table[spec.label]), spec, source, piece.label_names)
+                for entry in pc.value_counts(codes).to_pylist():
+                    if entry["values"] in counts:
+                        counts[entry["values"]] += entry["counts"]
+    return {name: counts[number] for number, name in enumerate(spec.names)}
 
 
 def _texts(text: TextOrColumns, second: TextOrColumns | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def read_task_file(path: str | os.PathLike[str]) -> list[TaskSpec]:
         TaskFileError: the file cannot be read, or an entry is wrong.
     """
     place = Path(path).expanduser()
-    return [_declare(place, name, entry) for name, entry in read_entries(place).items()]
+    return [declare(place, name, entry) for name, entry in read_entries(place).items()]
 
 
 def read_entries(place: Path) -> dict[str, dict[str, Any]]:
@@ -73,6 +74,30 @@ def parse_entries(content: bytes, place: Path) -> dict[str, dict[str, Any]]:
     for name, entry in data.items():
         _check_entry(place, name, entry)
     return data
+
+
+def add_entry(path: Path, name: str, entry: Mapping[str, Any]) -> None:
+    """Append an entry to a task file, which is created if it does not exist. All that it contains stays as it is.
+
+    Raises:
+        TaskFileError: the file has an entry of this name, or is not valid with the new entry.
+        OSError: the file cannot be written.
+    """
+    before = read_entries(path) if path.exists() else {}
+    if name in before:
+        raise TaskFileError(f"{path} already declares {name}; edit its entry, or choose another name")
+    text = path.read_bytes().decode("utf-8-sig") if path.exists() else ""
+    text += "" if text.endswith("\n") or not text else "\n"
+    block = yaml.safe_dump({name: dict(entry)}, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+    text += ("\n" if text else "") + block
+    if parse_entries(text.encode(), path) != {**before, name: dict(entry)}:
+        raise TaskFileError(f"{path}: an entry cannot be appended to this file; add it by hand:\n{block}")
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        aside.write_text(text, encoding="utf-8", newline="")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 # --- The fields of an entry -----------------------------------------------------------------------------------------
@@ -157,7 +182,12 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else repr(value)[:80]
 
 
-def _declare(place: Path, name: str, entry: Mapping[str, Any]) -> TaskSpec:
+def declare(place: Path, name: str, entry: Mapping[str, Any]) -> TaskSpec:
+    """Return the task that an entry of a task file declares.
+
+    Raises:
+        TaskFileError: the declaration is wrong, or the rows cannot be read to find the classes.
+    """
     fields = dict(entry)
     hub = fields.pop("hub", None)
     data = hub if hub is not None else _below(place.absolute().parent, fields.pop("files"))

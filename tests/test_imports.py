@@ -38,7 +38,7 @@ DATASETS_ORDER = [
     "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
-    *("labels_found", "rows_in_memory", "own", "task_file", "plug_ins"),
+    *("labels_found", "rows_in_memory", "own", "columns", "task_file", "plug_ins"),
     *(
         "rows",
         "report",

@@ -274,6 +274,20 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisio
     )
 
 
+def first_file(source: Source, access: Access = _USUAL_ACCESS) -> SourceFile:
+    """Download the first file of a source on the Hub, of its training rows if it has any.
+
+    Raises:
+        SourceError: the repository cannot be read, or has no file of a known kind.
+    """
+    split = splits_of(source, access)[0]
+    listing = Revisions().listing(source, access)
+    found = _find(listing.files, _card_of(source, listing, access), source, source.configs[0])
+    path = lookup(found, split)[0]
+    local = fetch_whole(source.repo, path, listing.commit, listing.sizes.get(path), access)
+    return SourceFile(local, kind_of(path) or "unknown", delimiter=delimiter_of(source, path), quote=source.quote)
+
+
 def _card_of(source: Source, listing: Listing, access: Access) -> Card:
     if "README.md" not in listing.files:
         return Card()

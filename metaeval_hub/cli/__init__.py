@@ -21,6 +21,7 @@ from metaeval_hub.cli import (
     check_sources,
     compare,
     completion,
+    new_task,
     overlap,
     page,
     predict,
@@ -33,7 +34,21 @@ from metaeval_hub.cli import (
 from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
-COMMANDS = (tasks, show, check_sources, publish, overlap, train, predict, compare, analyze, report, page, completion)
+COMMANDS = (
+    tasks,
+    new_task,
+    show,
+    check_sources,
+    publish,
+    overlap,
+    train,
+    predict,
+    compare,
+    analyze,
+    report,
+    page,
+    completion,
+)
 EXTRAS = {"predict": "models", "compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"}
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole
 
@@ -136,7 +151,7 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 @contextmanager
 def _own_tasks(options: argparse.Namespace) -> Iterator[None]:
     """Let a command use the tasks of its task file."""
-    if not getattr(options, "task_file", None) or options.command == "new-task":
+    if not getattr(options, "task_file", None):
         yield
         return
     from metaeval_datasets import read_task_file

@@ -103,9 +103,9 @@ def _facts(declared: TaskSpec, spec: TaskSpec, report: Report, summary: Summary)
 
 
 def _bibtex(spec: TaskSpec) -> str:
-    from metaeval_datasets.citations import bibtex
+    from metaeval_datasets.citations import REFERENCES, bibtex
 
-    return bibtex(spec.citation)
+    return bibtex(spec.citation) if spec.citation in REFERENCES else spec.citation
 
 
 # --- For people -----------------------------------------------------------------------------------------------------
@@ -248,5 +248,6 @@ def _show_facts(
         table.add_row(name, " ".join(text.split()))
     console.print()
     print_table(console, table)
-    console.print()
-    console.print(_bibtex(spec), soft_wrap=True)
+    if reference := _bibtex(spec):
+        console.print()
+        console.print(reference, soft_wrap=True)

@@ -27,7 +27,8 @@ def write(tmp_path):
 def test_an_entry_becomes_a_task(write, tmp_path, monkeypatch):
     path = write(
         "# a comment\nacme/tickets:\n  files: rows/tickets.csv\n  text: message\n  label: topic\n"
-        "  names: [billing, bug, delivery]\n  type: other\n  groups: topic\n  distinct: true\n  may_be_empty: [sentence]\n"
+        "  names: [billing, bug, delivery]\n  type: other\n  groups: topic\n"
+        "  distinct: true\n  may_be_empty: [sentence]\n"
         "  label_values: {Bug: bug, spam: null}\n  license: mit\n  notes: 'no: notes'\n"
     )
     monkeypatch.chdir(tmp_path.parent)  # paths are relative to the file
