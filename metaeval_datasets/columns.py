@@ -119,6 +119,7 @@ class Column:
         different: number of different values.
         words: mean number of words.
         numeric: whether all values are numbers.
+        dates: whether all values are dates or times.
     """
 
     name: str
@@ -126,11 +127,12 @@ class Column:
     different: int
     words: float
     numeric: bool
+    dates: bool = False
 
     @property
     def may_be_label(self) -> bool:
-        """Return whether the values are short and repeat."""
-        return 2 <= self.different <= min(SHOWN_CLASSES, max(2, self.rows // 2)) and self.words <= 4
+        """Return whether the values are short and repeat, and are no dates."""
+        return not self.dates and 2 <= self.different <= min(SHOWN_CLASSES, max(2, self.rows // 2)) and self.words <= 4
 
     @property
     def may_be_text(self) -> bool:
@@ -147,7 +149,8 @@ def _describe(name: str, values: Sequence[Any]) -> Column:
     given = [text for value in values if value is not None and (text := str(value).strip())]
     words = sum(len(text.split()) for text in given) / max(1, len(given))
     numeric = bool(given) and all(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) for text in given)
-    return Column(name, len(given), len(set(given)), words, numeric)
+    dates = bool(given) and all(re.match(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}", text) for text in given)
+    return Column(name, len(given), len(set(given)), words, numeric, dates)
 
 
 @dataclass(frozen=True)

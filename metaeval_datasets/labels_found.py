@@ -169,7 +169,7 @@ def warn_alike(task: str, names: Sequence[str]) -> None:
         kept, *others = found
         mapping = ", ".join(f"{other!r}: {kept!r}" for other in others)
         logger.warning(
-            "task %s: the classes %s differ only in case or blanks; they are different classes unless `label_values` "
-            "maps one to the other: {%s}",
+            "task %s: the classes %s differ only in case or blanks; they stay different classes. To merge them, set "
+            "`label_values` to {%s}, and list only the first in `names`",
             *(task, " and ".join(map(repr, found)), mapping),
         )

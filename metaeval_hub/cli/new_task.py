@@ -14,8 +14,9 @@ import argparse
 import difflib
 import os
 import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,13 +152,15 @@ def _choose_columns(
     for name in [*(options.text or ()), options.second_text, options.label]:
         if name is not None and name not in names:
             raise ValueError(_no_column(name, names))
-    doubts = dict(found.doubts)
+    doubts = {field: doubt for field, doubt in found.doubts.items() if getattr(options, field) is None}
+    if doubts and not sys.stdin.isatty():
+        raise ValueError(_doubtful(options.data, doubts, found, names))
     text = options.text or ([found.text] if found.text else None)
     if options.text is None and (text is None or "text" in doubts):
-        text = [_ask(options, "text", names, found.text, doubts["text"])]
+        text = [_ask("text", names, found.text, doubts["text"])]
     label = options.label
     if label is None:
-        label = _ask(options, "label", names, found.label, doubts["label"]) if "label" in doubts else found.label
+        label = _ask("label", names, found.label, doubts["label"]) if "label" in doubts else found.label
     second = options.second_text
     if second is None and options.text is None and found.text == text[0]:
         second = found.second_text
@@ -167,16 +170,19 @@ def _choose_columns(
     entry["label"] = label
 
 
-def _ask(options: argparse.Namespace, what: str, names: list[str], proposed: str | None, doubt: str) -> str:
-    """Ask for a column on a terminal; elsewhere raise an error that names the option."""
-    flag = f"--{what.replace('_', '-')}"
-    if not sys.stdin.isatty():
-        example = f"{flag} {proposed or names[0]}"
-        pair = ", and --second-text if the task is over pairs" if what == "text" else ""
-        raise ValueError(f"{options.data}: {doubt}; name the column, for example {example}{pair}")
+def _doubtful(data: str, doubts: Mapping[str, str], found: Proposal, names: Sequence[str]) -> str:
+    """Return the error for columns that cannot be asked for, with the options that name them."""
+    proposed = {"text": found.text, "label": found.label}
+    options = " ".join(f"--{field} {shlex.quote(proposed[field] or names[0])}" for field in doubts)
+    pair = ", and --second-text if the task is over pairs" if "text" in doubts else ""
+    return f"{data}: {'; '.join(doubts.values())}; name the columns, for example {options}{pair}"
+
+
+def _ask(what: str, names: Sequence[str], proposed: str | None, doubt: str) -> str:
+    """Ask for a column on a terminal."""
     print(f"{doubt}. Columns: {', '.join(map(without_control, names))}")
     while True:
-        answer = input(f"column of the {what.replace('_', ' ')}{f' [{proposed}]' if proposed else ''}: ").strip()
+        answer = input(f"column of the {what}{f' [{proposed}]' if proposed else ''}: ").strip()
         if not answer and proposed:
             return proposed
         if answer in names:

@@ -27,7 +27,11 @@ NAMES = [f"ticket-{i}" for i in range(ROWS)]
     ("table", "expected", "doubts"),
     [
         ({"id": IDS, "key": NAMES, "message": TEXT, "topic": FEW}, ("message", None, "topic"), set()),
-        ({"message": TEXT, "stars": STARS}, ("message", None, "stars"), set()),
+        (
+            {"message": TEXT, "stars": STARS, "day": [f"2024-01-1{i % 4}" for i in IDS]},
+            ("message", None, "stars"),
+            set(),
+        ),
         ({"premise": TEXT, "hypothesis": LONG, "label": STARS}, ("premise", "hypothesis", "label"), set()),
         ({"text_a": TEXT, "text_b": LONG, "stars": STARS}, ("text_a", "text_b", "stars"), set()),
         ({"q1": TEXT, "q2": LONG, "same": FEW}, ("q1", "q2", "same"), set()),

@@ -68,10 +68,11 @@ def test_other_entries_and_comments_stay(folder, capsys):
 def test_without_a_terminal_a_doubt_names_the_option(folder, capsys):
     assert main(["new-task", "doubtful.csv"]) == 1
     error = capsys.readouterr().err
-    assert "2 columns look like texts (subject, details); name the column, for example --text details" in error
+    doubts = "2 columns look like labels (kind, team); 2 columns look like texts (subject, details); name the columns"
+    assert f"{doubts}, for example --label kind --text details, and --second-text if the task is over pairs" in error
     assert main(["new-task", "doubtful.csv", "--text", "subject", "details"]) == 1
     assert (
-        "2 columns look like labels (kind, team); name the column, for example --label kind" in capsys.readouterr().err
+        "2 columns look like labels (kind, team); name the columns, for example --label kind" in capsys.readouterr().err
     )
     assert not (folder / "tasks.yaml").exists()
     assert main(["new-task", "doubtful.csv", "--text", "subject", "details", "--label", "team"]) == 0
