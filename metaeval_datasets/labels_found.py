@@ -106,7 +106,8 @@ def class_names(
     names: Counter[str] = Counter()
     for token, rows in total.items():
         text = class_name(token)
-        known = label_values.get(text, label_values.get(whole_number(text) if text.isdecimal() else text, text))
+        number = whole_number(text)
+        known = label_values.get(text, text if number is None else label_values.get(number, text))
         if known is not None:
             names[known] += rows
     if len(names) < 2:

@@ -113,9 +113,9 @@ def task_from(
         SourceError: the rows cannot be read.
     """
     texts = _texts(text, second_text)
-    groups = _groups(groups)
+    together: Any = _groups(groups)
     draft = TaskSpec(name, (Files({"train": "rows.csv"}),), _DRAFT, _type(name, type), license, citation,
-                     **texts, label=label, splits=("train",), groups=groups)  # fmt: skip
+                     **texts, label=label, splits=("train",), groups=together)  # fmt: skip
     check_own_name(name)
     columns = _all_columns(draft)
     source, official = _source(
@@ -134,7 +134,7 @@ def task_from(
     return TaskSpec(
         name, (source,), tuple(names), draft.type, license, citation, **texts, label=label,
         canonical=tuple(canonical) or unique_canonical(names), label_values=values, splits=official,
-        unlabelled=hidden, groups=groups, distinct=distinct, may_be_empty=tuple(may_be_empty),
+        unlabelled=hidden, groups=together, distinct=distinct, may_be_empty=tuple(may_be_empty),
         in_101=False, notes=notes,
     )  # fmt: skip
 
@@ -290,7 +290,7 @@ def _look_at_labels(
     draft: TaskSpec, source: Source | Files, official: Iterable[str], hidden: Sequence[str]
 ) -> LabelsFound:
     """Read the labels of a source."""
-    spec = dataclasses.replace(draft, sources=(source,), splits=tuple(official), unlabelled=hidden)
+    spec = dataclasses.replace(draft, sources=(source,), splits=tuple(official), unlabelled=tuple(hidden))
     opened = open_unchecked(spec, source)
     stored = next(
         (piece.label_names for pieces in opened.pieces.values() for piece in pieces if piece.label_names), None

@@ -65,7 +65,10 @@ def load_yaml(text: str, loader: type = Loader) -> Any:
         nodes += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"line {event.start_mark.line + 1} has the alias *{event.anchor}; write its value instead")
+            mark = event.start_mark
+            raise ValueError(
+                f"line {mark.line + 1 if mark else 1} has the alias *{event.anchor}; write its value instead"
+            )
         if nodes > MAX_NODES or depth > MAX_DEPTH or _is_long_number(event):
             raise ValueError(f"has a very long number, more than {MAX_NODES:,} nodes, or more than {MAX_DEPTH} levels")
     return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader

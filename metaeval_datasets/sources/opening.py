@@ -195,8 +195,8 @@ def open_unchecked(
         splits = {split: (SourceFile(split, "embedded"),) for split in read_splits(spec)}
         return OpenedSource(spec, source, None, splits)
     if isinstance(source, Files):
-        splits = {split: _local_pieces(spec, source, split) for split in read_splits(spec)}
-        return OpenedSource(spec, source, None, splits, unlabelled=dict.fromkeys(spec.unlabelled))
+        local = {split: _local_pieces(spec, source, split) for split in read_splits(spec)}
+        return OpenedSource(spec, source, None, local, unlabelled=dict.fromkeys(spec.unlabelled))
     return _open_hub(spec, source, access, revisions or Revisions())
 
 
@@ -224,7 +224,7 @@ def _local_pieces(spec: TaskSpec, source: Files, split: str) -> tuple[SourceFile
     Raises:
         SourceError: a file cannot be read, or a Parquet file lacks a column.
     """
-    return tuple(_complete(local_piece(source, str(path)), spec, source, None) for path in source.paths[split])
+    return tuple(_complete(local_piece(source, path), spec, source, None) for path in source.paths_of(split))
 
 
 def local_piece(source: Files, path: str) -> SourceFile:

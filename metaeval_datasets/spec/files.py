@@ -61,9 +61,13 @@ class Files:
                 f"files: `encoding` is {self.encoding!r}; expected an encoding such as utf-8 or cp1252"
             ) from None
 
+    def paths_of(self, split: str) -> tuple[str, ...]:
+        """Return the absolute paths of a split."""
+        return _absolute(split, self.paths[split])
+
     def all_paths(self) -> list[str]:
-        """Return the paths of all splits."""
-        return [str(path) for paths in self.paths.values() for path in paths]  # type: ignore[union-attr]
+        """Return the absolute paths of all splits."""
+        return [path for split in self.paths for path in self.paths_of(split)]
 
     def content(self) -> dict[str, list[str]]:
         """Return split -> for each file, its extension and its SHA-256.
@@ -72,8 +76,8 @@ class Files:
             SpecError: a file cannot be read.
         """
         return {
-            split: [f"{Path(path).suffix.lower()} {file_digest(str(path))}" for path in paths]  # type: ignore[union-attr]
-            for split, paths in self.paths.items()
+            split: [f"{Path(path).suffix.lower()} {file_digest(path)}" for path in self.paths_of(split)]
+            for split in self.paths
         }
 
     def to_plain(self) -> dict[str, object]:

@@ -155,8 +155,8 @@ def _choose_columns(
     doubts = {field: doubt for field, doubt in found.doubts.items() if getattr(options, field) is None}
     if doubts and not sys.stdin.isatty():
         raise ValueError(_doubtful(options.data, doubts, found, names))
-    text = options.text or ([found.text] if found.text else None)
-    if options.text is None and (text is None or "text" in doubts):
+    text: list[str] = options.text or ([found.text] if found.text else [])
+    if "text" in doubts:
         text = [_ask("text", names, found.text, doubts["text"])]
     label = options.label
     if label is None:
