@@ -112,10 +112,6 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 "no task given; expected load_dataset('metaeval', 'glue/cola'), see list_tasks() for all names"
             )
         get_task(config_name)
-        # a task of a user is registered after this class was made
-        self.builder_configs.setdefault(
-            config_name, MetaEvalConfig(name=config_name, version=datasets.Version(VERSION))
-        )
         if kwargs.get("edition", "careful") not in EDITIONS:
             raise ValueError(f"unknown edition {kwargs['edition']!r}; expected one of {EDITIONS}")
         if kwargs.get("features") is not None:
@@ -127,7 +123,17 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 )
         hash = hash or rows_version()
         kwargs |= self._find_commit(config_name, {**kwargs, "hash": hash})
-        super().__init__(*args, config_name=config_name, dataset_name=dataset_name or "metaeval", hash=hash, **kwargs)
+        # `datasets` looks a config up in this dict, which lists the catalogue; a task of a user is in it only meanwhile
+        added = config_name not in self.builder_configs
+        if added:
+            self.builder_configs[config_name] = MetaEvalConfig(name=config_name, version=datasets.Version(VERSION))
+        try:
+            super().__init__(
+                *args, config_name=config_name, dataset_name=dataset_name or "metaeval", hash=hash, **kwargs
+            )
+        finally:
+            if added:
+                self.builder_configs.pop(config_name, None)
 
     def _find_commit(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments that bind the cache folder to one commit, because a branch can move."""
@@ -144,7 +150,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
         if revision:
             self._place = Place("", Revisions(pins))
             return {"revision": resolve_revision(spec, revision, dataclasses.replace(access, cache_dir=None))}
-        version = str(self.builder_configs[name].version)
+        version = str(self.builder_configs[name].version) if name in self.builder_configs else VERSION
         self._place = find_place(spec, pins, access, given["hash"], _digest(given.get("features")), version)
         return {"suffix": self._place.suffix}
 

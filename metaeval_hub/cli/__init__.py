@@ -36,10 +36,10 @@ from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (
     tasks,
-    new_task,
     show,
     check_sources,
     publish,
+    new_task,
     overlap,
     train,
     predict,
