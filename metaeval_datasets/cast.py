@@ -22,6 +22,7 @@ from metaeval_datasets.spec import (
     AnySource,
     Before,
     ConfigText,
+    Files,
     Groups,
     Items,
     Join,
@@ -38,7 +39,7 @@ from metaeval_datasets.spec import (
     Text,
     text_columns,
 )
-from metaeval_datasets.written import for_truth, is_missing, is_plain_number, same, truth, whole_number
+from metaeval_datasets.written import for_truth, is_missing, is_plain_number, same, truth, whole_number, written_number
 
 ROW, KEEP, GROUP = "_row", "_keep", "_group"  # helper columns next to those of the source
 ORIENT_SEED = 7  # changing it would change ethics/utilitarianism
@@ -261,11 +262,15 @@ def label_code(token: Any, spec: TaskSpec, source: AnySource, label_names: Seque
     - A boolean is looked up in ``label_values`` as true or false, or as 1 or 0. Otherwise it is the name that the
       source gives to that number, or else the class named true or yes, or false or no. It cannot mean any other class.
     - A number is looked up in ``label_values``. Otherwise it is the name that the source gives to that number if it
-      gives names, or else an index in the task's ``names``. If any of ``label_values`` or ``names`` is a number, a text
+      gives names, or else an index in the task's ``names``. In local files a number is the class with that name, if
+      there is one, before it is an index. If any of ``label_values`` or ``names`` is a number, a text
       that spells a number must be one of them.
     """
     values = _label_values(spec, source)
     names = label_names or (source.label_names if isinstance(source, Source) else None)
+    written = written_number(token) if isinstance(source, Files) and names is None else None
+    if written is not None and (written in values or written in spec.names):
+        return _index(values.get(written, written), spec)
     if isinstance(token, str):
         if token in values or token in spec.names:
             return _index(values.get(token, token), spec)

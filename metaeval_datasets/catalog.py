@@ -3,14 +3,19 @@
 Every module of ``metaeval_datasets.tasks`` has a list ``TASKS``. The catalogue is the concatenation of these lists,
 with modules in alphabetical order. The demo tasks (group ``demo``) load like any other task but are not part of the
 collection, so they are listed only if requested by name or group.
+
+Your own tasks are added with ``register_task``, for this process. Tasks of installed plug-ins are looked up when a name
+is not known otherwise, or when tasks are listed, so that importing this module reads no other package.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 
 from metaeval_datasets import tasks as declarations
@@ -21,6 +26,11 @@ LEAST_SIMILARITY = (
     0.6  # of a name that is suggested, from 0 to 1; lower values suggest names that have nothing in common
 )
 NONE = "none"  # suggested if no name is near
+ALL = "all"  # name of the whole collection
+
+_own: dict[str, TaskSpec] = {}  # tasks registered in this process
+# Finds the tasks of installed plug-ins; ``metaeval_datasets`` puts ``plug_ins.find_tasks`` here.
+_find_plug_ins: list[Callable[[], Mapping[str, TaskSpec]]] = []
 
 
 class UnknownTaskError(KeyError):
@@ -45,7 +55,7 @@ def unknown_task(name: object, known: Collection[str], of: str = "") -> UnknownT
 
 @cache
 def all_tasks() -> dict[str, TaskSpec]:
-    """Return name -> declaration, in catalogue order, with the demo tasks last.
+    """Return name -> declaration of the tasks of this package, in catalogue order, with the demo tasks last.
 
     Raises:
         SpecError: a declaration is wrong, or two tasks have the same name.
@@ -73,15 +83,109 @@ def collect(specs: Iterable[TaskSpec]) -> dict[str, TaskSpec]:
 
 
 def get_task(name: str) -> TaskSpec:
-    """Return the declaration of a task.
+    """Return the declaration of a task of the catalogue, of a registered task, or of a task of a plug-in.
 
     Raises:
         UnknownTaskError: no task has this name; the message suggests the nearest names.
     """
-    specs = all_tasks()
+    for specs in (all_tasks(), _own):
+        if name in specs:
+            return specs[name]
+    specs = {**all_tasks(), **own_tasks()}
     if name not in specs:
         raise unknown_task(name, specs)
     return specs[name]
+
+
+# --- Tasks of users -------------------------------------------------------------------------------------------------
+
+
+def register_task(spec: TaskSpec, *, replace: bool = False) -> TaskSpec:
+    """Add a task of your own to the catalogue, until this process ends.
+
+    The task can then be used like any other: ``load_dataset("metaeval", spec.name)``, ``get_task``, ``--tasks``.
+    Processes that are started from this one do not know it; declare it in a task file for them.
+
+    Args:
+        spec: the declaration. ``task_from`` makes one from files, data frames and datasets.
+        replace: replace a registered task of the same name that is declared differently.
+
+    Returns:
+        The declaration as it is registered, which is not one of the 101 tasks of the paper.
+
+    Raises:
+        SpecError: the name or its group belongs to the catalogue, or to another registered task.
+    """
+    if not isinstance(spec, TaskSpec):
+        raise SpecError(f"register_task expects a TaskSpec, got {type(spec).__name__}; task_from(data, ...) makes one")
+    check_own_name(spec.name)
+    spec = dataclasses.replace(spec, in_101=False)
+    if not replace and spec.name in _own and _own[spec.name] != spec:
+        raise SpecError(
+            f"task {spec.name}: `name` is registered for another declaration in this process; choose another name, or "
+            "register it with replace=True"
+        )
+    _own[spec.name] = spec
+    return spec
+
+
+def check_own_name(name: str) -> None:
+    """Check that a task of a user may have a name.
+
+    Raises:
+        SpecError: the name or its group belongs to the catalogue.
+    """
+    specs, group = all_tasks(), name.split("/", 1)[0]
+    if name in specs:
+        raise SpecError(
+            f"task {name}: `name` belongs to a task of the catalogue; choose another one, such as "
+            f"my/{name.split('/')[-1]}"
+        )
+    if group == ALL or any(spec.group == group for spec in specs.values()):
+        what = "stands for the whole collection" if group == ALL else "is a group of the catalogue"
+        raise SpecError(f"task {name}: `name` starts with {group!r}, which {what}; choose another group, such as my")
+
+
+def unregister_task(name: str) -> None:
+    """Remove a registered task from this process.
+
+    Raises:
+        UnknownTaskError: no task with this name is registered; the message suggests the nearest names.
+    """
+    if name not in _own:
+        raise unknown_task(name, _own, "registered tasks")
+    del _own[name]
+
+
+@contextmanager
+def registered(specs: Iterable[TaskSpec]) -> Iterator[None]:
+    """Register tasks in a ``with`` block; the tasks that were registered before are back after it.
+
+    Raises:
+        SpecError: see ``register_task``.
+    """
+    before = dict(_own)
+    try:
+        for spec in specs:
+            register_task(spec)
+        yield
+    finally:
+        _own.clear()
+        _own.update(before)
+
+
+def own_tasks() -> dict[str, TaskSpec]:
+    """Return name -> declaration of the registered tasks and of those of plug-ins, which are looked up once."""
+    found = {name: spec for find in _find_plug_ins for name, spec in find().items()}
+    return {**_own, **{name: spec for name, spec in found.items() if name not in _own}}
+
+
+def add_plug_ins(find: Callable[[], Mapping[str, TaskSpec]]) -> None:
+    """Set the function that finds the tasks of plug-ins."""
+    _find_plug_ins[:] = [find]
+
+
+# --- Lists of tasks -------------------------------------------------------------------------------------------------
 
 
 def list_tasks(
@@ -91,8 +195,9 @@ def list_tasks(
     fields: int | None = None,
     in_101: bool | None = None,
     license: str | None = None,
+    own: bool | None = None,
 ) -> list[str]:
-    """Return the names of the tasks that meet all given conditions, in catalogue order.
+    """Return the names of the tasks that meet all given conditions: in catalogue order, your own tasks last.
 
     Args:
         group: first part of the name. Demo tasks are listed only with ``"demo"``.
@@ -100,14 +205,16 @@ def list_tasks(
         fields: number of text fields, 1 or 2.
         in_101: True for the 101 tasks of the paper, False for all others.
         license: licence as declared (upper or lower case).
+        own: True for registered tasks and those of plug-ins, False for all others.
 
     Raises:
         ValueError: the task type is unknown.
     """
     wanted = None if type is None else TaskType(type.lower())
+    specs = [*(() if own else all_tasks().values()), *(() if own is False else own_tasks().values())]
     return [
         spec.name
-        for spec in all_tasks().values()
+        for spec in specs
         if (spec.group == group if group is not None else spec.group != DEMO_GROUP)
         and (wanted is None or spec.type is wanted)
         and (fields is None or spec.num_text_fields == fields)
@@ -119,23 +226,27 @@ def list_tasks(
 def select_tasks(names: Iterable[str]) -> list[str]:
     """Expand names of tasks and groups to task names, each once, with groups in catalogue order.
 
-    The name "all" stands for the whole collection, without the demo tasks.
+    The name "all" stands for the whole collection, without the demo tasks and your own tasks.
 
     Raises:
         UnknownTaskError: a name is neither a task nor a group; the message suggests the nearest names.
     """
+    names = [names] if isinstance(names, str) else list(names)
     specs = all_tasks()
+    catalogued = {*specs, *(spec.group for spec in specs.values()), ALL}
+    if not catalogued.issuperset(names):
+        specs = {**specs, **own_tasks()}
     groups: dict[str, list[str]] = {}
     for spec in specs.values():
         groups.setdefault(spec.group, []).append(spec.name)
     selected: list[str] = []
-    for name in [names] if isinstance(names, str) else names:
+    for name in names:
         if name in specs:
             selected.append(name)
         elif name in groups:
             selected.extend(groups[name])
-        elif name == "all":
-            selected.extend(list_tasks())
+        elif name == ALL:
+            selected.extend(list_tasks(own=False))
         else:
             raise UnknownTaskError(f"no task or group {name!r}; {_advice(name, [*specs, *groups])}")
     return list(dict.fromkeys(selected))

@@ -123,7 +123,17 @@ class MetaEval(datasets.ArrowBasedBuilder):
                 )
         hash = hash or rows_version()
         kwargs |= self._find_commit(config_name, {**kwargs, "hash": hash})
-        super().__init__(*args, config_name=config_name, dataset_name=dataset_name or "metaeval", hash=hash, **kwargs)
+        # `datasets` looks a config up in this dict, which lists the catalogue; a task of a user is in it only meanwhile
+        added = config_name not in self.builder_configs
+        if added:
+            self.builder_configs[config_name] = MetaEvalConfig(name=config_name, version=datasets.Version(VERSION))
+        try:
+            super().__init__(
+                *args, config_name=config_name, dataset_name=dataset_name or "metaeval", hash=hash, **kwargs
+            )
+        finally:
+            if added:
+                self.builder_configs.pop(config_name, None)
 
     def _find_commit(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments that bind the cache folder to one commit, because a branch can move."""
@@ -140,7 +150,7 @@ class MetaEval(datasets.ArrowBasedBuilder):
         if revision:
             self._place = Place("", Revisions(pins))
             return {"revision": resolve_revision(spec, revision, dataclasses.replace(access, cache_dir=None))}
-        version = str(self.builder_configs[name].version)
+        version = str(self.builder_configs[name].version) if name in self.builder_configs else VERSION
         self._place = find_place(spec, pins, access, given["hash"], _digest(given.get("features")), version)
         return {"suffix": self._place.suffix}
 
@@ -210,7 +220,8 @@ class MetaEval(datasets.ArrowBasedBuilder):
         """Return and log the classes that have no row in a split derived from the official train split."""
         if streaming or not self._rule.derived or self._rule.official[split] != "train":
             return []
-        lacks = [self.spec.names[number] for number in self._assignment.lacking(split)]
+        names = self.spec.names
+        lacks = [names[number] for number in self._assignment.lacking(split)]
         if lacks:
             text = "%s: the %s split has no row of %s: too few rows, or duplicates and groups tie them together"
             logger.warning(text, self.spec.name, split, ", ".join(lacks))

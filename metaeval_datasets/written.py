@@ -41,6 +41,14 @@ def whole_number(token: Any) -> int | None:
     return None
 
 
+def written_number(token: Any) -> str | None:
+    """Return how a number is written as a class name (``1`` and ``1.0`` as "1", ``0.5`` as "0.5"); None for others."""
+    if isinstance(token, bool) or is_missing(token) or not isinstance(token, (int, float, Decimal)):
+        return None
+    number = whole_number(token)
+    return str(token) if number is None else str(number)
+
+
 def is_plain_number(text: str) -> bool:
     """Return whether a text spells an integer without leading zeros; ``"01"`` can be another label than ``"1"``."""
     number = whole_number(text)

@@ -22,10 +22,23 @@ BARRED = {
 
 # Each module or room (folder) imports only those before it.
 DATASETS_ORDER = [
-    *("extras", "spec", "vocabulary", "citations", "hashing", "demo_templates", "demo", "schema", "tasks", "catalog"),
+    *(
+        "extras",
+        "safe_yaml",
+        "spec",
+        "vocabulary",
+        "citations",
+        "hashing",
+        "demo_templates",
+        "demo",
+        "schema",
+        "tasks",
+        "catalog",
+    ),
     "metric",
     *("written", "outside", "cast", "splits", "overlap", "overlap_report", "aspects"),
     "sources",
+    *("labels_found", "rows_in_memory", "own", "columns", "task_file", "plug_ins"),
     *(
         "rows",
         "report",

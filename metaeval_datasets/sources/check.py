@@ -22,18 +22,29 @@ from typing import Any, TypeVar
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
+from metaeval_datasets.cast import cast_table
 from metaeval_datasets.catalog import get_task
+from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.sources.asking import SilentHubError, SourceError, may_pass, offline
 from metaeval_datasets.sources.check_files import check_files, quote_some
 from metaeval_datasets.sources.check_results import SourceCheck, SplitCheck, TaskCheck
 from metaeval_datasets.sources.hub_answers import Answers
 from metaeval_datasets.sources.hub_files import RepoFacts
 from metaeval_datasets.sources.layout import kind_of
-from metaeval_datasets.sources.opening import describe_source, find_files, read_splits
+from metaeval_datasets.sources.opening import describe_source, find_files, open_unchecked, read_splits
 from metaeval_datasets.sources.pins import source_name
 from metaeval_datasets.sources.revisions import PinnedCommitError, gone
-from metaeval_datasets.sources.source_files import SourceFile, read_source_file
-from metaeval_datasets.spec import AnySource, EditionName, Embedded, Source, TaskSpec, rows_per_source_row
+from metaeval_datasets.sources.source_files import name_in_errors, read_source_file
+from metaeval_datasets.spec import (
+    AnySource,
+    EditionName,
+    Embedded,
+    Files,
+    Source,
+    SpecError,
+    TaskSpec,
+    rows_per_source_row,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -154,8 +165,8 @@ def commits_of(checks: Sequence[TaskCheck]) -> tuple[dict[str, str], list[str]]:
 
 def check_source(spec: TaskSpec, source: AnySource, answers: Answers) -> SourceCheck:
     """Check one source of a task in one edition."""
-    if isinstance(source, Embedded):
-        return _check_embedded(spec, source)
+    if isinstance(source, Embedded | Files):
+        return _check_local(spec, source)
     configs = [config for config in source.configs if config]
     check = SourceCheck(describe_source(source), repo=source.repo, configs=configs, revision=source.revision)
     try:
@@ -187,13 +198,26 @@ def _no_answer(error: Exception) -> bool:
     return may_pass(error.__cause__)
 
 
-def _check_embedded(spec: TaskSpec, source: Embedded) -> SourceCheck:
-    check = SourceCheck(describe_source(source))
+def _check_local(spec: TaskSpec, source: Embedded | Files) -> SourceCheck:
+    """Check rows that are generated here, or that are in local files, which are read to the end."""
     try:
-        for split in read_splits(spec):
-            tables = list(read_source_file(SourceFile(split, "embedded"), spec, source))
-            check.columns = {item.name: str(item.type) for item in tables[0].schema}
-            check.splits[split] = SplitCheck(rows=sum(map(len, tables)), declared=spec.rows.get(split))
+        check = SourceCheck(describe_source(source))
+    except SpecError as error:  # a file does not exist
+        check = SourceCheck(", ".join(source.all_paths()) if isinstance(source, Files) else source.module)
+        _add_problem(check, error)
+        return check
+    try:
+        for split, pieces in open_unchecked(spec, source).pieces.items():
+            found, seen = SplitCheck(rows=0, declared=spec.rows.get(split)), LabelTally()
+            for piece in pieces:
+                for table in read_source_file(piece, spec, source):
+                    check.columns = {item.name: str(item.type) for item in table.schema}
+                    found.rows = (found.rows or 0) + len(table)
+                    with name_in_errors(piece):
+                        cast_table(table, spec, source, label_names=piece.label_names, seen=seen)
+            if reason := seen.refusal(spec.names):
+                raise SourceError(f"{split}: {reason}")
+            check.splits[split] = found
     except SourceError as error:
         _add_problem(check, error)
     _compare_rows(check)

@@ -14,14 +14,13 @@ from typing import Any
 
 import yaml
 
+from metaeval_datasets.safe_yaml import load_yaml
 from metaeval_datasets.sources.patterns import Pattern
 
 KINDS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
 ALIASES = {"validation": ("dev", "val", "valid")}
 
 MAX_CARD_BYTES = 2 << 20  # bytes read of a README; the largest known front matters have a few hundred kB
-MAX_NODES = 100_000  # nodes of the front matter
-MAX_DEPTH = 32
 MAX_STEPS = 50_000_000  # patterns with wildcards times characters of paths; some 20 s at worst
 
 _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
@@ -62,30 +61,7 @@ def _front_matter(text: str) -> Any:
         ValueError: it has too many nodes or levels, or it has aliases, which let a few lines expand to billions.
     """
     match = _FRONT_MATTER.match(text[:MAX_CARD_BYTES])
-    if match is None:
-        return None
-    depth = nodes = 0
-    # Check the limits on the stream of events, before any object is built.
-    for event in yaml.parse(match.group(1), Loader=_Loader):
-        nodes += isinstance(event, yaml.NodeEvent)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent) or nodes > MAX_NODES or depth > MAX_DEPTH or _is_long_number(event):
-            raise ValueError("the front matter has aliases, a very long number, or too many nodes or levels")
-    return yaml.load(match.group(1), Loader=_Loader)  # noqa: S506 - a safe loader
-
-
-def _is_long_number(event: Any) -> bool:
-    """Return whether a scalar could be read as a number of over 1,000 characters; 1:1:1:... takes quadratic time."""
-    return isinstance(event, yaml.ScalarEvent) and len(event.value) > 1_000 and event.value[0] in "+-.0123456789"
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Load YAML safely without dates: an invalid date is an error, and no value that is read here is a date."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
-        first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    return None if match is None else load_yaml(match.group(1))
 
 
 def _card(facts: Any) -> Card:

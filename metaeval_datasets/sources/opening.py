@@ -45,7 +45,8 @@ from metaeval_datasets.sources.source_files import (
     read_source_file,
     stored_label_names,
 )
-from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
+from metaeval_datasets.spec import SPLITS, AnySource, Embedded, Files, Source, TaskSpec
+from metaeval_datasets.spec.files import file_digest
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +83,18 @@ def describe_source(source: AnySource) -> str:
     """Return repository, configs and revision of a source for display."""
     if isinstance(source, Embedded):
         return f"metaeval_datasets.{source.module}"
+    if isinstance(source, Files):
+        return _describe_files(source)
     configs = "+".join(config for config in source.configs if config)
     revision = f" at {source.revision}" if source.revision else ""
     return source.repo + (f" ({configs})" if configs else "") + revision
+
+
+def _describe_files(source: Files) -> str:
+    """Return the names of files without their folders, which only matter on this machine, and digests of the files."""
+    named = [(os.path.basename(path), file_digest(path)[:12]) for path in source.all_paths()]
+    digests = f"SHA-256 {', '.join(digest for _, digest in named)}"
+    return f"{source.shown or ', '.join(name for name, _ in named)} ({digests})"
 
 
 def read_splits(spec: TaskSpec) -> tuple[str, ...]:
@@ -116,7 +126,8 @@ def open_source(
     if revision is not None:
         if not isinstance(sources[0], Source):
             raise NoSourceError(
-                f"task {spec.name}: its rows are generated and have no revisions, got revision={revision!r}"
+                f"task {spec.name}: its rows do not come from a repository and have no revisions, got "
+                f"revision={revision!r}"
             )
         sources = (dataclasses.replace(sources[0], revision=revision),)
     revisions = revisions or Revisions()
@@ -166,24 +177,78 @@ def resolve_revision(spec: TaskSpec, revision: str, access: Access = _USUAL_ACCE
 
 
 def _open(spec: TaskSpec, source: AnySource, access: Access, revisions: Revisions) -> OpenedSource:
-    if isinstance(source, Embedded):
-        splits = {split: (SourceFile(split, "embedded"),) for split in read_splits(spec)}
-        opened = OpenedSource(spec, source, None, splits)
-    else:
-        opened = _open_hub(spec, source, access, revisions)
+    opened = open_unchecked(spec, source, access, revisions)
     for split in opened.pieces:
         _check_split(split, opened, access.token)
     return opened
 
 
+def open_unchecked(
+    spec: TaskSpec, source: AnySource, access: Access = _USUAL_ACCESS, revisions: Revisions | None = None
+) -> OpenedSource:
+    """Find and download the files of a source without checking that their rows are as declared.
+
+    Raises:
+        SourceError: the source does not exist or lacks a column or all splits.
+    """
+    if isinstance(source, Embedded):
+        splits = {split: (SourceFile(split, "embedded"),) for split in read_splits(spec)}
+        return OpenedSource(spec, source, None, splits)
+    if isinstance(source, Files):
+        local = {split: _local_pieces(spec, source, split) for split in read_splits(spec)}
+        return OpenedSource(spec, source, None, local, unlabelled=dict.fromkeys(spec.unlabelled))
+    return _open_hub(spec, source, access, revisions or Revisions())
+
+
+def splits_of(source: Source, access: Access = _USUAL_ACCESS) -> tuple[str, ...]:
+    """Return which of train, validation and test a source on the Hub has.
+
+    Raises:
+        SourceError: the repository cannot be read, or has none of them.
+    """
+    listing = Revisions().listing(source, access)
+    card = _card_of(source, listing, access)
+    found = [set(_find(listing.files, card, source, config)) for config in source.configs]
+    present = tuple(split for split in SPLITS if all(lookup(dict.fromkeys(names, ("",)), split) for names in found))
+    if not present:
+        configs = sorted(str(entry["config_name"]) for entry in card.configs if entry.get("config_name"))
+        has = f"its configs are {', '.join(configs[:20])}" if configs else f"it has {len(listing.files)} files"
+        named = f"config {source.config!r}" if source.config else "no config given"
+        raise SourceError(f"{source.repo}: no split train, validation or test was found ({named}); {has}")
+    return present
+
+
+def _local_pieces(spec: TaskSpec, source: Files, split: str) -> tuple[SourceFile, ...]:
+    """Return the local files of a split with their metadata.
+
+    Raises:
+        SourceError: a file cannot be read, or a Parquet file lacks a column.
+    """
+    return tuple(_complete(local_piece(source, path), spec, source, None) for path in source.paths_of(split))
+
+
+def local_piece(source: Files, path: str) -> SourceFile:
+    """Return the description of a local file.
+
+    Raises:
+        SourceError: the file does not exist.
+    """
+    if not os.path.isfile(path):
+        raise SourceError(f"{path} {'is a folder' if os.path.isdir(path) else 'does not exist'}; expected a file")
+    return SourceFile(
+        path,
+        kind_of(path) or "unknown",
+        delimiter=delimiter_of(source, path),
+        quote=source.quote,
+        num_bytes=os.path.getsize(path),
+        encoding=source.encoding,
+    )
+
+
 def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisions) -> OpenedSource:
     access.check_remote()
     listing = revisions.listing(source, access)
-    card = Card()
-    if "README.md" in listing.files:
-        readme = fetch_file(source.repo, "README.md", listing.commit, access)
-        with open(readme, encoding="utf-8", errors="replace") as file:
-            card = read_card(file.read(MAX_CARD_BYTES))
+    card = _card_of(source, listing, access)
     paths, missing = find_files(spec, source, listing.files, card)
     wanted = read_splits(spec)
     read = {split: paths[split] for split in wanted if split in paths}
@@ -207,6 +272,28 @@ def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisio
             if split not in wanted
         },
     )
+
+
+def first_file(source: Source, access: Access = _USUAL_ACCESS) -> SourceFile:
+    """Download the first file of a source on the Hub, of its training rows if it has any.
+
+    Raises:
+        SourceError: the repository cannot be read, or has no file of a known kind.
+    """
+    split = splits_of(source, access)[0]
+    listing = Revisions().listing(source, access)
+    found = _find(listing.files, _card_of(source, listing, access), source, source.configs[0])
+    path = lookup(found, split)[0]
+    local = fetch_whole(source.repo, path, listing.commit, listing.sizes.get(path), access)
+    return SourceFile(local, kind_of(path) or "unknown", delimiter=delimiter_of(source, path), quote=source.quote)
+
+
+def _card_of(source: Source, listing: Listing, access: Access) -> Card:
+    if "README.md" not in listing.files:
+        return Card()
+    readme = fetch_file(source.repo, "README.md", listing.commit, access)
+    with open(readme, encoding="utf-8", errors="replace") as file:
+        return read_card(file.read(MAX_CARD_BYTES))
 
 
 def find_files(
@@ -261,15 +348,22 @@ def _piece(
         header=source.header,
         num_bytes=os.path.getsize(local) if local else 0,
     )
-    label = label_source(spec, source)
-    names = card_label_names(card, config, label)
-    if kind != "parquet":
+    names = card_label_names(card, config, label_source(spec, source))
+    return _complete(piece, spec, source, names, access.token)
+
+
+def _complete(
+    piece: SourceFile, spec: TaskSpec, source: AnySource, names: tuple[str, ...] | None, token: Token = None
+) -> SourceFile:
+    """Add the class names of the file, or else those of the card (``names``), and the number of rows if stored."""
+    if piece.kind != "parquet":
         return dataclasses.replace(piece, label_names=names)
-    with open_source_file(piece, access.token, footer=True) as file:
+    label = label_source(spec, source)
+    with open_source_file(piece, token, footer=True) as file:
         try:
             opened = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{path} is not a readable Parquet file: {error}") from error
+            raise SourceError(f"{piece.path} is not a readable Parquet file: {error}") from error
         with name_in_errors(piece):
             require_columns(columns_to_read(spec, source), opened.schema_arrow.names)
         names = stored_label_names(opened.schema_arrow, label) or names

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,9 @@ def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
     """
     if missing := [column for column in columns if column not in present]:
         names = ", ".join(present[:50]) + (f" and {len(present) - 50:,} more" if len(present) > 50 else "")
-        raise FormatError(f"has no column {', '.join(map(repr, missing))}; its columns are {names}")
+        near = difflib.get_close_matches(missing[0], present, n=1)
+        closest = f" (closest: {near[0]!r})" if near else ""
+        raise FormatError(f"has no column {', '.join(map(repr, missing))}{closest}; its columns are {names}")
     if twice := [column for column in columns if list(present).count(column) > 1]:
         raise FormatError(f"has the column {twice[0]!r} {list(present).count(twice[0])} times; expected it once")
 
@@ -43,17 +46,23 @@ def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
 
 
 def csv_tables(
-    file: BinaryIO, columns: Sequence[str], delimiter: str, quote: str | None, header: Sequence[str] | None
+    file: BinaryIO,
+    columns: Sequence[str],
+    delimiter: str,
+    quote: str | None,
+    header: Sequence[str] | None,
+    encoding: str = "utf-8",
 ) -> Iterator[pa.Table]:
     """Yield the columns of a CSV file as texts, a block of rows at a time; an empty field is an empty text.
 
     Args:
-        file: an open file in UTF-8.
+        file: an open file.
         columns: columns to read.
         delimiter: the character between fields.
         quote: the character around fields that contain the delimiter, line breaks or the character itself, which is
             then doubled; None if no field is quoted and quotes are plain text.
         header: names of all columns, if the file has no header line.
+        encoding: encoding of the file; a byte order mark at its start is not part of the first name.
 
     Raises:
         FormatError: the file is not valid CSV; the message names the line.
@@ -61,7 +70,7 @@ def csv_tables(
     csv.field_size_limit(
         max(csv.field_size_limit(), MAX_CELL_BYTES)
     )  # applies to the whole process; the default is 128 KiB
-    lines = _Lines(file)
+    lines = _Lines(file, encoding)
     # strict: an unclosed quotation mark is an error; otherwise it would swallow rows up to the next one
     quoting: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
     reader = csv.reader(lines, delimiter=delimiter, strict=True, **quoting)
@@ -107,24 +116,39 @@ def _text_table(columns: Sequence[str], found: list[list[str]]) -> pa.Table:
 class _Lines:
     r"""Lines of a text file with their ends (``\n``, ``\r\n`` or ``\r``), and the number of the block they are from."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file = file
+        self._encoding = encoding
+        utf8 = codecs.lookup(encoding).name == "utf-8"
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig" if utf8 else encoding)()
+        self._breaks = 0  # line breaks before the current block
         self.block = 0
 
     def __iter__(self) -> Iterator[str]:
-        decoder = codecs.getincrementaldecoder("utf-8-sig")()
         rest = ""
         while content := self._file.read(BLOCK_BYTES):
             self.block += 1
-            text = rest + decoder.decode(content)
+            text = rest + self._decode(content)
             # a line may go on in the next block; one that ends in \r may have its \n there
             whole = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
             rest = text[whole:]
             _check_length(len(rest))
             yield from io.StringIO(text[:whole], newline="")
-        rest += decoder.decode(b"", final=True)
+        rest += self._decode(b"", final=True)
         if rest:
             yield from io.StringIO(rest, newline="")
+
+    def _decode(self, content: bytes, final: bool = False) -> str:
+        try:
+            text = self._decoder.decode(content, final)
+        except UnicodeDecodeError as error:
+            line = 1 + self._breaks + error.object.count(b"\n", 0, error.start)
+            raise FormatError(
+                f"line {line:,} is not {self._encoding} (byte 0x{error.object[error.start]:02x}); if the file has "
+                "another encoding, name it as `encoding`: files of older Windows programs often have cp1252"
+            ) from error
+        self._breaks += text.count("\n")
+        return text
 
 
 def _check_length(length: int) -> None:

@@ -20,7 +20,7 @@ from metaeval_datasets.sources.hub_files import Access, Token
 from metaeval_datasets.sources.layout import Card, kind_of
 from metaeval_datasets.sources.parquet import BATCH_ROWS, parquet_tables
 from metaeval_datasets.sources.readers import FormatError, csv_tables, json_tables, require_columns
-from metaeval_datasets.spec import AnySource, Embedded, Source, TaskSpec
+from metaeval_datasets.spec import AnySource, Embedded, Files, Source, TaskSpec
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class SourceFile:
         header: column names of a CSV file without a header line.
         num_bytes: size of the downloaded file; 0 if it is remote.
         quote: quotation character of a CSV file.
+        encoding: encoding of a CSV file.
     """
 
     path: str
@@ -55,6 +56,7 @@ class SourceFile:
     header: tuple[str, ...] | None = None
     num_bytes: int = 0
     quote: str | None = '"'
+    encoding: str = "utf-8"
 
 
 def read_source_file(piece: SourceFile, spec: TaskSpec, source: AnySource, token: Token = None) -> Iterator[pa.Table]:
@@ -79,7 +81,7 @@ def read_file(file: BinaryIO, piece: SourceFile, spec: TaskSpec, source: AnySour
             yield from parquet_tables(file, columns, piece.remote)
             return
         if piece.kind == "csv":
-            tables = csv_tables(file, columns, piece.delimiter, piece.quote, piece.header)
+            tables = csv_tables(file, columns, piece.delimiter, piece.quote, piece.header, piece.encoding)
         else:
             tables = json_tables(file, columns, label_source(spec, source))
         for table in tables:
@@ -95,7 +97,7 @@ def name_in_errors(piece: SourceFile) -> Iterator[None]:
         raise SourceError(f"{piece.path}: {' '.join(str(error).split())[:500]}") from error
 
 
-def delimiter_of(source: Source, path: str) -> str:
+def delimiter_of(source: Source | Files, path: str) -> str:
     """Return the separator of a CSV file."""
     return source.delimiter or ("\t" if path.lower().endswith(".tsv") else ",")
 

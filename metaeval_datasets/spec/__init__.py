@@ -14,6 +14,7 @@ A fallback source with other column names therefore needs only ``columns``, and 
 """
 
 from metaeval_datasets.spec.checks import SPLITS, SpecError
+from metaeval_datasets.spec.files import Files
 from metaeval_datasets.spec.groups import Alone, Groups, RowModulus, SameRow, SameText
 from metaeval_datasets.spec.source import AnySource, Embedded, Source, rows_per_source_row
 from metaeval_datasets.spec.steps import Keep, Orient, Stack, Step
@@ -32,6 +33,7 @@ __all__ = [
     "ConfigText",
     "EditionName",
     "Embedded",
+    "Files",
     "Groups",
     "Items",
     "Join",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def unique_names(where: str, name: str, values: object) -> tuple[str, ...]:
     items = tuple(values)
     if bad := [item for item in items if not isinstance(item, str) or not item]:
         raise SpecError(f"{where}: `{name}` contains {bad[0]!r}; expected non-empty strings")
-    if twice := sorted({item for item in items if items.count(item) > 1}):
+    if twice := sorted(item for item, count in Counter(items).items() if count > 1):
         raise SpecError(f"{where}: `{name}` contains {twice} twice; expected each name once")
     return items
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from metaeval_datasets.spec.checks import SPLITS, SpecError, name_tuples, unique_names
+from metaeval_datasets.spec.files import Files
 from metaeval_datasets.spec.groups import Groups, check_groups
 from metaeval_datasets.spec.steps import Stack, Step, check_step
 from metaeval_datasets.spec.texts import Text, check_text
@@ -137,7 +138,7 @@ class Embedded:
             raise SpecError(f"embedded source: `module` must be a module of metaeval_datasets, got {self.module!r}")
 
 
-AnySource: TypeAlias = Source | Embedded
+AnySource: TypeAlias = Source | Embedded | Files
 
 
 def rows_per_source_row(source: AnySource) -> int:

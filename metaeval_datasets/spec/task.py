@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from metaeval_datasets.spec.checks import SPLITS, SpecError, unique_names
+from metaeval_datasets.spec.files import Files
 from metaeval_datasets.spec.groups import Groups, RowModulus, check_groups
 from metaeval_datasets.spec.source import AnySource, Embedded, Source
 from metaeval_datasets.spec.steps import Stack
@@ -74,7 +75,7 @@ class TaskSpec:
         names: class names in index order, spelled as in the source; chosen here if the source has only numbers.
         type: one of the eight task types.
         license: licence as the source states it; ``"unknown"`` if it states none.
-        citation: key of the reference to cite, such as ``wang2019glue``.
+        citation: key of the reference to cite, such as ``wang2019glue``; empty if there is nothing to cite.
         sentence: text of a task with one text field.
         sentence1: first text of a task with two text fields.
         sentence2: second text of a task with two text fields.
@@ -123,7 +124,10 @@ class TaskSpec:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise SpecError(f"task {self.name!r}: `name` must be 'group/task'")
+            raise SpecError(
+                f"task {self.name!r}: `name` must be 'group/task'; the group has lower-case letters, digits and _, and "
+                "the task may also have upper-case letters, +, . and -"
+            )
         for name in ("sources", "splits", "unlabelled", "may_be_empty"):
             value = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Iterable):
@@ -137,8 +141,8 @@ class TaskSpec:
             raise self._error("type", f"must be a TaskType, got {self.type!r}")
         if not isinstance(self.license, str) or not self.license:
             raise self._error("license", "is empty; write 'unknown' where the source gives none")
-        if not isinstance(self.citation, str) or not _CITATION.fullmatch(self.citation):
-            raise self._error("citation", f"must be a key such as 'wang2019glue', got {self.citation!r}")
+        if not isinstance(self.citation, str) or (self.citation and not _CITATION.fullmatch(self.citation)):
+            raise self._error("citation", f"must be a key such as 'wang2019glue', or empty, got {self.citation!r}")
         check_groups(f"task {self.name}", self.groups)
         if isinstance(self.groups, RowModulus) and self.groups.modulus < 2:
             raise self._error("groups", f"modulus must be at least 2, got {self.groups.modulus}")
@@ -214,16 +218,18 @@ class TaskSpec:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _error(self, name: str, problem: str) -> SpecError:
-        return SpecError(f"task {self.name}: `{name}` {problem} (tasks/{self.group}.py)")
+        return SpecError(f"task {self.name}: `{name}` {problem}")
 
     def _check_sources(self) -> None:
         if not self.sources:
-            raise self._error("sources", "is empty; expected at least one Source or Embedded")
+            raise self._error("sources", "is empty; expected at least one Source, Files or Embedded")
         for source in self.sources:
-            if not isinstance(source, (Source, Embedded)):
-                raise self._error("sources", f"contains {source!r}; expected Source or Embedded")
+            if not isinstance(source, (Source, Embedded, Files)):
+                raise self._error("sources", f"contains {source!r}; expected Source, Files or Embedded")
             if isinstance(source, Source) and (extra := set(source.splits) - set(self.splits)):
                 raise self._error("sources", f"({source.repo}) maps splits {sorted(extra)}, which are not in `splits`")
+            if isinstance(source, Files) and (extra := set(source.paths) ^ set(self.splits)):
+                raise self._error("splits", f"is {self.splits}, and the files are for {sorted(source.paths)}")
 
     def _check_texts(self) -> None:
         given = set(self.texts)
@@ -278,6 +284,8 @@ def normal_name(name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Files):
+        return value.to_plain()
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

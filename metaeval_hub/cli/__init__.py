@@ -22,6 +22,7 @@ from metaeval_hub.cli import (
     compare,
     completion,
     export_onnx,
+    new_task,
     overlap,
     page,
     predict,
@@ -36,7 +37,7 @@ from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (
-    *(tasks, show, check_sources, publish, overlap, train, predict, serve, export_onnx),
+    *(tasks, show, check_sources, publish, new_task, overlap, train, predict, serve, export_onnx),
     *(compare, analyze, report, page, completion),
 )
 EXTRAS = {
@@ -114,7 +115,7 @@ def _run(arguments: list[str]) -> int:
     handler.setFormatter(_PlainFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, handlers=[handler])
     try:
-        with _sources(options):
+        with _own_tasks(options), _sources(options):
             return int(options.run(options) or 0)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -139,6 +140,19 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
         return arguments, []
     own, forwarded = train.split(arguments[place + 1 :])
     return [*arguments[: place + 1], *own], forwarded
+
+
+@contextmanager
+def _own_tasks(options: argparse.Namespace) -> Iterator[None]:
+    """Let a command use the tasks of its task file."""
+    if not getattr(options, "task_file", None):
+        yield
+        return
+    from metaeval_datasets import read_task_file
+    from metaeval_datasets.catalog import registered
+
+    with registered(read_task_file(options.task_file)):
+        yield
 
 
 @contextmanager

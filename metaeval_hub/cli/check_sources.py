@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, check_file
+from metaeval_hub.cli.places import add_pins, add_task_file, check_file
 from metaeval_hub.results.terminal import make_console, make_table, print_table, progress
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--pin", metavar="FILE", help="write the commit of every checked source to this JSON file, one line per source"
     )
     add_pins(pins)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     if options.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {options.workers}")
     editions: tuple[EditionName, ...] = ("careful", "paper")
-    names = select_tasks(options.names) if options.names else list_tasks()
+    names = select_tasks(options.names) if options.names else list_tasks(own=False)
     entries: list[tuple[str, EditionName]] = [
         (name, edition)
         for name in names

@@ -17,6 +17,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from metaeval_hub.cli.places import add_task_file
 from metaeval_hub.results.terminal import labelled, make_console, make_folder, path_of, show_table
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", nargs="+", metavar="TASK", help="tasks and groups to compare on (default: all)")
     parser.add_argument("--out", type=path_of, metavar="FILE", help="file to write the comparison to, .md or .json")
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metaeval_hub.cli.places import add_pins, check_folder
+from metaeval_hub.cli.places import add_pins, add_task_file, check_folder
 from metaeval_hub.results.terminal import quiet
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--whole-only", action="store_true", help="compare only whole pairs, not single sentences")
     parser.add_argument("--top", type=int, default=20, help="pairs of tasks to show (default: 20)")
     add_pins(parser)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from metaeval_datasets.overlap_report import find_overlap
 
     rules = Rules(options.min_length, options.max_repeats, sentences=not options.whole_only)
-    names = select_tasks(options.names) if options.names else list_tasks()
+    names = select_tasks(options.names) if options.names else list_tasks(own=False)
     if options.out is not None:
         check_folder(options.out, "--out")
     console = _console()

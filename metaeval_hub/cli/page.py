@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.places import add_pins, check_file
+from metaeval_hub.cli.places import add_pins, add_task_file, check_file
 from metaeval_hub.results.terminal import labelled, make_console, make_folder, path_of, progress, quiet
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push-to-model", metavar="ORG/NAME", help="upload the page to the repository of this model")
     parser.add_argument("--private", action="store_true", help="make a new Space private")
     add_pins(parser)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> None:

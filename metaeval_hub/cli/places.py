@@ -1,6 +1,6 @@
 """Check output paths before a command computes anything, so that no work is lost because of a wrong path.
 
-The option ``--pins``, a path that several commands read, is declared here, too.
+The options ``--pins`` and ``--task-file``, paths that several commands read, are declared here, too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,15 @@ def add_pins(parser: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="read sources at the commits in this file, which `metaeval check-sources --pin FILE` writes (default: the "
         "file that METAEVAL_PINS names, or else the current commits)",
+    )
+
+
+def add_task_file(parser: argparse._ActionsContainer) -> None:
+    """Declare the option for the file with tasks of the user."""
+    parser.add_argument(
+        "--task-file",
+        metavar="FILE",
+        help="also use the tasks that this YAML file declares, which `metaeval new-task` writes",
     )
 
 

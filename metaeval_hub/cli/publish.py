@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metaeval_hub.cli.places import add_pins, check_folder
+from metaeval_hub.cli.places import add_pins, add_task_file, check_folder
 from metaeval_hub.results.terminal import progress, quiet
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--dry-run", action="store_true", help="build the tasks and list what would be uploaded")
     mode.add_argument("--verify", action="store_true", help="build the tasks and compare them with the published ones")
     add_pins(parser)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.metric:
         return _publish_metric(options)
-    names = select_tasks(options.tasks) if options.tasks else list_tasks()
+    names = select_tasks(options.tasks) if options.tasks else list_tasks(own=False)
     _check_target(options)
     check_folder(options.folder, "--folder")
     with locked(options.folder):

@@ -11,7 +11,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins
+from metaeval_hub.cli.places import add_pins, add_task_file
 from metaeval_hub.results.terminal import make_console, make_table, print_columns, print_table, quiet
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON with complete texts")
     add_pins(parser)
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -102,9 +103,9 @@ def _facts(declared: TaskSpec, spec: TaskSpec, report: Report, summary: Summary)
 
 
 def _bibtex(spec: TaskSpec) -> str:
-    from metaeval_datasets.citations import bibtex
+    from metaeval_datasets.citations import REFERENCES, bibtex
 
-    return bibtex(spec.citation)
+    return bibtex(spec.citation) if spec.citation in REFERENCES else spec.citation
 
 
 # --- For people -----------------------------------------------------------------------------------------------------
@@ -247,5 +248,6 @@ def _show_facts(
         table.add_row(name, " ".join(text.split()))
     console.print()
     print_table(console, table)
-    console.print()
-    console.print(_bibtex(spec), soft_wrap=True)
+    if reference := _bibtex(spec):
+        console.print()
+        console.print(reference, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""List the tasks of the collection.
+"""List the tasks of the collection, and your own tasks.
 
 Names and conditions are combined: metaeval tasks glue pragmeval --type nli --max-rows 10000. Numbers of rows are the
 declared rows of the official train split, or of the test split if a task has no other. A terminal too narrow for all
@@ -12,6 +12,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from metaeval_hub.cli.places import add_task_file
 from metaeval_hub.results.terminal import make_console, print_columns
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--in-101", action="store_true", help="only the 101 tasks of the paper")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per task")
+    add_task_file(parser)
 
 
 def run(options: argparse.Namespace) -> None:

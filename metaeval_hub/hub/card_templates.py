@@ -95,7 +95,7 @@ def source_link(source: str, commit: str | None) -> str:
     """Describe where rows come from, with a link to the commit if they are on the Hub."""
     repo = source_repo(source)
     if repo is None:
-        return f"made by {code_span(source)}"
+        return f"{'' if ' (SHA-256 ' in source else 'made by '}{code_span(source)}"
     place = f"/datasets/{repo}/tree/{commit}" if commit else f"/datasets/{repo}"
     configs = source.removeprefix(repo).split(" at ")[0].removesuffix(" (default)")
     return f"[{repo}]({place}){configs}" + (f" @ {commit[:7]}" if commit else "")

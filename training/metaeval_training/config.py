@@ -88,6 +88,9 @@ class TrainConfig:
         "", "data", "read sources at the commits in this file, which `metaeval check-sources --pin FILE` writes; "
         "default: the file that METAEVAL_PINS names, or else the current commits", "FILE",
     )  # fmt: skip
+    task_file: str = setting(
+        "", "data", "also use the tasks that this YAML file declares, which `metaeval new-task` writes", "FILE"
+    )
     skip_unavailable: bool = setting(False, "data", "skip tasks whose data cannot be loaded, instead of stopping")
     max_train_rows: int = setting(
         30_000, "data", "maximum number of training rows per task, drawn with --rows-seed; 0: all", "ROWS"
@@ -325,7 +328,7 @@ _LEAST: dict[str, float] = {
 FREE = ("push_to_hub", "push_every_checkpoint", "private", "tracker", "cache_dir")
 UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories that break lines of logs and JSON files
 # Settings that may be paths: ~ at the start is replaced by the home directory.
-PATHS = ("output_dir", "cache_dir", "pins", "encoder", "conditioning_vectors", "task_features")
+PATHS = ("output_dir", "cache_dir", "pins", "task_file", "encoder", "conditioning_vectors", "task_features")
 
 
 def flag(name: str) -> str:

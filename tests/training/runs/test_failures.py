@@ -79,3 +79,12 @@ def test_a_malformed_pin_file_ends_the_run_before_it_starts(train, tmp_path, cap
     assert f"error: --pins: the pin file {pins} is malformed: it has version 7, expected 1" in capsys.readouterr().out
     assert not (tmp_path / "runs" / "multitask-1").exists()
     assert "METAEVAL_PINS" not in os.environ
+
+
+def test_a_wrong_task_file_ends_the_run_before_it_starts(train, tmp_path, capsys):
+    (tmp_path / "tasks.yaml").write_text("acme/tickets:\n  files: tickets.csv\n  txt: message\n")
+    assert train("--task-file", str(tmp_path / "tasks.yaml")) == 1
+    output = capsys.readouterr().out
+    assert "error: --task-file: " in output
+    assert "task acme/tickets: unknown field `txt`; closest: `text`" in output
+    assert not (tmp_path / "runs" / "multitask-1").exists()

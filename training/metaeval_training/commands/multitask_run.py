@@ -37,6 +37,7 @@ def _run(session: Session, command: CommandLine) -> int:
         reporter.line(f"{run.path} is finished; its results are in {run.results}")
         return push(session, run, config) if "push_to_hub" in command.flags else DONE
     session.use_pins(config.pins)
+    session.use_task_file(config.task_file)
     accelerator = start_accelerator(config)
     check_early(config, reporter)
     reporter.line(describe_machine(config, accelerator))

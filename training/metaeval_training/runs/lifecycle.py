@@ -12,6 +12,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from metaeval_datasets import read_task_file
+from metaeval_datasets.catalog import registered
 from metaeval_datasets.sources.pins import PinsError, pinned
 from metaeval_datasets.sources.revisions import ask_once
 from metaeval_training.atomic_files import DamagedFileError
@@ -104,6 +106,19 @@ class Session:
             self._locks.enter_context(pinned(path))
         except PinsError as error:
             raise ConfigError(f"--pins: {error}") from error
+
+    def use_task_file(self, path: str) -> None:
+        """Add the tasks of a task file to the catalogue until the command ends; do nothing for "".
+
+        Raises:
+            ConfigError: the file cannot be read, or an entry or its name is wrong.
+        """
+        if not path:
+            return
+        try:
+            self._locks.enter_context(registered(read_task_file(path)))
+        except ValueError as error:
+            raise ConfigError(f"--task-file: {error}") from error
 
     def resume_command(self, run: RunFolder | None = None) -> str:
         """Return the shell command that resumes a run (default: this one); see ``resume_command``."""

@@ -48,7 +48,7 @@ from metaeval_training.runs.reporter import Reporter, duration, remaining, short
 
 # The settings of TrainConfig that every such script accepts.
 SETTINGS = (
-    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "pins",
+    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "pins", "task_file",
     "skip_unavailable", "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length",
     "encoder", "encoder_revision", "eval_batch_size",
 )  # fmt: skip
@@ -171,6 +171,7 @@ def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int
         session.reporter.line(f"{run.path} is finished")
         return DONE
     session.use_pins(config.pins)
+    session.use_task_file(config.task_file)
     accelerator = start_accelerator(config)
     run = run or create_run(session, command)
     encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
