@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
 
 Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
+EARLIER_ARGUMENTS = ("steps", "batch_size", "z_lr", "head_lr")
 TEXT_COLUMNS = (("sentence",), ("sentence1", "sentence2"), ("text", "text_pair"), ("text",))
 
 
@@ -106,6 +108,23 @@ def fit_task(
         model.heads.weight[vectors] = weight.to(model.device)
         model.heads.bias[vectors] = bias.to(model.device)
     return report
+
+
+def warn_of_earlier_arguments(given: Collection[str]) -> None:
+    """Warn of arguments that only the earlier fit by gradient steps used.
+
+    Raises:
+        TypeError: an argument never existed.
+    """
+    for name in given:
+        if name not in EARLIER_ARGUMENTS:
+            raise TypeError(f"fit_task() got an unexpected keyword argument {name!r}")
+    if given:
+        warnings.warn(
+            f"fit_task takes no gradient steps any more, so {', '.join(given)} has no effect; leave it out",
+            DeprecationWarning,
+            stacklevel=3,
+        )
 
 
 @torch.no_grad()

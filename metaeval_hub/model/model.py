@@ -20,7 +20,7 @@ from metaeval_hub.encoders.weights import building
 from metaeval_hub.hub.download import CacheOptions
 from metaeval_hub.model import auto
 from metaeval_hub.model.core import ModelCore
-from metaeval_hub.model.few_shot import fit_task
+from metaeval_hub.model.few_shot import fit_task, warn_of_earlier_arguments
 from metaeval_hub.model.multi_task_classifier import MultiTaskClassifier
 from metaeval_hub.model.prediction import Prediction, task_logits
 from metaeval_hub.model.sequence_classifier import TaskClassifier
@@ -291,13 +291,16 @@ class ConditionalAdapterModel(ModelCore):
         task_features: ArrayLike | None = None,
         label_vectors: Sequence[str] | None = None,
         start: str | None = None,
+        **earlier: Any,
     ) -> TaskClassifier:
         """Add a task from a few labelled examples by fitting only a classifier; return it as ``for_task`` does.
 
         The classifier's ``fit_report`` states which features it reads: those of the frozen or of the adapted encoder.
 
-        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``.
+        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``. The arguments of the earlier fit by
+        gradient steps (``steps``, ``batch_size``, ``z_lr``, ``head_lr``) have no effect and cause a warning.
         """
+        warn_of_earlier_arguments(earlier)
         report = fit_task(
             self, name, examples, labels, seed=seed, progress=progress, task_features=task_features,
             label_vectors=label_vectors, start=start,

@@ -269,3 +269,12 @@ def test_invalid_numbers_are_refused(model):
 def test_a_name_that_is_taken_is_refused(model):
     with pytest.raises(ValueError, match=r"has a task 'x/one' already; remove_task\('x/one'\) first"):
         model.fit_task("x/one", EXAMPLES)
+
+
+def test_arguments_of_the_earlier_fit_are_accepted_with_a_warning():
+    model = ConditionalAdapterModel.create("tiny", {"x/one": ("a", "b")}, vocabulary=["red blue"])
+    with pytest.warns(DeprecationWarning, match="steps, z_lr has no effect"):
+        model.fit_task("x/new", [("red", "warm"), ("blue", "cold")], steps=2, z_lr=0.1)
+    assert model.task_names == ("x/one", "x/new")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
+        model.fit_task("x/other", [("red", "warm"), ("blue", "cold")], step=2)
