@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from metaeval_hub.model.logistic import Linear
 from metaeval_hub.model.task_changes import add_tasks, check_new
 from metaeval_hub.safe_files.names import task_name
 from metaeval_hub.task_data.origins import TaskOrigin
+
+EARLIER_ARGUMENTS = ("steps", "batch_size", "z_lr", "head_lr")
 
 
 def fit_task(
@@ -147,6 +150,23 @@ def add_fitted(
         model.heads.weight[vectors] = weight.to(model.device)
         model.heads.bias[vectors] = bias.to(model.device)
     return report
+
+
+def warn_of_earlier_arguments(given: Collection[str]) -> None:
+    """Warn of arguments that only the earlier fit by gradient steps used.
+
+    Raises:
+        TypeError: an argument never existed.
+    """
+    for name in given:
+        if name not in EARLIER_ARGUMENTS:
+            raise TypeError(f"fit_task() got an unexpected keyword argument {name!r}")
+    if given:
+        warnings.warn(
+            f"fit_task takes no gradient steps any more, so {', '.join(given)} has no effect; leave it out",
+            DeprecationWarning,
+            stacklevel=3,
+        )
 
 
 @torch.no_grad()

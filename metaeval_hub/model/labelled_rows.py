@@ -57,7 +57,9 @@ def read_rows(name: str, examples: Any, labels: Iterable[str] | None = None) -> 
         raise ValueError(f"{name}: examples is empty; give at least one (text, class) per class")
     names = _class_names(name, examples, classes, labels)
     classes = _by_name(examples, classes, names)
-    return LabelledRows(texts, np.array([_index(name, i, each, names) for i, each in enumerate(classes)], np.int64), names)
+    return LabelledRows(
+        texts, np.array([_index(name, i, each, names) for i, each in enumerate(classes)], np.int64), names
+    )
 
 
 def _columns(examples: Any) -> tuple[list[Text], list[Any]]:

@@ -15,12 +15,12 @@ from torch import Tensor
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.feature_matrix import Features, feature_matrix
 from metaeval_hub.encoders.encoder import load_encoder
-from metaeval_hub.encoders.tokens import Text, as_texts
+from metaeval_hub.encoders.tokens import Text
 from metaeval_hub.encoders.weights import building
 from metaeval_hub.hub.download import CacheOptions
 from metaeval_hub.model import auto
 from metaeval_hub.model.core import ModelCore
-from metaeval_hub.model.few_shot import fit_task
+from metaeval_hub.model.few_shot import fit_task, warn_of_earlier_arguments
 from metaeval_hub.model.multi_task_classifier import MultiTaskClassifier
 from metaeval_hub.model.prediction import Prediction, checked_logits
 from metaeval_hub.model.scoring import evaluate_task
@@ -29,8 +29,7 @@ from metaeval_hub.model.storage import check_place, load_model, push_model, save
 from metaeval_hub.model.task_changes import add_tasks, remove_tasks
 from metaeval_hub.model.task_values import checked_labels
 from metaeval_hub.model.zero_shot import By, Description, zero_shot
-from metaeval_hub.safe_files.names import check_count, list_of_names
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.names import list_of_names
 from metaeval_hub.safe_files.replace_folder import target_folder
 from metaeval_hub.task_data.origins import TaskOrigin
 
@@ -247,9 +246,7 @@ class ConditionalAdapterModel(ModelCore):
         labels = [names[i] for i in probabilities.argmax(dim=-1).tolist()]
         return Prediction(labels, probabilities.numpy(), names)
 
-    def evaluate(
-        self, name: str, data: Any, *, batch_size: int = 32, progress: bool | None = None
-    ) -> dict[str, float]:
+    def evaluate(self, name: str, data: Any, *, batch_size: int = 32, progress: bool | None = None) -> dict[str, float]:
         """Return accuracy, macro-F1 and Matthews' correlation of a task on labelled rows.
 
         For arguments and errors see ``metaeval_hub.model.scoring.evaluate_task``.
@@ -282,13 +279,16 @@ class ConditionalAdapterModel(ModelCore):
         task_features: ArrayLike | None = None,
         label_vectors: Sequence[str] | None = None,
         start: str | None = None,
+        **earlier: Any,
     ) -> TaskClassifier:
         """Add a task from a few labelled examples by fitting only a classifier; return it as ``for_task`` does.
 
         The classifier's ``fit_report`` states which features it reads: those of the frozen or of the adapted encoder.
 
-        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``.
+        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``. The arguments of the earlier fit by
+        gradient steps (``steps``, ``batch_size``, ``z_lr``, ``head_lr``) have no effect and cause a warning.
         """
+        warn_of_earlier_arguments(earlier)
         report = fit_task(
             self, name, examples, labels, seed=seed, progress=progress, task_features=task_features,
             label_vectors=label_vectors, start=start,
