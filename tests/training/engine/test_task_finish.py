@@ -7,8 +7,10 @@ from accelerate import Accelerator
 from datasets import Dataset
 from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import TaskData, encode_rows
+from metaeval_training.engine import task_finish
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.task_finish import TaskFinisher, can_finish
+from metaeval_training.runs.process import Interrupted
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 
@@ -82,7 +84,8 @@ def test_a_private_part_is_kept_where_it_is_better_on_validation_and_nothing_sha
     assert changed == {"heads.weight", "heads.bias", "adapter.private.down", "adapter.private.up"}
 
 
-def test_a_private_part_that_does_not_help_is_dropped(trained):
+@pytest.mark.parametrize("rate", [1e-2, 1e30], ids=["worse", "diverged"])
+def test_a_private_part_that_does_not_help_is_dropped(trained, rate):
     _, tasks = trained
     # the classes of the training rows are exchanged, so that whatever is learned from them is wrong
     exchanged = replace(tasks[0].train, labels=(tasks[0].train.labels + 1) % 3)
@@ -90,7 +93,18 @@ def test_a_private_part_that_does_not_help_is_dropped(trained):
     model = ConditionalAdapterModel.create(
         "tiny", {task.name: task.labels}, ConditionalConfig(pooling="mean", private_rank=4), vocabulary=WORDS
     )
-    found = finish(model, [task], private_rank=4, private_epochs=6, private_lr=1e-2)
+    start = model.adapter.private.down.clone()
+    found = finish(model, [task], refit=True, private_rank=4, private_epochs=6, private_lr=rate)
     assert not found[task.name].private
     assert model.private_tasks == set()
     assert not model.adapter.private.up.any()
+    assert torch.equal(model.adapter.private.down, start)
+
+
+def test_an_interrupt_in_one_process_stops_all(trained, monkeypatch):
+    model, tasks = trained
+    elsewhere = Interrupted(2, 7)
+    monkeypatch.setattr(task_finish, "gather_object", lambda found: [*found, elsewhere])
+    with pytest.raises(Interrupted) as stopped:
+        finish(model, tasks[:1], refit=True)
+    assert stopped.value is elsewhere

@@ -80,7 +80,15 @@ def train_private_part(
 
 
 @torch.no_grad()
-def drop_private_part(model: ConditionalAdapterModel, task: TaskData, number: int) -> None:
-    """Take the private part of a task away; its classifier stays as it is."""
-    private_updates(model).up[number] = 0
+def drop_private_part(model: ConditionalAdapterModel, task: TaskData, number: int, start: torch.Tensor) -> None:
+    """Remove the private part of a task; its classifier stays as it is.
+
+    Args:
+        model: the model.
+        task: the rows of the task.
+        number: id of the task in the model.
+        start: V of the task before training, which may have diverged.
+    """
+    private = private_updates(model)
+    private.down[number], private.up[number] = start, 0
     model.private_tasks.discard(task.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from metaeval_training.data.encoding import EncodedRows, TaskData, collate
 from metaeval_training.data.sampling import Batch
 from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.engine.private_part import drop_private_part, private_updates, train_private_part
+from metaeval_training.runs.process import Interrupted
 
 # Values of C to try, from strong to weak regularization; the strongest almost predicts the most frequent class.
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -84,18 +86,29 @@ class TaskFinisher:
         Args:
             tasks: the tasks, in the order of their ids in the model.
             splits: the splits to score: "validation", "test", or both.
-            on_task: called before each task, with the number of tasks done.
+            on_task: called before each task, with the number of tasks done; may raise ``Interrupted``.
 
         Returns:
             Task -> its outcome, in the order of the tasks.
+
+        Raises:
+            Interrupted: ``on_task`` raised it in one of the processes; all of them raise it.
         """
         self.model.eval()
-        found = []
-        for number in range(self.accelerator.process_index, len(tasks), self.accelerator.num_processes):
-            on_task(number)
-            outcome = self._finish(tasks[number], number, splits)
-            found.append((number, outcome, self._head(number), self._private_part(number) if outcome.private else None))
-        gathered = sorted(gather_object(found), key=lambda each: each[0])
+        found: list[Any] = []
+        try:
+            for number in range(self.accelerator.process_index, len(tasks), self.accelerator.num_processes):
+                on_task(number)
+                outcome = self._finish(tasks[number], number, splits)
+                private = self._private_part(number) if outcome.private else None
+                found.append((number, outcome, self._head(number), private))
+        except Interrupted as stopped:  # the other processes wait for this one below, so they have to know
+            found = [stopped]
+        gathered = gather_object(found)
+        for each in gathered:
+            if isinstance(each, Interrupted):
+                raise each
+        gathered = sorted(gathered, key=lambda each: each[0])
         if self.accelerator.num_processes > 1:
             for number, _, head, private in gathered:
                 self._set_head(number, head)
@@ -112,13 +125,15 @@ class TaskFinisher:
         features, trained = self._features(task, number, needed), self._head(number)
         before, best = _scores(task, features, trained, splits), self._best(task, features, trained)
         if self.config.private_rank:
+            start = private_updates(self.model).down[number].clone()
             train_private_part(self.model, task, number, self.config, self.accelerator)
             private_features = self._features(task, number, needed)
-            private_best = self._best(task, private_features, self._head(number))
-            if private_best.likelihood > best.likelihood:
+            finite = all(np.isfinite(each).all() for each in private_features.values())  # else its training diverged
+            private_best = self._best(task, private_features, self._head(number)) if finite else None
+            if private_best and private_best.likelihood > best.likelihood:
                 features, best = private_features, private_best
             else:
-                drop_private_part(self.model, task, number)
+                drop_private_part(self.model, task, number, start)
         self._set_head(number, best.classifier)
         private = task.name in self.model.private_tasks
         return Finished(_scores(task, features, best.classifier, splits), before, best.strength, private)
