@@ -122,6 +122,12 @@ def check_arguments(command):
         entry(command)
 
 
+def test_metaeval_train_does_not_replace_the_process_of_the_tests():
+    with mock.patch("os.execve") as replaced:
+        assert "--max-train-rows" in run(["metaeval", "train", "multitask", "--help"])
+    replaced.assert_not_called()
+
+
 def test_a_wrong_flag_in_a_block_is_found():
     with pytest.raises(SystemExit):
         check_arguments(["metaeval", "tasks", "--no-such-flag"])
