@@ -69,8 +69,23 @@ def commands(block: Block) -> list[list[str]]:
     lines = text.splitlines()
     if block.language == "console":
         lines = [line[2:] for line in lines if line.startswith("$ ")]
-    found = [words(line) for line in lines]
+    found = [words(line) for line in whole_lines(lines)]
     return [command for command in found if command]
+
+
+def whole_lines(lines: list[str]) -> Iterator[str]:
+    """Join the lines of each word in quotes that spans several."""
+    start = ""
+    for line in lines:
+        start += line
+        try:
+            shlex.split(start, comments=True)
+        except ValueError:
+            start += "\n"
+            continue
+        yield start
+        start = ""
+    assert not start, f"a quote is not closed: {start}"
 
 
 def words(line: str) -> list[str]:
