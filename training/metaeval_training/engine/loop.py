@@ -35,7 +35,8 @@ from metaeval_training.engine.checkpoint import (
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.loss_cap import LossCap
 from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
-from metaeval_training.engine.task_finish import Finished, TaskFinisher
+from metaeval_training.engine.task_finish import TaskFinisher
+from metaeval_training.runs.finished import Finished
 from metaeval_training.runs.folder import RunError, RunFolder, command_line
 from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line

@@ -27,26 +27,10 @@ from metaeval_training.data.encoding import EncodedRows, TaskData, collate
 from metaeval_training.data.sampling import Batch
 from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.engine.private_part import drop_private_part, private_updates, train_private_part
+from metaeval_training.runs.finished import Finished
 
 # Values of C to try, from strong to weak regularization; the strongest almost predicts the most frequent class.
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """One task after its finish.
-
-    Attributes:
-        scores: split -> scores of the final model.
-        before: split -> scores after the shared training.
-        strength: C of the logistic regression; None if a trained classifier stays.
-        private: whether the task has a private part.
-    """
-
-    scores: dict[str, SplitScores]
-    before: dict[str, SplitScores]
-    strength: float | None = None
-    private: bool = False
 
 
 @dataclass(frozen=True)

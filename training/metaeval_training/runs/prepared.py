@@ -11,7 +11,7 @@ from metaeval_hub.results.schema import SplitScores, Timing
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import TaskData
-from metaeval_training.engine.task_finish import Finished
+from metaeval_training.runs.finished import Finished
 
 
 @dataclass(frozen=True)
