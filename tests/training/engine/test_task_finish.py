@@ -94,3 +94,21 @@ def test_a_private_part_that_does_not_help_is_dropped(trained):
     assert not found[task.name].private
     assert model.private_tasks == set()
     assert not model.adapter.private.up.any()
+
+
+def test_a_private_part_that_diverged_is_dropped_and_leaves_the_model_finite(trained):
+    _, tasks = trained
+    labels = {task.name: task.labels for task in tasks[:1]}
+    config = ConditionalConfig(pooling="mean", private_rank=1)
+    model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=WORDS)
+    before = model.adapter.private.down.clone()
+    found = finish(model, tasks[:1], private_rank=1, private_epochs=1, private_lr=1e30, clip_norm=0.0, refit=True)
+    assert not found["x/one"].private
+    assert torch.equal(model.adapter.private.down, before)
+    assert all(tensor.isfinite().all() for tensor in model.trained_state().values())
+
+
+def test_a_task_with_an_empty_validation_split_is_not_finished(trained):
+    model, tasks = trained
+    empty = encode_rows(rows_of(0, 0), model.tokenizer, 16)
+    assert not can_finish(model, replace(tasks[0], splits={**tasks[0].splits, "validation": empty}))
