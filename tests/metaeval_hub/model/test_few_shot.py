@@ -16,7 +16,8 @@ from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.model import feature_choice, few_shot
 from metaeval_hub.model.feature_choice import Candidate
-from metaeval_hub.model.few_shot import _columns, _index, fit_task
+from metaeval_hub.model.few_shot import fit_task
+from metaeval_hub.model.labelled_rows import _columns, _index
 from metaeval_hub.task_data.origins import TaskOrigin
 
 LABELS = {"x/one": ("no", "yes"), "x/three": ("p", "q", "r")}
