@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.model.core import Role
+from metaeval_hub.model.trained_tensors import Role
 from metaeval_hub.results.schema import SplitScores, mean
 from metaeval_training.atomic_files import sync
 from metaeval_training.config import TrainConfig, changed_settings
