@@ -186,7 +186,7 @@ def test_help_lists_every_setting_with_its_default(capsys):
         parse(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     for name in TrainConfig().to_dict():
-        assert "--" + name.replace("_", "-") in text
+        assert flag(name) in text
     assert "(default: 0.001)" in text
 
 

@@ -95,6 +95,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         groups, config = self.model.trainable_groups(), self.config
+        if config.from_model and config.old_tasks == "keep":
+            groups = _only_of_tasks(groups)
         options: dict[Role, dict[str, Any]] = {
             "adapter": {"lr": config.adapter_lr, "weight_decay": config.weight_decay},
             "map": {"lr": config.map_lr or config.adapter_lr, "weight_decay": config.weight_decay},
@@ -307,6 +309,15 @@ class Trainer:
         """Finish each task of the trained model alone, as the settings ask for, and score it; see ``TaskFinisher``."""
         model = self.accelerator.unwrap_model(self.wrapped)
         return TaskFinisher(model, self.config, self.accelerator).finish(self.tasks, splits, on_task)
+
+
+def _only_of_tasks(groups: dict[Role, list[torch.nn.Parameter]]) -> dict[Role, list[torch.nn.Parameter]]:
+    """Return the trained tensors that belong to single tasks, and freeze all shared ones."""
+    own: tuple[Role, ...] = ("task_embedding", "head")
+    for role, group in groups.items():
+        for parameter in group:
+            parameter.requires_grad_(role in own)
+    return {role: group if role in own else [] for role, group in groups.items()}
 
 
 def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:
