@@ -61,6 +61,7 @@ HUB_ORDER = [
 # The rooms of the training engine: each imports only from itself and from those before it.
 TRAINING_ORDER = [
     "atomic_files",
+    "setting_rules",
     "config",
     "flags",
     "data",

@@ -26,8 +26,10 @@ def check_layer_norm(conditioning: str, layer_norm: bool) -> None:
     """Check that the bottleneck of a method can have a learned LayerNorm.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it cannot, or the value is not a truth value.
     """
+    if not isinstance(layer_norm, bool):
+        raise ValueError(f"layer_norm is {layer_norm!r}; expected True or False")
     if layer_norm and conditioning not in WITH_LAYER_NORM:
         why = "computes the weights of its LayerNorm from z" if conditioning == "layernorm" else "has no adapter"
         raise ValueError(
@@ -147,7 +149,7 @@ class ConditionalConfig:
         if not self.has_task_embeddings and (self.z_from, self.embeddings_per_task, self.dim_table) != ("table", 1, 0):
             raise ValueError(
                 f"z_from={self.z_from!r}, embeddings_per_task={self.embeddings_per_task} and "
-                f"dim_table={self.dim_table} specify z, which conditioning {self.conditioning!r} does not have; leave "
+                f"dim_table={self.dim_table} say what z is, and conditioning {self.conditioning!r} has none; leave "
                 "them out"
             )
 

@@ -32,7 +32,7 @@ def metric_files(repo_id: str, version: str) -> dict[str, Path | str]:
             f"a metric cannot be called {name!r}, because its file is {name}.py; expected letters, digits, - and _, "
             "and another name than scores or class_names"
         )
-    names = pformat(CLASS_NAMES, width=110, sort_dicts=False)
+    names = pformat(dict(CLASS_NAMES), width=110, sort_dicts=False)
     heading = f"Class names of the tasks of metaeval {version}, by number."
     return {
         f"{name}.py": FOLDER / MODULE,

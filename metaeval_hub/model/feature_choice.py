@@ -20,6 +20,7 @@ from torch import Tensor
 
 from metaeval_hub.encoders.tokens import Text, Tokens, pad_rows
 from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.labelled_rows import LabelledRows
 from metaeval_hub.model.logistic import CrossValidated, Linear, cross_validate, fit_logistic
 from metaeval_hub.utils.progress import progress_bar
 
@@ -61,55 +62,80 @@ class FitReport:
     rows: int
 
 
-def choose(
-    model: ModelCore,
-    name: str,
-    candidates: Sequence[Candidate],
-    texts: Sequence[Text],
-    classes: NDArray[np.int64],
-    labels: Sequence[str],
-    *,
-    seed: int = 0,
-    progress: bool = False,
-) -> tuple[Candidate, Linear, FitReport]:
-    """Fit a classifier to the features that predict the labelled rows best in cross-validation.
+def encode_candidates(
+    model: ModelCore, name: str, candidates: Sequence[Candidate], rows: LabelledRows, *, progress: bool = False
+) -> dict[str, NDArray[np.float32]]:
+    """Return the features of labelled rows and of the names of their classes, for each candidate that is tried.
 
     Args:
         model: any model.
         name: of the task, for the progress bar and errors.
-        candidates: the first of several equally good ones is chosen.
-        texts: the k labelled texts, or pairs.
-        classes: (k,) class of each text.
-        labels: names of the classes.
-        seed: seed of the folds.
+        candidates: only the first is encoded if the rows are too few to choose.
+        rows: the k labelled rows.
         progress: whether to show a progress bar.
 
     Returns:
-        The chosen candidate, the classifier of its features, and the report.
+        Name of the candidate -> (k + C, H), the classes last.
 
     Raises:
         ValueError: the encoder's output is not finite.
     """
-    scores: dict[str, CrossValidated] = {}
+    texts, names = model.tokenize(rows.texts), model.tokenize([_words(label) for label in rows.names])
+    tried = candidates if comparable(rows.classes) else candidates[:1]
     features: dict[str, NDArray[np.float32]] = {}
-    rows, names = model.tokenize(texts), model.tokenize([_words(label) for label in labels])
-    count = len(labels)
-    targets = np.concatenate([classes, np.arange(count)])
-    comparable = len(classes) >= FEWEST_ROWS and len(np.unique(classes)) > 1
-    tried = candidates if comparable else candidates[:1]
     for candidate in progress_bar(tried, f"fit {name}", "candidate", shown=progress):
-        found = np.concatenate([_encode(model, tokens, candidate) for tokens in (rows, names)])
+        found = np.concatenate([_encode(model, tokens, candidate) for tokens in (texts, names)])
         if not np.isfinite(found).all():
             raise ValueError(f"{name}: the output of the encoder is not finite; check the model's weights")
         features[candidate.name] = found
-        if comparable:
-            scores[candidate.name] = cross_validate(
-                found, targets, count, unscored=count, prior=candidate.prior, seed=seed
+    return features
+
+
+def encode_frozen_texts(model: ModelCore, texts: Sequence[Text]) -> NDArray[np.float32]:
+    """Return the features of texts that the candidate "frozen" reads, (k, H)."""
+    return _encode(model, model.tokenize(texts), Candidate("frozen", frozen=True))
+
+
+def comparable(classes: NDArray[np.int64]) -> bool:
+    """Return whether labelled rows of these classes are enough to compare candidates by cross-validation."""
+    return len(classes) >= FEWEST_ROWS and len(np.unique(classes)) > 1
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    features: Mapping[str, NDArray[np.float32]],
+    classes: NDArray[np.int64],
+    count: int,
+    *,
+    chosen_rows: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> tuple[Candidate, Linear, FitReport]:
+    """Fit a classifier to the features that predict the labelled rows best in cross-validation.
+
+    Args:
+        candidates: the first of several equally good ones is chosen.
+        features: result of ``encode_candidates`` for these candidates.
+        classes: (k,) class of each labelled row.
+        count: number of classes.
+        chosen_rows: places of the labelled rows to use; None uses all.
+        seed: seed of the folds.
+
+    Returns:
+        The chosen candidate, the classifier of its features, and the report.
+    """
+    rows = np.arange(len(classes)) if chosen_rows is None else chosen_rows
+    used = np.concatenate([rows, len(classes) + np.arange(count)])
+    targets = np.concatenate([classes[rows], np.arange(count)])
+    scores: dict[str, CrossValidated] = {}
+    if comparable(classes[rows]):
+        for each in candidates:
+            scores[each.name] = cross_validate(
+                features[each.name][used], targets, count, unscored=count, prior=each.prior, seed=seed
             )
-    chosen = max(tried, key=lambda each: scores[each.name].log_likelihood) if comparable else tried[0]
-    strength = scores[chosen.name].strength if comparable else UNCHOSEN_C
-    linear = fit_logistic(features[chosen.name], targets, count, strength, prior=chosen.prior)
-    return chosen, linear, FitReport(chosen.name, scores, len(classes))
+    chosen = max(candidates, key=lambda each: scores[each.name].log_likelihood) if scores else candidates[0]
+    strength = scores[chosen.name].strength if scores else UNCHOSEN_C
+    linear = fit_logistic(features[chosen.name][used], targets, count, strength, prior=chosen.prior)
+    return chosen, linear, FitReport(chosen.name, scores, len(rows))
 
 
 def _words(label: str) -> str:

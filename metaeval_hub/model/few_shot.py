@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from metaeval_hub.encoders.tokens import Text, as_texts
 from metaeval_hub.encoders.weights import all_finite
 from metaeval_hub.model.core import ModelCore
-from metaeval_hub.model.feature_choice import Candidate, FitReport, choose
+from metaeval_hub.model.feature_choice import Candidate, FitReport, choose, encode_candidates
 from metaeval_hub.model.label_heads import vector_keys
+from metaeval_hub.model.labelled_rows import LabelledRows, read_rows
 from metaeval_hub.model.logistic import Linear
 from metaeval_hub.model.task_changes import add_tasks, check_new
-from metaeval_hub.safe_files.names import class_names, task_name
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.names import task_name
 from metaeval_hub.task_data.origins import TaskOrigin
 
-Example = tuple[Any, Any]  # text or pair, and its class: a name or a number
-TEXT_COLUMNS = (("sentence",), ("sentence1", "sentence2"), ("text", "text_pair"), ("text",))
+EARLIER_ARGUMENTS = ("steps", "batch_size", "z_lr", "head_lr")
 
 
 def fit_task(
@@ -69,43 +67,106 @@ def fit_task(
             texts, or the other way round.
         TypeError: the examples have the wrong type.
     """
+    prepared = prepare_fit(
+        model, name, examples, labels, task_features=task_features, label_vectors=label_vectors, start=start
+    )
+    features = encode_candidates(model, name, prepared.candidates, prepared.rows, progress=progress)
+    return add_fitted(model, prepared, features, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFit:
+    """A new task whose arguments are checked, before anything is computed; ``prepare_fit`` returns it.
+
+    Args:
+        name: of the task.
+        rows: its labelled rows.
+        candidates: the features that its classifier may read.
+        task_features: (F,) its features, for a model that computes z from features.
+        origin: where its rows come from, if that is known.
+    """
+
+    name: str
+    rows: LabelledRows
+    candidates: Sequence[Candidate]
+    task_features: ArrayLike | None
+    origin: TaskOrigin | None
+
+
+def prepare_fit(
+    model: ModelCore,
+    name: str,
+    examples: Any,
+    labels: Iterable[str] | None = None,
+    *,
+    task_features: ArrayLike | None = None,
+    label_vectors: Sequence[str] | None = None,
+    start: str | None = None,
+) -> PreparedFit:
+    """Check the arguments of a fit and read its rows; ``fit_task`` describes arguments and errors."""
     if name in model.task_names:
         raise ValueError(f"the model has a task {name!r} already; remove_task({name!r}) first to fit it again")
     name = task_name(name)
-    texts, classes = _columns(examples)
-    if not texts:
-        raise ValueError(f"{name}: examples is empty; give at least one (text, class) per class")
     if start is not None:
         model.task_id(start)  # raises for an unknown task
         labels = model.labels[start] if labels is None else labels
         task_features = _features_of(model, start) if task_features is None else task_features
-    names = _class_names(name, examples, classes, labels)
-    classes = _by_name(examples, classes, names)
-    numbers = np.array([_index(name, i, value, names) for i, value in enumerate(classes)], np.int64)
-    fields, origin = 1 if isinstance(texts[0], str) else 2, TaskOrigin.of_dataset(examples)
-    check_new(model, {name: names}, None, {name: fields}, {name: origin} if origin else None)
+    rows, origin = read_rows(name, examples, labels), TaskOrigin.of_dataset(examples)
+    check_new(model, {name: rows.names}, None, {name: rows.fields}, {name: origin} if origin else None)
     if start is not None:
-        _check_form(name, fields, start, model.fields.get(start, fields))
-    candidates = _candidates(model, name, names, task_features, label_vectors, start)
-    chosen, linear, report = choose(model, name, candidates, texts, numbers, names, seed=seed, progress=progress)
+        _check_form(name, rows.fields, start, model.fields.get(start, rows.fields))
+    candidates = _candidates(model, name, rows.names, task_features, label_vectors, start)
+    return PreparedFit(name, rows, candidates, task_features, origin)
+
+
+def add_fitted(
+    model: ModelCore, prepared: PreparedFit, features: Mapping[str, NDArray[np.float32]], *, seed: int = 0
+) -> FitReport:
+    """Choose the features and C, fit the classifier, and add the task to the model.
+
+    Args:
+        model: the model that ``prepare_fit`` checked.
+        prepared: the new task.
+        features: result of ``encode_candidates``.
+        seed: see ``fit_task``.
+    """
+    name, rows = prepared.name, prepared.rows
+    chosen, linear, report = choose(prepared.candidates, features, rows.classes, len(rows.names), seed=seed)
     weight, bias = (torch.tensor(values, dtype=model.dtype) for values in (linear.weight, linear.bias))
     if not (all_finite(weight) and all_finite(bias)):
         raise ValueError(f"{name}: the fitted values are not finite in {model.dtype}; use another dtype")
     sets_z = chosen.z is not None and model.config.z_from != "features"
     add_tasks(
         model,
-        {name: names},
+        {name: rows.names},
         task_embeddings={name: chosen.z[0].cpu().numpy()} if sets_z else None,  # type: ignore[index]
-        task_features=None if task_features is None else {name: task_features},
-        fields={name: fields},
-        origins={name: origin} if origin else None,
+        task_features=None if prepared.task_features is None else {name: prepared.task_features},
+        fields={name: rows.fields},
+        origins={name: prepared.origin} if prepared.origin else None,
         frozen=[name] if chosen.frozen else (),
     )
     with torch.no_grad():
-        vectors = model.heads.table[model.task_id(name), : len(names)]
+        vectors = model.heads.table[model.task_id(name), : len(rows.names)]
         model.heads.weight[vectors] = weight.to(model.device)
         model.heads.bias[vectors] = bias.to(model.device)
     return report
+
+
+def warn_of_earlier_arguments(given: Collection[str]) -> None:
+    """Warn of arguments that only the earlier fit by gradient steps used.
+
+    Raises:
+        TypeError: an argument never existed.
+    """
+    for name in given:
+        if name not in EARLIER_ARGUMENTS:
+            raise TypeError(f"fit_task() got an unexpected keyword argument {name!r}")
+    if given:
+        warnings.warn(
+            f"fit_task takes no gradient steps any more, so {', '.join(given)} has no effect; leave it out",
+            DeprecationWarning,
+            stacklevel=3,
+        )
 
 
 @torch.no_grad()
@@ -178,97 +239,3 @@ def _prior(
     else:
         return None
     return Linear(*(each.detach()[vectors].double().cpu().numpy() for each in (heads.weight, heads.bias)))
-
-
-def _columns(examples: Any) -> tuple[list[Text], list[Any]]:
-    """Return the texts of the examples, and their classes as Python values."""
-    names = getattr(examples, "column_names", getattr(examples, "columns", None))
-    if names is not None:
-        if isinstance(names, Mapping):
-            raise TypeError("examples is a DatasetDict; give one of its splits, such as dataset['train']")
-        columns = _names_of_columns([str(name) for name in names], type(examples).__name__)
-        if hasattr(examples, "__getitem__"):
-            return _texts_and_classes([list(examples[column]) for column in columns])
-        examples = list(examples)  # a stream of dictionaries
-    if isinstance(examples, (str, Mapping)) or not isinstance(examples, Iterable):
-        raise TypeError(
-            f"examples is a {type(examples).__name__}; expected a Dataset, a data frame, dictionaries or (text, class) "
-            "tuples"
-        )
-    pairs = list(examples)
-    if pairs and all(isinstance(pair, Mapping) for pair in pairs):
-        columns = _names_of_columns(sorted(set.intersection(*(set(pair) for pair in pairs))), "list of dictionaries")
-        return _texts_and_classes([[pair[column] for pair in pairs] for column in columns])
-    for i, pair in enumerate(pairs):
-        if not (isinstance(pair, (tuple, list)) or getattr(pair, "ndim", 0) == 1) or len(pair) != 2:
-            raise TypeError(f"examples[{i}] is {shown(pair)}; expected (text, class)")
-    return as_texts([text for text, _ in pairs]), [plain(label) for _, label in pairs]
-
-
-def _names_of_columns(names: Sequence[str], kind: str) -> tuple[str, ...]:
-    """Return the names of the columns of the texts and of the label."""
-    found = next((texts for texts in TEXT_COLUMNS if {*texts, "label"} <= set(names)), None)
-    if found is None:
-        raise TypeError(
-            f"the {kind} has columns {list(names)}; expected sentence (or sentence1, sentence2; or text; or text, "
-            "text_pair), label"
-        )
-    return (*found, "label")
-
-
-def _texts_and_classes(columns: Sequence[list[Any]]) -> tuple[list[Text], list[Any]]:
-    *texts, labels = columns
-    return as_texts(texts[0] if len(texts) == 1 else zip(*texts, strict=True)), [plain(each) for each in labels]
-
-
-def plain(value: Any) -> Any:
-    """Convert a number or string of numpy, torch or Arrow to Python; return anything else unchanged.
-
-    >>> plain(np.int64(3)), plain(np.array("a")), plain(torch.tensor(True))
-    (3, 'a', True)
-    """
-    if hasattr(value, "as_py"):
-        return value.as_py()
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
-
-
-def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Iterable[str] | None) -> tuple[str, ...]:
-    if labels is None:
-        feature = (getattr(examples, "features", None) or {}).get("label")
-        labels = getattr(feature, "names", None)
-    if labels is None:
-        for i, value in enumerate(classes):
-            _check_given(name, i, value)
-        if not all(isinstance(value, str) for value in classes):
-            raise ValueError(f"{name}: the classes are numbers; give their names with labels=")
-        labels = sorted(set(classes))
-    return class_names(name, labels)
-
-
-def _check_given(name: str, place: int, value: Any) -> None:
-    """Check that the class of an example is given, as a name or number."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        raise ValueError(f"{name}: example {place} has class {value}; give it a class, or leave the example out")
-    if not isinstance(value, (str, int)):
-        raise ValueError(f"{name}: example {place} has class {shown(value)}; expected the name or number of a class")
-
-
-def _by_name(examples: Any, classes: list[Any], names: Sequence[str]) -> list[Any]:
-    """Convert class numbers of a dataset to names if its ClassLabel has any of these names, in any order."""
-    own = getattr((getattr(examples, "features", None) or {}).get("label"), "names", None)
-    if own is None or set(own).isdisjoint(names):
-        return classes
-    return [own[value] if _is_number(value, len(own)) else value for value in classes]
-
-
-def _index(name: str, place: int, value: Any, names: tuple[str, ...]) -> int:
-    _check_given(name, place, value)
-    if isinstance(value, str) and value in names:
-        return names.index(value)
-    if _is_number(value, len(names)):
-        return int(value)
-    raise ValueError(f"{name}: example {place} has class {shown(value)}; expected one of {list(names)} or its number")
-
-
-def _is_number(value: Any, end: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < end

@@ -114,7 +114,7 @@ def cross_validate(
     totals = np.zeros((len(grid), 2))
     repeats = 1 if len(few) > FEW_ROWS else REPEATS
     for repeat in range(repeats):
-        fold = _folds(classes[: len(few)], np.random.default_rng((seed, repeat)))
+        fold = stratified_folds(classes[: len(few)], np.random.default_rng((seed, repeat)))
         fold = np.concatenate([fold, np.full(unscored, -1)])
         for number in range(fold.max() + 1):
             test = fold == number
@@ -185,10 +185,12 @@ def log_softmax(logits: Array) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), np.float64)
 
 
-def _folds(classes: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+def stratified_folds(
+    classes: NDArray[np.int64], generator: np.random.Generator, count: int = FOLDS
+) -> NDArray[np.int64]:
     """Return the fold of each row, (k,): the rows of each class are spread over the folds in random order."""
     order = generator.permutation(len(classes))
     order = order[np.argsort(classes[order], kind="stable")]
     folds = np.empty(len(classes), np.int64)
-    folds[order] = np.arange(len(classes)) % min(FOLDS, len(classes))
+    folds[order] = np.arange(len(classes)) % min(count, len(classes))
     return folds

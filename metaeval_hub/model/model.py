@@ -15,21 +15,21 @@ from torch import Tensor
 from metaeval_hub.conditional.config import ConditionalConfig
 from metaeval_hub.conditional.feature_matrix import Features, feature_matrix
 from metaeval_hub.encoders.encoder import load_encoder
-from metaeval_hub.encoders.tokens import Text, as_texts
+from metaeval_hub.encoders.tokens import Text
 from metaeval_hub.encoders.weights import building
 from metaeval_hub.hub.download import CacheOptions
 from metaeval_hub.model import auto
 from metaeval_hub.model.core import ModelCore
-from metaeval_hub.model.few_shot import fit_task
+from metaeval_hub.model.few_shot import fit_task, warn_of_earlier_arguments
 from metaeval_hub.model.multi_task_classifier import MultiTaskClassifier
-from metaeval_hub.model.prediction import Prediction, task_logits
+from metaeval_hub.model.prediction import Prediction, checked_logits
+from metaeval_hub.model.scoring import evaluate_task
 from metaeval_hub.model.sequence_classifier import TaskClassifier
 from metaeval_hub.model.storage import check_place, load_model, push_model, save_model
 from metaeval_hub.model.task_changes import add_tasks, remove_tasks
 from metaeval_hub.model.task_values import checked_labels
 from metaeval_hub.model.zero_shot import By, Description, zero_shot
-from metaeval_hub.safe_files.names import check_count, list_of_names
-from metaeval_hub.safe_files.printable import shown
+from metaeval_hub.safe_files.names import list_of_names
 from metaeval_hub.safe_files.replace_folder import target_folder
 from metaeval_hub.task_data.origins import TaskOrigin
 
@@ -196,13 +196,6 @@ class ConditionalAdapterModel(ModelCore):
         """Remove several tasks at once; errors as in ``remove_task``."""
         remove_tasks(self, names)
 
-    def _check_form(self, name: str, text: Text) -> None:
-        """Refuse texts for a task over pairs, and pairs for a task over texts, if the model knows the form."""
-        given = 1 if isinstance(text, str) else 2
-        if given != self.fields.get(name, given):
-            over, other = ("texts", "a pair") if given == 2 else ("pairs of texts", "one text")
-            raise TypeError(f"{name} is a task over {over}, but texts[0] is {other}: {shown(text)}")
-
     def logits(self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None) -> Tensor:
         """Return the logits of texts for one task, (N, C) float32 on the CPU.
 
@@ -216,19 +209,7 @@ class ConditionalAdapterModel(ModelCore):
             KeyError: the model has no such task.
             TypeError: see ``tokenize``; or the task is over pairs and the texts are not, or the other way round.
         """
-        return self._logits([name], texts, batch_size, progress)[name]
-
-    def _logits(
-        self, names: Sequence[str], texts: Iterable[Text], batch_size: int, progress: bool | None
-    ) -> dict[str, Tensor]:
-        check_count("batch_size", batch_size)
-        given = as_texts(texts)
-        for name in names:
-            self.task_id(name)
-            if given:
-                self._check_form(name, given[0])
-        with self._evaluation.hold(self):
-            return task_logits(self, names, given, int(batch_size), progress)
+        return checked_logits(self, [name], texts, batch_size, progress)[name]
 
     def predict(
         self, name: str, texts: Iterable[Text], *, batch_size: int = 32, progress: bool | None = None
@@ -257,13 +238,20 @@ class ConditionalAdapterModel(ModelCore):
             TypeError: see ``logits``; or ``names`` is one string.
             ValueError: a name is repeated.
         """
-        found = self._logits(list_of_names(names), texts, batch_size, progress)
+        found = checked_logits(self, list_of_names(names), texts, batch_size, progress)
         return {name: self._prediction(name, logits) for name, logits in found.items()}
 
     def _prediction(self, name: str, logits: Tensor) -> Prediction:
         probabilities, names = logits.softmax(dim=-1), self.labels[name]
         labels = [names[i] for i in probabilities.argmax(dim=-1).tolist()]
         return Prediction(labels, probabilities.numpy(), names)
+
+    def evaluate(self, name: str, data: Any, *, batch_size: int = 32, progress: bool | None = None) -> dict[str, float]:
+        """Return accuracy, macro-F1 and Matthews' correlation of a task on labelled rows.
+
+        For arguments and errors see ``metaeval_hub.model.scoring.evaluate_task``.
+        """
+        return evaluate_task(self, name, data, batch_size=batch_size, progress=progress)
 
     def for_task(self, name: str) -> TaskClassifier:
         """Return one task as a stock sequence classifier, for ``transformers.pipeline``; the weights are shared.
@@ -291,13 +279,16 @@ class ConditionalAdapterModel(ModelCore):
         task_features: ArrayLike | None = None,
         label_vectors: Sequence[str] | None = None,
         start: str | None = None,
+        **earlier: Any,
     ) -> TaskClassifier:
         """Add a task from a few labelled examples by fitting only a classifier; return it as ``for_task`` does.
 
         The classifier's ``fit_report`` states which features it reads: those of the frozen or of the adapted encoder.
 
-        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``.
+        For arguments and errors see ``metaeval_hub.model.few_shot.fit_task``. The arguments of the earlier fit by
+        gradient steps (``steps``, ``batch_size``, ``z_lr``, ``head_lr``) have no effect and cause a warning.
         """
+        warn_of_earlier_arguments(earlier)
         report = fit_task(
             self, name, examples, labels, seed=seed, progress=progress, task_features=task_features,
             label_vectors=label_vectors, start=start,

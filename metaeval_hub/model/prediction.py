@@ -9,18 +9,48 @@ embeddings encodes every text once for all tasks, and so does the encoder withou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from metaeval_hub.conditional.places import can_repeat_inside
-from metaeval_hub.encoders.tokens import Text, Tokens, pad_rows
+from metaeval_hub.encoders.tokens import Text, Tokens, as_texts, pad_rows
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.predicted_classes import Prediction as Prediction
+from metaeval_hub.safe_files.names import check_count
+from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.utils.progress import progress_bar
 
 SHOWN_FROM = 50  # more batches than this show a progress bar
+
+
+def checked_logits(
+    model: ModelCore, names: Sequence[str], texts: Iterable[Text], batch_size: int, progress: bool | None
+) -> dict[str, Tensor]:
+    """Check the texts and tasks that a user gave, and return the logits; see ``task_logits``.
+
+    Raises:
+        KeyError: the model has no such task.
+        TypeError: a text has the wrong type, or is given to a task over pairs, or the other way round.
+        ValueError: the batch size is below 1.
+    """
+    check_count("batch_size", batch_size)
+    given = as_texts(texts)
+    for name in names:
+        model.task_id(name)
+        if given:
+            _check_form(model, name, given[0])
+    with model._evaluation.hold(model):
+        return task_logits(model, names, given, int(batch_size), progress)
+
+
+def _check_form(model: ModelCore, name: str, text: Text) -> None:
+    """Refuse texts for a task over pairs, and pairs for a task over texts, if the model knows the form."""
+    given = 1 if isinstance(text, str) else 2
+    if given != model.fields.get(name, given):
+        over, other = ("texts", "a pair") if given == 2 else ("pairs of texts", "one text")
+        raise TypeError(f"{name} is a task over {over}, but texts[0] is {other}: {shown(text)}")
 
 
 @torch.inference_mode()
@@ -83,9 +113,9 @@ def _fill(
     size = max(batch_size // at_once, 1) if at_once else batch_size
     at_once = at_once or len(names)
     starts = range(0, len(order), size)
-    shown = len(starts) > SHOWN_FROM if progress is None else progress
+    visible = len(starts) > SHOWN_FROM if progress is None else progress
     description = names[0] if len(names) == 1 else f"{len(names)} tasks"
-    for start in progress_bar(starts, description, "batch", shown=shown):
+    for start in progress_bar(starts, description, "batch", shown=visible):
         rows = order[start : start + size]
         batch = pad_rows(tokens, rows, pad_id, model.device)
         for first in range(0, len(names), at_once):

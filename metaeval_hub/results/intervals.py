@@ -57,6 +57,31 @@ def wilson(accuracy: float, rows: int, level: float = LEVEL) -> tuple[float, flo
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
+def paired_difference(only_first: int, only_second: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of the difference of two accuracies on the same rows (Agresti & Min 2005).
+
+    Half a row is added to each cell of the 2 x 2 table, so that the interval is not a point if no row decides.
+
+    Args:
+        only_first: number of rows that only the first model predicts correctly.
+        only_second: number of rows that only the second model predicts correctly.
+        rows: number of scored rows, at least 1.
+        level: share of intervals that contain the true difference.
+
+    Returns:
+        Lower and upper bound of the accuracy of the first minus that of the second, -1..1.
+
+    Raises:
+        ValueError: the numbers do not fit each other.
+    """
+    if min(only_first, only_second) < 0 or not 1 <= rows >= only_first + only_second or not 0 < level < 1:
+        raise ValueError(f"expected two counts that add up to at most {rows}; got {only_first} and {only_second}")
+    first, second, total = only_first + 0.5, only_second + 0.5, rows + 2
+    difference = (first - second) / total
+    half = NormalDist().inv_cdf((1 + level) / 2) * (first + second - (first - second) ** 2 / total) ** 0.5 / total
+    return max(difference - half, -1.0), min(difference + half, 1.0)
+
+
 def mean_interval(
     values: Mapping[str, float],
     *,

@@ -186,7 +186,7 @@ def test_help_lists_every_setting_with_its_default(capsys):
         parse(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     for name in TrainConfig().to_dict():
-        assert "--" + name.replace("_", "-") in text
+        assert flag(name) in text
     assert "(default: 0.001)" in text
 
 
@@ -199,11 +199,11 @@ def test_a_tilde_is_the_home_directory_wherever_a_setting_is_a_path(tmp_path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.yaml").write_text("output_dir: ~/runs\n")
     flags = [word for name in PATHS if name != "output_dir" for word in (flag(name), f"~/{name}")]
-    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:6]])
+    command = parse(["--preset", "~/mine.yaml", "--resume", "~/runs/a-1", *flags[:8]])
     assert command.resume == f"{tmp_path}/runs/a-1"
     assert command.config.output_dir == f"{tmp_path}/runs"
-    assert [getattr(command.config, name) for name in ("cache_dir", "pins", "encoder")] == [
-        f"{tmp_path}/cache_dir", f"{tmp_path}/pins", f"{tmp_path}/encoder",
+    assert [getattr(command.config, name) for name in ("cache_dir", "pins", "task_file", "encoder")] == [
+        f"{tmp_path}/cache_dir", f"{tmp_path}/pins", f"{tmp_path}/task_file", f"{tmp_path}/encoder",
     ]  # fmt: skip
     assert check_resume(command.config, command.flags) == command.config
     for name in ("conditioning_vectors", "task_features"):

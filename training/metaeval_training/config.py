@@ -18,8 +18,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from metaeval_hub.conditional.config import WITH_LAYER_NORM, Conditioning, Pooling
+from metaeval_hub.conditional.config import Conditioning, Pooling
 from metaeval_training.atomic_files import DamagedFileError, expand, read_object
+from metaeval_training.setting_rules import ConfigError as ConfigError
+from metaeval_training.setting_rules import check_from, check_z
+from metaeval_training.setting_rules import flag as flag
 
 # In a clone the presets are in training/configs; in the installed package they are in a subfolder.
 _IN_CLONE = Path(__file__).parents[1] / "configs"
@@ -33,11 +36,8 @@ Precision = Literal["no", "bf16", "fp16"]
 MatmulPrecision = Literal["highest", "high", "medium"]
 EditionName = Literal["careful", "paper"]
 CapBy = Literal["step", "running", "classes"]
+OldTasks = Literal["rehearse", "keep"]
 Decontaminate = Literal["no", "whole", "sentences"]
-
-
-class ConfigError(ValueError):
-    """A setting is unknown or has a wrong value; the message names it and says what is allowed."""
 
 
 def _is_full_id(name: str) -> bool:
@@ -137,6 +137,17 @@ class TrainConfig:
     )
     bucket_batches: int = setting(16, "data", "batches per bucket, whose rows are sorted by length; 1: no sorting", "N")
 
+    from_model: str = setting(
+        "", "model", "continue from this trained model (a folder, the folder of a run, or a Hub id): add tasks that it "
+        "lacks, and use its encoder and sizes", "MODEL",
+    )  # fmt: skip
+    old_tasks: OldTasks = setting(
+        "rehearse", "model", "with --from: train the tasks of the model too, which --tasks must name (rehearse), or "
+        "leave them bit-identical and train only z, classifiers and private parts of new tasks (keep)",
+    )  # fmt: skip
+    from_sha256: str = setting(
+        "", "model", "SHA-256 that the model of --from must have; a run stores that of the model it starts from", "HEX"
+    )
     encoder: str = setting("tiny", "model", 'frozen encoder: a Hub id, a folder, "minilm" or "tiny"')
     encoder_revision: str = setting("", "model", "commit, tag or branch of the encoder on the Hub", "REV")
     conditioning: Conditioning = setting(
@@ -249,7 +260,8 @@ class TrainConfig:
             raise ConfigError(
                 f"--temperature {self.temperature} needs --sampling temperature, got --sampling {self.sampling}"
             )
-        self._check_z()
+        check_z(vars(self))
+        check_from(vars(self))
         if not self.tasks:
             raise ConfigError("--tasks is empty; name at least one task or group, such as demo")
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
@@ -269,30 +281,6 @@ class TrainConfig:
                 raise ConfigError(
                     f"{flag(name)} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}"
                 )
-
-    def _check_z(self) -> None:
-        given = [flag(name) for name in ("conditioning_vectors", "task_features") if getattr(self, name)]
-        if self.embeddings_per_task > 1:
-            given.append(flag("embeddings_per_task"))
-        if self.dim_table:
-            given.append(flag("dim_table"))
-        if given and self.conditioning in ("adapter", "full"):
-            raise ConfigError(f"--conditioning {self.conditioning} has no task embeddings; leave out {given[0]}")
-        if self.conditioning_vectors and len(given) > 1:
-            raise ConfigError(f"{given[0]} replaces the learned embeddings, which {given[1]} needs; leave one out")
-        if self.private_rank and self.conditioning == "full":
-            raise ConfigError(
-                "--private-rank does not go with --conditioning full, which has no adapters; leave it out"
-            )
-        if 0 < self.dim_table < self.dim_z:
-            raise ConfigError(
-                f"--dim-table {self.dim_table} is less than --dim-z {self.dim_z}; take 0 or at least that"
-            )
-        if self.layer_norm and self.conditioning not in WITH_LAYER_NORM:
-            raise ConfigError(
-                f"--layer-norm does not go with --conditioning {self.conditioning}; expected one of "
-                f"{', '.join(WITH_LAYER_NORM)}"
-            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -328,12 +316,10 @@ _LEAST: dict[str, float] = {
 FREE = ("push_to_hub", "push_every_checkpoint", "private", "tracker", "cache_dir")
 UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories that break lines of logs and JSON files
 # Settings that may be paths: ~ at the start is replaced by the home directory.
-PATHS = ("output_dir", "cache_dir", "pins", "task_file", "encoder", "conditioning_vectors", "task_features")
-
-
-def flag(name: str) -> str:
-    """Return the command-line flag of a setting: ``max_length`` -> ``--max-length``."""
-    return "--" + name.replace("_", "-")
+PATHS = (
+    *("output_dir", "cache_dir", "pins", "task_file", "encoder", "conditioning_vectors", "task_features"),
+    "from_model",
+)
 
 
 def check_values(values: Any, where: str) -> dict[str, Any]:

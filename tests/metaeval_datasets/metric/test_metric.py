@@ -6,7 +6,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from metaeval_datasets import UnknownTaskError, load_metric
+from metaeval_datasets import UnknownTaskError, load_metric, task_from
+from metaeval_datasets.catalog import registered
 from metaeval_datasets.metric.scores import scores
 
 needs_evaluate = pytest.mark.skipif(find_spec("evaluate") is None, reason="evaluate is not installed")
@@ -39,6 +40,17 @@ def test_classes_that_the_task_does_not_have_are_refused():
     metric = load_metric("glue/cola")
     with pytest.raises(ValueError, match="Class label 2 greater than configured num_classes 2"):
         metric.compute(predictions=[2], references=[0])
+
+
+@needs_evaluate
+def test_a_task_registered_later_has_its_classes():
+    """The module of the metric is imported by the first ``load_metric``, before this task is registered."""
+    load_metric("glue/cola")
+    rows = [{"text": f"text {i}", "topic": name} for i, name in enumerate(("bug", "bill", "bug"))]
+    with registered([task_from(rows, name="acme/metric", text="text", label="topic")]):
+        metric = load_metric("acme/metric", keep_in_memory=True)
+        found = metric.compute(predictions=["bug", "bug"], references=["bug", "bill"])
+    assert (found["accuracy"], found["macro_f1"]) == (0.5, pytest.approx(1 / 3))
 
 
 def test_an_unknown_task_is_refused_with_the_nearest_names():

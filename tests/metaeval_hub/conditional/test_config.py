@@ -19,7 +19,10 @@ OF_EARLIER_RELEASES = {
         ({"dim_table": -1}, "dim_table must be a whole number of at least 0, got -1"),
         ({"dim_table": True}, "dim_table must be a whole number"),
         ({"dim_table": 512, "z_from": "features"}, "z_from='features' has no table"),
-        ({"dim_table": 512, "conditioning": "adapter"}, "dim_table=512 specify z, which conditioning 'adapter' does"),
+        (
+            {"dim_table": 512, "conditioning": "adapter"},
+            "dim_table=512 say what z is, and conditioning 'adapter' has none",
+        ),
     ],
 )
 def test_fields_that_a_method_cannot_use_are_refused(fields, message):

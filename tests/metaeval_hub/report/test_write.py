@@ -14,6 +14,7 @@ def test_report_has_every_table_and_figure_with_the_papers_numbers(report):
     tables = {
         "runs",
         "claims",
+        "deviations",
         "table1",
         "table2",
         "table3",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metaeval_hub.results.intervals import RESAMPLES, holm, mean_interval, mean_p_value, wilson
+from metaeval_hub.results.intervals import RESAMPLES, holm, mean_interval, mean_p_value, paired_difference, wilson
 
 
 @pytest.mark.parametrize(("right", "rows"), [(0, 7), (1, 1), (33, 50), (210, 300), (300, 300)])
@@ -145,3 +145,15 @@ def test_one_task_has_no_interval():
 def test_a_missing_value_is_refused():
     with pytest.raises(ValueError, match="one finite value per task"):
         mean_interval({"a/b": 0.1, "a/c": float("nan")})
+
+
+def test_paired_difference_of_agresti_and_min():
+    """Half a row is added to every cell, and Wald's interval is computed from these."""
+    low, high = paired_difference(59, 16, 144)
+    first, second, total = 59.5, 16.5, 146
+    centre, error = (first - second) / total, (first + second - (first - second) ** 2 / total) ** 0.5 / total
+    assert (low, high) == pytest.approx((centre - 1.959964 * error, centre + 1.959964 * error))
+    low, high = paired_difference(0, 0, 20)
+    assert low == -high < 0
+    with pytest.raises(ValueError, match="expected two counts that add up to at most 3; got 2 and 2"):
+        paired_difference(2, 2, 3)

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings, UnsafeRepositoryError
+from metaeval_hub.conditional.config import OPTIONAL_FIELDS
 from metaeval_hub.conditional.config import ConditionalConfig as Fields
 from metaeval_hub.encoders.encoder import load_encoder
 from metaeval_hub.encoders.tiny import word_tokenizer
@@ -199,6 +200,11 @@ HOSTILE = {
     "remote code, nested": (conditional(auto_map={"AutoModel": "a--b.C"}), r"config\.json: conditional\.auto_map = "),
     "trust": (put(CONFIG, trust_remote_code=True), "trust_remote_code = True"),
     "unknown conditioning": (conditional(conditioning="evil"), r"conditional\.conditioning is 'evil'; expected one of"),
+    "LayerNorm as a text": (conditional(layer_norm="yes"), r"conditional\.layer_norm is 'yes'; expected true or false"),
+    "rank as a text": (conditional(private_rank="2"), r"conditional\.private_rank is '2'; expected a whole number"),
+    "private part of a million ranks": (conditional(private_rank=10**6), r"2 tensors missing \(adapter\.private"),
+    "values per task as a text": (conditional(dim_table="64"), r"conditional\.dim_table is '64'; expected a whole"),
+    "a million values per task": (conditional(dim_table=10**6), r"1 tensors missing \(adapter\.conditioning"),
     "size as a string": (conditional(adapter_size="8"), r"conditional\.adapter_size is '8'; expected a whole number"),
     "size as a truth value": (conditional(dim_z=True), r"conditional\.dim_z is True; expected a whole number"),
     "flag as a number": (conditional(encoder_dropout=1), r"conditional\.encoder_dropout is 1; expected true or false"),
@@ -994,5 +1000,6 @@ def test_error_is_one_line_of_bounded_length():
 
 def test_every_field_of_the_configuration_has_a_rule(folder):
     loaded = ConditionalAdapterModel.from_pretrained(folder)
-    assert set(json.loads((folder / CONFIG).read_text())["conditional"]) == set(Fields.__dataclass_fields__)
+    stored = set(json.loads((folder / CONFIG).read_text())["conditional"])
+    assert stored | set(OPTIONAL_FIELDS) == set(Fields.__dataclass_fields__)
     assert loaded.config == SMALL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metaeval_training.engine.train_run import Training
 from metaeval_training.flags import CommandLine
+from metaeval_training.runs.continued import continue_settings
 from metaeval_training.runs.early_checks import check_early
 from metaeval_training.runs.finish import finish, push
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
@@ -38,6 +39,8 @@ def _run(session: Session, command: CommandLine) -> int:
         return push(session, run, config) if "push_to_hub" in command.flags else DONE
     session.use_pins(config.pins)
     session.use_task_file(config.task_file)
+    if config.from_model and run is None:
+        config = continue_settings(config, command.flags)
     accelerator = start_accelerator(config)
     check_early(config, reporter)
     reporter.line(describe_machine(config, accelerator))

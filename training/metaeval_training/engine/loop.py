@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.model.core import Role
+from metaeval_hub.model.trained_tensors import Role
 from metaeval_hub.results.schema import SplitScores, mean
 from metaeval_training.atomic_files import sync
 from metaeval_training.config import TrainConfig, changed_settings
@@ -35,7 +35,8 @@ from metaeval_training.engine.checkpoint import (
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.loss_cap import LossCap
 from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
-from metaeval_training.engine.task_finish import Finished, TaskFinisher
+from metaeval_training.engine.task_finish import TaskFinisher
+from metaeval_training.runs.finished import Finished
 from metaeval_training.runs.folder import RunError, RunFolder, command_line
 from metaeval_training.runs.process import Interrupted, StopRequest
 from metaeval_training.runs.reporter import ProgressDisplay, Reporter, validation_line
@@ -94,6 +95,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         groups, config = self.model.trainable_groups(), self.config
+        if config.from_model and config.old_tasks == "keep":
+            groups = _only_of_tasks(groups)
         options: dict[Role, dict[str, Any]] = {
             "adapter": {"lr": config.adapter_lr, "weight_decay": config.weight_decay},
             "map": {"lr": config.map_lr or config.adapter_lr, "weight_decay": config.weight_decay},
@@ -310,6 +313,15 @@ class Trainer:
         """Finish each task of the trained model alone, as the settings ask for, and score it; see ``TaskFinisher``."""
         model = self.accelerator.unwrap_model(self.wrapped)
         return TaskFinisher(model, self.config, self.accelerator).finish(self.tasks, splits, on_task)
+
+
+def _only_of_tasks(groups: dict[Role, list[torch.nn.Parameter]]) -> dict[Role, list[torch.nn.Parameter]]:
+    """Return the trained tensors that belong to single tasks, and freeze all shared ones."""
+    own: tuple[Role, ...] = ("task_embedding", "head")
+    for role, group in groups.items():
+        for parameter in group:
+            parameter.requires_grad_(role in own)
+    return {role: group if role in own else [] for role, group in groups.items()}
 
 
 def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: float) -> None:

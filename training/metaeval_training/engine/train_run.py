@@ -16,7 +16,7 @@ from metaeval_training.data.plan import make_plan
 from metaeval_training.data.sampling import BatchPlan
 from metaeval_training.engine.checkpoint import newest_checkpoint, remove_parts
 from metaeval_training.engine.loop import Trainer
-from metaeval_training.engine.task_finish import Finished
+from metaeval_training.runs.finished import Finished
 from metaeval_training.runs.folder import RunFolder
 from metaeval_training.runs.machine import device_name
 from metaeval_training.runs.prepared import Prepared, Trained

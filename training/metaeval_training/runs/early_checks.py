@@ -18,4 +18,5 @@ def check_early(config: TrainConfig, reporter: Reporter) -> None:
     check_tracker(config)
     if config.push_to_hub:
         prepare_pushing(config, reporter)
-    check_model(config)
+    if not config.from_model:
+        check_model(config)

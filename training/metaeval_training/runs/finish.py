@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from metaeval_hub.results.schema import RunFacts
 from metaeval_training.config import TrainConfig
+from metaeval_training.runs.continued import stored_model
 from metaeval_training.runs.folder import RunFolder, command_line
 from metaeval_training.runs.lifecycle import DONE, NOT_PUSHED, Session
 from metaeval_training.runs.prepared import Prepared, Trained
@@ -29,7 +32,9 @@ def finish(config: TrainConfig, run: RunFolder, prepared: Prepared, trained: Tra
         tasks, facts, config.to_dict(), trained.device, prepared.skipped, encoder=model.base.to_dict(),
         timing=trained.timing, examples=trained.examples, processes=trained.processes,
     )  # fmt: skip
-    write_model(model, run, tasks, prepared.features, cosines, config.seed)
+    features = prepared.features and replace(prepared.features, cosine_with_start=cosines)
+    stored, features = stored_model(config, model, features)
+    write_model(stored, run, tasks, features, config.seed)
     run.write_json(run.results, results)  # last, because a run with results counts as finished
     reporter.console.print(results_table(tasks))
     _show_paths(run, reporter)

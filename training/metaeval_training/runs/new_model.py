@@ -34,6 +34,7 @@ class NewModel:
     Args:
         config: settings of the run.
         tasks: name the labels and text fields of the model's tasks.
+        model: a model to continue from, which has these tasks; None: a new one is created.
 
     Attributes:
         tokenizer: the tokenizer of the encoder.
@@ -46,10 +47,14 @@ class NewModel:
     tokenizer: PreTrainedTokenizerFast
     encoder: nn.Module
 
-    def __init__(self, config: TrainConfig, tasks: Sequence[TaskRows]) -> None:
+    def __init__(
+        self, config: TrainConfig, tasks: Sequence[TaskRows], model: ConditionalAdapterModel | None = None
+    ) -> None:
         self._config, self._tasks = config, tasks
-        self._model: ConditionalAdapterModel | None = None
-        if config.task_features == ASPECTS:
+        self._model = model
+        if model is not None:
+            self.tokenizer, self.encoder = model.tokenizer, model.encoder
+        elif config.task_features == ASPECTS:
             loaded = open_encoder(config, texts(tasks))
             self.tokenizer, self.encoder = loaded.tokenizer, loaded.module
         else:

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 
 from metaeval_training.config import TrainConfig, flag
 from metaeval_training.data.cache import data_cache
+from metaeval_training.runs.continued import add_new_tasks, in_order, load_old
 from metaeval_training.runs.loading import load_rows
 from metaeval_training.runs.new_model import NewModel
 from metaeval_training.runs.prepared import Prepared
@@ -25,7 +26,13 @@ def prepare(config: TrainConfig, accelerator: Accelerator, reporter: Reporter) -
     started = time.monotonic()
     cache = data_cache(config)
     loaded, skipped = load_rows(config, accelerator, reporter, cache)
-    new = NewModel(config, loaded)
+    if config.from_model:
+        old = load_old(config)
+        loaded = in_order(config, old, loaded)
+        add_new_tasks(config, old, loaded)
+        new = NewModel(config, loaded, old)
+    else:
+        new = NewModel(config, loaded)
     tasks, features = tokenize_and_measure(config, loaded, new.tokenizer, new.encoder, accelerator, reporter, cache)
     model = new.complete(features)
     if cache.problem:

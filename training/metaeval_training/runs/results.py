@@ -14,7 +14,7 @@ from metaeval_datasets.metric.scores import accuracy
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.results.schema import Details, Finish, SplitRows, SplitScores, TaskResult
 from metaeval_training.data.encoding import TaskData
-from metaeval_training.engine.task_finish import Finished
+from metaeval_training.runs.finished import Finished
 
 
 def predict_majority(train_labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-
-from numpy import float64
-from numpy.typing import NDArray
 
 from metaeval_datasets import get_task
+from metaeval_datasets.catalog import UnknownTaskError
+from metaeval_datasets.spec import TaskType
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.analysis.controls import base_name
 from metaeval_hub.analysis.map_plots import draw_map
@@ -25,7 +23,6 @@ def write_model(
     run: RunFolder,
     tasks: Mapping[str, TaskResult],
     features: TaskFeatures | None,
-    cosines: NDArray[float64] | None,
     seed: int,
 ) -> None:
     """Write the model, and if it has task embeddings, these and their map.
@@ -35,11 +32,10 @@ def write_model(
         run: the folder.
         tasks: results for the card.
         features: features of the tasks, which are stored with the model; None for a single task.
-        cosines: cosine of each task's z with its start, (n,); None for a method without z.
         seed: seed of the run, for the title of the map.
     """
     if features is not None:  # set on the model, so that they are pushed with it
-        model.features = replace(features, cosine_with_start=cosines)
+        model.features = features
     model.save_pretrained(run.model, results=card_results(tasks))
     if model.config.has_task_embeddings:
         model.task_embeddings.save(run.task_embeddings)
@@ -55,7 +51,15 @@ def draw_task_map(model: ConditionalAdapterModel, run: RunFolder, seed: int) -> 
     draw_map(
         project(embeddings, "pca", seed),
         embeddings.names,
-        {name: get_task(base_name(name)).type.value for name in embeddings.names},
+        {name: _type_of(base_name(name)) for name in embeddings.names},
         run.task_map,
         title=f"Map of {len(embeddings)} tasks by their embeddings z (PCA, seed {seed})",
     )
+
+
+def _type_of(name: str) -> str:
+    """Return the task type; "other" for an old task of a continued model that is not declared here."""
+    try:
+        return get_task(name).type.value
+    except UnknownTaskError:
+        return TaskType.OTHER.value
