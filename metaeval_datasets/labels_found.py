@@ -110,6 +110,8 @@ def class_names(
         known = label_values.get(text, text if number is None else label_values.get(number, text))
         if known is not None:
             names[known] += rows
+    if not total:
+        raise SpecError(f"task {task}: no row has a label in column {column!r}; expected labelled rows, or `names`")
     if len(names) < 2:
         have = f"only the class {next(iter(names))!r}" if names else "no labels"
         raise SpecError(

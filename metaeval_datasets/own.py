@@ -113,10 +113,17 @@ def task_from(
         SourceError: the rows cannot be read.
     """
     texts = _texts(text, second_text)
+    given = {"names": names, "canonical": canonical, "unlabelled": unlabelled, "may_be_empty": may_be_empty}
+    _check_lists(name, {field: value for field, value in given.items() if value is not None})
+    _check_label_values(name, label_values)
     together: Any = _groups(groups)
     draft = TaskSpec(name, (Files({"train": "rows.csv"}),), _DRAFT, _type(name, type), license, citation,
                      **texts, label=label, splits=("train",), groups=together)  # fmt: skip
     check_own_name(name)
+    if label in (column for part in draft.texts.values() for column in text_columns(part)):
+        raise SpecError(
+            f"task {name}: column {label!r} is both text and label; name another column as `text` or `label`"
+        )
     columns = _all_columns(draft)
     source, official = _source(
         data, name, columns, config=config, revision=revision, splits=splits,
@@ -156,6 +163,23 @@ def count_classes(spec: TaskSpec) -> dict[str, int]:
                     if entry["values"] in counts:
                         counts[entry["values"]] += entry["counts"]
     return {name: counts[number] for number, name in enumerate(spec.names)}
+
+
+def _check_lists(task: str, fields: Mapping[str, Any]) -> None:
+    for field, value in fields.items():
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise SpecError(f"task {task}: `{field}` is {value!r}; expected a list, such as [{str(value)!r}]")
+
+
+def _check_label_values(task: str, values: Any) -> None:
+    if values is not None and not isinstance(values, Mapping):
+        raise SpecError(f"task {task}: `label_values` is {values!r}; expected a dict, label -> class name or None")
+    for label, name in (values or {}).items():
+        if name is not None and not isinstance(name, str):
+            raise SpecError(
+                f"task {task}: `label_values` of {label!r} is {name!r}; expected a class name, or None to leave its "
+                "rows out"
+            )
 
 
 def _texts(text: TextOrColumns, second: TextOrColumns | None) -> dict[str, Any]:
@@ -209,6 +233,8 @@ def _source(
     if extra := [key for key, value in given.items() if value is not None]:
         raise SpecError(f"task {name}: `{extra[0]}` only applies to a repository on the Hub, 'ORG/NAME'; leave it out")
     parts = _by_split(name, data)
+    if empty := [split for split, part in parts.items() if isinstance(part, list | tuple) and not part]:
+        raise SpecError(f"task {name}: {empty[0]}: the list is empty; expected rows as dicts, or paths of files")
     if any(is_in_memory(part) for part in parts.values()):
         paths = {split: write_rows(part, columns, f"task {name}: {split}") for split, part in parts.items()}
         return Files(paths, shown="rows in memory"), tuple(paths)

@@ -44,7 +44,8 @@ def write_rows(data: Any, columns: Sequence[str], where: str) -> str:
         where: task and split, for messages.
 
     Raises:
-        SpecError: the data is not a table or has no rows, or a column is missing or has values of several types.
+        SpecError: the data is not a table or has no rows, or a column is missing or has values that no column of a
+            table can contain.
     """
     schema, batches = _batches(data, columns, where)
     folder = Path(datasets.config.HF_DATASETS_CACHE) / FOLDER
@@ -83,27 +84,45 @@ def _table(data: Any, columns: Sequence[str], where: str) -> pa.Table:
     if not is_in_memory(data):
         kind = f"{type(data).__module__}.{type(data).__qualname__}"
         raise SpecError(f"{where}: an object of type {kind} is not a table; use one kind of data for all splits")
+    if isinstance(data, pa.Table):
+        _require(columns, data.column_names, where)
+        return pa.table({name: _plain(data[name], name, where) for name in columns})
+    if isinstance(data, list):
+        for number, row in enumerate(data):
+            if not isinstance(row, dict):
+                raise SpecError(
+                    f"{where}: element {number:,} of the list is {row!r:.80}; expected a dict, column -> value"
+                )
+        _require(columns, [str(name) for name in dict.fromkeys(key for row in data for key in row)], where)
+        return pa.table({name: _column([row.get(name) for row in data], name, where) for name in columns})
+    named = {str(name): place for place, name in enumerate(data.columns)}  # names may be numbers
+    _require(columns, [str(name) for name in data.columns], where)
+    return pa.table({name: _column(data.iloc[:, named[name]], name, where) for name in columns})
+
+
+def _column(values: Any, name: str, where: str) -> pa.ChunkedArray:
     try:
-        if isinstance(data, pa.Table):
-            _require(columns, data.column_names, where)
-            table = data.select(list(columns))
-        elif isinstance(data, list):
-            _require(columns, list(dict.fromkeys(key for row in data for key in row)), where)
-            table = pa.table({name: pa.array([row.get(name) for row in data]) for name in columns})
-        else:
-            _require(columns, [str(name) for name in data.columns], where)
-            table = pa.Table.from_pandas(data[list(columns)], preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        found = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise SpecError(
-            f"{where}: a column has values of several types: {' '.join(str(error).split())[:300]}; convert them to one "
-            "type, for example to texts"
+            f"{where}: column {name!r} cannot be stored: {reason}. Convert its values to one type, for example to "
+            "valid texts"
         ) from error
-    return pa.table({name: _plain(table[name]) for name in columns})
+    return _plain(found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found]), name, where)
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values of a categorical column, and any other column unchanged."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+def _plain(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """Return a column with the values of a categorical column in full.
+
+    Raises:
+        SpecError: the values are bytes.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        raise SpecError(f"{where}: column {name!r} contains bytes; decode them to texts")
+    return column
 
 
 def _require(columns: Sequence[str], present: Sequence[str], where: str) -> None:

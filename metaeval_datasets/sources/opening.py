@@ -206,7 +206,10 @@ def splits_of(source: Source, access: Access = _USUAL_ACCESS) -> tuple[str, ...]
     Raises:
         SourceError: the repository cannot be read, or has none of them.
     """
-    listing = Revisions().listing(source, access)
+    try:
+        listing = Revisions().listing(source, access)
+    except SourceError as error:
+        raise SourceError(f"{source.repo}: {error}") from error
     card = _card_of(source, listing, access)
     found = [set(_find(listing.files, card, source, config)) for config in source.configs]
     present = tuple(split for split in SPLITS if all(lookup(dict.fromkeys(names, ("",)), split) for names in found))

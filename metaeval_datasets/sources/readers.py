@@ -88,13 +88,16 @@ def csv_tables(
             if not row:
                 continue
             if len(row) != len(names):
-                raise FormatError(f"line {reader.line_num:,} has {len(row)} columns; expected {len(names)}")
+                raise FormatError(
+                    f"line {reader.line_num:,} has {len(row)} column{'s' * (len(row) != 1)}; expected {len(names)}. "
+                    "Correct the line, or name the separator as `delimiter`"
+                )
             # In a TSV file a quoted field with both a tab and a line break is nearly always several rows that two plain
             # quotes enclose. Only a row of several lines can have one, so others are not searched.
             if delimiter == "\t" and reader.line_num > line + 1 and any("\t" in cell and "\n" in cell for cell in row):
                 raise FormatError(
                     f"line {reader.line_num:,} ends a quoted field with tabs and line breaks, likely several rows; "
-                    "if its texts contain quotes as they are, declare Source(quote=None)"
+                    "if quotation marks are part of the texts, set `quote` to None (null in a task file)"
                 )
             line = reader.line_num
             for cells, place in zip(found, places, strict=True):
@@ -103,7 +106,7 @@ def csv_tables(
                 yield _text_table(columns, found)
                 found, block = [[] for _ in columns], lines.block
     except csv.Error as error:
-        hint = "; if its texts hold quotes as they are, declare Source(quote=None)" if quote else ""
+        hint = "; if quotation marks are part of the texts, set `quote` to None (null in a task file)" if quote else ""
         raise FormatError(f"line {reader.line_num:,}: {error}{hint}") from error
     if found and found[0]:
         yield _text_table(columns, found)

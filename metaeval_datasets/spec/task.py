@@ -23,6 +23,7 @@ EditionName = Literal["careful", "paper"]
 
 # A group name has no dash, so that names stay unique when the slash is replaced by a dash.
 _NAME = re.compile(r"[a-z0-9_]+/[A-Za-z0-9_+.\-]+")
+_LONGEST_NAME = 120
 _CITATION = re.compile(r"[a-z]+[0-9]{4}[a-z0-9]*")
 
 
@@ -127,6 +128,11 @@ class TaskSpec:
             raise SpecError(
                 f"task {self.name!r}: `name` must be 'group/task'; the group has lower-case letters, digits and _, and "
                 "the task may also have upper-case letters, +, . and -"
+            )
+        if len(self.name) > _LONGEST_NAME:
+            raise SpecError(
+                f"task {self.name[:40]}...: `name` has {len(self.name)} characters; expected at most {_LONGEST_NAME}, "
+                "because folders of the cache are named by it"
             )
         for name in ("sources", "splits", "unlabelled", "may_be_empty"):
             value = getattr(self, name)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +27,12 @@ from metaeval_hub.model.evaluation_mode import EvaluationMode
 from metaeval_hub.model.label_heads import TaskHeads
 from metaeval_hub.model.record import ModelRecord, check_record
 from metaeval_hub.model.task_values import check_fields, check_known, checked_label_vectors, checked_labels
+from metaeval_hub.model.trained_tensors import Role, trainable_groups
 from metaeval_hub.safe_files.names import first_names
 from metaeval_hub.safe_files.printable import shown
 from metaeval_hub.task_data.origins import TaskOrigin
 from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
 from metaeval_hub.task_data.task_features import TaskFeatures
-
-Role: TypeAlias = Literal["adapter", "map", "projection", "task_embedding", "head", "private"]
 
 
 class ModelCore(nn.Module):
@@ -391,35 +390,8 @@ class ModelCore(nn.Module):
         return self._encode_texts(texts)
 
     def trainable_groups(self) -> dict[Role, list[nn.Parameter]]:
-        """Return the trained tensors by role; each role needs its own learning rate.
-
-        - "adapter": the bottlenecks, or the encoder's own weights in full fine-tuning.
-        - "map": the linear maps of z; all of the adapter if z generates it. A step of Adam changes their output by up
-          to the learning rate times |z|_1.
-        - "projection": the linear layers from a task's features, or from its vector in the table, to z.
-        - "task_embedding": the table of task embeddings, (n * K, Z), or of the vectors that are projected to them.
-        - "head": the matrix of label vectors, (vectors, H), and its biases, (vectors,).
-
-        The private parts of tasks are not among them, because they are trained later, one task at a time. The last two
-        roles have one row per task or label, which should not change in steps without examples of it. Roles that
-        a method does not have are empty lists.
-        """
-        inside = self.encoder if self.adapter is None else self.adapter
-        maps = [] if self.adapter is None else [p for m in self.adapter.conditional_layers() for p in m.maps()]
-        table, projection = [], []
-        if self.config.has_task_embeddings:
-            table, projection = self.conditioning.table(), self.conditioning.projections()
-        private = (
-            [] if self.adapter is None or self.adapter.private is None else list(self.adapter.private.parameters())
-        )
-        known = {id(parameter) for parameter in (*maps, *table, *projection, *private)}
-        return {
-            "adapter": [p for p in inside.parameters() if p.requires_grad and id(p) not in known],
-            "map": maps,
-            "projection": projection,
-            "task_embedding": table,
-            "head": list(self.heads.parameters()),
-        }
+        """Return the trained tensors by role; see ``metaeval_hub.model.trained_tensors.trainable_groups``."""
+        return trainable_groups(self.encoder, self.adapter, self.heads)
 
     def trained_numbers(self) -> dict[Role, int]:
         """Return the number of trained parameters for each role of ``trainable_groups``, and of the private parts."""
@@ -437,15 +409,6 @@ class ModelCore(nn.Module):
             return self.state_dict()
         base = {f"encoder.{key}" for key in self.base_keys}
         return {name: tensor for name, tensor in self.state_dict().items() if name not in base}
-
-    def add_attention_biases(self) -> None:
-        """Give ModernBERT's attention the frozen biases that models of earlier releases were trained and stored with.
-
-        They start at 0, and ``load_trained_state`` fills them in.
-        """
-        for layer in self.encoder.layers:
-            projection = layer.attn.Wqkv
-            projection.bias = nn.Parameter(projection.weight.new_zeros(projection.out_features), requires_grad=False)
 
     def load_trained_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the tensors that ``trained_state`` returned.

@@ -31,6 +31,7 @@ from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.record import CONFIG_FILE, DTYPES, FORMAT, ModelRecord, check_record, read_record, write_record
 from metaeval_hub.model.tensor_names import has_attention_biases
 from metaeval_hub.model.tensors import check_finite, read_tensors, write_tensors
+from metaeval_hub.model.trained_tensors import add_attention_biases
 from metaeval_hub.safe_files.replace_folder import replacing, target_folder
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_file_names, naming, read_header
 from metaeval_hub.task_data.task_features import FEATURE_FILES, TABLE_FILE, TaskFeatures
@@ -198,7 +199,7 @@ def load_model(
                 model = _of_record(kind, record, LoadedEncoder(plan, tokenizer, found.config, record.base))
                 with_biases = _needs_attention_biases(model, folder / WEIGHTS_FILE)
                 if with_biases:
-                    model.add_attention_biases()
+                    add_attention_biases(model.encoder)
         except ValueError as error:
             raise UnsafeRepositoryError(f"{CONFIG_FILE} does not fit its encoder: {error}") from error
         stored = DTYPES[record.dtype]
@@ -210,7 +211,7 @@ def load_model(
     with building():  # the random initial weights are replaced below
         model = _of_record(kind, record, LoadedEncoder(module, tokenizer, found.config, record.base))
     if with_biases:
-        model.add_attention_biases()
+        add_attention_biases(model.encoder)
     model.to(wanted or stored).load_trained_state(tensors)
     if stored != torch.float16:
         _check_float16(model)

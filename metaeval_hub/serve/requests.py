@@ -128,7 +128,8 @@ def _parse(body: bytes) -> Any:
         where = f"line {error.lineno}, column {error.colno}"
         raise RequestError(400, f"the body is not JSON ({error.msg}, {where}); expected {SHAPES}") from None
     except (ValueError, RecursionError):  # a number of thousands of digits, or lists thousands of levels deep
-        raise RequestError(400, f"the body contains a number or nesting beyond any use; expected {SHAPES}") from None
+        problem = "the body has a number that is too long or too many levels of lists and objects"
+        raise RequestError(400, f"{problem}; expected {SHAPES}") from None
 
 
 def _check_keys(value: Mapping[str, Any], names: Sequence[str], place: str) -> None:

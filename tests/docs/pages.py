@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import os
 import re
 import runpy
 import shlex
@@ -68,8 +69,23 @@ def commands(block: Block) -> list[list[str]]:
     lines = text.splitlines()
     if block.language == "console":
         lines = [line[2:] for line in lines if line.startswith("$ ")]
-    found = [words(line) for line in lines]
+    found = [words(line) for line in whole_lines(lines)]
     return [command for command in found if command]
+
+
+def whole_lines(lines: list[str]) -> Iterator[str]:
+    """Join the lines of each word in quotes that spans several."""
+    start = ""
+    for line in lines:
+        start += line
+        try:
+            shlex.split(start, comments=True)
+        except ValueError:
+            start += "\n"
+            continue
+        yield start
+        start = ""
+    assert not start, f"a quote is not closed: {start}"
 
 
 def words(line: str) -> list[str]:
@@ -89,11 +105,21 @@ def entry(command: list[str]) -> object:
     if command[0] == "metaeval":
         from metaeval_hub.cli import main
 
-        return main(command[1:])
+        with mock.patch("metaeval_hub.cli.train._become", train):
+            return main(command[1:])
     script = str(ROOT / command[0])
     with mock.patch.object(sys, "argv", [script, *command[1:]]), mock.patch.object(sys, "path", list(sys.path)):
         runpy.run_path(script, run_name="__main__")
     return 0
+
+
+def train(command: list[str], environment: dict[str, str]) -> int:
+    """Run the training of `metaeval train` in this process, which the command would replace."""
+    from metaeval_training.__main__ import main
+
+    assert command[1:3] == ["-m", "metaeval_training"], f"{command}: starts several processes; give the block a title"
+    with mock.patch.dict(os.environ, environment), mock.patch.object(sys, "argv", list(sys.argv)):
+        return main(command[3:])
 
 
 def run(command: list[str]) -> str:

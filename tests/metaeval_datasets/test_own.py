@@ -130,10 +130,46 @@ def test_a_pandas_frame():
     frame["topic"] = frame["topic"].astype("category")
     assert declare(frame).names == ("1", "2")
     frame["topic"] = [1, "2", 3, "4"]
-    with pytest.raises(SpecError, match=r"a column has values of several types: .*; convert them to one type"):
+    with pytest.raises(SpecError, match=r"train: column 'topic' cannot be stored: .*\. Convert its values to one type"):
         declare(frame)
     with pytest.raises(SpecError, match=r"no column 'mesage' \(closest: 'message'\)"):
         declare(frame, text="mesage")
+
+
+def test_columns_of_a_frame_may_be_named_by_numbers():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[f"text {i}", "ab"[i % 2]] for i in range(10)])
+    assert declare(frame, text="0", label="1").names == ("a", "b")
+
+
+def test_missing_values_among_numbers_are_rows_without_a_label():
+    rows = [{"message": f"text {i}", "topic": float("nan") if i == 0 else float(i % 2)} for i in range(10)]
+    assert declare(rows).names == ("0", "1")
+
+
+PAIR = [{"message": "a text", "topic": "a"}, {"message": "another", "topic": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "message"),
+    [
+        ([], {}, "train: the list is empty; expected rows as dicts, or paths of files"),
+        ([*PAIR, None], {}, "element 2 of the list is None; expected a dict"),
+        ([*PAIR, {"message": "bad \ud800", "topic": "a"}], {}, "column 'message' cannot be stored: .*surrogates"),
+        ([{"message": "a", "topic": 10**30}], {}, "column 'topic' cannot be stored: .*too large"),
+        ([{"message": b"a", "topic": "a"}], {}, "column 'message' contains bytes; decode them to texts"),
+        (PAIR, {"text": "topic"}, "column 'topic' is both text and label"),
+        (PAIR, {"names": "ab"}, r"`names` is 'ab'; expected a list, such as \['ab'\]"),
+        (PAIR, {"canonical": "ab"}, "`canonical` is 'ab'; expected a list"),
+        (PAIR, {"unlabelled": "test"}, "`unlabelled` is 'test'; expected a list"),
+        (PAIR, {"label_values": ["a"]}, r"`label_values` is \['a'\]; expected a dict"),
+        (PAIR, {"label_values": {"a": 5}}, "`label_values` of 'a' is 5; expected a class name, or None"),
+        ([{"message": "a", "topic": None}], {}, "no row has a label in column 'topic'"),
+    ],
+)
+def test_bad_rows_and_fields_get_a_clear_answer(rows, fields, message):
+    with pytest.raises(SpecError, match=message):
+        declare(rows, **fields)
 
 
 def test_a_dataset_keeps_the_order_of_its_classes():
@@ -239,10 +275,10 @@ def test_labels_can_be_left_out(tmp_path):
         (csv_text(), {"text": "mesage"}, r"a.csv: has no column 'mesage' \(closest: 'message'\); its columns are"),
         (csv_text(), {"label": "label"}, "has no column 'label'; its columns are message, topic"),
         (csv_text(names=("bug",)), {}, "column 'topic' has only the class 'bug' in 60 labelled rows; .*at least two"),
-        ("message,topic\na,\n", {}, "column 'topic' has no labels"),
-        (csv_text(), {"label": "message"}, "60 different values in 60 rows, of which 60 occur once, such as 'ticket "),
+        ("message,topic\na,\n", {}, "no row has a label in column 'topic'"),
+        (csv_text(), {"text": "topic", "label": "message"}, "60 different values in 60 rows, of which 60 occur once"),
         ("", {}, "a.csv: is empty"),
-        ("message,topic\n", {}, "column 'topic' has no labels"),
+        ("message,topic\n", {}, "no row has a label in column 'topic'"),
         ("message,topic\nca\u2019n\u2019t,bug\n", {}, r"a.csv: line 2 is not utf-8 \(byte 0x92\); .* cp1252"),
         ('message,topic\n"open,bug\nb,bug\n', {}, "line 3: unexpected end of data"),
         ("message,topic\na,b,c\n", {}, "line 2 has 3 columns; expected 2"),
@@ -306,7 +342,7 @@ def test_three_rows(tmp_path, caplog):
         (lambda folder: {"dev": folder / "a.csv"}, "the data has the split 'dev'; expected some of train, validation"),
         (lambda folder: {}, "the data has no splits"),
         (lambda folder: 3, "rows cannot be read from an object of type builtins.int; expected a path"),
-        (lambda folder: [], "`paths` of 'train' must be a path or a tuple of paths"),
+        (lambda folder: [], "train: the list is empty; expected rows as dicts"),
         (lambda folder: datasets.Dataset.from_dict({"message": [], "topic": []}), "the data has no rows"),
     ],
 )
@@ -357,6 +393,7 @@ def test_a_registered_task_is_found_and_forgotten(tickets):
         ("all/mine", "starts with 'all', which stands for the whole collection"),
         ("tickets", "must be 'group/task'"),
         ("Acme/tickets", "the group has lower-case letters"),
+        ("acme/" + "x" * 300, "`name` has 305 characters; expected at most 120"),
     ],
 )
 def test_names_that_are_taken_or_wrong(name, message, tickets):

@@ -49,7 +49,7 @@ def test_lines_of_csv(monkeypatch, end, block):
 
 def test_quotes_of_tsv_can_be_switched_off():
     content = "text\tlabel\n\"He said\t1\nno, 'yes'\t0\nand left\"\t1\n"
-    with pytest.raises(FormatError, match=r"line 4: .*declare Source\(quote=None\)"):
+    with pytest.raises(FormatError, match=r"line 4: .*set `quote` to None"):
         read_csv(content.replace('left"', 'left" !'), delimiter="\t")
     assert read_csv(content, delimiter="\t", quote=None) == rows(
         ('"He said', "1"), ("no, 'yes'", "0"), ('and left"', "1")
@@ -115,7 +115,7 @@ def test_json_that_cannot_be_read(content, problem):
         ("text,label\na,0\nb,1,2\n", "line 3 has 3 columns; expected 2"),
         ("text,gold\na,0\n", "has no column 'label'; its columns are text, gold"),
         ("text,text,label\na,b,0\n", "has the column 'text' 2 times"),
-        ('text,label\n"a,0\nb,1\n', "line 3: unexpected end of data; if its texts hold quotes"),
+        ('text,label\n"a,0\nb,1\n', "line 3: unexpected end of data; if quotation marks are part"),
         ("", "is empty"),
         ("text,label," + ",".join(map(str, range(10_001))), "has 10,003 columns; at most 10,000 are read"),
     ],
@@ -136,7 +136,7 @@ def test_long_cells_and_lines_are_refused(monkeypatch):
 
 def test_rows_that_two_plain_quotes_of_a_tsv_enclose_are_no_field():
     content = 'text\tlabel\n"begins with a quote\t0\nb\t1\nends with one"\t1\n'
-    with pytest.raises(FormatError, match=r"line 4 ends a quoted field .* declare Source\(quote=None\)"):
+    with pytest.raises(FormatError, match=r"line 4 ends a quoted field .* set `quote` to None"):
         read_csv(content, delimiter="\t")
     assert len(read_csv(content, delimiter="\t", quote=None)) == 3
     assert read_csv('text\tlabel\n"two\nlines"\t1\n', delimiter="\t") == rows(("two\nlines", "1"))

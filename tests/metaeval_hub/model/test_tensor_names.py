@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, UnsafeRepositoryError
 from metaeval_hub.model.tensor_names import current_name
+from metaeval_hub.model.trained_tensors import add_attention_biases
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
 from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
@@ -64,7 +65,7 @@ def test_a_model_stored_before_gives_the_same_bits(model, tmp_path):
 def test_attention_biases_that_a_model_was_trained_with_are_kept(model, tmp_path):
     """Earlier releases gave ModernBERT's attention random biases and stored them."""
     without = model.logits("x/two", TEXTS)
-    model.add_attention_biases()
+    add_attention_biases(model.encoder)
     for layer in model.encoder.layers:
         torch.nn.init.normal_(layer.attn.Wqkv.bias)
     expected = model.logits("x/two", TEXTS)

@@ -30,8 +30,8 @@ def test_both_forms():
         (b"", "the body is not JSON (Expecting value, line 1, column 1); expected {"),
         (b'{"task": "x/one",\n}', "line 2, column 1"),
         (b'{"task": "x/one", "texts": ["\xe9"]}', "the body is not UTF-8 (byte 0xe9 at place 30); send JSON in UTF-8"),
-        (b"[" * 100_000, "nesting beyond any use"),
-        (b"9" * 10_000, "a number or nesting beyond any use"),
+        (b"[" * 100_000, "too many levels of lists and objects"),
+        (b"9" * 10_000, "a number that is too long"),
     ],
 )
 def test_bodies_that_are_not_json(body, message):

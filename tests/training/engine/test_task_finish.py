@@ -7,8 +7,10 @@ from accelerate import Accelerator
 from datasets import Dataset
 from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import TaskData, encode_rows
+from metaeval_training.engine import task_finish
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.task_finish import TaskFinisher, can_finish
+from metaeval_training.runs.process import Interrupted
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 
@@ -90,7 +92,36 @@ def test_a_private_part_that_does_not_help_is_dropped(trained):
     model = ConditionalAdapterModel.create(
         "tiny", {task.name: task.labels}, ConditionalConfig(pooling="mean", private_rank=4), vocabulary=WORDS
     )
+    start = model.adapter.private.down.clone()
     found = finish(model, [task], private_rank=4, private_epochs=6, private_lr=1e-2)
     assert not found[task.name].private
     assert model.private_tasks == set()
     assert not model.adapter.private.up.any()
+    assert torch.equal(model.adapter.private.down, start)
+
+
+def test_an_interrupt_in_one_process_stops_all(trained, monkeypatch):
+    model, tasks = trained
+    elsewhere = Interrupted(2, 7)
+    monkeypatch.setattr(task_finish, "gather_object", lambda found: [*found, elsewhere])
+    with pytest.raises(Interrupted) as stopped:
+        finish(model, tasks[:1], refit=True)
+    assert stopped.value is elsewhere
+
+
+def test_a_private_part_that_diverged_is_dropped_and_leaves_the_model_finite(trained):
+    _, tasks = trained
+    labels = {task.name: task.labels for task in tasks[:1]}
+    config = ConditionalConfig(pooling="mean", private_rank=1)
+    model = ConditionalAdapterModel.create("tiny", labels, config, vocabulary=WORDS)
+    before = model.adapter.private.down.clone()
+    found = finish(model, tasks[:1], private_rank=1, private_epochs=1, private_lr=1e30, clip_norm=0.0, refit=True)
+    assert not found["x/one"].private
+    assert torch.equal(model.adapter.private.down, before)
+    assert all(tensor.isfinite().all() for tensor in model.trained_state().values())
+
+
+def test_a_task_with_an_empty_validation_split_is_not_finished(trained):
+    model, tasks = trained
+    empty = encode_rows(rows_of(0, 0), model.tokenizer, 16)
+    assert not can_finish(model, replace(tasks[0], splits={**tasks[0].splits, "validation": empty}))

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub import ConditionalAdapterModel
-from metaeval_hub.model.core import Role
+from metaeval_hub.model.trained_tensors import Role
 from metaeval_hub.results.schema import SplitScores, mean
 from metaeval_training.atomic_files import sync
 from metaeval_training.config import TrainConfig, changed_settings
@@ -215,10 +215,14 @@ class Trainer:
 
         Several processes check only every ``LOG_STEPS`` steps, because they have to wait for each other to agree.
         """
+        if self.accelerator.num_processes > 1 and self.progress.step % LOG_STEPS:
+            return 0
+        return self.agreed_signal()
+
+    def agreed_signal(self) -> int:
+        """Return the signal that asks to stop (0: none), the same on every process; all of them have to call this."""
         if self.accelerator.num_processes == 1:
             return self.stop.signal
-        if self.progress.step % LOG_STEPS:
-            return 0
         signals: Any = self.accelerator.gather(torch.tensor([self.stop.signal], device=self.accelerator.device))
         return int(signals.max())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from metaeval_hub import ConditionalAdapterModel
@@ -34,7 +35,7 @@ def private_updates(model: ConditionalAdapterModel) -> PrivateUpdates:
 
 def train_private_part(
     model: ConditionalAdapterModel, task: TaskData, number: int, config: TrainConfig, accelerator: Accelerator
-) -> None:
+) -> Tensor:
     """Train the private part and the classifier of a task on its rows, and store them in the model.
 
     Args:
@@ -43,6 +44,9 @@ def train_private_part(
         number: id of the task in the model.
         config: ``private_epochs``, ``private_lr``, and the schedule and seed of the run.
         accelerator: the Accelerator of the run, whose number format is used.
+
+    Returns:
+        V of the task before, (P, R, H), for ``drop_private_part``.
     """
     private, heads, device = private_updates(model), model.heads, accelerator.device
     ids, vectors = torch.tensor([number], device=device), heads.table[number, : heads.sizes[number]]
@@ -74,13 +78,25 @@ def train_private_part(
             torch.nn.utils.clip_grad_norm_(trained, config.clip_norm)
         optimizer.step()
     with torch.no_grad():
+        start = private.down[number].clone()
         private.down[number], private.up[number] = down[0], up[0]
         heads.weight[vectors], heads.bias[vectors] = weight, bias
     model.private_tasks.add(task.name)
+    return start
 
 
 @torch.no_grad()
-def drop_private_part(model: ConditionalAdapterModel, task: TaskData, number: int) -> None:
-    """Take the private part of a task away; its classifier stays as it is."""
-    private_updates(model).up[number] = 0
+def drop_private_part(model: ConditionalAdapterModel, task: TaskData, number: int, start: Tensor) -> None:
+    """Remove the private part of a task; its classifier stays as it is.
+
+    V is restored too: if training diverged, it is not finite, and then neither is U V h with U = 0.
+
+    Args:
+        model: the model.
+        task: the task.
+        number: id of the task in the model.
+        start: V before training, (P, R, H).
+    """
+    private = private_updates(model)
+    private.down[number], private.up[number] = start, 0
     model.private_tasks.discard(task.name)

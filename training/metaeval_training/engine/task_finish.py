@@ -8,8 +8,10 @@ where it is better on the validation rows, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from metaeval_training.data.sampling import Batch
 from metaeval_training.engine.evaluation import split_scores
 from metaeval_training.engine.private_part import drop_private_part, private_updates, train_private_part
 from metaeval_training.runs.finished import Finished
+from metaeval_training.runs.process import Interrupted
 
 # Values of C to try, from strong to weak regularization; the strongest almost predicts the most frequent class.
 GRID = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -68,18 +71,29 @@ class TaskFinisher:
         Args:
             tasks: the tasks, in the order of their ids in the model.
             splits: the splits to score: "validation", "test", or both.
-            on_task: called before each task, with the number of tasks done.
+            on_task: called before each task, with the number of tasks done; may raise ``Interrupted``.
 
         Returns:
             Task -> its outcome, in the order of the tasks.
+
+        Raises:
+            Interrupted: ``on_task`` raised it in one of the processes; all of them raise it.
         """
         self.model.eval()
-        found = []
-        for number in range(self.accelerator.process_index, len(tasks), self.accelerator.num_processes):
-            on_task(number)
-            outcome = self._finish(tasks[number], number, splits)
-            found.append((number, outcome, self._head(number), self._private_part(number) if outcome.private else None))
-        gathered = sorted(gather_object(found), key=lambda each: each[0])
+        found: list[Any] = []
+        try:
+            for number in range(self.accelerator.process_index, len(tasks), self.accelerator.num_processes):
+                on_task(number)
+                outcome = self._finish(tasks[number], number, splits)
+                private = self._private_part(number) if outcome.private else None
+                found.append((number, outcome, self._head(number), private))
+        except Interrupted as stopped:  # the other processes wait for this one below, so they have to know
+            found = [stopped]
+        gathered = gather_object(found)
+        for each in gathered:
+            if isinstance(each, Interrupted):
+                raise each
+        gathered = sorted(gathered, key=lambda each: each[0])
         if self.accelerator.num_processes > 1:
             for number, _, head, private in gathered:
                 self._set_head(number, head)
@@ -96,13 +110,13 @@ class TaskFinisher:
         features, trained = self._features(task, number, needed), self._head(number)
         before, best = _scores(task, features, trained, splits), self._best(task, features, trained)
         if self.config.private_rank:
-            train_private_part(self.model, task, number, self.config, self.accelerator)
+            start = train_private_part(self.model, task, number, self.config, self.accelerator)
             private_features = self._features(task, number, needed)
             private_best = self._best(task, private_features, self._head(number))
             if private_best.likelihood > best.likelihood:
                 features, best = private_features, private_best
             else:
-                drop_private_part(self.model, task, number)
+                drop_private_part(self.model, task, number, start)
         self._set_head(number, best.classifier)
         private = task.name in self.model.private_tasks
         return Finished(_scores(task, features, best.classifier, splits), before, best.strength, private)
@@ -118,9 +132,12 @@ class TaskFinisher:
         """Return the trained classifier, or if refits are asked for, the best of it and a logistic regression per C.
 
         The criterion is the likelihood. Accuracies of a few hundred rows differ by chance: chosen by accuracy on one
-        half of the validation rows, the classifiers of 57 tasks were 0.6 points worse on the other half.
+        half of the validation rows, the classifiers of 57 tasks were 0.6 points worse on the other half. Features that
+        are not finite have the likelihood minus infinity, so that a private part that diverged is never kept.
         """
         labels = task.splits["validation"].labels
+        if not all(np.isfinite(features[split]).all() for split in ("train", "validation")):
+            return _Head(trained, -math.inf)
 
         def rated(classifier: Linear, strength: float | None = None) -> _Head:
             own = log_softmax(classifier.logits(features["validation"]))[np.arange(len(labels)), labels]
@@ -164,7 +181,8 @@ def can_finish(model: ConditionalAdapterModel, task: TaskData) -> bool:
     """
     shared = model.shared_labels
     alone = all(len(shared[vector]) == 1 for vector in model.label_vectors.get(task.name, ()))
-    return alone and "validation" in task.splits and len(np.unique(task.train.labels)) > 1
+    validated = "validation" in task.splits and len(task.splits["validation"]) > 0
+    return alone and validated and len(np.unique(task.train.labels)) > 1
 
 
 @torch.no_grad()

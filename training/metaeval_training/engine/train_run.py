@@ -98,14 +98,15 @@ class Training:
         return Trained(scores, start, progress.step, progress.examples, timing, count, device, finished)
 
     def _evaluate(self, trainer: Trainer, stop: StopRequest) -> tuple[TaskScores, Mapping[str, Finished]]:
-        with self.reporter.progress("evaluating", len(self.prepared.tasks)) as display:
+        alone = bool(self.config.refit or self.config.private_rank)  # each process works on other tasks
+        with self.reporter.progress("finishing tasks" if alone else "evaluating", len(self.prepared.tasks)) as display:
 
             def on_task(done: int) -> None:
-                if stop.signal:
-                    raise Interrupted(stop.signal, trainer.progress.step)
+                if signal := stop.signal if alone else trainer.agreed_signal():
+                    raise Interrupted(signal, trainer.progress.step)
                 display.update(done)
 
-            if not (self.config.refit or self.config.private_rank):
+            if not alone:
                 return trainer.evaluate(("validation", "test"), on_task), {}
             finished = trainer.finish_tasks(("validation", "test"), on_task)
             return {task: each.scores for task, each in finished.items()}, finished

@@ -1,4 +1,4 @@
-"""The outcome of the finish of one task (``metaeval_training.engine.task_finish``)."""
+"""The outcome of finishing a task alone; see ``metaeval_training.engine.task_finish``."""
 
 from __future__ import annotations
 

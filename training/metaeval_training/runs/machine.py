@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 
 import datasets
 import torch
 import transformers
 from accelerate import Accelerator
-from accelerate.utils import broadcast
+from accelerate.utils import InitProcessGroupKwargs, broadcast
 
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.runs.folder import RunError
 from metaeval_training.runs.process import requested_threads
+
+# How long a process waits for the others. The default of NCCL, 10 minutes, is too short where processes work on tasks
+# of different sizes. The launcher stops all processes when one of them fails, however long they would wait.
+LONGEST_WAIT = timedelta(hours=6)
 
 
 def is_main() -> bool:
@@ -31,7 +36,11 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
     _check_launcher()
     # Without cpu=True, processes on a CPU would not find each other, and each would train a model of its own.
     try:
-        accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=default_device_type() == "cpu")
+        accelerator = Accelerator(
+            mixed_precision=config.mixed_precision,
+            cpu=default_device_type() == "cpu",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
+        )
     except ValueError as error:  # the device does not have this precision
         raise ConfigError(f"--mixed-precision {config.mixed_precision}: {error}") from error
     _check_processes(accelerator.num_processes, config.batch_size)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from metaeval_hub import ConditionalAdapterModel, TaskEmbeddings
-from metaeval_hub.model.core import Role
+from metaeval_hub.model.trained_tensors import Role
 from metaeval_hub.results.schema import SplitScores, Timing
 from metaeval_hub.task_data.task_features import TaskFeatures
 from metaeval_training.config import TrainConfig
