@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.results.terminal import make_console, print_columns, quiet
+from metaeval_hub.results.terminal import make_console, path_of, print_columns, quiet
 from metaeval_hub.safe_files.printable import without_control
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--delimiter", help="separator of a CSV file (default: the most frequent one in its first line)"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path(OUT), metavar="FILE", help=f"task file to add the entry to (default: {OUT})"
+        "--out", type=path_of, default=Path(OUT), metavar="FILE", help=f"task file to add the entry to (default: {OUT})"
     )
 
 
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> None:
             entry["unlabelled"] = list(spec.unlabelled)
     _show_entry(console, entry, counts)
     add_entry(options.out, name, entry)
-    out = str(options.out)
-    console.print(f"\nadded {name} to {out}; edit it there. Next:", markup=False, highlight=False)
+    out = shlex.quote(str(options.out))
+    console.print(f"\nadded {name} to {options.out}; edit it there. Next:", markup=False, highlight=False)
     for command in (f"show {name} --task-file {out}", f"train --tasks demo {name} --task-file {out}"):
         console.print(f"  metaeval {command}", markup=False, highlight=False, soft_wrap=True)
 
@@ -107,8 +107,12 @@ def _place(options: argparse.Namespace) -> dict[str, Any]:
         if getattr(options, option):
             raise ValueError(f"--{option} is for datasets on the Hub; leave it out for {options.data}")
     check_paths(options.name or "my/task", options.data)
+    if not options.out.absolute().parent.is_dir():
+        raise ValueError(
+            f"--out {options.out}: the folder {options.out.parent} does not exist; create it, or name another file"
+        )
     path = os.path.abspath(os.path.expanduser(options.data))
-    folder = os.path.dirname(os.path.abspath(options.out.expanduser()))
+    folder = os.path.dirname(os.path.abspath(options.out))
     try:
         return {"files": Path(os.path.relpath(path, folder)).as_posix()}
     except ValueError:  # another drive of Windows
@@ -138,7 +142,7 @@ def _declare(name: str, entry: dict[str, Any], out: Path) -> TaskSpec:
     """Return the declaration that an entry describes; its rows are read to find the classes."""
     from metaeval_datasets.task_file import declare
 
-    return declare(out.expanduser(), name, entry)
+    return declare(out, name, entry)
 
 
 # --- Questions ------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    from metaeval_hub.serve.limits import Limits
+    from metaeval_hub.serve.limits import OPTIONS, Limits
 
     usual = Limits()
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -36,18 +36,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help="port; 0 chooses a free one (default: 8000)")
     parser.add_argument("--token-file", type=path_of, metavar="FILE", help="file with the token that clients must send")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (default: one per core)")
-    for flag, name, text in (
-        ("--batch-size", "batch", "texts per pass of the model"),
-        ("--wait-ms", "wait_ms", "milliseconds that a text waits for others to share its pass"),
-        ("--max-characters", "characters", "characters per text, or per pair of texts"),
-        ("--max-texts", "texts", "texts per request"),
-        ("--max-body", "body", "bytes per request"),
-        ("--max-queue", "queue", "texts that wait at the same time; further requests get status 503"),
+    for name, text in (
+        ("batch", "texts per pass of the model"),
+        ("wait_ms", "milliseconds that a text waits for others to share its pass"),
+        ("characters", "characters per text, or per pair of texts"),
+        ("texts", "texts per request"),
+        ("body", "bytes per request"),
+        ("queue", "texts that wait at the same time; further requests get status 503"),
     ):
         value = getattr(usual, name)
         shown = f"{value:g}" if isinstance(value, float) else f"{value:,}"
         parser.add_argument(
-            flag, dest=name, type=type(value), default=value, metavar="N", help=f"{text} (default: {shown})"
+            OPTIONS[name], dest=name, type=type(value), default=value, metavar="N", help=f"{text} (default: {shown})"
         )
 
 

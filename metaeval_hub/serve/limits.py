@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 MAX_WAIT_MS = 1000.0
+OPTIONS = {  # limit -> option of `metaeval serve`
+    "batch": "--batch-size",
+    "wait_ms": "--wait-ms",
+    "characters": "--max-characters",
+    "texts": "--max-texts",
+    "body": "--max-body",
+    "queue": "--max-queue",
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,13 @@ class Limits:
         for name in (field.name for field in fields(self) if field.type == "int"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"the limit {name} is {value!r}; expected a whole number of at least 1")
+                raise ValueError(f"{name} ({OPTIONS[name]}) is {value!r}; expected a whole number of at least 1")
         if not 0 <= self.wait_ms <= MAX_WAIT_MS:
-            raise ValueError(f"wait_ms is {self.wait_ms}; expected 0 to {MAX_WAIT_MS:.0f} milliseconds")
+            raise ValueError(f"wait_ms (--wait-ms) is {self.wait_ms}; expected 0 to {MAX_WAIT_MS:.0f} milliseconds")
         if not self.body_seconds > 0:
             raise ValueError(f"body_seconds is {self.body_seconds}; expected more than 0 seconds")
         if self.queue < self.texts:
             raise ValueError(
                 f"the queue takes {self.queue} texts, fewer than the {self.texts} that one request may have; give a "
-                "longer queue, or allow fewer texts per request"
+                "longer queue (--max-queue), or allow fewer texts per request (--max-texts)"
             )

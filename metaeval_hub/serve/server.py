@@ -29,14 +29,17 @@ def read_token(file: Path | None) -> str | None:
 
     Raises:
         ValueError: the token is too short, or contains blanks or characters that are not ASCII.
-        OSError: the file cannot be read.
+        OSError: the file cannot be read; the message names it.
     """
     if file is None:
         token, place = os.environ.get(TOKEN_VARIABLE), f"the variable {TOKEN_VARIABLE}"
         if not token:
             return None
     else:
-        token, place = file.read_text(encoding="utf-8", errors="replace").strip(), str(file)
+        try:
+            token, place = file.read_text(encoding="utf-8", errors="replace").strip(), str(file)
+        except OSError as error:
+            raise OSError(f"the token file {file} cannot be read: {error.strerror}") from error
     if len(token) < SHORTEST_TOKEN or not set(token) <= _TOKEN_CHARACTERS:
         raise ValueError(
             f"{place} contains no usable token; expected one line of at least {SHORTEST_TOKEN} ASCII characters "

@@ -124,6 +124,10 @@ def test_a_dataset_on_the_hub(folder, hub, capsys):
         (["tickets.csv", "--name", "glue/cola"], "belongs to a task of the catalogue"),
         (["tickets.csv", "--label", "topc"], "no column 'topc' (closest: 'topic'); the columns are message, topic"),
         (["tickets.csv", "--config", "x"], "--config is for datasets on the Hub"),
+        (
+            ["tickets.csv", "--out", "nowhere/t.yaml"],
+            "--out nowhere/t.yaml: the folder nowhere does not exist; create it",
+        ),
         (["tickets.csv", "--type", "x"], "`type` is 'x'; expected one of acceptability"),
     ],
 )

@@ -22,6 +22,8 @@ def test_token_of_a_file_or_of_the_environment(tmp_path, monkeypatch):
         file.write_text(wrong)
         with pytest.raises(ValueError, match="contains no usable token; expected one line of at least 16 ASCII"):
             read_token(file)
+    with pytest.raises(OSError, match=r"^the token file .*nowhere cannot be read: No such file"):
+        read_token(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "127.0.0.1", "127.9.9.9", "::1", "[::1]"])
