@@ -79,6 +79,11 @@ def run(options: argparse.Namespace) -> None:
     names, shows = get_task(options.task).names, sys.stderr.isatty()
     labelled, test, counts = _rows(options)
     model = load(options.model, options.revision)
+    if options.task in model.task_names:
+        raise ValueError(
+            f"{options.model} has a task {options.task!r} already; give the model that it was added to, or another "
+            "name for the task"
+        )
     prepared = prepare_fit(model, options.task, labelled, names, start=options.start)
     features = encode_candidates(model, options.task, prepared.candidates, prepared.rows, progress=shows)
     report = add_fitted(model, prepared, features, seed=options.seed)
@@ -138,7 +143,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     counts, folds = facts["splits"], facts["cross_validation"]["folds"]
     drawn = f", of which {counts['drawn']:,} were drawn" if "drawn" in counts else ""
     fitted = " + ".join(f"{count:,} {name}" for name, count in counts.items() if name not in ("test", "drawn"))
-    test = f"; {counts['test']:,} test rows are scored only" if "test" in counts else ""
+    test = f"; test rows scored only: {counts['test']:,}" if "test" in counts else ""
     _line(console, facts["task"], bold=True)
     _line(console, f"fitted to {fitted} rows{drawn}, {len(facts['classes'])} classes{test}")
     _line(console, f"features: {facts['features']}\n")

@@ -107,7 +107,7 @@ def conclusions(comparison: FitComparison) -> list[str]:
         name = equal[0]
         advice = "Label more rows before you use this task." if name == MAJORITY else "Consider the simpler model."
         sentences.append(
-            f"{_title(name)} is as good as this fit, as far as {rows:,} rows can show: this fit is more accurate by "
+            f"{_title(name)} is as good as this fit, as far as {rows:,} rows can show: the advantage of this fit is "
             f"{_points(found[name])}. {advice}"
         )
     if not sentences:

@@ -57,7 +57,10 @@ def test_test_rows_are_scored_only(model, folder, capsys):
     facts = json.loads((folder / "new" / "fit_report.json").read_text())
     assert (facts["rows"], facts["splits"]["drawn"]) == (20, 20)
     assert facts["methods"]["fit"]["test"]["rows"] == facts["splits"]["test"] > 0
-    assert f"{facts['splits']['test']} test rows are scored only" in printed
+    assert f"test rows scored only: {facts['splits']['test']}" in printed
+    command = ["fit", "new", "acme/tickets", "--task-file", "tasks.yaml", "--out", "newer"]
+    assert main(command) == 1
+    assert "new has a task 'acme/tickets' already; give the model that it was added to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
