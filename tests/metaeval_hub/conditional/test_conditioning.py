@@ -301,7 +301,7 @@ def test_features_and_what_z_is_made_of_have_to_agree():
         create(some_features())
     with pytest.raises(ValueError, match="dim_features is 4, but task_features have 6"):
         create(some_features(), z_from="both", dim_features=4)
-    with pytest.raises(ValueError, match="which conditioning 'full' does not have"):
+    with pytest.raises(ValueError, match="conditioning 'full' has none"):
         create(None, conditioning="full", embeddings_per_task=3)
     names = (*reversed(LABELS), "x/further")
     table = TaskEmbeddings(names, np.vstack([some_features()[::-1], np.ones(F)]).astype(np.float32))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from metaeval_training.commands.multitask import main
 from metaeval_training.config import ConfigError, TrainConfig, read_config
-from metaeval_training.runs.continued import continue_settings, load_old, model_digest
+from metaeval_training.runs.continued import add_new_tasks, continue_settings, load_old, model_digest
 
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
@@ -124,6 +124,17 @@ def test_models_that_cannot_be_continued_are_refused(tmp_path):
     model.fit_task("my/task", [("great film", "a"), ("sad day", "b")])
     with pytest.raises(ConfigError, match="--old-tasks rehearse cannot train my/task, which read the encoder without"):
         settings(str(model.save_pretrained(tmp_path / "fitted")), old_tasks="rehearse", tasks=(*OLD, "demo/spam"))
+
+
+def test_private_parts_of_rehearsed_tasks_are_trained_again(old):
+    """They belong to shared weights that change, and ``TaskFinisher`` compares with features without them."""
+    model = load_old(TrainConfig(from_model=old))
+    model.adapter.private.up[0] = 0.5
+    model.find_private_tasks()
+    assert model.private_tasks == {OLD[0]}
+    add_new_tasks(TrainConfig(from_model=old, tasks=OLD), model, [])
+    assert (model.private_tasks, model.task_names) == (set(), OLD)
+    assert not model.adapter.private.up.any()
 
 
 @pytest.mark.parametrize("options", [{}, {"dim_table": 9}, {"embeddings_per_task": 2}, {"conditioning": "adapter"}])

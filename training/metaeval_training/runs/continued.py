@@ -136,7 +136,11 @@ def in_order(config: TrainConfig, old: ConditionalAdapterModel, tasks: Sequence[
 
 
 def add_new_tasks(config: TrainConfig, model: ConditionalAdapterModel, tasks: Sequence[TaskRows]) -> None:
-    """Add the tasks of a run that a model lacks. With --old-tasks keep, remove the old ones."""
+    """Add the tasks of a run that a model lacks. With --old-tasks keep, remove the old ones.
+
+    Otherwise the private parts of the old tasks are removed: they belong to shared weights that will change, and are
+    trained again after the shared training.
+    """
     old, new = model.task_names, [task for task in tasks if task.name not in model.labels]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -149,6 +153,9 @@ def add_new_tasks(config: TrainConfig, model: ConditionalAdapterModel, tasks: Se
     if config.old_tasks == "keep":
         model.remove_tasks(old)
         model.features = None
+    elif model.adapter is not None and model.adapter.private is not None:
+        model.adapter.private.up.data.zero_()
+        model.find_private_tasks()
 
 
 def stored_model(

@@ -67,7 +67,7 @@ def describe_run(config: TrainConfig, prepared: Prepared, steps: int) -> str:
     of_all = "" if kept == available else f" of {available:,}"
     names: dict[Role, str] = {
         "adapter": "the encoder" if config.conditioning == "full" else "adapters", "map": "maps of z",
-        "projection": "the projection", "task_embedding": "z", "head": "heads",
+        "projection": "the projection", "task_embedding": "z", "head": "heads", "private": "private parts",
     }  # fmt: skip
     sizes = prepared.model.trained_numbers()
     return (
