@@ -99,7 +99,9 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "not mentioned",
         "the maps of z start at 0, z at N(0, 1/Z), so that training starts close to the encoder's own function",
     ),
-    Deviation("dropout of the frozen encoder", "not mentioned", "off; it costs 1.5 points", "--encoder-dropout"),
+    Deviation(
+        "dropout of the frozen encoder", "not mentioned", "off, because it costs 1.5 points", "--encoder-dropout"
+    ),
     # --- Training ---
     Deviation(
         "step",
@@ -163,7 +165,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
     Deviation(
         "domains",
         "clusters of spherical text embeddings (section 5.5)",
-        "clusters of the mean word vectors of the same encoder, so that TextEmb tells the domain by construction",
+        "clusters of the mean word vectors of the same encoder, so TextEmb determines the domain by construction",
     ),
     Deviation(
         "shared labels",
