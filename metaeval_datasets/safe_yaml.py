@@ -18,7 +18,7 @@ _NULL, _TIMESTAMP = "tag:yaml.org,2002:null", "tag:yaml.org,2002:timestamp"
 _RULES = yaml.SafeLoader.yaml_implicit_resolvers
 
 
-class Loader(_Base):  # type: ignore[misc]
+class _Loader(_Base):  # type: ignore[misc]
     """Load YAML without dates, since an invalid date would be an error."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
@@ -26,7 +26,7 @@ class Loader(_Base):  # type: ignore[misc]
     }
 
 
-class TextLoader(_Base):  # type: ignore[misc]
+class _TextLoader(_Base):  # type: ignore[misc]
     """Load every value without quotes as text, except null: a class called ``no`` or ``1`` stays a text.
 
     A key that occurs twice in a mapping is an error.
@@ -49,17 +49,18 @@ class TextLoader(_Base):  # type: ignore[misc]
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(text: str, loader: type = Loader) -> Any:
+def load_yaml(text: str, *, as_text: bool = False) -> Any:
     """Return the objects that a YAML text describes.
 
     Args:
         text: one YAML document.
-        loader: ``Loader`` or ``TextLoader``.
+        as_text: whether values without quotes stay texts, except null: a class called ``no`` or ``1`` is no number.
 
     Raises:
         ValueError: it has too many nodes or levels, a very long number, or aliases.
         yaml.YAMLError: it is not valid YAML.
     """
+    loader = _TextLoader if as_text else _Loader
     depth = nodes = 0
     for event in yaml.parse(text, Loader=loader):
         nodes += isinstance(event, yaml.NodeEvent)
@@ -71,7 +72,8 @@ def load_yaml(text: str, loader: type = Loader) -> Any:
             )
         if nodes > MAX_NODES or depth > MAX_DEPTH or _is_long_number(event):
             raise ValueError(f"has a very long number, more than {MAX_NODES:,} nodes, or more than {MAX_DEPTH} levels")
-    return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
+    # yaml.safe_load takes no loader. Both loaders extend SafeLoader, which builds plain values and calls nothing.
+    return yaml.load(text, Loader=loader)  # noqa: S506
 
 
 def _is_long_number(event: Any) -> bool:

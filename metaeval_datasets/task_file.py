@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from metaeval_datasets.own import task_from
-from metaeval_datasets.safe_yaml import TextLoader, load_yaml
+from metaeval_datasets.safe_yaml import load_yaml
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.spec import SPLITS, SpecError, TaskSpec
 
@@ -64,7 +64,7 @@ def read_entries(place: Path) -> dict[str, dict[str, Any]]:
 def parse_entries(content: bytes, place: Path) -> dict[str, dict[str, Any]]:
     """Return task name -> entry, from the content of a task file; see ``read_entries``."""
     try:
-        data = load_yaml(content.decode("utf-8-sig"), TextLoader)
+        data = load_yaml(content.decode("utf-8-sig"), as_text=True)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TaskFileError(f"the task file {place} is not valid: {' '.join(str(error).split())[:300]}") from error
     if data is None:
