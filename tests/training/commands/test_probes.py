@@ -7,6 +7,7 @@ from metaeval_training.commands import probes
 from metaeval_training.commands.probes import fit_probe, main, scaled, tfidf_features
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.runs import per_task
+from metaeval_training.runs.folder import RunFolder
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
@@ -180,6 +181,10 @@ def test_an_interrupted_run_resumes_with_the_unfinished_tasks(finished, tmp_path
     assert f"--resume {run}" in capsys.readouterr().out
     assert not (run / "tfidf" / "results.json").exists()
 
+    folder = RunFolder(run)  # as an earlier version wrote it, which did not have this setting yet
+    stored = folder.read_sealed(folder.config)
+    del stored["settings"]["task_file"]
+    folder.write_sealed(folder.config, stored)
     monkeypatch.setattr(per_task, "load", lambda config, name: loaded.append(name) or load(config, name))
     assert main(["--resume", "--output-dir", str(tmp_path)]) == 0
     assert loaded == [TASKS[2]]

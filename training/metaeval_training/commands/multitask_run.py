@@ -8,7 +8,7 @@ from metaeval_training.runs.continued import continue_settings
 from metaeval_training.runs.early_checks import check_early
 from metaeval_training.runs.finish import finish, push
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
-from metaeval_training.runs.machine import describe_machine, is_main, start_accelerator
+from metaeval_training.runs.machine import common_work, describe_machine, is_main, start_accelerator
 from metaeval_training.runs.multitask_folder import create_run, open_run, record_start
 from metaeval_training.runs.prepare import prepare
 from metaeval_training.runs.prepared import describe_run
@@ -50,7 +50,8 @@ def _run(session: Session, command: CommandLine) -> int:
     record_start(session, run, prepared, accelerator, resumed)
     reporter.line(f"run {run.path}: {describe_run(config, prepared, len(training.plan))}")
     with training.pusher() as pusher:
-        trained = training.train_and_score(pusher)
+        with common_work(accelerator):
+            trained = training.train_and_score(pusher)
         if not accelerator.is_main_process:
             return DONE
         finish(config, run, prepared, trained, reporter)

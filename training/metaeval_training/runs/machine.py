@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import datasets
@@ -14,7 +16,7 @@ from accelerate.utils import InitProcessGroupKwargs, broadcast
 
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.runs.folder import RunError
-from metaeval_training.runs.process import requested_threads
+from metaeval_training.runs.process import Interrupted, requested_threads
 
 # How long a process waits for the others. The default of NCCL, 10 minutes, is too short where processes work on tasks
 # of different sizes. The launcher stops all processes when one of them fails, however long they would wait.
@@ -54,6 +56,26 @@ def start_accelerator(config: TrainConfig) -> Accelerator:
     datasets.disable_progress_bars()
     logging.getLogger("metaeval_datasets").setLevel(logging.ERROR)  # each task's report contains its warnings
     return accelerator
+
+
+@contextmanager
+def common_work(accelerator: Accelerator) -> Iterator[None]:
+    """Disconnect the processes of a run after their common work, whether it is done or was interrupted.
+
+    Otherwise gloo's threads would still run when the interpreter ends, which can abort the process. After an error,
+    the processes stay connected: the others may be waiting for this one, until the launcher stops all of them.
+    """
+    try:
+        yield
+    except Interrupted:
+        _disconnect(accelerator)
+        raise
+    _disconnect(accelerator)
+
+
+def _disconnect(accelerator: Accelerator) -> None:
+    if accelerator.num_processes > 1:
+        accelerator.state.destroy_process_group()
 
 
 def _check_launcher() -> None:

@@ -210,9 +210,10 @@ def _read_settings(run: RunFolder, script: Script) -> tuple[dict[str, Any], dict
             f"--resume {run.path} is not the folder of a run of this script, or its {run.config.name} is damaged: "
             f"{error}. Give the folder of another run, or start a new one"
         ) from None
-    if settings.keys() != set(script.settings) or options.keys() != script.options.keys():
+    if not settings.keys() <= set(script.settings) or options.keys() != script.options.keys():
         raise RunError(f"--resume {run.path}: that run belongs to another script. Resume it with that script")
-    return settings, options
+    defaults = TrainConfig().to_dict()  # a run of an earlier version lacks the settings that have been added since
+    return {name: settings.get(name, defaults[name]) for name in script.settings}, options
 
 
 def create_run(session: Session, command: Command) -> RunFolder:
