@@ -4,7 +4,8 @@ Training on other tasks helps a new task that resembles one of them, and otherwi
 candidates are therefore the encoder without adapters, and the adapted encoder under the z that could suit the task.
 
 The name of each class counts as one more labelled row, so that classes without labelled rows are known too. On 19
-held-out tasks (one model, 3 draws of 8 to 128 rows, MiniLM) this gave between 0 and 0.9 points of accuracy.
+held-out tasks (one model, 3 draws of 8 to 128 rows, MiniLM) this gave between 0 and 0.9 points of accuracy. A candidate
+with a known classifier knows all classes already, so its names do not count.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ class Candidate:
         z: (1, Z) float32, embedding of the task; None if the model has no task embeddings.
         frozen: whether the features are those of the encoder without adapters.
         prior: a classifier of these features towards which the new one is regularized; None: towards 0.
+        private_of: a task of the model whose private part these features use; None: no private part.
     """
 
     name: str
     z: Tensor | None = None
     frozen: bool = False
     prior: Linear | None = None
+    private_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,17 +127,21 @@ def choose(
         The chosen candidate, the classifier of its features, and the report.
     """
     rows = np.arange(len(classes)) if chosen_rows is None else chosen_rows
-    used = np.concatenate([rows, len(classes) + np.arange(count)])
-    targets = np.concatenate([classes[rows], np.arange(count)])
+
+    def labelled(candidate: Candidate) -> tuple[NDArray[np.float32], NDArray[np.int64], int]:
+        names = np.arange(count if candidate.prior is None else 0)
+        used = np.concatenate([rows, len(classes) + names])
+        return features[candidate.name][used], np.concatenate([classes[rows], names]), len(names)
+
     scores: dict[str, CrossValidated] = {}
     if comparable(classes[rows]):
         for each in candidates:
-            scores[each.name] = cross_validate(
-                features[each.name][used], targets, count, unscored=count, prior=each.prior, seed=seed
-            )
+            found, targets, unscored = labelled(each)
+            scores[each.name] = cross_validate(found, targets, count, unscored=unscored, prior=each.prior, seed=seed)
     chosen = max(candidates, key=lambda each: scores[each.name].log_likelihood) if scores else candidates[0]
     strength = scores[chosen.name].strength if scores else UNCHOSEN_C
-    linear = fit_logistic(features[chosen.name][used], targets, count, strength, prior=chosen.prior)
+    found, targets, _ = labelled(chosen)
+    linear = fit_logistic(found, targets, count, strength, prior=chosen.prior)
     return chosen, linear, FitReport(chosen.name, scores, len(rows))
 
 
@@ -147,10 +154,13 @@ def _words(label: str) -> str:
 def _encode(model: ModelCore, tokens: Tokens, candidate: Candidate) -> NDArray[np.float32]:
     """Return the features of texts, (k, H)."""
     order = sorted(range(len(tokens["input_ids"])), key=lambda i: len(tokens["input_ids"][i]))
+    private = None
+    if candidate.private_of is not None:
+        private = model.private_parts(torch.tensor([model.task_id(candidate.private_of)], device=model.device))
     found = np.empty((len(order), model.heads.weight.shape[1]), np.float32)
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         batch = pad_rows(tokens, rows, int(model.tokenizer.pad_token_id), model.device)
-        pooled = model.encode_frozen(batch) if candidate.frozen else model.encode(batch, candidate.z)
+        pooled = model.encode_frozen(batch) if candidate.frozen else model.encode(batch, candidate.z, private=private)
         found[rows] = pooled.float().cpu().numpy()
     return found

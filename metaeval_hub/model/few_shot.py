@@ -18,6 +18,7 @@ from metaeval_hub.model.label_heads import vector_keys
 from metaeval_hub.model.labelled_rows import LabelledRows, read_rows
 from metaeval_hub.model.logistic import Linear
 from metaeval_hub.model.task_changes import add_tasks, check_new
+from metaeval_hub.model.task_copies import copy_private_part
 from metaeval_hub.safe_files.names import task_name
 from metaeval_hub.task_data.origins import TaskOrigin
 
@@ -40,7 +41,8 @@ def fit_task(
 
     The classifier is a logistic regression. Cross-validation on the examples chooses C, and the features among those
     of the encoder without adapters and of the adapted encoder, under the z expected of an unseen task and under the z
-    of ``start``. The names of the classes count as further examples. No weight of the encoder or the adapter changes.
+    of ``start``. The names of the classes count as further examples, unless a classifier of them is known. No weight of
+    the encoder or the adapter changes.
 
     Args:
         model: a trained model.
@@ -55,8 +57,8 @@ def fit_task(
         task_features: (F,) features of the task, for a model that computes z from features.
         label_vectors: names of the shared label vectors towards which the classifier is regularized, one per class.
             They are copied, so the tasks that share them do not change.
-        start: a task of the model, such as one added by ``zero_shot``. Its z becomes a candidate, and its classifier
-            the one towards which the new classifier is regularized.
+        start: a task of the model, such as one added by ``zero_shot``. Its z, with its private part, becomes a
+            candidate, and its classifier the one towards which the new classifier is regularized.
 
     Returns:
         Which features were chosen, and the scores of all candidates.
@@ -149,6 +151,8 @@ def add_fitted(
         vectors = model.heads.table[model.task_id(name), : len(rows.names)]
         model.heads.weight[vectors] = weight.to(model.device)
         model.heads.bias[vectors] = bias.to(model.device)
+        if chosen.private_of:
+            copy_private_part(model, chosen.private_of, model, name)
     return report
 
 
@@ -185,9 +189,12 @@ def _candidates(
     else:
         features = None if task_features is None else np.atleast_2d(np.asarray(task_features))
         adapted = [Candidate("expected z", model.conditioning.expect(features).float())]  # raises without z or features
+    private_of = start if start in model.private_tasks else None
     if start is not None and model.config.has_task_embeddings:
         z = model.conditioning(torch.tensor([model.task_id(start)], device=model.device)).float()
-        adapted.append(Candidate(f"z of {start}", z))
+        adapted.append(Candidate(f"z of {start}", z, private_of=private_of))
+    elif private_of:
+        adapted.append(Candidate(f"private part of {start}", private_of=private_of))
     frozen = [] if model.adapter is None else [Candidate("frozen", adapted[-1].z, frozen=True)]
     if prior is None:
         return [*frozen, *adapted]

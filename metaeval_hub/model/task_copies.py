@@ -48,10 +48,24 @@ def copy_tasks(source: ModelCore, target: ModelCore, names: Sequence[str]) -> No
             count = source.conditioning.embeddings_per_task
             for mine, other in zip(target.conditioning.table(), source.conditioning.table(), strict=True):
                 mine[new * count : (new + 1) * count] = other[old * count : (old + 1) * count].to(mine)
-        if source.adapter is not None and source.adapter.private is not None:
-            private, others = target.adapter.private, source.adapter.private  # type: ignore[union-attr]
-            private.down[new], private.up[new] = others.down[old].to(private.down), others.up[old].to(private.up)  # type: ignore[union-attr]
-    target.find_private_tasks()
+        if name in source.private_tasks:
+            copy_private_part(source, name, target, name)
+
+
+@torch.no_grad()
+def copy_private_part(source: ModelCore, old: str, target: ModelCore, new: str) -> None:
+    """Copy the private part of a task to another task, which may belong to another model of the same configuration.
+
+    Args:
+        source: the model with the private part.
+        old: the task that has it.
+        target: the model of the other task; may be ``source``.
+        new: the task that gets it.
+    """
+    parts, copies = (model.adapter.private for model in (source, target))  # type: ignore[union-attr]
+    one, other = source.task_id(old), target.task_id(new)
+    copies.down[other], copies.up[other] = parts.down[one].to(copies.down), parts.up[one].to(copies.up)  # type: ignore[union-attr,index]
+    target.private_tasks.add(new)
 
 
 def join_features(known: TaskFeatures | None, new: TaskFeatures | None) -> TaskFeatures | None:

@@ -124,6 +124,40 @@ def test_a_frozen_task_is_a_logistic_regression_on_the_mean_of_the_plain_encoder
     np.testing.assert_allclose(found, wanted.predict_proba(scaled)[:-2], atol=0.02)
 
 
+@pytest.mark.parametrize("conditioning", ["pilault", "adapter"])
+def test_a_fit_from_a_task_with_a_private_part_uses_and_copies_it(conditioning):
+    config = ConditionalConfig(conditioning, adapter_size=8, max_length=16, pooling="mean", private_rank=2)
+    model = ConditionalAdapterModel.create("tiny", LABELS, config, vocabulary=[" ".join(WORDS)])
+    model.add_task("my/start", ("negative", "positive"))
+    place = model.task_id("my/start")
+    torch.nn.init.normal_(model.adapter.private.up[place], std=0.3)
+    model.find_private_tasks()
+    with pytest.MonkeyPatch.context() as patch:
+        candidates = few_shot._candidates
+        patch.setattr(few_shot, "_candidates", lambda *given: candidates(*given)[-1:])
+        model.fit_task("my/reviews", EXAMPLES, start="my/start")
+    assert model.private_tasks == {"my/start", "my/reviews"}
+    own = model.encode_for_tasks(model.tokenizer(TEXTS[:1], return_tensors="pt"), torch.tensor([place]))
+    copy = model.task_id("my/reviews")
+    assert torch.equal(
+        model.encode_for_tasks(model.tokenizer(TEXTS[:1], return_tensors="pt"), torch.tensor([copy])), own
+    )
+    assert model.predict("my/reviews", TEXTS).labels == CLASSES
+
+
+def test_few_examples_do_not_undo_a_known_classifier(model):
+    """Names of classes say less than a classifier, so they do not count where one is known."""
+    model.fit_task("my/start", EXAMPLES)
+    model.fit_task("my/two", EXAMPLES[2:4], start="my/start")
+    assert model.predict("my/two", TEXTS).labels == CLASSES
+    (known, *_), rows = few_shot._candidates(model, "my/x", ("negative", "positive"), None, None, "my/start"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feature_choice, "fit_logistic", lambda found, *rest, **_: rows.append(len(found)) or known.prior)
+        model.fit_task("my/again", EXAMPLES[2:4], start="my/start")
+        model.fit_task("my/unknown", EXAMPLES[2:4])
+    assert rows == [2, 4]
+
+
 def test_too_few_rows_to_choose_by(model):
     report = model.fit_task("my/two", EXAMPLES[2:4]).fit_report
     assert (report.features, report.candidates, report.rows) == ("frozen", {}, 2)
