@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -58,5 +59,25 @@ def draw_few_shot(table: Table, folder: Path, stem: str, level: str) -> list[Pat
     axes = ("labelled examples per task", "test accuracy %")
     return [
         draw_curves(panels, folder / f"{stem}.{ending}", title=title, axes=axes, levels=levels, level_title=level)
+        for ending in ("png", "svg")
+    ]
+
+
+def draw_by_rows(table: Table, folder: Path, stem: str) -> list[Path]:
+    """Draw mean accuracy by number of training rows as PNG and SVG, with one curve per method.
+
+    Args:
+        table: non-empty table of ``metaeval_hub.report.training_rows.rows_table``.
+        folder: folder to write to.
+        stem: file stem, the same as that of the table's files.
+    """
+    curves: dict[str, list[tuple[float, float, float]]] = {}
+    for record in table.records:
+        rows = math.inf if record["rows"] == "all" else float(str(record["rows"]).replace(",", ""))
+        curves.setdefault(str(record["method"]), []).append((rows, record["mean"], record["spread"] or 0.0))
+    panels = {f"mean of {len(table.facts['tasks'])} tasks": curves}
+    axes = ("training rows per task, at most", "test accuracy %")
+    return [
+        draw_curves(panels, folder / f"{stem}.{ending}", title=table.title, axes=axes, levels={}, level_title="")
         for ending in ("png", "svg")
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def draw_curves(
     """Draw shares against counts, with one panel per task and equal distances between successive counts.
 
     Args:
-        panels: title of a panel -> name of a curve -> its points. A curve looks the same in all panels.
+        panels: title of a panel -> name of a curve -> its points. A curve looks the same in all panels. The count
+            infinity is labelled "all".
         path: file to write; its suffix chooses the format (png, svg, pdf).
         title: title of the figure.
         axes: names of the horizontal and the vertical axis.
@@ -113,7 +115,7 @@ def draw_curves(
         if panel in levels:
             plot.axhline(100 * levels[panel], color="#7F7F7F", linewidth=1, linestyle="--", label=level_title, zorder=1)
         plot.set_title(panel, fontsize=9)
-        plot.set_xticks(range(len(counts)), [f"{count:g}" for count in counts])
+        plot.set_xticks(range(len(counts)), ["all" if math.isinf(count) else f"{count:g}" for count in counts])
         plot.grid(color="#e6e6e6", linewidth=0.6, zorder=0)
         plot.spines[["top", "right"]].set_visible(False)
     for plot in plots[len(panels) :]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,20 +29,24 @@ Each = TypeVar("Each", RunResult, EmbeddedRun)
 SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the number
 NORM = ", LayerNorm in the adapter"  # part of a method's name, as section 3.1 of the paper describes the adapters
 OWN = ", values per task: "  # part of a method's name, followed by their number if they are projected to z
+PRIVATE = ", private part of rank "  # part of a method's name, followed by the rank; the paper has no such part
 OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
 SHARED_TASKS = 10  # tasks that comparable runs share, unless half of the larger task set is fewer
+ROWS = "max_train_rows"  # the setting that limits the training rows per task; 0: all of them
 MOST_CHANGES = 4  # differing settings that a name lists
 # Settings that do not affect what a model learns.
 NOT_LEARNED = frozenset(
     [
         "preset", "name", "output_dir", "seed", "threads", "tracker", "push_to_hub", "push_every_checkpoint", "private",
-        "tasks", "held_out", "skip_unavailable", "cache_dir", "evaluate_every", "eval_batch_size", "checkpoint_every",
-        "keep_checkpoints",
+        "tasks", "task_file", "held_out", "skip_unavailable", "cache_dir", "evaluate_every", "eval_batch_size",
+        "checkpoint_every", "keep_checkpoints",
     ]
 )  # fmt: skip
 # Settings that results of earlier releases lack, which trained as with these values.
 LATER_SETTINGS: Mapping[str, Setting] = {
     "layer_norm": False, "dim_table": 0, "projection_lr": 0.0, "cap_by": "step", "twins": False, "permuted_tasks": 0,
+    "refit": False, "private_rank": 0, "private_epochs": 3, "private_lr": 3e-3, "from_model": "", "from_sha256": "",
+    "old_tasks": "rehearse",
 }  # fmt: skip
 VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # folders that training/task_vectors.py writes
 
@@ -61,6 +66,7 @@ class Inputs:
         partial: task -> splits or rows that its source lacks, compared with the catalogue.
         left_out: task -> why it is not shown.
         repeated: sentences about runs that are left out because another run has the same settings and seed.
+        by_rows: groups of runs that differ in nothing but their number of training rows per task and their seed.
     """
 
     methods: RunsByMethod
@@ -72,11 +78,13 @@ class Inputs:
     left_out: Mapping[str, str]
     others: Sequence[RunsByMethod] = ()
     repeated: Sequence[str] = field(default=())
+    by_rows: Sequence[Sequence[RunResult]] = ()
 
     @property
     def groups(self) -> list[Inputs]:
         """The inputs of each group of runs that share tasks, the largest group first."""
-        return [replace(self, others=()), *(replace(self, methods=each, others=()) for each in self.others)]
+        alone = replace(self, others=())
+        return [alone, *(replace(alone, methods=each, by_rows=()) for each in self.others)]
 
     @property
     def runs(self) -> list[tuple[str, RunResult]]:
@@ -160,9 +168,32 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
         partial |= _partial(read_source_rows(folder))
     small = _small_tasks(scored, least_rows)
     scored = [replace(run, tasks=_without(run.tasks, small)) for run in scored]
+    scored, by_rows = split_by_rows(scored)
     leading, *others = [_methods(group, repeated) for group in by_tasks(scored, lambda run: run.tasks)] or [{}]
     shown = [run.select([task for task in run.tasks if task not in small]) for run in embedded]
-    return Inputs(leading, shown, vectors, zero_shot, few_shot, _without(partial, small), small, others, repeated)
+    return Inputs(
+        leading, shown, vectors, zero_shot, few_shot, _without(partial, small), small, others, repeated, by_rows
+    )
+
+
+def split_by_rows(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[list[RunResult]]]:
+    """Separate runs that repeat other runs with another number of training rows per task.
+
+    Returns:
+        The runs to compare with other methods: of those that differ in ``max_train_rows`` and seed alone, the ones
+        with the number of rows that most of all runs have. The groups of runs that differ so, all of them.
+    """
+    alike: dict[str, list[RunResult]] = {}
+    for run in runs:
+        others = {name: value for name, value in _learned_by(run).items() if name != ROWS}
+        alike.setdefault(json.dumps([method_of(run), others], sort_keys=True), []).append(run)
+    by_rows = [group for group in alike.values() if len({run.facts.settings.get(ROWS) for run in group}) > 1]
+    counts = Counter(run.facts.settings.get(ROWS) for run in runs)
+    left_out: set[int] = set()
+    for group in by_rows:
+        usual = max((run.facts.settings.get(ROWS) for run in group), key=lambda rows: counts[rows])
+        left_out |= {id(run) for run in group if run.facts.settings.get(ROWS) != usual}
+    return [run for run in runs if id(run) not in left_out], by_rows
 
 
 def _methods(runs: Sequence[RunResult], repeated: list[str]) -> dict[str, list[RunResult]]:
@@ -235,14 +266,15 @@ def method_of(run: RunResult | EmbeddedRun) -> str:
     if run.facts.method is not None:
         return run.facts.method + (norm if run.facts.method == "adapter" else "")
     conditioning = str(settings.get("conditioning", "unknown"))
+    private = f"{PRIVATE}{settings['private_rank']}" if settings.get("private_rank") else ""
     if conditioning in ("adapter", "full"):
-        return f"shared_{conditioning}{norm}"
+        return f"shared_{conditioning}{norm}{private}"
     if fixed := str(settings.get("conditioning_vectors") or ""):
         return next((key for key in VECTOR_FOLDERS if key in fixed.lower()), fixed) + norm
     name = f"{conditioning}, z + {settings['task_features']}" if settings.get("task_features") else conditioning
     own = f"{OWN}{settings['dim_table']}" if settings.get("dim_table") else ""
     copies = settings.get("embeddings_per_task", 1)
-    return f"{name}{norm}{own}" + ("" if copies == 1 else f"{SEVERAL}{copies}")
+    return f"{name}{norm}{own}{private}" + ("" if copies == 1 else f"{SEVERAL}{copies}")
 
 
 def without_variant(name: str) -> str:
@@ -251,7 +283,7 @@ def without_variant(name: str) -> str:
     >>> without_variant("pilault, LayerNorm in the adapter, embeddings per task: 3")
     'pilault'
     """
-    for sign in (NORM, OWN, SEVERAL):
+    for sign in (NORM, OWN, PRIVATE, SEVERAL):
         name = name.partition(sign)[0]
     return name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from metaeval_hub.analysis.prediction import prediction
 from metaeval_hub.analysis.stability import stability_across, stability_within
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
-from metaeval_hub.report.inputs import NORM, OTHER, OWN, Inputs, without_variant
+from metaeval_hub.report.inputs import NORM, OTHER, OWN, PRIVATE, Inputs, without_variant
 from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, ComparisonError, Summary, compare
 from metaeval_hub.results.comparison_tables import remarks
@@ -65,7 +65,16 @@ def title_of(key: str) -> str:
 def paper_key(key: str) -> str:
     """Return the key of the paper's method that a method of ours is a variant of; the key itself if it is none."""
     found = without_variant(key)
-    return found if OTHER not in key and found in paper.TABLE_1 else key
+    return found if OTHER not in key and PRIVATE not in key and found in paper.TABLE_1 else key
+
+
+def reference_of(labels: Collection[str]) -> str | None:
+    """Return the method that the others are compared with; None for the first.
+
+    It is the paper's conditional adapter, or else a variant of it, or else full fine-tuning.
+    """
+    variants = [key for key in labels if without_variant(key) == "pilault"]
+    return next((key for key in ("pilault", *variants, "full") if key in labels), None)
 
 
 def numbered(stem: str, number: int) -> str:
@@ -86,8 +95,7 @@ def compare_methods(inputs: Inputs) -> Comparison | ComparisonError | None:
     runs = [replace(run, label=key) for key, each in inputs.compared.items() for run in each]
     labels = [run.label for run in runs]
     try:
-        reference = next((key for key in ("pilault", "full") if key in labels), None)
-        return compare(runs, reference=reference) if runs else None
+        return compare(runs, reference=reference_of(labels)) if runs else None
     except ComparisonError as error:
         return error
 
@@ -192,7 +200,7 @@ def _parameters(runs: Sequence[RunResult]) -> str | None:
     if sizes is None:
         return None
     counts = {role: count for role, count in sizes.items() if role != "head"}
-    of_tasks = counts.pop("task_embedding", 0)
+    of_tasks = counts.pop("task_embedding", 0) + counts.pop("private", 0)
     encoder = sum(counts.values())
     return f"{_short(encoder)} ({_short(encoder if sizes is of_task else of_tasks / max(len(run.tasks), 1))})"
 

@@ -15,7 +15,7 @@ from metaeval_hub.analysis.embedded_runs import EmbeddedRun
 from metaeval_hub.analysis.geometry import geometry
 from metaeval_hub.analysis.plot_tables import draw_geometry
 from metaeval_hub.analysis.projection import ProjectionMethod
-from metaeval_hub.report import few_shot, files
+from metaeval_hub.report import few_shot, files, training_rows
 from metaeval_hub.report import paper_tables as sections
 from metaeval_hub.report.claims import claims
 from metaeval_hub.report.document import Missing, Picture, Section, Shown, to_html, to_markdown
@@ -105,12 +105,18 @@ def usable(inputs: Inputs, force: bool) -> tuple[Inputs, list[str]]:
 
 
 def make_sections(inputs: Inputs, places: Sequence[str], job: ReportJob) -> list[Section]:
-    """Return all sections in the order of the paper, but with the claims second, since most readers want them."""
+    """Return all sections.
+
+    What most readers want comes first: the claims, the accuracies, and how they depend on the number of rows. The other
+    sections follow in the order of the paper.
+    """
     job.step("tables 1 to 3")
     groups = [(group, sections.compare_methods(group)) for group in inputs.groups]
     compared = groups[0][1]
     parts = [
         *(sections.table_1(group, found, number) for number, (group, found) in enumerate(groups)),
+        *training_rows.section(inputs.by_rows, job.folder, job.made, job.step),
+        few_shot.section(inputs.few_shot, job.folder, job.made, job.step),
         *figure_sections(inputs, job),
         _part("Table 2: stability within a run", sections.table_2, inputs),
         _part("Table 3: stability across runs", sections.table_3, inputs),
@@ -121,7 +127,6 @@ def make_sections(inputs: Inputs, places: Sequence[str], job: ReportJob) -> list
         ),
         _part("Table 5: zero-shot accuracy on GLUE", table_5, inputs),
         _part("Beyond the paper: zero-shot accuracy on every left-out group", beyond, inputs),
-        few_shot.section(inputs.few_shot, job.folder, job.made, job.step),
         *filter(None, (by_task(group, found, number) for number, (group, found) in enumerate(groups))),
     ]
     tables: dict[str, Table] = {

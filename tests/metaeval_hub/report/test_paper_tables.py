@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from metaeval_hub.cli import main
+from metaeval_hub.report.document import Shown
 from metaeval_hub.report.inputs import read_inputs
-from metaeval_hub.report.paper_tables import compare_methods
+from metaeval_hub.report.paper_tables import compare_methods, table_1
 from tests.metaeval_hub.embedded import TASKS, write_results, write_run
 
 
@@ -30,3 +31,20 @@ def test_runs_on_other_tasks_get_their_own_tables(tmp_path):
     assert {row["task"] for row in json.loads((tmp_path / "out" / "tasks_2.json").read_text())["rows"]} == {
         *TASKS[20:32]
     }
+
+
+def test_a_model_with_private_parts_is_compared_but_is_not_a_method_of_the_paper(tmp_path):
+    """The numbers of private parts count as those of one task."""
+    sizes = {"adapter": 1000, "task_embedding": 64, "private": 400, "head": 9}
+    config = {"conditioning": "pilault", "private_rank": 4}
+    places = [
+        write_results(tmp_path / "full", TASKS[:12], [0.7] * 12, method="full"),
+        write_results(tmp_path / "private", TASKS[:12], [0.8] * 12, config=config, parameters=sizes),
+    ]
+    inputs = read_inputs(list(map(str, places)))
+    found = compare_methods(inputs)
+    assert found.reference == "pilault, private part of rank 4"
+    (shown,) = (block for block in table_1(inputs, found).blocks if isinstance(block, Shown))
+    record = next(row for row in shown.table.records if row["method"].startswith("conditional"))
+    assert record["method"] == "conditional adapter (Pilault), private part of rank 4"
+    assert (record["paper"], record["parameters"]) == (None, "1K (38.7)")  # (64 + 400) / 12

@@ -70,13 +70,12 @@ Method = Literal[
 METHODS: tuple[Method, ...] = get_args(Method)
 FULL_LR = RATES["full"]
 HEAD_RATIO = 10.0  # learning rate of the classifier relative to the encoder's, as in training/single_task.py
-# This script chooses the settings that are excluded here itself.
-SETTINGS = tuple(
-    entry.name
-    for entry in fields(TrainConfig)
-    if entry.name
-    not in ("held_out", "push_to_hub", "private", "conditioning_vectors", "task_features", "share_labels", "text_emb")
-)
+# This script chooses these settings itself. Held-out tasks have no private part, so none is trained.
+CHOSEN_HERE = (
+    "held_out", "push_to_hub", "private", "conditioning_vectors", "task_features", "share_labels", "text_emb",
+    "private_rank", "private_epochs", "private_lr",
+)  # fmt: skip
+SETTINGS = tuple(entry.name for entry in fields(TrainConfig) if entry.name not in CHOSEN_HERE)
 
 
 class StoppedError(Exception):
