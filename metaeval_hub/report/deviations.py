@@ -141,7 +141,11 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "Adam that updates only the z and label vectors of the tasks in a step",
     ),
     Deviation(
-        "passes over the rows", "one multitask, three for single tasks (section 5.1)", "`small`: three", "--epochs 1"
+        "private parts",
+        "none: z, classifiers and shared weights (section 3)",
+        "`small`: a low-rank update per task of 36,864 numbers, trained alone for three passes after the shared one; "
+        "with refitted classifiers 3.4 points better",
+        "--private-rank 0",
     ),
     Deviation("number format", "not mentioned", "our runs use bfloat16 for the encoder", "--mixed-precision no"),
     Deviation(
