@@ -48,6 +48,10 @@ LATER_SETTINGS: Mapping[str, Setting] = {
     "refit": False, "private_rank": 0, "private_epochs": 3, "private_lr": 3e-3, "from_model": "", "from_sha256": "",
     "old_tasks": "rehearse",
 }  # fmt: skip
+# Setting -> the setting without which it has no effect.
+NEEDS: Mapping[str, str] = {
+    "projection_lr": "task_features", "private_epochs": "private_rank", "private_lr": "private_rank",
+}  # fmt: skip
 VECTOR_FOLDERS = {"textemb": "TextEmb", "fisher": "Fisher"}  # folders that training/task_vectors.py writes
 
 
@@ -323,6 +327,7 @@ def _learned_by(run: RunResult | EmbeddedRun) -> dict[str, Setting]:
     results = run.tasks if isinstance(run, RunResult) else run.results
     rates = {result.rate for result in results.values()} - {None}
     settings = {**LATER_SETTINGS, **run.facts.settings}
+    settings = {name: value for name, value in settings.items() if name not in NEEDS or settings.get(NEEDS[name])}
     if run.facts.method == "full":
         settings["layer_norm"] = False  # trained in one run with adapters, which alone have it
     found = {name: value for name, value in settings.items() if name not in NOT_LEARNED}

@@ -88,8 +88,14 @@ def _trained(run: RunResult) -> str | None:
     words = [f"{units} units"] if units else []
     words += [f"rate {rate:g}" for rate in rates if isinstance(rate, (int, float)) and len(rates) == 1]
     words.append(f"batches of {config['batch_size']}")
-    words.append(f"{config['steps']} steps" if config.get("steps") else f"{config.get('epochs', 0):g} passes")
-    return ", ".join(words)
+    words.append(f"{config['steps']} steps" if config.get("steps") else _passes(config.get("epochs", 0)))
+    if config.get("private_rank"):
+        words.append(f"private parts of rank {config['private_rank']}: {_passes(config.get('private_epochs', 0))}")
+    return ", ".join([*words, "refitted classifiers"] if config.get("refit") else words)
+
+
+def _passes(count: Setting) -> str:
+    return f"{count:g} pass{'es' * (count != 1)}"
 
 
 def _has_units(run: RunResult) -> bool:

