@@ -56,7 +56,7 @@ DATASETS_ORDER = [
 ]
 HUB_ORDER = [
     *("utils", "safe_files", "results", "hub", "task_data", "conditional", "encoders", "model"),
-    *("serve", "analysis", "report", "page", "cli", "__init__", "__main__"),
+    *("serve", "analysis", "report", "page", "space", "cli", "__init__", "__main__"),
 ]
 # The rooms of the training engine: each imports only from itself and from those before it.
 TRAINING_ORDER = [
