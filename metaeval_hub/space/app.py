@@ -29,9 +29,9 @@ def classify(model: ConditionalAdapterModel, task: str, first: str, second: str)
     pair = model.fields.get(task, 2 if second.strip() else 1) == 2
     texts = [first, second] if pair else [first]
     if not all(text.strip() for text in texts):
-        raise gr.Error("Enter both texts." if pair else "Enter a text.")
+        raise gr.Error("Enter both texts." if pair else "Enter a text.", print_exception=False)
     if sum(map(len, texts)) > MOST_CHARACTERS:
-        raise gr.Error(f"The text has more than {MOST_CHARACTERS:,} characters; shorten it.")
+        raise gr.Error(f"The text has more than {MOST_CHARACTERS:,} characters; shorten it.", print_exception=False)
     found = model.predict(task, [(first, second) if pair else first], progress=False)
     return dict(zip(found.names, found.probabilities[0].tolist(), strict=True))
 
