@@ -95,7 +95,8 @@ def notebook_page(path: str) -> str:
     """Return a notebook below docs/ as a page, with its stored outputs and a link to the file."""
     cells = json.loads((ROOT / "docs" / path).read_text(encoding="utf-8"))["cells"]
     title, *parts = [notebook_cell(cell) for cell in cells]
-    return "\n\n".join([title, f"[Download this notebook]({Path(path).name}).", *parts]) + "\n"
+    title, *rest = title.split("\n\n")  # the link comes below the heading
+    return "\n\n".join([title, f"[Download this notebook]({Path(path).name}).", *rest, *parts]) + "\n"
 
 
 def notebook_cell(cell: dict[str, Any]) -> str:

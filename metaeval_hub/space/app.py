@@ -71,6 +71,7 @@ def build(model: ConditionalAdapterModel, title: str) -> gr.Blocks:
                 answer = gr.Label(label="Probabilities", num_top_classes=SHOWN_CLASSES)
                 near = gr.Dataframe(
                     headers=["nearest tasks", "cosine of z"], datatype=["str", "number"], interactive=False,
+                    column_widths=["70%", "30%"], wrap=True,
                     visible=model.config.has_task_embeddings,
                 )  # fmt: skip
         shown = {"fn": partial(show_task, model), "inputs": task, "outputs": [first, second, classes, near, answer]}
