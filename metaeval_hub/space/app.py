@@ -58,7 +58,7 @@ def show_task(model: ConditionalAdapterModel, task: str) -> tuple[Any, ...]:
 def build(model: ConditionalAdapterModel, title: str) -> gr.Blocks:
     """Return the page."""
     tasks = list(model.labels)
-    with gr.Blocks(title=title) as page:
+    with gr.Blocks(title=title, analytics_enabled=False) as page:
         gr.Markdown(f"# {title}")
         with gr.Row():
             with gr.Column():

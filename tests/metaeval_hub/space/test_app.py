@@ -91,7 +91,7 @@ def test_the_page_is_built_from_the_files_next_to_the_program(app, gradio, tmp_p
     (tmp_path / "config.json").write_text(json.dumps(config))
     loaded, title = app.load(tmp_path)
     app.build(loaded, title)
-    gradio.Blocks.assert_called_once_with(title="Mine")
+    gradio.Blocks.assert_called_once_with(title="Mine", analytics_enabled=False)
     assert gradio.Dropdown.call_args.args[0] == list(LABELS)
     assert gradio.Dataframe.call_args.kwargs["visible"]
     (_, function, inputs, _), options = gradio.on.call_args
