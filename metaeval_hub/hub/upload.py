@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Literal
 
 from huggingface_hub import CommitInfo, CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -13,6 +14,8 @@ from metaeval_hub.hub.login import push_target
 from metaeval_hub.hub.names import check_repo_id
 from metaeval_hub.hub.repo_state import RepoType, changed_files, request_info, state_of
 from metaeval_hub.hub.retry import ConflictError, retry
+
+SpaceSDK = Literal["static", "gradio"]
 
 logger = logging.getLogger(__name__)
 _NEVER_SENT = ("**/.git/**", "**/.cache/huggingface/**", "**/__pycache__/**", "**/.DS_Store")
@@ -77,15 +80,21 @@ def push_folder(
 
 
 def create_repo(
-    repo_id: str, *, repo_type: RepoType = "model", private: bool | None = None, token: str | bool | None = None
+    repo_id: str,
+    *,
+    repo_type: RepoType = "model",
+    private: bool | None = None,
+    token: str | bool | None = None,
+    sdk: SpaceSDK = "static",
 ) -> None:
-    """Create a repository unless it exists. A Space is a static one.
+    """Create a repository unless it exists.
 
     Args:
         repo_id: "org/name".
         repo_type: "model", "dataset" or "space".
         private: whether the new repository is private; None uses the default of the account.
         token: token with write access; by default that of the user who is logged in.
+        sdk: what a new Space runs; other repositories ignore it.
 
     Raises:
         ValueError: ``repo_id`` has another form.
@@ -93,9 +102,9 @@ def create_repo(
     """
     check_repo_id(repo_id)
     api = HfApi(token=token)
-    sdk = "static" if repo_type == "space" else None  # plain files, the only kind of Space that is created here
+    space_sdk = sdk if repo_type == "space" else None
     retry(
-        lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=sdk),
+        lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, space_sdk=space_sdk),
         "creating",
         repo_id,
     )

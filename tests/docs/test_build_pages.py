@@ -57,6 +57,16 @@ def test_every_public_name_is_on_the_api_page(pages):
     assert "::: metaeval_hub.ConditionalBnConfig" in lines  # public, but not in __all__
 
 
+def test_notebooks_become_pages_with_their_outputs(build_pages, pages):
+    text = pages["notebooks/your_own_task.md"]
+    assert text.startswith("# From a CSV file to a served classifier\n\n[Download this notebook](your_own_task.ipynb)")
+    assert "```console\n$ metaeval new-task tickets.csv --name acme/tickets\ntickets.csv: first 10 rows\n" in text
+    value = {"output_type": "execute_result", "data": {"text/plain": ["3"]}}
+    cell = {"cell_type": "code", "source": ["1 + 2"], "outputs": [value]}
+    assert build_pages.notebook_cell(cell) == "```python\n1 + 2\n```\n\n```text\n3\n```"
+    assert build_pages.notebook_cell({**cell, "outputs": []}) == "```python\n1 + 2\n```"
+
+
 def test_documents_of_the_root_are_included_whole(pages):
     for page, source in {"security.md": "SECURITY.md", "changelog.md": "CHANGELOG.md"}.items():
         text = (ROOT / source).read_text(encoding="utf-8")
