@@ -35,17 +35,16 @@ def compare_by_rows(groups: Sequence[Sequence[RunResult]]) -> Comparisons:
     Returns:
         Number of rows -> comparison of the methods that have runs with it; empty if the runs share no task.
     """
+    names = [method_of(group[0]) for group in groups]
     runs: dict[float, list[RunResult]] = {}
-    shared: set[str] | None = None
-    labels: list[str] = []
-    for group in groups:
-        label = method_of(group[0])
-        label += f"{OTHER}other settings" * labels.count(label)
-        labels.append(label)
+    for place, (name, group) in enumerate(zip(names, groups, strict=True)):
+        earlier = names[:place].count(name)  # groups of the same method that differ in other settings
+        label = f"{name}{OTHER}other settings {earlier}" if earlier else name
         for run in group:
-            scored = {task for task, result in run.tasks.items() if result.test}
-            shared = scored if shared is None else shared & scored
-            runs.setdefault(float(run.facts.settings.get(ROWS) or math.inf), []).append(replace(run, label=label))  # type: ignore[arg-type]
+            rows = float(run.facts.settings.get(ROWS) or math.inf)  # type: ignore[arg-type]
+            runs.setdefault(rows, []).append(replace(run, label=label))
+    scored = [{task for task, result in run.tasks.items() if result.test} for each in runs.values() for run in each]
+    shared = set.intersection(*scored) if scored else set()
     found = {}
     for rows in sorted(runs) if shared else ():
         kept = []
