@@ -42,6 +42,7 @@ DATASETS_ORDER = [
     *(
         "rows",
         "report",
+        "row_sources",
         "record",
         "published",
         "tally",
