@@ -43,6 +43,7 @@ DATASETS_ORDER = [
         "rows",
         "report",
         "row_sources",
+        "unlabelled",
         "record",
         "published",
         "tally",

@@ -31,6 +31,7 @@ from metaeval_hub.cli import (
     report,
     serve,
     show,
+    suggest,
     tasks,
     train,
 )
@@ -38,11 +39,11 @@ from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (
-    *(tasks, show, check_sources, publish, new_task, overlap, train, fit, predict, serve, export_onnx),
+    *(tasks, show, check_sources, publish, new_task, overlap, train, fit, suggest, predict, serve, export_onnx),
     *(compare, analyze, report, page, completion),
 )
 EXTRAS = {
-    **{"fit": "models", "predict": "models", "serve": "serve", "export-onnx": "onnx"},
+    **{"fit": "models", "suggest": "models", "predict": "models", "serve": "serve", "export-onnx": "onnx"},
     **{"compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"},
 }
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole

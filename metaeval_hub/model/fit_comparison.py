@@ -8,7 +8,7 @@ classifier is fitted in each fold; the report says so (``nested``).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.encoders.tokens import Text
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.feature_choice import FitReport, choose, comparable, encode_frozen_texts
 from metaeval_hub.model.few_shot import PreparedFit
-from metaeval_hub.model.labelled_rows import LabelledRows
+from metaeval_hub.model.labelled_rows import LabelledRows, normal_text
 from metaeval_hub.model.logistic import fit_logistic, log_softmax, stratified_folds
 from metaeval_hub.model.prediction import checked_logits
 from metaeval_hub.model.simple_models import (
@@ -168,7 +167,7 @@ def _folds(rows: LabelledRows, scored: Places, groups: NDArray[np.int64] | None,
     Rows with equal texts share a fold, rows of one group do, and so do rows that are linked by several of these.
     """
     keys: dict[Any, int] = {}
-    texts = np.array([keys.setdefault(_normal(rows.texts[i]), len(keys)) for i in scored])
+    texts = np.array([keys.setdefault(normal_text(rows.texts[i]), len(keys)) for i in scored])
     number = FOLDS_OF_FEW_ROWS if len(scored) <= FEW_ROWS else FOLDS
     if groups is not None:
         return _folds_by_group(rows.classes[scored], _linked(texts, groups[scored]), number, seed)
@@ -201,12 +200,6 @@ def _folds_by_group(classes: NDArray[np.int64], groups: NDArray[np.int64], numbe
         for fold, (_, test) in enumerate(splitter.split(classes, classes, groups)):
             folds[test] = fold
     return np.asarray(np.unique(folds, return_inverse=True)[1], np.int64)  # large groups can leave folds without rows
-
-
-def _normal(text: Text) -> Any:
-    """Return a text in which case and blanks do not count."""
-    parts: Sequence[str] = (text,) if isinstance(text, str) else text
-    return tuple(" ".join(part.casefold().split()) for part in parts)
 
 
 def _test(

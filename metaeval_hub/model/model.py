@@ -26,6 +26,7 @@ from metaeval_hub.model.prediction import Prediction, checked_logits
 from metaeval_hub.model.scoring import evaluate_task
 from metaeval_hub.model.sequence_classifier import TaskClassifier
 from metaeval_hub.model.storage import check_place, load_model, push_model, save_model
+from metaeval_hub.model.suggestion import Suggestion, suggest
 from metaeval_hub.model.task_changes import add_tasks, remove_tasks
 from metaeval_hub.model.task_values import checked_labels
 from metaeval_hub.model.zero_shot import By, Description, zero_shot
@@ -252,6 +253,10 @@ class ConditionalAdapterModel(ModelCore):
         For arguments and errors see ``metaeval_hub.model.scoring.evaluate_task``.
         """
         return evaluate_task(self, name, data, batch_size=batch_size, progress=progress)
+
+    def suggest(self, texts: Sequence[Text], count: int = 20, **options: Any) -> list[Suggestion]:
+        """Suggest which unlabelled texts to label next; for arguments see ``metaeval_hub.model.suggestion.suggest``."""
+        return suggest(self, texts, count, **options)
 
     def for_task(self, name: str) -> TaskClassifier:
         """Return one task as a stock sequence classifier, for ``transformers.pipeline``; the weights are shared.
