@@ -2,10 +2,10 @@
 
     python benchmarks/suggest.py runs/multitask-1/model --tasks ag_news/default glue/sst2 --json suggest.json
 
-Texts are suggested by `metaeval suggest` at once, without any label ("typical"), or in rounds: typical texts first, then
-texts whose class is uncertain for a classifier fitted to the earlier rounds ("rounds"). A classifier fitted as by
-``fit_task`` to all labelled texts is then scored on test rows. It reads the features of the frozen encoder, which training
-does not change, so that every task is a new one. The interval is a bootstrap over tasks.
+Texts are suggested as by `metaeval suggest`: at once, without any label ("typical"), or in rounds: typical texts first,
+then texts whose class is uncertain for a classifier fitted to the earlier rounds ("rounds"). A classifier is fitted to
+all labelled texts, as by ``fit_task``, and scored on test rows. It reads the features of the frozen encoder, which
+training does not change, so that the model has seen none of the tasks. The interval is a bootstrap over tasks.
 """
 
 from __future__ import annotations

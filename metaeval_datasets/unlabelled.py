@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from metaeval_datasets.cast import evaluate
 from metaeval_datasets.columns import (
+    TEXT_NAMES,
     column_names,
     describe_columns,
     find_delimiter,
     find_encoding,
-    propose,
     read_sample,
 )
 from metaeval_datasets.sources.asking import SourceError
@@ -40,9 +40,9 @@ def read_unlabelled(path: str, texts: Sequence[Text] | None = None) -> tuple[lis
 
     Args:
         path: the file.
-        texts: the text, or both texts, as columns or classes of ``metaeval_datasets.spec``; None looks for a column
-            named text or sentence (or text and text_pair, or sentence1 and sentence2), or for the one column that
-            contains texts.
+        texts: the text, or both texts, as columns or classes of ``metaeval_datasets.spec``; None looks for columns
+            named as those of the catalogue (such as sentence), or else for a column that is named like a text, such as
+            message, or the only one that contains texts.
 
     Returns:
         The texts, and the number of the row of each, from 0. Rows with an empty text are left out.
@@ -104,8 +104,13 @@ def find_texts(path: str) -> tuple[str, ...]:
     for usual in USUAL:
         if set(usual) <= set(names):
             return usual
-    found = propose(describe_columns(read_sample(piece)))
-    if found.text is None or "text" in found.doubts:
-        doubt = found.doubts.get("text", "no column looks like a text")
-        raise ValueError(f"{piece.path}: {doubt}; name the column with --text. The columns are {', '.join(names)}")
-    return (found.text,) if found.second_text is None else (found.text, found.second_text)
+    columns = [column for column in describe_columns(read_sample(piece)) if column.rows and not column.numeric]
+    named = [column.name for column in columns if column.name.strip().lower() in TEXT_NAMES]
+    found = [names] if len(names) == 1 else [named, [column.name for column in columns if column.may_be_text]]
+    for each in found:
+        if len(each) == 1:
+            return (each[0],)
+    raise ValueError(
+        f"{piece.path}: it is unclear which column contains the texts; name it with --text. The columns are "
+        f"{', '.join(names)}"
+    )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 CLASSES = 2  # most probable classes in the table
-FILE_TASK = "suggest/labelled"  # name of the task that a file of labelled rows declares
+FILE_TASK = "labelled/rows"  # name of the task that a file of labelled rows declares
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -26,7 +26,7 @@ from metaeval_hub.model.prediction import checked_logits
 SHOWN_CLASSES = 3
 REPEATS = 3  # of k-means, of which the best is used
 SMALLEST = 1e-6  # weight of a text whose class is certain
-_NAME = "suggest/labelled"  # of the task that is fitted and not added
+_NAME = "labelled/rows"  # of the task that is fitted and not added
 
 
 @dataclass(frozen=True)
