@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -303,7 +303,12 @@ class ConditionalAdapterModel(ModelCore):
         return classifier
 
     def zero_shot(
-        self, name: str, description: Description, labels: Sequence[str] | Mapping[str, str], *, by: By = "aspects"
+        self,
+        name: str,
+        description: Description,
+        labels: Sequence[str] | Mapping[str, str],
+        *,
+        by: By | Literal["names"] = "aspects",
     ) -> TaskClassifier:
         """Add a task from a description, without labelled examples; return it as ``for_task`` does.
 
