@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,7 +28,7 @@ from metaeval_datasets.spec import Files, Text, text_columns
 USUAL = (("sentence1", "sentence2"), ("sentence",), ("text", "text_pair"), ("text",))
 
 
-def csv_options(path: str) -> dict[str, str]:
+def csv_options(path: str) -> dict[str, Any]:
     """Return the separator and the encoding of a CSV file, found in the file; nothing for other files."""
     if not path.lower().endswith((".csv", ".tsv")):
         return {}
@@ -88,7 +89,7 @@ def _piece(path: str) -> SourceFile:
         raise SourceError(f"{path} {'is a folder' if os.path.isdir(path) else 'does not exist'}; give a file of texts")
     if kind_of(path) is None:
         raise SourceError(f"{path} has an unknown extension; expected one of {', '.join(sorted(KINDS))}")
-    return local_piece(Files({"train": path}, **csv_options(path)), path)  # type: ignore[arg-type]
+    return local_piece(Files({"train": path}, **csv_options(path)), path)
 
 
 def find_texts(path: str) -> tuple[str, ...]:

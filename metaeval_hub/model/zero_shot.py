@@ -36,7 +36,6 @@ from metaeval_hub.task_data.z_prediction import fit_ridge, mean_of_type, nearest
 logger = logging.getLogger(__name__)
 
 By = Literal["aspects", "texts", "type"]
-NAMES = "names"
 NEAREST = 5
 # A ridge regression on noise explains a little of the variance, because its penalty is chosen on the same tasks: less
 # than this share in 19 of 20 draws of 12 or more tasks (25 features, default size of z), a tenth of it for 100 tasks.
@@ -140,7 +139,7 @@ def zero_shot(
             fewer than two classes have a trained one; the message names the closest.
         TypeError: the description or the labels have the wrong type.
     """
-    if by not in (ways := (*get_args(By), NAMES)):
+    if by not in (ways := (*get_args(By), "names")):
         raise ValueError(f"by is {by!r}; expected one of {', '.join(ways)}")
     if not isinstance(description, Description):
         raise TypeError(
@@ -148,7 +147,7 @@ def zero_shot(
             "metaeval_hub.Description('nli', [('a man swims', 'a man is wet')])"
         )
     names = class_names(name, labels.keys() if isinstance(labels, Mapping) else labels)
-    if by == NAMES:
+    if by == "names":
         return _by_names(model, name, description, dict(labels) if isinstance(labels, Mapping) else names)
     found = find_label_vectors(model, labels if isinstance(labels, Mapping) else names)
     z, features, method, explained = predict_z(model, name, description, by)
