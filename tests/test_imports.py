@@ -42,6 +42,8 @@ DATASETS_ORDER = [
     *(
         "rows",
         "report",
+        "row_sources",
+        "unlabelled",
         "record",
         "published",
         "tally",

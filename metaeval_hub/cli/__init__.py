@@ -32,6 +32,7 @@ from metaeval_hub.cli import (
     serve,
     show,
     space,
+    suggest,
     tasks,
     train,
 )
@@ -39,11 +40,12 @@ from metaeval_hub.cli.output import safe_output
 from metaeval_hub.safe_files.printable import without_control
 
 COMMANDS = (
-    *(tasks, show, check_sources, publish, new_task, overlap, train, fit, predict, serve, export_onnx, space),
+    *(tasks, show, check_sources, publish, new_task, overlap, train, fit, suggest, predict, serve, export_onnx, space),
     *(compare, analyze, report, page, completion),
 )
 EXTRAS = {
-    **{"fit": "models", "predict": "models", "serve": "serve", "export-onnx": "onnx", "space": "models"},
+    **dict.fromkeys(("fit", "suggest", "predict", "space"), "models"),
+    **{"serve": "serve", "export-onnx": "onnx"},
     **{"compare": "analysis", "analyze": "analysis", "report": "analysis", "page": "analysis"},
 }
 MOST_CHARACTERS = 2_000  # longest error message that is printed whole

@@ -62,7 +62,10 @@ def run(options: argparse.Namespace) -> None:
         ValueError: the task has no labelled rows or is already a task of the model, or an option is invalid.
         OSError: the rows or the model cannot be read, or the folder cannot be written.
     """
+    import numpy as np
+
     from metaeval_datasets import get_task
+    from metaeval_datasets.row_sources import find_groups, name_of_rows
     from metaeval_hub.cli.predict import load
     from metaeval_hub.model.feature_choice import encode_candidates
     from metaeval_hub.model.few_shot import add_fitted, prepare_fit
@@ -77,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     check_folder(options.out, "--out")
     check_place(options.out)
     names, shows = get_task(options.task).names, sys.stderr.isatty()
-    labelled, test, counts = _rows(options)
+    labelled, official, test, counts = _rows(options)
     model = load(options.model, options.revision)
     if options.task in model.task_names:
         raise ValueError(
@@ -88,10 +91,14 @@ def run(options: argparse.Namespace) -> None:
     features = encode_candidates(model, options.task, prepared.candidates, prepared.rows, progress=shows)
     report = add_fitted(model, prepared, features, seed=options.seed)
     held_out = None if test is None else read_rows(options.task, test, names)
-    comparison = compare_fit(model, prepared, features, report, test=held_out, seed=options.seed, progress=shows)
+    groups = find_groups(options.task, official, np.array(labelled["idx"][:]))
+    comparison = compare_fit(
+        model, prepared, features, report, test=held_out, groups=groups, seed=options.seed, progress=shows
+    )
     facts = describe_fit(options.task, prepared.rows, report, comparison, wrong=options.wrong)
     for each in facts["confidently_wrong"]:
-        each["row"] = labelled[each.pop("place")]["idx"]
+        place = each.pop("place")
+        each |= {"row": labelled[place]["idx"], "source": name_of_rows(options.task, official[place])}
     near = nearest_tasks(model, prepared.rows.texts, options.task)
     facts |= {"splits": counts, "nearest_tasks": near, "model": options.model, "seed": options.seed}
     _show(make_console(), facts)
@@ -102,12 +109,12 @@ def run(options: argparse.Namespace) -> None:
     print(f"  metaeval serve {folder}")
 
 
-def _rows(options: argparse.Namespace) -> tuple[Dataset, Dataset | None, dict[str, int]]:
-    """Return the rows to fit to, the test rows (None without any), and the number of rows that each split gives."""
+def _rows(options: argparse.Namespace) -> tuple[Dataset, list[str], Dataset | None, dict[str, int]]:
+    """Return the rows to fit to, their official splits, the test rows (or None), and the number of rows per split."""
     import numpy as np
     from datasets import concatenate_datasets
 
-    from metaeval_datasets import load_dataset
+    from metaeval_datasets import load_dataset, read_report
 
     with quiet(options.verbose):
         splits = load_dataset("metaeval", options.task)
@@ -117,14 +124,16 @@ def _rows(options: argparse.Namespace) -> tuple[Dataset, Dataset | None, dict[st
         raise ValueError(f"{options.task} has no labelled training or validation rows; pass --all-rows to use others")
     rows = concatenate_datasets([splits[name] for name in fitted])
     counts = {name: len(splits[name]) for name in fitted}
+    report = read_report(splits[fitted[0]].info)
+    official = [report.splits[name].official for name in fitted for _ in range(counts[name])]
     if 0 < options.max_rows < len(rows):
         chosen = np.random.default_rng(options.seed).permutation(len(rows))[: options.max_rows]
-        rows = rows.select(np.sort(chosen))
+        rows, official = rows.select(np.sort(chosen)), [official[place] for place in np.sort(chosen)]
         counts["drawn"] = len(rows)
     test = None if options.all_rows else splits.get("test")
     if test is not None:
         counts["test"] = len(test)
-    return rows, test, counts
+    return rows, official, test, counts
 
 
 def _results(facts: dict[str, Any]) -> dict[str, float | None]:
@@ -192,10 +201,11 @@ def _show_errors(console: Console, facts: dict[str, Any]) -> None:
     if facts["confidently_wrong"]:
         _line(console, "most confidently wrong; check these labels (row: number in the source, from 0)", bold=True)
         lines = [
-            [f"{each['probability']:.2f}", each["given"], each["predicted"], str(each["row"]), _text(each["text"])]
+            [f"{each['probability']:.2f}", each["given"], each["predicted"], _short(each["source"]), str(each["row"]),
+             _text(each["text"])]
             for each in facts["confidently_wrong"]
-        ]
-        print_columns(console, ["prob.", "given", "predicted", "row", "text"], lines, numbers=[0, 3])
+        ]  # fmt: skip
+        print_columns(console, ["prob.", "given", "predicted", "source", "row", "text"], lines, numbers=[0, 4])
         console.print()
 
 

@@ -83,7 +83,7 @@ def encode_candidates(
     Raises:
         ValueError: the encoder's output is not finite.
     """
-    texts, names = model.tokenize(rows.texts), model.tokenize([_words(label) for label in rows.names])
+    texts, names = model.tokenize(rows.texts), model.tokenize([name_in_words(label) for label in rows.names])
     tried = candidates if comparable(rows.classes) else candidates[:1]
     features: dict[str, NDArray[np.float32]] = {}
     for candidate in progress_bar(tried, f"fit {name}", "candidate", shown=progress):
@@ -94,9 +94,14 @@ def encode_candidates(
     return features
 
 
+def encode_texts(model: ModelCore, texts: Sequence[Text], candidate: Candidate) -> NDArray[np.float32]:
+    """Return the features of texts that the classifier of a candidate reads, (k, H)."""
+    return _encode(model, model.tokenize(texts), candidate)
+
+
 def encode_frozen_texts(model: ModelCore, texts: Sequence[Text]) -> NDArray[np.float32]:
     """Return the features of texts that the candidate "frozen" reads, (k, H)."""
-    return _encode(model, model.tokenize(texts), Candidate("frozen", frozen=True))
+    return encode_texts(model, texts, Candidate("frozen", frozen=True))
 
 
 def comparable(classes: NDArray[np.int64]) -> bool:
@@ -145,7 +150,7 @@ def choose(
     return chosen, linear, FitReport(chosen.name, scores, len(rows))
 
 
-def _words(label: str) -> str:
+def name_in_words(label: str) -> str:
     """Return the name of a class as words; the name itself if it has none."""
     return re.sub(r"[\W_]+", " ", label).strip() or label
 

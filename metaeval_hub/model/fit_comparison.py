@@ -7,7 +7,8 @@ classifier is fitted in each fold; the report says so (``nested``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metaeval_hub.encoders.tokens import Text
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.feature_choice import FitReport, choose, comparable, encode_frozen_texts
 from metaeval_hub.model.few_shot import PreparedFit
-from metaeval_hub.model.labelled_rows import LabelledRows
+from metaeval_hub.model.labelled_rows import LabelledRows, normal_text
 from metaeval_hub.model.logistic import fit_logistic, log_softmax, stratified_folds
 from metaeval_hub.model.prediction import checked_logits
 from metaeval_hub.model.simple_models import (
@@ -63,7 +63,8 @@ class FitComparison:
 
     Args:
         rows: places of the scored rows among the labelled rows.
-        folds: number of folds; rows with equal texts share a fold. 0: the rows are too few to estimate accuracy.
+        folds: number of folds; rows with equal texts and rows of one group share a fold. 0: the rows are too few to
+            estimate accuracy.
         nested: whether features and C were chosen in each fold; otherwise once on all rows, which is optimistic.
         methods: "fit", "majority", "tfidf" and "probe" -> scores; no "probe" if full fine-tuning left no frozen
             encoder. Empty if there are no folds.
@@ -82,6 +83,7 @@ def compare_fit(
     report: FitReport,
     *,
     test: LabelledRows | None = None,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> FitComparison:
@@ -93,6 +95,7 @@ def compare_fit(
         features: result of ``encode_candidates``.
         report: result of ``add_fitted``.
         test: rows that were not used for fitting.
+        groups: (k,) a number per labelled row that is equal for the rows of a group, which then share a fold.
         seed: seed of the folds.
         progress: whether to show a progress bar.
     """
@@ -102,8 +105,8 @@ def compare_fit(
     scored = np.sort(np.random.default_rng(seed).permutation(len(rows.texts))[:MOST_ROWS])
     nested = len(scored) * count <= MOST_WORK
     methods = _methods(model, prepared, features, None if nested else report, seed)
-    fold = _folds_by_text(rows, scored, seed)
-    if not fold.any():  # all texts are equal
+    fold = _folds(rows, scored, groups, seed)
+    if not fold.any():  # all texts are equal, or all rows are in one group
         return FitComparison(np.arange(0), 0, True)
     found = {name: np.zeros((len(scored), count)) for name in methods}
     for number in progress_bar(range(fold.max() + 1), "cross-validation", "fold", shown=progress):
@@ -158,19 +161,45 @@ def _predict_fit(
     return np.exp(log_softmax(linear.logits(features[chosen.name][predicted])))
 
 
-def _folds_by_text(rows: LabelledRows, scored: Places, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each scored row, (k,): equal texts share a fold, and the classes are spread over the folds."""
+def _folds(rows: LabelledRows, scored: Places, groups: NDArray[np.int64] | None, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each scored row, (k,); the classes are spread over the folds.
+
+    Rows with equal texts share a fold, rows of one group do, and so do rows that are linked by several of these.
+    """
     keys: dict[Any, int] = {}
-    group = np.array([keys.setdefault(_normal(rows.texts[i]), len(keys)) for i in scored])
-    first = np.unique(group, return_index=True)[1]
+    texts = np.array([keys.setdefault(normal_text(rows.texts[i]), len(keys)) for i in scored])
     number = FOLDS_OF_FEW_ROWS if len(scored) <= FEW_ROWS else FOLDS
-    return stratified_folds(rows.classes[scored][first], np.random.default_rng(seed), number)[group]
+    if groups is not None:
+        return _folds_by_group(rows.classes[scored], _linked(texts, groups[scored]), number, seed)
+    first = np.unique(texts, return_index=True)[1]
+    return stratified_folds(rows.classes[scored][first], np.random.default_rng(seed), number)[texts]
 
 
-def _normal(text: Text) -> Any:
-    """Return a text in which case and blanks do not count."""
-    parts: Sequence[str] = (text,) if isinstance(text, str) else text
-    return tuple(" ".join(part.casefold().split()) for part in parts)
+def _linked(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number per row, (k,), equal for rows that are linked by equal numbers in either array."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    other = np.unique(other, return_inverse=True)[1]
+    size = int(one.max()) + 1
+    edges = coo_matrix((np.ones(len(one)), (one, size + other)), shape=(size + int(other.max()) + 1,) * 2)
+    return np.asarray(connected_components(edges, directed=False)[1][one], np.int64)
+
+
+def _folds_by_group(classes: NDArray[np.int64], groups: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row, (k,), such that no group is in two folds; 0 for all if there is one group."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    number = min(number, len(np.unique(groups)), int(np.bincount(classes).max()))
+    folds = np.zeros(len(classes), np.int64)
+    if number < 2:
+        return folds
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
+        for fold, (_, test) in enumerate(splitter.split(classes, classes, groups)):
+            folds[test] = fold
+    return np.asarray(np.unique(folds, return_inverse=True)[1], np.int64)  # large groups can leave folds without rows
 
 
 def _test(

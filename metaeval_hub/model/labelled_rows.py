@@ -114,6 +114,12 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
 
 
+def normal_text(text: Text) -> tuple[str, ...]:
+    """Return the words of a text, or of each text of a pair: two texts are equal if only case and blanks differ."""
+    parts = (text,) if isinstance(text, str) else text
+    return tuple(" ".join(part.casefold().split()) for part in parts)
+
+
 def _class_names(name: str, examples: Any, classes: Sequence[Any], labels: Iterable[str] | None) -> tuple[str, ...]:
     if labels is None:
         feature = (getattr(examples, "features", None) or {}).get("label")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from metaeval_hub.model.prediction import Prediction, checked_logits
 from metaeval_hub.model.scoring import evaluate_task
 from metaeval_hub.model.sequence_classifier import TaskClassifier
 from metaeval_hub.model.storage import check_place, load_model, push_model, save_model
+from metaeval_hub.model.suggestion import Suggestion, suggest
 from metaeval_hub.model.task_changes import add_tasks, remove_tasks
 from metaeval_hub.model.task_values import checked_labels
 from metaeval_hub.model.zero_shot import By, Description, zero_shot
@@ -253,6 +254,10 @@ class ConditionalAdapterModel(ModelCore):
         """
         return evaluate_task(self, name, data, batch_size=batch_size, progress=progress)
 
+    def suggest(self, texts: Sequence[Text], count: int = 20, **options: Any) -> list[Suggestion]:
+        """Suggest which unlabelled texts to label next; for arguments see ``metaeval_hub.model.suggestion.suggest``."""
+        return suggest(self, texts, count, **options)
+
     def for_task(self, name: str) -> TaskClassifier:
         """Return one task as a stock sequence classifier, for ``transformers.pipeline``; the weights are shared.
 
@@ -298,7 +303,12 @@ class ConditionalAdapterModel(ModelCore):
         return classifier
 
     def zero_shot(
-        self, name: str, description: Description, labels: Sequence[str] | Mapping[str, str], *, by: By = "aspects"
+        self,
+        name: str,
+        description: Description,
+        labels: Sequence[str] | Mapping[str, str],
+        *,
+        by: By | Literal["names"] = "aspects",
     ) -> TaskClassifier:
         """Add a task from a description, without labelled examples; return it as ``for_task`` does.
 

@@ -2,7 +2,8 @@
 
 The task's z is predicted from its description, and its classes are scored by label vectors that other tasks trained
 under the same names. The model must have shared label vectors and store the features of its tasks; training with
---share-labels writes both.
+--share-labels writes both. With ``by="names"``, the texts are compared with the names of the classes instead, which any
+model with a frozen encoder can do.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from metaeval_datasets.spec import TaskType, normal_name
 from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
 from metaeval_hub.encoders.tokens import Text, as_texts
 from metaeval_hub.model.core import ModelCore
+from metaeval_hub.model.name_classifier import classify_by_names, set_classifier
 from metaeval_hub.model.task_changes import add_tasks
 from metaeval_hub.safe_files.names import class_names, first_names
 from metaeval_hub.safe_files.printable import shown
@@ -95,7 +97,8 @@ class ZeroShotEvidence:
         z: (Z,) the predicted task embedding.
         method: description of how z was predicted, such as "ridge from aspects of 40 tasks".
         nearest: the model's tasks with the nearest z, and the cosine to each, nearest first.
-        label_vectors: class -> name of the label vector that scores it; None if no task has trained one.
+        label_vectors: class -> name of the label vector that scores it; None if no task has trained one, and for
+            ``by="names"``.
         explained: share of the variance of z that the same prediction explains for the model's tasks, each left out in
             turn; 0 means that it is no better than the mean of all tasks. None if it is not measured.
     """
@@ -113,7 +116,7 @@ def zero_shot(
     description: Description,
     labels: Sequence[str] | Mapping[str, str],
     *,
-    by: By = "aspects",
+    by: By | Literal["names"] = "aspects",
 ) -> ZeroShotEvidence:
     """Add a task to a model without labelled examples; the model's other tasks stay bit-identical.
 
@@ -121,27 +124,31 @@ def zero_shot(
     until examples are fitted. A warning says so if descriptions do not predict z for this model.
 
     Args:
-        model: trained with shared label vectors, and with the features of its tasks.
+        model: trained with shared label vectors, and with the features of its tasks; for ``by="names"``, any model
+            with a frozen encoder.
         name: name of the new task.
         description: its type, some texts, and its size.
         labels: class names; or class name -> the label vector of the model that scores it ("good" -> "positive"), one
-            of ``model.shared_labels``.
+            of ``model.shared_labels``. For ``by="names"``, class name -> words that describe the class.
         by: predict z from "aspects", "texts" (TextEmb) or "type" (the mean embedding of the tasks of this type).
-            Ignored by a model whose z is computed from features.
+            Ignored by a model whose z is computed from features. "names" needs neither z nor label vectors: it scores
+            each class by the texts of the description that are most similar to its name in the frozen encoder.
 
     Raises:
         ValueError: the model stores no features or shared label vectors, a named label vector does not exist, or
             fewer than two classes have a trained one; the message names the closest.
         TypeError: the description or the labels have the wrong type.
     """
-    if by not in get_args(By):
-        raise ValueError(f"by is {by!r}; expected one of {', '.join(get_args(By))}")
+    if by not in (ways := (*get_args(By), "names")):
+        raise ValueError(f"by is {by!r}; expected one of {', '.join(ways)}")
     if not isinstance(description, Description):
         raise TypeError(
             f"description is {shown(description)}; expected Description(type, texts), as in "
             "metaeval_hub.Description('nli', [('a man swims', 'a man is wet')])"
         )
     names = class_names(name, labels.keys() if isinstance(labels, Mapping) else labels)
+    if by == "names":
+        return _by_names(model, name, description, dict(labels) if isinstance(labels, Mapping) else names)
     found = find_label_vectors(model, labels if isinstance(labels, Mapping) else names)
     z, features, method, explained = predict_z(model, name, description, by)
     new = {each: vector or f"{name}: {each}" for each, vector in found.items()}  # a name that no other task uses
@@ -160,6 +167,34 @@ def zero_shot(
     if explained is not None and explained <= NOTHING_EXPLAINED:
         _warn_unpredictable(model, by)
     return ZeroShotEvidence(z, method, tuple(nearest_to(known, z, NEAREST)), found, explained)
+
+
+def _by_names(
+    model: ModelCore, name: str, description: Description, labels: Sequence[str] | Mapping[str, str]
+) -> ZeroShotEvidence:
+    """Add a task whose classifier compares the texts of the description with the names of the classes."""
+    words = dict(labels) if isinstance(labels, Mapping) else {each: each for each in labels}
+    if wrong := [each for each in words.values() if not isinstance(each, str) or not each.strip()]:
+        raise TypeError(f"labels has {wrong[0]!r}; expected words that describe each class")
+    linear = classify_by_names(model, description.texts, tuple(words.values()))
+    features = _features_of_names(model, name, description)
+    add_tasks(
+        model,
+        {name: tuple(words)},
+        task_features=None if features is None else {name: features},
+        fields={name: description.fields},
+        frozen=[name],
+    )
+    set_classifier(model, name, linear)
+    z = model.task_embeddings.centroids()[name] if model.config.has_task_embeddings else np.zeros(0, np.float32)
+    return ZeroShotEvidence(z, "names of the classes", (), dict.fromkeys(words), None)
+
+
+def _features_of_names(model: ModelCore, name: str, description: Description) -> NDArray[np.float64] | None:
+    """Return the features that z is computed from; the classifier does not read z, but a later fit may."""
+    if not model.config.has_task_embeddings or model.config.z_from == "table":
+        return None
+    return predict_z(model, name, description, "aspects")[1]
 
 
 def find_label_vectors(model: ModelCore, labels: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:

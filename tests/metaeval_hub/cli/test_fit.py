@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,6 +47,7 @@ def test_fit_reports_and_writes_a_model_with_the_task(model, folder, capsys):
     assert facts["methods"]["fit"]["accuracy"] > 0.9 > 0.6 > facts["methods"]["majority"]["accuracy"]
     first = facts["confidently_wrong"][0]
     assert (first["row"], first["given"], first["predicted"]) == (6, "billing", "bug")  # the wrong label of the file
+    assert first["source"] == "tickets.csv"
     before, after = (ConditionalAdapterModel.from_pretrained(each) for each in (model, folder / "new"))
     assert torch.equal(before.logits("x/one", ["crash"]), after.logits("x/one", ["crash"]))
     assert after.predict("acme/tickets", ["error of the app 3", "refund of the app 3"]).labels == ["bug", "billing"]
@@ -61,6 +63,27 @@ def test_test_rows_are_scored_only(model, folder, capsys):
     command = ["fit", "new", "acme/tickets", "--task-file", "tasks.yaml", "--out", "newer"]
     assert main(command) == 1
     assert "new has a task 'acme/tickets' already; give the model that it was added to" in capsys.readouterr().err
+
+
+def test_doubtful_rows_are_named_by_their_file_and_groups_reach_the_folds(model, folder, monkeypatch):
+    (folder / "more.csv").write_text(
+        "text,label,by\nerror of the app 70,billing,ann\nrefund of the app 71,billing,ann\n"
+    )
+    lines = (folder / "tickets.csv").read_text().splitlines()[1:]
+    rows = "".join(f"{line},{'ann' if i < 9 else i}\n" for i, line in enumerate(lines) if i != 6)
+    (folder / "tickets.csv").write_text("text,label,by\n" + rows)
+    (folder / "tasks.yaml").write_text(
+        "acme/tickets:\n  files: {train: tickets.csv, validation: more.csv, test: more.csv}\n  text: text\n"
+        "  label: label\n  groups: by\n"
+    )
+    given = []
+    monkeypatch.setattr(
+        fit_comparison, "_folds_by_group", lambda *arguments: given.append(arguments[1]) or np.arange(49) % 3
+    )
+    assert main(["fit", model, "acme/tickets", "--task-file", "tasks.yaml", "--out", "new", "--wrong", "1"]) == 0
+    [first] = json.loads((folder / "new" / "fit_report.json").read_text())["confidently_wrong"]
+    assert (first["source"], first["row"], first["text"]) == ("more.csv", 0, "error of the app 70")
+    assert np.bincount(given[0]).max() == 10  # 8 rows of ann in one file and 2 in the other
 
 
 @pytest.mark.parametrize(

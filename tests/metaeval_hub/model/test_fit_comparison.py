@@ -57,6 +57,19 @@ def test_equal_texts_share_a_fold(model):
     assert found.methods["tfidf"].correct.mean() < 0.75
 
 
+def test_rows_of_a_group_share_a_fold():
+    """Customers 0 and 1 wrote the same text, so they share a fold, too."""
+    customers = np.arange(40) // 4
+    texts = ["same" if i in (0, 4) else f"text {i}" for i in range(40)]
+    rows = LabelledRows(texts, np.arange(40) % 2, ("a", "b"))
+    folds = fit_comparison._folds(rows, np.arange(40), customers, 0)
+    assert folds.max() == 2
+    assert all(len(set(folds[customers == each])) == 1 for each in range(10))
+    assert folds[0] == folds[4]
+    assert min(np.bincount(folds[rows.classes == 0])) >= 4  # both classes are in all folds
+    assert not fit_comparison._folds(rows, np.arange(40), np.zeros(40, np.int64), 0).any()
+
+
 def test_with_much_work_the_choice_is_made_once_and_said_to_be_optimistic(model, monkeypatch):
     monkeypatch.setattr(fit_comparison, "MOST_WORK", 10)
     found = compared(model, [f"film {i}" for i in range(20)], ["a", "b"] * 10, 1.0)[2]

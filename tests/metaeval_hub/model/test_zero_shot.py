@@ -317,3 +317,43 @@ def test_text_embeddings_do_not_use_the_adapter():
     states = [bare(torch.tensor([ids])).last_hidden_state[0].mean(dim=0) for ids in tokens["input_ids"]]
     assert found == pytest.approx(torch.stack(states).mean(dim=0).detach().numpy(), abs=1e-5)
     assert model.encoder.active_adapters is not None
+
+
+def test_names_answer_a_task_whose_labels_were_never_trained():
+    model = make(share_labels=False, features=False)
+    before = model.logits("x/film1", FILMS)
+    task = model.zero_shot("my/new", Description("other", FILMS), {"a": "good film", "b": "awful meal"}, by="names")
+    assert task.evidence.method == "names of the classes"
+    assert dict(task.evidence.label_vectors) == {"a": None, "b": None}
+    assert model.frozen_tasks == {"my/new"}
+    assert torch.equal(model.logits("x/film1", FILMS), before)
+    assert model.predict("my/new", ["good film", "awful meal"]).labels == ["a", "b"]
+    fitted = model.fit_task("my/fitted", [("good film", "a"), ("awful meal", "b")], start="my/new")
+    assert model.predict("my/fitted", ["good film", "awful meal"]).labels == ["a", "b"]
+    assert fitted.fit_report.features == "frozen, classifier of my/new"
+    pairs = model.zero_shot("my/pairs", Description("nli", CATS), ("yes", "no"), by="names")
+    assert model.fields["my/pairs"] == 2
+    assert pairs.evidence.z.shape == (4,)
+
+
+@pytest.mark.parametrize("options", [{"z_from": "features"}, {"conditioning": "adapter"}])
+def test_names_answer_with_other_kinds_of_models(options):
+    if "conditioning" in options:
+        config = ConditionalConfig(adapter_size=8, max_length=24, **options)
+        model = ConditionalAdapterModel.create("tiny", {"x/y": ("a", "b")}, config, vocabulary=VOCABULARY)
+    else:
+        model = make(**options)
+    task = model.zero_shot("my/new", Description("emotion", FILMS), ("good film", "awful meal"), by="names")
+    assert model.predict("my/new", ["good film", "awful meal"]).labels == ["good film", "awful meal"]
+    assert task.evidence.z.shape == ((0,) if "conditioning" in options else (4,))
+
+
+def test_names_need_words_and_a_frozen_encoder():
+    config = ConditionalConfig(conditioning="full", max_length=24)
+    full = ConditionalAdapterModel.create("tiny", {"x/y": ("a", "b")}, config, vocabulary=VOCABULARY)
+    with pytest.raises(ValueError, match="by='names' needs a frozen encoder, and full fine-tuning has changed"):
+        full.zero_shot("my/new", Description("emotion", FILMS), POLARITY, by="names")
+    with pytest.raises(TypeError, match="labels has ' '; expected words that describe each class"):
+        make().zero_shot("my/new", Description("emotion", FILMS), {"a": "good", "b": " "}, by="names")
+    with pytest.raises(ValueError, match="by is 'name'; expected one of aspects, texts, type, names"):
+        make().zero_shot("my/new", Description("emotion", FILMS), POLARITY, by="name")

@@ -1,0 +1,117 @@
+"""Read the texts of a local file that need not have labels, with the number of each row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from metaeval_datasets.cast import evaluate
+from metaeval_datasets.columns import (
+    TEXT_NAMES,
+    column_names,
+    describe_columns,
+    find_delimiter,
+    find_encoding,
+    read_sample,
+)
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.sources.layout import KINDS, kind_of
+from metaeval_datasets.sources.opening import local_piece
+from metaeval_datasets.sources.parquet import parquet_tables
+from metaeval_datasets.sources.readers import csv_tables, json_tables, require_columns
+from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
+from metaeval_datasets.spec import Files, Text, text_columns
+
+USUAL = (("sentence1", "sentence2"), ("sentence",), ("text", "text_pair"), ("text",))
+
+
+def csv_options(path: str) -> dict[str, Any]:
+    """Return the separator and the encoding of a CSV file, found in the file; nothing for other files."""
+    if not path.lower().endswith((".csv", ".tsv")):
+        return {}
+    encoding = find_encoding(path)
+    return {"delimiter": find_delimiter(path, encoding), "encoding": encoding}
+
+
+def read_unlabelled(path: str, texts: Sequence[Text] | None = None) -> tuple[list[str | tuple[str, str]], list[int]]:
+    """Read the texts, or pairs of texts, of a CSV, TSV, JSON-lines or Parquet file.
+
+    Args:
+        path: the file.
+        texts: the text, or both texts, as columns or classes of ``metaeval_datasets.spec``; None looks for columns
+            named as those of the catalogue (such as sentence), or else for a column that is named like a text, such as
+            message, or the only one that contains texts.
+
+    Returns:
+        The texts, and the number of the row of each, from 0. Rows with an empty text are left out.
+
+    Raises:
+        ValueError: it is unclear which column contains the texts, or all texts are empty.
+        SourceError: the file does not exist, has an unknown extension, lacks a column or is damaged.
+    """
+    piece = _piece(path)
+    wanted = find_texts(path) if texts is None else texts
+    found: list[str | tuple[str, str]] = []
+    places, first = [], 0
+    for table in _tables(piece, wanted):
+        with name_in_errors(piece):
+            columns = [evaluate(text, table).to_pylist() for text in wanted]
+        for place, row in enumerate(zip(*columns, strict=True), first):
+            if all(each is not None and each.strip() for each in row):
+                found.append(row[0] if len(row) == 1 else (row[0], row[1]))
+                places.append(place)
+        first += len(table)
+    if not found:
+        raise ValueError(f"{piece.path} has no row with a text ({first:,} rows are empty); give a file with texts")
+    return found, places
+
+
+def _tables(piece: SourceFile, texts: Sequence[Text]) -> Iterator[pa.Table]:
+    """Yield the columns of the texts in batches."""
+    columns = list(dict.fromkeys(column for text in texts for column in text_columns(text)))
+    with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
+        require_columns(columns, column_names(piece))
+        if piece.kind == "parquet":
+            yield from parquet_tables(file, columns, False)
+        elif piece.kind == "csv":
+            yield from csv_tables(file, columns, piece.delimiter, piece.quote, piece.header, piece.encoding)
+        else:
+            yield from json_tables(file, columns)
+
+
+def _piece(path: str) -> SourceFile:
+    """Return the description of a file, after checking that it exists and can be read as a table."""
+    path = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isfile(path):
+        raise SourceError(f"{path} {'is a folder' if os.path.isdir(path) else 'does not exist'}; give a file of texts")
+    if kind_of(path) is None:
+        raise SourceError(f"{path} has an unknown extension; expected one of {', '.join(sorted(KINDS))}")
+    return local_piece(Files({"train": path}, **csv_options(path)), path)
+
+
+def find_texts(path: str) -> tuple[str, ...]:
+    """Return the column of a file that contains the texts, or both columns of pairs; see ``read_unlabelled``.
+
+    Raises:
+        ValueError: it is unclear which column contains the texts.
+        SourceError: see ``read_unlabelled``.
+    """
+    piece = _piece(path)
+    with name_in_errors(piece):
+        names = column_names(piece)
+    for usual in USUAL:
+        if set(usual) <= set(names):
+            return usual
+    columns = [column for column in describe_columns(read_sample(piece)) if column.rows and not column.numeric]
+    named = [column.name for column in columns if column.name.strip().lower() in TEXT_NAMES]
+    found = [names] if len(names) == 1 else [named, [column.name for column in columns if column.may_be_text]]
+    for each in found:
+        if len(each) == 1:
+            return (each[0],)
+    raise ValueError(
+        f"{piece.path}: it is unclear which column contains the texts; name it with --text. The columns are "
+        f"{', '.join(names)}"
+    )

@@ -1,0 +1,53 @@
+"""Texts are read from files without labels, with the numbers of their rows."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metaeval_datasets.sources.asking import SourceError
+from metaeval_datasets.spec import Join
+from metaeval_datasets.unlabelled import read_unlabelled
+
+
+def test_rows_without_a_text_are_left_out_and_keep_their_numbers(tmp_path):
+    path = tmp_path / "new.csv"
+    path.write_text('id,text\n1,"one, two"\n2,\n3,  \n4,three\n')
+    assert read_unlabelled(str(path)) == (["one, two", "three"], [0, 3])
+    assert read_unlabelled(str(path), [Join("id", "text")])[0] == ["1 one, two", "2 ", "3   ", "4 three"]
+
+
+def test_pairs_and_other_formats(tmp_path):
+    rows = {"sentence1": ["a", "b"], "sentence2": ["c", ""], "x": [1, 2]}
+    pq.write_table(pa.table(rows), tmp_path / "new.parquet")
+    assert read_unlabelled(str(tmp_path / "new.parquet")) == ([("a", "c")], [0])
+    (tmp_path / "new.jsonl").write_text('{"message": "first of all"}\n{"message": "second of all"}\n')
+    assert read_unlabelled(str(tmp_path / "new.jsonl")) == (["first of all", "second of all"], [0, 1])
+    (tmp_path / "new.tsv").write_text("n\tremark\n1\tthis is a text\n2\tanother text here\n")
+    assert read_unlabelled(str(tmp_path / "new.tsv"))[0] == ["this is a text", "another text here"]
+
+
+def test_separator_and_encoding_are_found(tmp_path):
+    (tmp_path / "new.csv").write_bytes("text;n\ncafé au lait;1\n".encode("cp1252"))
+    assert read_unlabelled(str(tmp_path / "new.csv"))[0] == ["café au lait"]
+
+
+@pytest.mark.parametrize(
+    ("content", "texts", "error", "message"),
+    [
+        (
+            "n,m\n1,2\n",
+            None,
+            ValueError,
+            "which column contains the texts; name it with --text. The columns are n, m",
+        ),
+        ("text\n\n", ["txt"], SourceError, "has no column 'txt' (closest: 'text')"),
+        ("text,n\n,1\n,2\n", None, ValueError, "has no row with a text (2 rows are empty); give a file with texts"),
+        (None, None, SourceError, "new.csv does not exist; give a file of texts"),
+    ],
+)
+def test_errors(tmp_path, content, texts, error, message):
+    if content is not None:
+        (tmp_path / "new.csv").write_text(content)
+    with pytest.raises(error) as raised:
+        read_unlabelled(str(tmp_path / "new.csv"), texts)
+    assert message in str(raised.value)
