@@ -222,6 +222,12 @@ class TrainConfig:
         "what is compared with --loss-cap: the mean loss of the task's examples in the step; a running mean of the "
         "task; or the mean in the step, with the cap counted in multiples of ln(classes)",
     )
+    accumulate: int = setting(
+        1,
+        "optimisation",
+        "process the rows of a step in this many parts: the same step with less memory, and one more forward pass",
+        "PARTS",
+    )
     mixed_precision: Precision = setting("no", "optimisation", "number format of the encoder's computations")
     private_epochs: int = setting(
         3, "optimisation", "passes over the rows of each task to train its private part (see --private-rank)", "PASSES"
@@ -305,7 +311,7 @@ _LEAST: dict[str, float] = {
     "seed": 0, "rows_seed": 0, "threads": 0, "max_train_rows": 0, "max_eval_rows": 0, "max_length": 4,
     "bucket_batches": 1, "adapter_size": 1, "dim_z": 1, "dim_table": 0, "private_rank": 0, "private_epochs": 1,
     "embeddings_per_task": 1, "steps": 0,
-    "batch_size": 1,
+    "batch_size": 1, "accumulate": 1,
     "map_lr": 0, "projection_lr": 0, "weight_decay": 0, "clip_norm": 0, "loss_cap": 0, "evaluate_every": 0,
     "permuted_tasks": 0,
     "eval_batch_size": 1, "checkpoint_every": 0, "keep_checkpoints": 1,

@@ -116,6 +116,33 @@ def test_mixed_steps_train_resume_and_say_so(train, tmp_path, monkeypatch):
     assert outcome(tmp_path / "runs" / "multitask-1") == outcome(tmp_path / "whole" / "multitask-1")
 
 
+@pytest.mark.parametrize("cap_by", ["step", "running"])
+def test_a_step_in_parts_is_the_same_step(cap_by, train, tmp_path, monkeypatch):
+    """Up to rounding, which Adam enlarges where a gradient is near zero; no pass has more rows than a part."""
+    counts = []
+    losses = loop.Trainer._losses
+
+    def counted(self, part, *rest):
+        counts.append(len(part.rows))
+        return losses(self, part, *rest)
+
+    monkeypatch.setattr(loop.Trainer, "_losses", counted)
+    flags = ("--steps", "6", "--step", "mixed", "--cap-by", cap_by, "--evaluate-every", "0", "--max-eval-rows", "8")
+    found = []
+    for name, parts in (("whole", "1"), ("parts", "3")):
+        counts.clear()
+        assert train(*flags, "--accumulate", parts, folder=tmp_path / name) == 0
+        assert max(counts) == {"1": 8, "3": 3}[parts]
+        run = tmp_path / name / "multitask-1"
+        lines = [line for line in map(json.loads, (run / "metrics.jsonl").open()) if line["kind"] == "train"]
+        found.append((lines, load_file(run / "model" / "model.safetensors")))
+    (lines, weights), (of_parts, weights_of_parts) = found
+    for name in ("loss", "gradient_norm"):
+        assert [line[name] for line in of_parts] == pytest.approx([line[name] for line in lines], rel=1e-4)
+    for name, expected in weights.items():
+        torch.testing.assert_close(weights_of_parts[name], expected, rtol=0, atol=2e-3, msg=name)
+
+
 @pytest.mark.parametrize("method", ["adapter", "full"])
 def test_a_baseline_without_z_trains_by_the_same_command(method, train, tmp_path, capsys):
     assert train("--conditioning", method, "--adapter-lr", "1e-3") == 0

@@ -34,14 +34,16 @@ def launch(folder, *flags):
     return folder / "multitask-1", done.stdout
 
 
-@pytest.mark.parametrize("flags", [FEW, MIXED], ids=["one task", "mixed"])
-def test_two_processes_train_what_one_does(flags, train, tmp_path):
+@pytest.mark.parametrize(
+    ("flags", "parts"), [(FEW, ()), (MIXED, ("--accumulate", "2"))], ids=["one task", "mixed, in parts"]
+)
+def test_two_processes_train_what_one_does(flags, parts, train, tmp_path):
     """Over 24 steps losses are within 1e-4, gradients within 1e-3, weights within 1 % of their largest.
 
     (Adam divides by the root of the squared gradient, which makes much of the rounding of a gradient near zero.)
     Scores are of all rows, each once.
     """
-    two, output = launch(tmp_path / "two", *flags)
+    two, output = launch(tmp_path / "two", *flags, *parts)
     assert output.startswith("2 processes on cpu, 1 thread each")
     assert output.count("mean of 2") >= 1
     assert train(*flags, folder=tmp_path / "one") == 0

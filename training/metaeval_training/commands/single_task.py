@@ -55,6 +55,7 @@ BATCH_SIZE = 16  # for one task; the batch sizes of presets are for many tasks a
 SETTINGS = (
     *per_task.SETTINGS, "epochs", "steps", "batch_size", "bucket_batches", "adapter_size", "layer_norm", "pooling",
     "encoder_dropout", "schedule", "warmup", "weight_decay", "clip_norm", "mixed_precision", "refit",
+    "accumulate",
 )  # fmt: skip
 
 

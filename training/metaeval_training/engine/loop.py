@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -187,28 +188,55 @@ class Trainer:
         set_rates(
             self.optimizer, self.rates, rate_factor(self.progress.step, len(self.plan), config.warmup, config.schedule)
         )
-        seed_step(config.seed, self.progress.step, accelerator.process_index)
-        # A process without a row of this batch computes one with weight 0, because all processes take part in the sum.
-        mine = batch.share(accelerator.process_index, world)
-        weight = 1.0 if len(mine.rows) else 0.0
-        inputs = collate(self.rows, mine if weight else batch.share(0, len(batch.rows)), self.pad, accelerator.device)
-        labels, task_ids = inputs.pop("labels"), inputs["task_ids"]
-        logits = self.wrapped(**inputs).logits.float()
-        losses = F.cross_entropy(logits, labels, reduction="none") * weight
-        # Sums of losses and numbers of examples per task, over all processes.
-        groups = task_ids.expand(len(labels))
-        entries = torch.stack([losses.detach(), torch.full_like(losses, weight)], dim=1)
-        sums: Any = entries.new_zeros(len(self.tasks), 2).index_add_(0, groups, entries)
+        parts, weight = self._parts(batch)
+        sums: Any = torch.zeros(len(self.tasks), 2, device=accelerator.device)
+
+        def count_losses(losses: Tensor, tasks: Tensor) -> tuple[Tensor, Tensor]:
+            """Add to the sums of losses and the numbers of examples of each task."""
+            entries = torch.stack([losses.detach(), torch.full_like(losses, weight)], dim=1)
+            sums.index_add_(0, tasks, entries)
+            return losses, tasks
+
+        # The cap compares losses of the whole step and of all processes, so they are computed before any gradient.
+        whole = count_losses(*self._losses(parts[0], 0, weight)) if len(parts) == 1 else None
+        if whole is None:
+            with torch.no_grad():
+                for number, part in enumerate(parts):
+                    count_losses(*self._losses(part, number, weight))
         if world > 1:
             sums = accelerator.reduce(sums, reduction="sum")
-        factors = self.cap.factors(sums[:, 0], sums[:, 1])[groups]
+        factors = self.cap.factors(sums[:, 0], sums[:, 1])
         self.optimizer.zero_grad()
-        accelerator.backward((losses * factors).sum() * (world / len(batch.rows)))
+        for number, part in enumerate(parts):
+            with nullcontext() if number + 1 == len(parts) else accelerator.no_sync(self.wrapped):
+                losses, tasks = whole or self._losses(part, number, weight)
+                accelerator.backward((losses * factors[tasks]).sum() * (world / len(batch.rows)))
         norm: Any = sums.new_tensor(math.nan)
         if config.clip_norm:
             norm = accelerator.clip_grad_norm_(self.trained, config.clip_norm)
         self.optimizer.step()
         return torch.stack([sums[:, 0].sum() / len(batch.rows), norm])
+
+    def _parts(self, batch: Batch) -> tuple[list[Batch], float]:
+        """Return the parts of a batch that this process computes one after the other, and the weight of their losses.
+
+        All processes have the same number of parts. A process without a row of the batch gets one with weight 0,
+        because all processes take part in the sums.
+        """
+        world = self.accelerator.num_processes
+        count = min(self.config.accumulate, max(len(batch.rows) // world, 1))
+        mine = batch.share(self.accelerator.process_index, world)
+        weight = 1.0 if len(mine.rows) else 0.0
+        mine = mine if weight else batch.share(0, len(batch.rows))
+        return [mine.share(number, count) for number in range(count)], weight
+
+    def _losses(self, part: Batch, number: int, weight: float) -> tuple[Tensor, Tensor]:
+        """Return the losses of the rows of a part, times a weight, and the ids of their tasks; both (rows,)."""
+        seed_step(self.config.seed, self.progress.step, self.accelerator.process_index, number)
+        inputs = collate(self.rows, part, self.pad, self.accelerator.device)
+        labels, task_ids = inputs.pop("labels"), inputs["task_ids"]
+        logits = self.wrapped(**inputs).logits.float()
+        return F.cross_entropy(logits, labels, reduction="none") * weight, task_ids.expand(len(labels))
 
     def _stop_signal(self) -> int:
         """Return the signal that asks to stop after this step (0: none), the same on every process.
@@ -330,6 +358,6 @@ def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float], factor: 
         group["lr"] = rate * factor
 
 
-def seed_step(seed: int, step: int, process: int) -> None:
-    """Seed torch for one step of one process, so that checkpoints need no random state."""
-    torch.manual_seed(key(seed, "step", step, process) % 2**63)
+def seed_step(seed: int, step: int, process: int, part: int = 0) -> None:
+    """Seed torch for a part of one step of one process, so that checkpoints need no random state."""
+    torch.manual_seed(key(seed, "step", step, process, *([part] if part else [])) % 2**63)
