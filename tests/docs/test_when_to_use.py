@@ -4,7 +4,7 @@ import re
 
 from tests.docs.pages import ROOT
 
-SOURCES = ("recipe.md", "benchmarks.md", "report/README.md")
+SOURCES = ("recipe.md", "benchmarks.md", "few-labels.md", "report/README.md")
 
 
 def test_every_figure_is_in_a_source():
