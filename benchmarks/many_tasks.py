@@ -3,8 +3,8 @@
     python benchmarks/many_tasks.py                      # packaged MiniLM, or random weights of its shape
     python benchmarks/many_tasks.py --tasks 10 2000 --rounds 9
 
-Each round makes every model anew and measures all of them in random order. Times are CPU milliseconds of one thread, so
-that waiting for other processes does not count. The table shows medians, and in brackets the quartiles of the ratio to
+Each round creates new models and measures them in random order. Times are CPU milliseconds of one thread, so that
+waiting for other processes does not count. The table shows medians, and in brackets the quartiles of the ratio to
 the first number of tasks, which is computed within a round.
 """
 

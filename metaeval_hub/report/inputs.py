@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -185,7 +186,8 @@ def split_by_rows(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[list
 
     Returns:
         The runs to compare with other methods: of those that differ in ``max_train_rows`` and seed alone, the ones
-        with the number of rows that most of all runs have. The groups of runs that differ so, all of them.
+        with the number of rows that most of all runs have, or the larger one. The groups of runs that differ so, all
+        of them.
     """
     alike: dict[str, list[RunResult]] = {}
     for run in runs:
@@ -195,7 +197,7 @@ def split_by_rows(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[list
     counts = Counter(run.facts.settings.get(ROWS) for run in runs)
     left_out: set[int] = set()
     for group in by_rows:
-        usual = max((run.facts.settings.get(ROWS) for run in group), key=lambda rows: counts[rows])
+        usual = max((run.facts.settings.get(ROWS) for run in group), key=lambda rows: (counts[rows], rows or math.inf))
         left_out |= {id(run) for run in group if run.facts.settings.get(ROWS) != usual}
     return [run for run in runs if id(run) not in left_out], by_rows
 

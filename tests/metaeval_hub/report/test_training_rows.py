@@ -62,5 +62,12 @@ def test_the_report_shows_the_section_before_the_paper_tables_that_need_z(places
     assert len(json.loads((out / "training_rows.json").read_text())["rows"]) == 5
 
 
+def test_of_equally_frequent_numbers_of_rows_the_larger_one_is_compared(places):
+    """Whatever the order of the folders; 0 stands for all rows."""
+    inputs = read_inputs([places[2], places[0]])
+    assert [run.facts.settings["max_train_rows"] for run in inputs.methods["full"]] == [600]
+    assert [run.facts.settings["max_train_rows"] for run in read_inputs([places[2], places[3]]).methods["full"]] == [0]
+
+
 def test_without_such_runs_the_report_has_no_such_section(places):
     assert compare_by_rows(read_inputs([places[0], places[4]]).by_rows) == {}
