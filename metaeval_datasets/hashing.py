@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 CACHED_WORDS = 1 << 15  # hashed at a time, so that intermediate values stay in the processor's cache
+SHORT_CHUNK = 64  # texts; shorter chunks are joined, because each call of numpy costs more than their texts
 
 
 def mix(values: Hashes) -> Hashes:
@@ -40,6 +41,8 @@ def text_hashes(texts: pa.Array | pa.ChunkedArray, seed: int = 0) -> Hashes:
         seed: a non-negative number; another seed gives unrelated hashes.
     """
     if isinstance(texts, pa.ChunkedArray):
+        if len(texts) < SHORT_CHUNK * texts.num_chunks:  # selected rows of a dataset have a chunk per row
+            texts = pa.chunked_array([texts.cast(pa.large_string()).combine_chunks()])
         parts = [text_hashes(chunk, seed) for chunk in texts.chunks]
         return np.concatenate(parts) if parts else np.empty(0, np.uint64)
     texts = texts.cast(pa.large_string())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,21 @@ from metaeval_datasets.spec import Source, TaskSpec
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _Answer = Listing | SourceError
-_shared: list[dict[tuple[str, str | None], _Answer]] = []  # answers to share; empty unless `ask_once` is active
+
+
+class _Shared:
+    """Answers that all loads share while `ask_once` is active, also those in other threads."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str | None], Listing] = {}
+        self._locks: dict[tuple[str, str | None], threading.Lock] = {}
+
+    def lock(self, key: tuple[str, str | None]) -> threading.Lock:
+        """Return the lock to hold while a branch is asked for, so that other threads wait for its answer."""
+        return self._locks.setdefault(key, threading.Lock())
+
+
+_shared: list[_Shared] = []  # empty unless `ask_once` is active
 
 
 class PinnedCommitError(SourceError):
@@ -31,7 +46,7 @@ def ask_once() -> Iterator[None]:
     if _shared:
         yield
         return
-    _shared.append({})
+    _shared.append(_Shared())
     try:
         yield
     finally:
@@ -123,15 +138,15 @@ def find_revisions(spec: TaskSpec, pins: Pins, access: Access) -> Revisions:
 def _ask(source: Source, access: Access) -> _Answer:
     """Return the files of a source at its declared revision, or the error."""
     key = (source.repo, source.revision)
-    if _shared and key in _shared[0]:
-        return _shared[0][key]
-    try:
-        answer: _Answer = list_files(source.repo, source.revision, access)
-    except SourceError as error:
-        return error
-    if _shared:
-        _shared[0][key] = answer
-    return answer
+    shared = _shared[0] if _shared else _Shared()
+    with shared.lock(key):
+        if key in shared.answers:
+            return shared.answers[key]
+        try:
+            answer = shared.answers[key] = list_files(source.repo, source.revision, access)
+        except SourceError as error:
+            return error
+        return answer
 
 
 def _given(answer: _Answer) -> Listing:

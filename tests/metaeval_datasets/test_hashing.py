@@ -55,6 +55,8 @@ def test_storage_does_not_matter(texts, data):
     assert np.array_equal(text_hashes(whole.slice(1).cast(pa.large_string())), expected)
     chunked = pa.chunked_array([texts[:start], texts[start:]], pa.string())
     assert np.array_equal(text_hashes(chunked), expected)
+    row_by_row = pa.chunked_array([[text] for text in texts], pa.string())  # joined before they are hashed
+    assert np.array_equal(text_hashes(row_by_row), expected)
 
 
 def test_null_hashes_as_empty():

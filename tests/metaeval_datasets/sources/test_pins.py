@@ -2,6 +2,7 @@
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,7 +11,7 @@ from metaeval_datasets.publish import build_task, locked
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.hub_files import Access
 from metaeval_datasets.sources.pins import Pins, PinsError, find_pins, pinned, read_pins, write_pins
-from metaeval_datasets.sources.revisions import ask_once, find_revisions
+from metaeval_datasets.sources.revisions import Revisions, ask_once, find_revisions
 from metaeval_datasets.spec import Embedded, Source
 from tests.metaeval_datasets.conftest import numbered, parquet, task
 
@@ -182,6 +183,16 @@ def test_a_branch_is_asked_once_where_all_loads_shall_agree(moved, hub):
             loaded = load_dataset("metaeval", name)
         assert (rows(loaded), read_report(loaded["train"].info).commit, len(hub.requests)) == (10, new, 0)
     assert rows(load_dataset("metaeval", name)) == 5
+
+
+def test_threads_that_ask_for_the_same_branch_share_one_request(moved, hub):
+    _, repo, _, new, _ = moved
+    hub.faults.add(route="info", times=None, delay=0.05)  # so that the others ask before the first answer
+    hub.requests.clear()
+    with ask_once(), ThreadPoolExecutor(4) as pool:
+        listings = list(pool.map(lambda _: Revisions().listing(Source(repo), Access()), range(4)))
+    assert {listing.commit for listing in listings} == {new}
+    assert hub.requests.count(route="info") == 1
 
 
 def test_a_published_task_is_built_again_if_it_is_pinned_at_another_commit(moved, tmp_path):

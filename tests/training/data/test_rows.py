@@ -1,4 +1,6 @@
 import json
+import threading
+import time
 
 import datasets
 import pytest
@@ -77,6 +79,42 @@ def test_all_tasks_are_tried_before_any_is_complained_about(tasks):
         "  x/no_train: the training split is missing or empty; found test (4 rows)",
         "  x/down: ConnectionError: no route",
     ]
+
+
+def test_tasks_are_loaded_at_the_same_time_and_returned_in_the_order_asked_for(tasks, monkeypatch):
+    load, both = module.load_dataset, threading.Barrier(2, timeout=10)
+
+    def load_together(path, name, edition):
+        both.wait()  # breaks if one task waits for the other to be loaded
+        if name == "x/good":
+            time.sleep(0.05)  # so that the first task ends last
+        return load(path, name, edition=edition)
+
+    monkeypatch.setattr(module, "load_dataset", load_together)
+    ended = []
+    loaded, _ = load_tasks(["x/good", "x/hidden"], RowChoice(), on_task=ended.append)
+    assert [task.name for task in loaded] == ["x/good", "x/hidden"]
+    assert ended == ["x/hidden", "x/good"]
+
+
+def test_a_stop_while_tasks_are_loaded_leaves_the_others_unread(tasks, monkeypatch):
+    read = []
+    tasks |= {f"x/{number}": DatasetDict(train=dataset()) for number in range(50)}
+    load = module.load_dataset
+
+    def count(path, name, edition):
+        read.append(name)
+        time.sleep(0.005)
+        return load(path, name, edition=edition)
+
+    monkeypatch.setattr(module, "load_dataset", count)
+
+    def stop(name):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load_tasks([f"x/{number}" for number in range(50)], RowChoice(), on_task=stop)
+    assert len(read) < 30
 
 
 def test_unavailable_tasks_can_be_left_out(tasks):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import numpy as np
@@ -36,7 +36,10 @@ from metaeval_training.data.sampling import generator
 SPLITS = ("train", "validation", "test")
 TEXT_COLUMNS = ("sentence", "sentence1", "sentence2")
 CHUNK = 1000  # rows read at a time
+LOADERS = 8  # tasks loaded at the same time; a task mostly waits for the Hub
 KEPT_VERSION = 1  # raise it when other rows are kept of a task, so that older cache entries are ignored
+
+T = TypeVar("T")
 
 
 class DataError(RuntimeError):
@@ -157,7 +160,7 @@ def load_tasks(
         held_out: further tasks whose evaluation splits are compared; tasks that cannot be loaded are ignored.
         skip_unavailable: skip tasks that fail.
         cache: cache of earlier runs. A task in this cache is not read before its splits are accessed.
-        on_task: called with a task's name before it is loaded.
+        on_task: called with a task's name when it has been loaded or has failed.
         on_split: called with a task's name and a split before it is compared with the others.
 
     Returns:
@@ -166,25 +169,16 @@ def load_tasks(
     Raises:
         DataError: tasks failed and ``skip_unavailable`` is off, or no task is left.
     """
-    found: dict[str, _Facts] = {}
-    failed: dict[str, str] = {}
-    for name in names:
-        on_task(name)
-        try:
-            found[name] = _find_task(name, choice.edition, cache)
-        except Exception as error:  # whatever the reason, it is reported with the task's name
-            failed[name] = _reason(error)
-    others: dict[str, _Facts] = {}
-    for name in held_out if decontaminate != "no" else ():
-        with contextlib.suppress(Exception):  # it is neither trained on nor scored here
-            others[name] = _find_task(name, choice.edition, cache)
+    find = partial(_find_task, edition=choice.edition, cache=cache)
+    found, failed = _concurrently(find, names, on_task)
+    # a held-out task that fails is ignored, because it is neither trained on nor scored here
+    others = _concurrently(find, held_out)[0] if decontaminate != "no" else {}
     left_out = _contaminated({**found, **others}, choice.edition, decontaminate, cache, on_split)
-    tasks = []
-    for name, facts in found.items():
-        try:
-            tasks.append(_choose_task(name, facts, choice, left_out.get(name), cache))
-        except Exception as error:
-            failed[name] = _reason(error)
+    chosen, unread = _concurrently(
+        lambda name: _choose_task(name, found[name], choice, left_out.get(name), cache), list(found)
+    )
+    failed |= unread
+    tasks = [chosen[name] for name in names if name in chosen]
     if failed and (not skip_unavailable or not tasks):
         listed = "\n".join(f"  {name}: {failed[name]}".replace("\n", "\n    ") for name in names if name in failed)
         advice = "no task is left" if not tasks else "add --skip-unavailable to train on the others"
@@ -196,11 +190,37 @@ def find_contaminated(
     names: Sequence[str], edition: EditionName, decontaminate: Decontaminate, cache: DataCache | None = None
 ) -> dict[str, Positions]:
     """Return the training rows that ``load_tasks`` would remove, by task; without tasks that cannot be loaded."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(Exception):  # reported when the task is loaded
-            found[name] = _find_task(name, edition, cache)
+    find = partial(_find_task, edition=edition, cache=cache)
+    found, _ = _concurrently(find, names)  # what fails is reported when the task is loaded
     return _contaminated(found, edition, decontaminate, cache)
+
+
+def _concurrently(
+    work: Callable[[str], T], names: Sequence[str], on_task: Callable[[str], None] = lambda name: None
+) -> tuple[dict[str, T], dict[str, str]]:
+    """Work on several tasks at the same time, in threads.
+
+    Returns:
+        Task -> result; and task -> reason, for those that failed; both in the order of ``names``.
+    """
+    done: dict[str, T] = {}
+    failed: dict[str, str] = {}
+    with ThreadPoolExecutor(max_workers=LOADERS) as pool:
+        jobs = {pool.submit(work, name): name for name in dict.fromkeys(names)}
+        try:
+            for job in as_completed(jobs):
+                name = jobs[job]
+                try:
+                    done[name] = job.result()
+                except Exception as error:  # whatever the reason, it is reported with the task's name
+                    failed[name] = _reason(error)
+                on_task(name)
+        except BaseException:  # such as Ctrl-C: do not start the tasks that still wait
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {name: done[name] for name in names if name in done}, {
+        name: failed[name] for name in names if name in failed
+    }
 
 
 @dataclass(frozen=True)

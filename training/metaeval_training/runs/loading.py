@@ -30,7 +30,7 @@ def load_rows(
     """
     names, held_out = _task_names(config)
     with accelerator.local_main_process_first(), reporter.progress("loading tasks", len(names)) as display:
-        done = iter(range(len(names)))
+        done = iter(range(1, len(names) + 1))
         tasks, skipped = load_tasks(
             names,
             row_choice(config),
