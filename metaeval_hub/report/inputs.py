@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from metaeval_datasets.catalog import UnknownTaskError, get_task
 from metaeval_hub.analysis.embedded_runs import EMBEDDINGS, EmbeddedRun, read_embedded
+from metaeval_hub.report.as_trained import as_trained
 from metaeval_hub.results.run_results import (
     RESULTS,
     NoRunError,
@@ -31,6 +32,7 @@ SEVERAL = ", embeddings per task: "  # part of a method's name, followed by the 
 NORM = ", LayerNorm in the adapter"  # part of a method's name, as section 3.1 of the paper describes the adapters
 OWN = ", values per task: "  # part of a method's name, followed by their number if they are projected to z
 PRIVATE = ", private part of rank "  # part of a method's name, followed by the rank; the paper has no such part
+REFITTED = ", classifiers refitted"  # part of a method's name; the paper does not refit them
 OTHER = "; "  # part of a method's name, followed by settings that differ from those of most of its runs
 SHARED_TASKS = 10  # tasks that comparable runs share, unless half of the larger task set is fewer
 ROWS = "max_train_rows"  # the setting that limits the training rows per task; 0: all of them
@@ -174,6 +176,7 @@ def read_inputs(places: Sequence[str], least_rows: int = 0) -> Inputs:
     small = _small_tasks(scored, least_rows)
     scored = [replace(run, tasks=_without(run.tasks, small)) for run in scored]
     scored, by_rows = split_by_rows(scored)
+    scored += [before for run in scored if (before := as_trained(run)) is not None]
     leading, *others = [_methods(group, repeated) for group in by_tasks(scored, lambda run: run.tasks)] or [{}]
     shown = [run.select([task for task in run.tasks if task not in small]) for run in embedded]
     return Inputs(
@@ -269,18 +272,19 @@ def method_of(run: RunResult | EmbeddedRun) -> str:
     """
     settings = run.facts.settings
     norm = NORM if settings.get("layer_norm") else ""
+    refitted = REFITTED if settings.get("refit") else ""
     if run.facts.method is not None:
-        return run.facts.method + (norm if run.facts.method == "adapter" else "")
+        return run.facts.method + (norm if run.facts.method == "adapter" else "") + refitted
     conditioning = str(settings.get("conditioning", "unknown"))
-    private = f"{PRIVATE}{settings['private_rank']}" if settings.get("private_rank") else ""
+    finished = (f"{PRIVATE}{settings['private_rank']}" if settings.get("private_rank") else "") + refitted
     if conditioning in ("adapter", "full"):
-        return f"shared_{conditioning}{norm}{private}"
+        return f"shared_{conditioning}{norm}{finished}"
     if fixed := str(settings.get("conditioning_vectors") or ""):
-        return next((key for key in VECTOR_FOLDERS if key in fixed.lower()), fixed) + norm
+        return next((key for key in VECTOR_FOLDERS if key in fixed.lower()), fixed) + norm + finished
     name = f"{conditioning}, z + {settings['task_features']}" if settings.get("task_features") else conditioning
     own = f"{OWN}{settings['dim_table']}" if settings.get("dim_table") else ""
     copies = settings.get("embeddings_per_task", 1)
-    return f"{name}{norm}{own}{private}" + ("" if copies == 1 else f"{SEVERAL}{copies}")
+    return f"{name}{norm}{own}{finished}" + ("" if copies == 1 else f"{SEVERAL}{copies}")
 
 
 def without_variant(name: str) -> str:
@@ -289,7 +293,7 @@ def without_variant(name: str) -> str:
     >>> without_variant("pilault, LayerNorm in the adapter, embeddings per task: 3")
     'pilault'
     """
-    for sign in (NORM, OWN, PRIVATE, SEVERAL):
+    for sign in (NORM, OWN, PRIVATE, REFITTED, SEVERAL):
         name = name.partition(sign)[0]
     return name
 

@@ -14,7 +14,7 @@ from metaeval_hub.analysis.prediction import prediction
 from metaeval_hub.analysis.stability import stability_across, stability_within
 from metaeval_hub.analysis.task_titles import type_title
 from metaeval_hub.report.document import Block, Missing, Section, Shown
-from metaeval_hub.report.inputs import NORM, OTHER, OWN, PRIVATE, Inputs, without_variant
+from metaeval_hub.report.inputs import NORM, OTHER, OWN, PRIVATE, REFITTED, Inputs, without_variant
 from metaeval_hub.results import paper
 from metaeval_hub.results.comparison import Comparison, ComparisonError, Summary, compare
 from metaeval_hub.results.comparison_tables import remarks
@@ -65,7 +65,8 @@ def title_of(key: str) -> str:
 def paper_key(key: str) -> str:
     """Return the key of the paper's method that a method of ours is a variant of; the key itself if it is none."""
     found = without_variant(key)
-    return found if OTHER not in key and PRIVATE not in key and found in paper.TABLE_1 else key
+    added = any(sign in key for sign in (OTHER, PRIVATE, REFITTED))
+    return key if added or found not in paper.TABLE_1 else found
 
 
 def reference_of(labels: Collection[str]) -> str | None:

@@ -46,6 +46,7 @@ def test_tasks_with_few_rows_can_be_left_out(places):
         ({"config": {"conditioning": "adapter", "layer_norm": True}}, "shared_adapter, LayerNorm in the adapter"),
         ({"config": {"conditioning": "pilault", "private_rank": 4}}, "pilault, private part of rank 4"),
         ({"config": {"conditioning": "adapter", "private_rank": 2}}, "shared_adapter, private part of rank 2"),
+        ({"method": "full", "config": {"refit": True}}, "full, classifiers refitted"),
         (
             {"config": {"conditioning": "mahabadi", "layer_norm": True, "dim_table": 512, "embeddings_per_task": 3}},
             "mahabadi, LayerNorm in the adapter, values per task: 512, embeddings per task: 3",
