@@ -78,6 +78,8 @@ def test_a_private_part_is_kept_where_it_is_better_on_validation_and_nothing_sha
     found = finish(model, tasks[:2], private_rank=4, private_epochs=6, private_lr=1e-2)
     assert [each.private for each in found.values()] == [True, True]
     assert model.private_tasks == set(labels)
+    assert all(parameter.grad is None for parameter in model.parameters())  # none is computed
+    assert any(parameter.requires_grad for parameter in model.parameters())  # as before
     scored = evaluate_tasks(model, tasks[:2], ("validation", "test"), pad=model.tokenizer.pad_token_id, **OPTIONS)
     assert {task: each.scores for task, each in found.items()} == scored
     changed = {name for name, tensor in model.trained_state().items() if not torch.equal(tensor, before[name])}

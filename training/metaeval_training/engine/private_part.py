@@ -5,6 +5,9 @@ The tasks cannot disturb each other here, and z stays as it is, so that the map 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -63,26 +66,40 @@ def train_private_part(
             task.train.lengths, BATCH_SIZE, config.bucket_batches, config.seed, "private", task.name, epoch
         )
     ]
-    for step, rows in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = config.private_lr * rate_factor(step, len(batches), config.warmup, config.schedule)
-        batch = collate({number: task.train}, Batch(ids.cpu().numpy(), rows), model.tokenizer.pad_token_id, device)
-        labels = batch.pop("labels")
-        batch.pop("task_ids")
-        with accelerator.autocast():
-            pooled = model.encode(batch, z, private=(down, up))
-        loss = F.cross_entropy(F.linear(pooled.float(), weight.float(), bias.float()), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        if config.clip_norm:
-            torch.nn.utils.clip_grad_norm_(trained, config.clip_norm)
-        optimizer.step()
+    with _frozen(model):
+        for step, rows in enumerate(batches):
+            for group in optimizer.param_groups:
+                group["lr"] = config.private_lr * rate_factor(step, len(batches), config.warmup, config.schedule)
+            batch = collate({number: task.train}, Batch(ids.cpu().numpy(), rows), model.tokenizer.pad_token_id, device)
+            labels = batch.pop("labels")
+            batch.pop("task_ids")
+            with accelerator.autocast():
+                pooled = model.encode(batch, z, private=(down, up))
+            loss = F.cross_entropy(F.linear(pooled.float(), weight.float(), bias.float()), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            if config.clip_norm:
+                torch.nn.utils.clip_grad_norm_(trained, config.clip_norm)
+            optimizer.step()
     with torch.no_grad():
         start = private.down[number].clone()
         private.down[number], private.up[number] = down[0], up[0]
         heads.weight[vectors], heads.bias[vectors] = weight, bias
     model.private_tasks.add(task.name)
     return start
+
+
+@contextmanager
+def _frozen(model: ConditionalAdapterModel) -> Iterator[None]:
+    """Compute no gradients of the model's own weights in a ``with`` block; they would take time and memory."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 @torch.no_grad()
