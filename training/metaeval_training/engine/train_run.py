@@ -99,7 +99,8 @@ class Training:
 
     def _evaluate(self, trainer: Trainer, stop: StopRequest) -> tuple[TaskScores, Mapping[str, Finished]]:
         alone = bool(self.config.refit or self.config.private_rank)  # each process works on other tasks
-        with self.reporter.progress("finishing tasks" if alone else "evaluating", len(self.prepared.tasks)) as display:
+        text, unit = ("finishing tasks", "finished") if alone else ("evaluating", "")
+        with self.reporter.progress(text, len(self.prepared.tasks), unit=unit) as display:
 
             def on_task(done: int) -> None:
                 if signal := stop.signal if alone else trainer.agreed_signal():
