@@ -18,7 +18,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_task_file, check_file
+from metaeval_hub.cli.places import add_pins, add_task_file, check_file, check_model
 from metaeval_hub.results.terminal import path_of, quiet
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
         ValueError: the task is unknown, a column is missing, there are too few texts, or an option is invalid.
         OSError: the texts or the model cannot be read, or the file cannot be written.
     """
+    check_model(options.model)
     from metaeval_datasets.catalog import registered
     from metaeval_datasets.unlabelled import read_unlabelled
     from metaeval_hub.cli.predict import load
