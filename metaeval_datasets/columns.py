@@ -197,7 +197,8 @@ def _propose_label(columns: Sequence[Column], doubts: dict[str, str]) -> str | N
         return None
     if len(found) > 1 and len(named) != 1:
         doubts["label"] = f"{len(found)} columns look like labels ({', '.join(found[:8])})"
-    return (named or found)[0]
+    words = [column.name for column in columns if column.name in found and not column.numeric]
+    return (named or words or found)[0]  # numbers are often ids or groups
 
 
 def _is_named(name: str, names: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_task_file, check_folder
+from metaeval_hub.cli.places import add_pins, add_task_file, check_folder, check_model
 from metaeval_hub.results.terminal import make_console, path_of, print_columns, quiet
 from metaeval_hub.safe_files.printable import one_line
 
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
         ValueError: the task has no labelled rows or is already a task of the model, or an option is invalid.
         OSError: the rows or the model cannot be read, or the folder cannot be written.
     """
+    check_model(options.model)
     import numpy as np
 
     from metaeval_datasets import get_task
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     from metaeval_hub.model.feature_choice import encode_candidates
     from metaeval_hub.model.few_shot import add_fitted, prepare_fit
     from metaeval_hub.model.fit_comparison import compare_fit
-    from metaeval_hub.model.fit_facts import describe_fit, nearest_tasks
+    from metaeval_hub.model.fit_facts import describe_cut, describe_fit, nearest_tasks
     from metaeval_hub.model.labelled_rows import read_rows
     from metaeval_hub.model.storage import check_place
 
@@ -101,6 +102,7 @@ def run(options: argparse.Namespace) -> None:
         each |= {"row": labelled[place]["idx"], "source": name_of_rows(options.task, official[place])}
     near = nearest_tasks(model, prepared.rows.texts, options.task)
     facts |= {"splits": counts, "nearest_tasks": near, "model": options.model, "seed": options.seed}
+    facts["cut_texts"] = describe_cut(model, prepared.rows.texts)
     _show(make_console(), facts)
     folder = model.save_pretrained(options.out, results={options.task: _results(facts)})
     (folder / REPORT).write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -155,7 +157,10 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     test = f"; test rows scored only: {counts['test']:,}" if "test" in counts else ""
     _line(console, facts["task"], bold=True)
     _line(console, f"fitted to {fitted} rows{drawn}, {len(facts['classes'])} classes{test}")
-    _line(console, f"features: {facts['features']}\n")
+    _line(console, f"features: {facts['features']}")
+    if facts["cut_texts"]["rows"]:
+        _line(console, _cut(facts))
+    _line(console, "")
     if facts["methods"]:
         has_test = any("test" in each for each in facts["methods"].values())
         titles = ["accuracy in %", "95 % interval", "this fit is better by", *(["on test"] if has_test else [])]
@@ -167,6 +172,16 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
         _line(console, f"tasks of the model with the most similar {facts['nearest_tasks']['by']}: {near}\n")
     for sentence in facts["conclusions"]:
         _line(console, sentence)
+
+
+def _cut(facts: dict[str, Any]) -> str:
+    """Return the line about texts that are longer than the model reads."""
+    cut = facts["cut_texts"]
+    part = "first" if cut["side"] == "right" else "last"
+    return (
+        f"long texts: {cut['rows']:,} of {facts['rows']:,} rows have more than {cut['max_length']} tokens; the encoder "
+        f"reads only the {part} {cut['max_length']}, TF-IDF reads all"
+    )
 
 
 def _line(console: Console, text: str, bold: bool = False) -> None:

@@ -2,6 +2,7 @@
 
     metaeval new-task tickets.csv
     metaeval new-task tickets.csv --text message --label topic --name acme/tickets
+    metaeval new-task tickets.csv --test test_tickets.csv --groups customer
 
 The data is a CSV, TSV, JSON-lines or Parquet file, or a dataset on the Hub, ORG/NAME. The columns of the text and the
 label are proposed from the names and values of all columns. On a terminal, the command asks where it is not sure;
@@ -43,6 +44,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", nargs="+", metavar="COLUMN", help="column of the text; several are joined by a space")
     parser.add_argument("--second-text", metavar="COLUMN", help="column of the second text, for a task over pairs")
     parser.add_argument("--label", metavar="COLUMN", help="column of the label")
+    parser.add_argument(
+        "--groups", metavar="COLUMN", help="column whose equal values keep rows in the same split, such as a customer"
+    )
+    parser.add_argument(
+        "--test", metavar="FILE", help="file with the test rows (default: test rows are drawn from the data)"
+    )
     parser.add_argument("--name", metavar="GROUP/TASK", help="name of the task (default: my/ and the name of the file)")
     parser.add_argument(
         "--type", default="other", help="task type; `metaeval tasks --help` lists them (default: other)"
@@ -89,7 +96,8 @@ def run(options: argparse.Namespace) -> None:
     add_entry(options.out, name, entry)
     out = shlex.quote(str(options.out))
     console.print(f"\nadded {name} to {options.out}; edit it there. Next:", markup=False, highlight=False)
-    for command in (f"show {name} --task-file {out}", f"train --tasks demo {name} --task-file {out}"):
+    commands = ("show {}", "fit MODEL {} --out NEW_MODEL", "train --tasks demo {}")
+    for command in (f"{each.format(name)} --task-file {out}" for each in commands):
         console.print(f"  metaeval {command}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -101,6 +109,10 @@ def _place(options: argparse.Namespace) -> dict[str, Any]:
     from metaeval_datasets.own import check_paths, is_repository
 
     if is_repository(options.data):
+        if options.test:
+            raise ValueError(
+                "--test is for files; name the splits of a dataset on the Hub in `splits` of the task file"
+            )
         given = {"config": options.config, "revision": options.revision}
         return {"hub": options.data, **{key: value for key, value in given.items() if value}}
     for option in ("config", "revision"):
@@ -111,12 +123,19 @@ def _place(options: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(
             f"--out {options.out}: the folder {options.out.parent} does not exist; create it, or name another file"
         )
-    path = os.path.abspath(os.path.expanduser(options.data))
-    folder = os.path.dirname(os.path.abspath(options.out))
+    if not options.test:
+        return {"files": _from(options.out, options.data)}
+    check_paths(options.name or "my/task", options.test)
+    return {"files": {"train": _from(options.out, options.data), "test": _from(options.out, options.test)}}
+
+
+def _from(out: Path, file: str) -> str:
+    """Return the path of a file relative to the task file."""
+    path = os.path.abspath(os.path.expanduser(file))
     try:
-        return {"files": Path(os.path.relpath(path, folder)).as_posix()}
+        return Path(os.path.relpath(path, os.path.dirname(os.path.abspath(out)))).as_posix()
     except ValueError:  # another drive of Windows
-        return {"files": path}
+        return path
 
 
 def _file(options: argparse.Namespace, entry: dict[str, Any]) -> SourceFile:
@@ -153,7 +172,7 @@ def _choose_columns(
 ) -> None:
     """Add the columns of the texts and of the label to the entry."""
     names = [column.name for column in columns]
-    for name in [*(options.text or ()), options.second_text, options.label]:
+    for name in [*(options.text or ()), options.second_text, options.label, options.groups]:
         if name is not None and name not in names:
             raise ValueError(_no_column(name, names))
     doubts = {field: doubt for field, doubt in found.doubts.items() if getattr(options, field) is None}
@@ -172,13 +191,17 @@ def _choose_columns(
     if second is not None:
         entry["second_text"] = second
     entry["label"] = label
+    if options.groups:
+        entry["groups"] = options.groups
 
 
 def _doubtful(data: str, doubts: Mapping[str, str], found: Proposal, names: Sequence[str]) -> str:
     """Return the error for columns that cannot be asked for, with the options that name them."""
     proposed = {"text": found.text, "label": found.label}
     options = " ".join(f"--{field} {shlex.quote(proposed[field] or names[0])}" for field in doubts)
-    pair = ", and --second-text if the task is over pairs" if "text" in doubts else ""
+    pair = ""
+    if "text" in doubts:
+        pair = "; name several columns after --text to join them, or add --second-text if the task is over pairs"
     return f"{data}: {'; '.join(doubts.values())}; name the columns, for example {options}{pair}"
 
 
@@ -233,7 +256,7 @@ def _short(value: object) -> str:
 def _show_entry(console: Console, entry: dict[str, Any], counts: dict[str, int]) -> None:
     """Print the chosen columns and the classes with their rows."""
     console.print()
-    for field in ("text", "second_text", "label", "encoding", "delimiter"):
+    for field in ("text", "second_text", "label", "groups", "encoding", "delimiter"):
         if field in entry:
             value = entry[field] if isinstance(entry[field], str) else " + ".join(entry[field])
             console.print(

@@ -30,6 +30,17 @@ def add_task_file(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def check_model(place: str) -> None:
+    """Check that the name of a model is a folder or a Hub id, before slow libraries are imported and rows are read.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    from metaeval_hub.hub.names import local_folder
+
+    local_folder(place)
+
+
 def check_folder(folder: Path, option: str) -> None:
     """Check that files can be written to a folder. The folder is not created.
 

@@ -60,12 +60,13 @@ def load(place: str, revision: str | None = None) -> ConditionalAdapterModel:
         ValueError: the folder does not exist or contains no model, or the run is not finished.
         OSError: the model cannot be downloaded.
     """
-    from metaeval_hub.analysis.embedded_runs import MODEL
     from metaeval_hub.hub.names import local_folder
+
+    folder = local_folder(place)  # first: a mistyped path is reported before slow libraries are imported
+    from metaeval_hub.analysis.embedded_runs import MODEL
     from metaeval_hub.model.model import ConditionalAdapterModel
     from metaeval_hub.results.run_results import CONFIG, is_run, without_results
 
-    folder = local_folder(place)
     if folder is None:
         return ConditionalAdapterModel.from_pretrained(place, revision=revision)
     if is_run(folder) or not (folder / CONFIG).exists():

@@ -18,7 +18,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_task_file, check_file
+from metaeval_hub.cli.places import add_pins, add_task_file, check_file, check_model
 from metaeval_hub.results.terminal import path_of, quiet
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
         ValueError: the task is unknown, a column is missing, there are too few texts, or an option is invalid.
         OSError: the texts or the model cannot be read, or the file cannot be written.
     """
+    check_model(options.model)
     from metaeval_datasets.catalog import registered
     from metaeval_datasets.unlabelled import read_unlabelled
     from metaeval_hub.cli.predict import load
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
         labels=None if labelled is None else labelled.names, without=others, seed=options.seed,
         progress=sys.stderr.isatty(),
     )  # fmt: skip
-    table = _table(options, found, rows)
+    table = _table(options, spec, found, rows)
     if options.out:
         options.out.write_text(table, encoding="utf-8", newline="")
         print(f"wrote {options.out} with {len(found):,} of {len(texts):,} texts{drawn}: {_reason(known, labelled)}")
@@ -197,12 +198,16 @@ def _check_form(
 # --- The table ------------------------------------------------------------------------------------------------------
 
 
-def _table(options: argparse.Namespace, found: Sequence[Suggestion], rows: Sequence[int]) -> str:
+def _table(options: argparse.Namespace, spec: TaskSpec | None, found: Sequence[Suggestion], rows: Sequence[int]) -> str:
     """Return the suggestions as CSV, with an empty column for the labels."""
     pairs = not isinstance(found[0].text, str)
     shown = min(CLASSES, len(found[0].classes))
-    head = ["file", "row", "text", *(["second_text"] if pairs else []), "label", "score"]
-    head += [name for i in range(1, shown + 1) for name in (f"class_{i}", f"probability_{i}")]
+    rest = ["score", *(name for i in range(1, shown + 1) for name in (f"class_{i}", f"probability_{i}"))]
+    named = ["text", *(["second_text"] if pairs else []), "label"]
+    own = _own_columns(spec)
+    if len(own) == len(named) and len({*own, "file", "row", *rest}) == len(own) + 2 + len(rest):
+        named = own
+    head = ["file", "row", *named, *rest]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -212,3 +217,17 @@ def _table(options: argparse.Namespace, found: Sequence[Suggestion], rows: Seque
         probable = [value for label, share in each.classes[:shown] for value in (label, f"{share:.3f}")]
         writer.writerow([name, rows[each.place], *texts, "", f"{each.score:.3f}", *probable])
     return text.getvalue()
+
+
+def _own_columns(spec: TaskSpec | None) -> list[str]:
+    """Return the columns of the texts and the label of a task over files, so that its files can be extended.
+
+    Returns:
+        Nothing if the task is not over files, or if a text consists of several columns.
+    """
+    from metaeval_datasets.spec import Files
+
+    if spec is None or not isinstance(spec.sources[0], Files):
+        return []
+    texts = [text for text in spec.texts.values() if isinstance(text, str)]
+    return [*texts, spec.label] if len(texts) == spec.num_text_fields else []

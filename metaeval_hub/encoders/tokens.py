@@ -170,6 +170,17 @@ class TextEncoder:
             tokens[SEGMENTS] = [encoding.type_ids for encoding in encodings]
         return tokens
 
+    def count_cut(self, texts: Sequence[Text]) -> int:
+        """Return how many texts have more tokens than ``max_length`` and are therefore truncated.
+
+        Args:
+            texts: strings or pairs of strings that ``as_texts`` returned.
+
+        Raises:
+            ValueError: the tokenizer's library fails on a text; the message has the number of the text.
+        """
+        return sum(bool(encoding.overflowing) for encoding in self._encode(texts))
+
     def _encode(self, texts: Sequence[Text]) -> list[Encoding]:
         try:
             return self._backend.encode_batch(list(texts))

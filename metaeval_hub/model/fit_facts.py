@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from metaeval_datasets.metric.scores import count_pairs, scores
 from metaeval_hub.encoders.text_vectors import count_tokens, domain_vector, text_embedding
-from metaeval_hub.encoders.tokens import Text
+from metaeval_hub.encoders.tokens import Text, TextEncoder
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.feature_choice import FitReport
 from metaeval_hub.model.fit_comparison import FIT, MAJORITY, PROBE, TFIDF, FitComparison
@@ -58,6 +58,22 @@ def describe_fit(
         **_errors(rows, comparison, wrong),
         "conclusions": conclusions(comparison),
     }  # fmt: skip
+
+
+def describe_cut(model: ModelCore, texts: Sequence[Text]) -> dict[str, Any]:
+    """Count the texts that are too long for a model.
+
+    Args:
+        model: any model.
+        texts: texts or pairs that ``as_texts`` returned.
+
+    Returns:
+        "rows": number of texts with more tokens than the model reads; "max_length": number of tokens that it reads;
+        "side": "right" if the end of these texts is left out, or else "left".
+    """
+    size = model.config.max_length
+    rows = TextEncoder(model.tokenizer, size).count_cut(texts)
+    return {"rows": rows, "max_length": size, "side": model.tokenizer.truncation_side}
 
 
 def _methods(comparison: FitComparison) -> dict[str, Any]:

@@ -38,6 +38,7 @@ NAMES = [f"ticket-{i}" for i in range(ROWS)]
         ({"subject": TEXT, "details": LONG, "topic": FEW}, ("details", None, "topic"), {"text"}),
         ({"subject": LONG, "body": TEXT, "topic": FEW}, ("body", None, "topic"), {"text"}),
         ({"message": TEXT, "team": FEW, "stars": STARS}, ("message", None, "team"), {"label"}),
+        ({"message": TEXT, "stars": STARS, "team": FEW}, ("message", None, "team"), {"label"}),
         ({"message": TEXT, "stars": STARS, "label": FEW}, ("message", None, "label"), set()),
         ({"message": TEXT, "key": NAMES}, ("message", None, None), {"label"}),
         ({"key": NAMES, "label": FEW}, (None, None, "label"), {"text"}),

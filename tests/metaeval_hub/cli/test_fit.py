@@ -42,6 +42,8 @@ def test_fit_reports_and_writes_a_model_with_the_task(model, folder, capsys):
                  "most confidently wrong", "wrote new with 2 tasks, and new/fit_report.json"):  # fmt: skip
         assert line in printed
     facts = json.loads((folder / "new" / "fit_report.json").read_text())
+    assert facts["cut_texts"] == {"rows": 0, "max_length": 16, "side": "right"}
+    assert "long texts" not in printed
     assert sum(facts["splits"].values()) == facts["rows"] == len(TEXTS)
     assert sum(map(sum, facts["confusion"])) == len(TEXTS)
     assert facts["methods"]["fit"]["accuracy"] > 0.9 > 0.6 > facts["methods"]["majority"]["accuracy"]
@@ -65,9 +67,9 @@ def test_test_rows_are_scored_only(model, folder, capsys):
     assert "new has a task 'acme/tickets' already; give the model that it was added to" in capsys.readouterr().err
 
 
-def test_doubtful_rows_are_named_by_their_file_and_groups_reach_the_folds(model, folder, monkeypatch):
+def test_doubtful_rows_are_named_by_their_file_and_groups_reach_the_folds(model, folder, monkeypatch, capsys):
     (folder / "more.csv").write_text(
-        "text,label,by\nerror of the app 70,billing,ann\nrefund of the app 71,billing,ann\n"
+        f"text,label,by\nerror of the app 70,billing,ann\nrefund of the app 71{' app' * 16},billing,ann\n"
     )
     lines = (folder / "tickets.csv").read_text().splitlines()[1:]
     rows = "".join(f"{line},{'ann' if i < 9 else i}\n" for i, line in enumerate(lines) if i != 6)
@@ -81,18 +83,30 @@ def test_doubtful_rows_are_named_by_their_file_and_groups_reach_the_folds(model,
         fit_comparison, "_folds_by_group", lambda *arguments: given.append(arguments[1]) or np.arange(49) % 3
     )
     assert main(["fit", model, "acme/tickets", "--task-file", "tasks.yaml", "--out", "new", "--wrong", "1"]) == 0
-    [first] = json.loads((folder / "new" / "fit_report.json").read_text())["confidently_wrong"]
+    facts = json.loads((folder / "new" / "fit_report.json").read_text())
+    [first] = facts["confidently_wrong"]
+    assert f"long texts: 1 of {facts['rows']} rows have more than 16 tokens; the encoder reads only the first 16" in (
+        capsys.readouterr().out
+    )
     assert (first["source"], first["row"], first["text"]) == ("more.csv", 0, "error of the app 70")
     assert np.bincount(given[0]).max() == 10  # 8 rows of ann in one file and 2 in the other
+
+
+@pytest.mark.parametrize(
+    "command", [["fit", "nosuch", "a/b", "--out", "new"], ["suggest", "nosuch", "--unlabelled", "x"]]
+)
+def test_a_mistyped_model_is_reported_before_anything_is_read(folder, command, capsys):
+    assert main(command) == 1  # the task and the file do not exist either
+    assert "'nosuch' is neither a folder nor a Hub id" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["acme/ticket", "--out", "new"], "no task 'acme/ticket' among"),
+        (["acme/tickets", "--out", "new", "--start", "x/two"], "no task 'x/two' among the 1 of this model"),
         (["acme/tickets", "--out", "new", "--wrong", "-1"], "--wrong must not be negative, got -1"),
         (["acme/tickets", "--out", "tasks.yaml/new"], "--out tasks.yaml/new: files cannot be written into"),
-        (["acme/tickets", "--out", "new", "--start", "x/two"], "no task 'x/two' among the 1 of this model"),
     ],
 )
 def test_errors_are_one_line(model, folder, arguments, message, capsys):

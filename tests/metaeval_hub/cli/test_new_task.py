@@ -35,7 +35,8 @@ def test_a_clear_file_needs_no_answers(folder, capsys):
     assert main(["new-task", "tickets.csv", "--name", "acme/tickets"]) == 0
     printed = capsys.readouterr().out
     for line in ("tickets.csv: first 10 rows", "ticket number 9  billing", "text: message", "label: topic",
-                 "added acme/tickets to tasks.yaml", "metaeval show acme/tickets --task-file tasks.yaml"):  # fmt: skip
+                 "added acme/tickets to tasks.yaml", "metaeval show acme/tickets --task-file tasks.yaml",
+                 "metaeval fit MODEL acme/tickets --out NEW_MODEL --task-file tasks.yaml"):  # fmt: skip
         assert line in printed
     assert ["billing", "20"] in [line.split() for line in printed.splitlines()]
     assert read_entries(folder / "tasks.yaml") == {
@@ -69,7 +70,8 @@ def test_without_a_terminal_a_doubt_names_the_option(folder, capsys):
     assert main(["new-task", "doubtful.csv"]) == 1
     error = capsys.readouterr().err
     doubts = "2 columns look like labels (kind, team); 2 columns look like texts (subject, details); name the columns"
-    assert f"{doubts}, for example --label kind --text details, and --second-text if the task is over pairs" in error
+    assert f"{doubts}, for example --label kind --text details; name several columns after --text to join them" in error
+    assert "or add --second-text if the task is over pairs" in error
     assert main(["new-task", "doubtful.csv", "--text", "subject", "details"]) == 1
     assert (
         "2 columns look like labels (kind, team); name the columns, for example --label kind" in capsys.readouterr().err
@@ -77,6 +79,18 @@ def test_without_a_terminal_a_doubt_names_the_option(folder, capsys):
     assert not (folder / "tasks.yaml").exists()
     assert main(["new-task", "doubtful.csv", "--text", "subject", "details", "--label", "team"]) == 0
     assert read_entries(folder / "tasks.yaml")["my/doubtful"]["text"] == ["subject", "details"]
+
+
+def test_a_test_file_and_groups_are_written_to_the_entry(folder, capsys):
+    (folder / "more").mkdir()
+    (folder / "more" / "test.csv").write_text("message,topic\nanother ticket,billing\none more,bug\n")
+    command = ["new-task", "tickets.csv", "--test", "more/test.csv", "--groups", "message"]
+    assert main(command) == 0
+    assert ["billing", "21"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+    entry = read_entries(folder / "tasks.yaml")["my/tickets"]
+    assert (entry["files"], entry["groups"]) == ({"train": "tickets.csv", "test": "more/test.csv"}, "message")
+    assert main(["show", "my/tickets", "--task-file", "tasks.yaml"]) == 0
+    assert ["test", "2", "official", "test"] in [line.split()[:4] for line in capsys.readouterr().out.splitlines()]
 
 
 def test_a_terminal_is_asked(folder, capsys, monkeypatch):
@@ -123,6 +137,9 @@ def test_a_dataset_on_the_hub(folder, hub, capsys):
         (["."], "is a folder; give one of its files (doubtful.csv, tickets.csv)"),
         (["tickets.csv", "--name", "glue/cola"], "belongs to a task of the catalogue"),
         (["tickets.csv", "--label", "topc"], "no column 'topc' (closest: 'topic'); the columns are message, topic"),
+        (["tickets.csv", "--groups", "custmer"], "no column 'custmer'; the columns are message, topic"),
+        (["tickets.csv", "--test", "nosuch.csv"], "nosuch.csv does not exist"),
+        (["acme/tickets", "--test", "tickets.csv"], "--test is for files; name the splits of a dataset on the Hub"),
         (["tickets.csv", "--config", "x"], "--config is for datasets on the Hub"),
         (
             ["tickets.csv", "--out", "nowhere/t.yaml"],

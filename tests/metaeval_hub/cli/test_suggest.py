@@ -55,12 +55,24 @@ def test_uncertain_rows_of_a_task_or_a_file_with_labels(model, folder, task, cap
     assert main(command) == 0
     assert capsys.readouterr().out.startswith("wrote next.csv with 16 of 18 texts: uncertain after ")
     found = read((folder / "next.csv").read_text())
-    assert {each["text"] for each in found} == set(NEW)  # neither the labelled text nor the repeated one
+    assert list(found[0])[:5] == ["file", "row", "message", "topic", "score"]  # so that a task can read both files
+    assert {each["message"] for each in found} == set(NEW)  # neither the labelled text nor the repeated one
     assert {found[0]["class_1"], found[0]["class_2"]} == {"bug", "billing"}
     assert float(found[0]["score"]) == pytest.approx(
         1 - float(found[0]["probability_1"]) + float(found[0]["probability_2"]), abs=2e-3
     )
-    assert all(each["label"] == "" for each in found)
+    assert all(each["topic"] == "" for each in found)
+
+
+def test_the_labelled_suggestions_become_rows_of_the_task(model, folder, capsys):
+    command = ["suggest", model, "acme/tickets", "--task-file", "tasks.yaml", "--unlabelled", "new.csv", "-n", "2"]
+    assert main([*command, "--out", "next.csv"]) == 0
+    first, second, third = (folder / "next.csv").read_text().splitlines()
+    (folder / "next.csv").write_text(f"{first}\n{second.replace(',,', ',bug,')}\n{third}\n")  # one label is written
+    entry = (folder / "tasks.yaml").read_text()
+    (folder / "tasks.yaml").write_text(entry.replace("tickets.csv", "{train: [tickets.csv, next.csv]}"))
+    assert main(["show", "acme/tickets", "--task-file", "tasks.yaml"]) == 0
+    assert "dropped  1 of 22 rows of official train: no label" in capsys.readouterr().out
 
 
 def test_a_task_of_the_model_needs_no_labelled_rows(model, folder, capsys):

@@ -251,6 +251,14 @@ def test_sixteen_threads_get_the_answers_of_one(kind, tmp_path):
     assert model.training
 
 
+def test_texts_that_are_too_long_are_counted():
+    tokenizer = word_tokenizer(TEXTS)
+    lengths = [len(ids) for ids in TextEncoder(tokenizer, 1000)(TEXTS)["input_ids"]]
+    assert len(set(lengths)) > 1
+    for limit in {*lengths, max(lengths) - 1}:
+        assert TextEncoder(tokenizer, limit).count_cut(TEXTS) == sum(length > limit for length in lengths)
+
+
 def test_a_cut_that_another_thread_sets_is_never_taken():
     tokenizer = word_tokenizer(TEXTS)
     encode, wrong = TextEncoder(tokenizer, 5), []
