@@ -4,6 +4,7 @@
 # make test-lowest    the same with the lowest supported versions
 # make lint   format, lint, annotations and docstrings, types: what the continuous integration checks first
 # make slow   the tests that take minutes
+# make bench-quick   compare ratios of speed with stored ones, in two minutes; fails if one has fallen by more than 10 %
 # make docs   build the documentation site in build/site, strictly and without a network
 # make dist   build the source distribution and the wheel in build/dist, and check their metadata
 # make clean  remove what make installed; runs/ is kept
@@ -15,7 +16,7 @@ STACK ?= adapters,train
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 
-.PHONY: demo test test-current test-lowest slow lint docs dist clean
+.PHONY: demo test test-current test-lowest slow bench-quick lint docs dist clean
 
 demo: $(VENV)/.installed-train
 	$(BIN)/python training/multitask.py
@@ -31,6 +32,9 @@ test-lowest:
 
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+
+bench-quick: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/quick.py
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check .
