@@ -37,7 +37,7 @@ from metaeval_hub import ConditionalAdapterModel
 
 TOLERANCE = 1e-3
 FAULTS = ("json", "task", "pair", "body", "hang up")  # what clients do wrong; one request in ten
-STATUS = {"json": 400, "task": 404, "pair": 422, "body": 413}
+STATUS = {"json": 400, "task": 422, "pair": 422, "body": 413}
 
 
 @dataclass(frozen=True)
