@@ -42,6 +42,10 @@ def test_layer_norm_is_for_adapters_only(tmp_path, capsys):
     }  # fmt: skip
     assert main([*FLAGS, "--output-dir", str(tmp_path), "--layer-norm", "--methods", "full"]) == 1
     assert "--layer-norm changes adapters, which --methods leaves out" in capsys.readouterr().out
+    preset = tmp_path / "with_norm.yaml"  # as the preset "paper"
+    preset.write_text("layer_norm: true\n")
+    place = ("--output-dir", str(tmp_path), "--max-train-rows", "20", "--epochs", "1", "--tasks", "demo/spam")
+    assert main([*FLAGS, "--preset", str(preset), "--methods", "full", *place]) == 0
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ import numpy as np
 from metaeval_hub import TaskEmbeddings
 from metaeval_hub.results.schema import TaskResult
 from metaeval_training.commands.learning_rates import RATES, Method, Tried, parse_rates, pick_rates, show_rate
-from metaeval_training.config import ConfigError, TrainConfig
+from metaeval_training.config import ConfigError, TrainConfig, read_preset
 from metaeval_training.data.encoding import encode_task
 from metaeval_training.data.plan import make_plan
 from metaeval_training.data.rows import TaskRows
@@ -199,7 +199,8 @@ def _result(chosen: Tried, tried: Mapping[str, Tried], rate: float, seconds: flo
 def work(job: Job) -> int:
     """Train on all tasks, write and show the results; return the exit code."""
     rates = parse_rates(job.options["rates"], job.options["methods"])
-    if job.config.layer_norm and "adapter" not in rates:
+    by_preset = bool(job.config.preset) and read_preset(job.config.preset).get("layer_norm", False)
+    if job.config.layer_norm and not by_preset and "adapter" not in rates:
         raise ConfigError("--layer-norm changes adapters, which --methods leaves out; leave one of the two out")
     for each in rates:
         check_model(settings_of(job.config, each))
