@@ -21,7 +21,7 @@ from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.layout import KINDS, kind_of
 from metaeval_datasets.sources.opening import local_piece
 from metaeval_datasets.sources.parquet import parquet_tables
-from metaeval_datasets.sources.readers import csv_tables, json_tables, require_columns
+from metaeval_datasets.sources.readers import FormatError, csv_tables, json_tables, require_columns
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 from metaeval_datasets.spec import Files, Text, text_columns
 
@@ -73,13 +73,20 @@ def _tables(piece: SourceFile, texts: Sequence[Text]) -> Iterator[pa.Table]:
     """Yield the columns of the texts in batches."""
     columns = list(dict.fromkeys(column for text in texts for column in text_columns(text)))
     with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
-        require_columns(columns, column_names(piece))
+        _require_columns(columns, column_names(piece))
         if piece.kind == "parquet":
             yield from parquet_tables(file, columns, False)
         elif piece.kind == "csv":
             yield from csv_tables(file, columns, piece.delimiter, piece.quote, piece.header, piece.encoding)
         else:
             yield from json_tables(file, columns)
+
+
+def _require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
+    try:
+        require_columns(columns, present)
+    except FormatError as error:
+        raise FormatError(f"{error}; name the columns of the texts with --text and --second-text") from None
 
 
 def _piece(path: str) -> SourceFile:

@@ -15,7 +15,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_task_file, check_folder, check_model
+from metaeval_hub.cli.places import add_pins, add_seed, add_task_file, check_folder, check_model
 from metaeval_hub.results.terminal import make_console, path_of, print_columns, quiet
 from metaeval_hub.safe_files.printable import one_line
 
@@ -47,7 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--max-rows", type=int, default=MOST_ROWS, metavar="N",
         help=f"most rows to fit to, drawn at random; 0: all (default: {MOST_ROWS:,})",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="seed of the folds and of the drawn rows (default: 0)")
+    add_seed(parser, "the folds and of the drawn rows")
     parser.add_argument(
         "--wrong", type=int, default=10, metavar="N", help="confidently wrong rows to list (default: 10)"
     )
