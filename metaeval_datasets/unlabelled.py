@@ -25,6 +25,7 @@ from metaeval_datasets.sources.readers import FormatError, csv_tables, json_tabl
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 from metaeval_datasets.spec import Files, Text, text_columns
 
+SHOWN = 50  # columns that an error message names
 USUAL = (("sentence1", "sentence2"), ("sentence",), ("text", "text_pair"), ("text",))
 
 
@@ -73,7 +74,8 @@ def _tables(piece: SourceFile, texts: Sequence[Text]) -> Iterator[pa.Table]:
     """Yield the columns of the texts in batches."""
     columns = list(dict.fromkeys(column for text in texts for column in text_columns(text)))
     with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
-        _require_columns(columns, column_names(piece))
+        if piece.kind in ("parquet", "csv"):  # in JSON lines, the first row may lack a column
+            _require_columns(columns, column_names(piece))
         if piece.kind == "parquet":
             yield from parquet_tables(file, columns, False)
         elif piece.kind == "csv":
@@ -120,5 +122,5 @@ def find_texts(path: str) -> tuple[str, ...]:
             return (each[0],)
     raise ValueError(
         f"{piece.path}: it is unclear which column contains the texts; name it with --text. The columns are "
-        f"{', '.join(names)}"
+        f"{', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
     )

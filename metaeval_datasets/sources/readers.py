@@ -236,13 +236,11 @@ class _JsonRows:
         try:
             row = self._decode(line.decode())
             if not self.present:
-                json.loads(line, object_pairs_hook=_once)
+                json.loads(line, object_pairs_hook=_once, parse_int=str)
         except RecursionError:
             raise FormatError(f"line {self.line:,} is nested too deeply") from None
         except json.JSONDecodeError as error:
-            raise FormatError(
-                f"line {self.line:,} is not valid JSON ({error.msg} at column {error.colno:,}); correct or remove the line"
-            ) from error
+            raise FormatError(bad_json(self.line, error)) from error
         except (UnicodeDecodeError, FormatError) as error:
             raise FormatError(f"line {self.line:,}: {error}") from error
         if not isinstance(row, dict):
@@ -251,6 +249,11 @@ class _JsonRows:
             )
         self.present = self.present or dict.fromkeys(row)
         return row
+
+
+def bad_json(line: int, error: json.JSONDecodeError) -> str:
+    """Return the message about a line that is not valid JSON."""
+    return f"line {line:,} is not valid JSON ({error.msg} at column {error.colno:,}); correct or remove the line"
 
 
 def _none(_: str) -> None:
