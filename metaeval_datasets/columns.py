@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.parquet import parquet_tables
-from metaeval_datasets.sources.readers import csv_tables, json_tables
+from metaeval_datasets.sources.readers import FormatError, bad_json, csv_tables, json_tables
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 
 SAMPLE_ROWS = 2_000  # first rows of a file that are looked at
@@ -77,6 +77,8 @@ def read_sample(piece: SourceFile) -> pa.Table:
     """
     with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
         columns = column_names(piece)
+        if not columns and piece.kind != "csv":
+            raise FormatError("has no column of texts, numbers or booleans; give a file with a column of texts")
         if piece.kind == "parquet":
             tables: Iterator[pa.Table] = parquet_tables(file, columns, False)
         elif piece.kind == "csv":
@@ -90,17 +92,40 @@ def read_sample(piece: SourceFile) -> pa.Table:
 
 
 def column_names(piece: SourceFile) -> list[str]:
-    """Return the names of the columns of a file, without those of lists and objects."""
+    """Return the names of the columns of a file, without those of lists and objects.
+
+    Raises:
+        FormatError: the line with the names cannot be read.
+        SourceError: the file is not JSON lines.
+    """
     if piece.kind == "parquet":
         return [item.name for item in pq.read_schema(piece.path) if not pa.types.is_nested(item.type)]
-    if piece.kind == "csv":
-        with open(
-            piece.path, encoding="utf-8-sig" if piece.encoding == "utf-8" else piece.encoding, newline=""
-        ) as file:
+    return _csv_header(piece) if piece.kind == "csv" else _json_columns(piece)
+
+
+def _csv_header(piece: SourceFile) -> list[str]:
+    encoding = "utf-8-sig" if piece.encoding == "utf-8" else piece.encoding
+    with open(piece.path, encoding=encoding, newline="") as file:
+        try:
             return next(csv.reader(file, delimiter=piece.delimiter), [])
+        except csv.Error as error:
+            raise FormatError(
+                f"the names of the columns in line 1 cannot be read ({error}); check the quotation marks there"
+            ) from error
+
+
+def _json_columns(piece: SourceFile) -> list[str]:
     with open(piece.path, encoding="utf-8-sig") as file:
-        line = next((line for line in file if line.strip()), "{}")
-    row = json.loads(line)
+        try:
+            number, line = next(((i, line) for i, line in enumerate(file, 1) if line.strip()), (1, "{}"))
+        except UnicodeDecodeError:
+            raise FormatError("is not in UTF-8, as JSON lines must be; save it in UTF-8") from None
+    try:
+        row = json.loads(line, parse_int=str)  # Python limits the digits of whole numbers
+    except json.JSONDecodeError as error:
+        raise FormatError(bad_json(number, error)) from error
+    except RecursionError:
+        raise FormatError(f"line {number:,} is nested too deeply") from None
     if not isinstance(row, dict):
         raise SourceError(f'{piece.path} is not JSON lines; expected one object per line, such as {{"text": ...}}')
     return [name for name, value in row.items() if not isinstance(value, dict | list)]

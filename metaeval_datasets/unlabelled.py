@@ -21,10 +21,11 @@ from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.layout import KINDS, kind_of
 from metaeval_datasets.sources.opening import local_piece
 from metaeval_datasets.sources.parquet import parquet_tables
-from metaeval_datasets.sources.readers import csv_tables, json_tables, require_columns
+from metaeval_datasets.sources.readers import FormatError, csv_tables, json_tables, require_columns
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 from metaeval_datasets.spec import Files, Text, text_columns
 
+SHOWN = 50  # columns that an error message names
 USUAL = (("sentence1", "sentence2"), ("sentence",), ("text", "text_pair"), ("text",))
 
 
@@ -73,13 +74,21 @@ def _tables(piece: SourceFile, texts: Sequence[Text]) -> Iterator[pa.Table]:
     """Yield the columns of the texts in batches."""
     columns = list(dict.fromkeys(column for text in texts for column in text_columns(text)))
     with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
-        require_columns(columns, column_names(piece))
+        if piece.kind in ("parquet", "csv"):  # in JSON lines, the first row may lack a column
+            _require_columns(columns, column_names(piece))
         if piece.kind == "parquet":
             yield from parquet_tables(file, columns, False)
         elif piece.kind == "csv":
             yield from csv_tables(file, columns, piece.delimiter, piece.quote, piece.header, piece.encoding)
         else:
             yield from json_tables(file, columns)
+
+
+def _require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
+    try:
+        require_columns(columns, present)
+    except FormatError as error:
+        raise FormatError(f"{error}; name the columns of the texts with --text and --second-text") from None
 
 
 def _piece(path: str) -> SourceFile:
@@ -113,5 +122,5 @@ def find_texts(path: str) -> tuple[str, ...]:
             return (each[0],)
     raise ValueError(
         f"{piece.path}: it is unclear which column contains the texts; name it with --text. The columns are "
-        f"{', '.join(names)}"
+        f"{', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
     )

@@ -236,10 +236,12 @@ class _JsonRows:
         try:
             row = self._decode(line.decode())
             if not self.present:
-                json.loads(line, object_pairs_hook=_once)
+                json.loads(line, object_pairs_hook=_once, parse_int=str)
         except RecursionError:
             raise FormatError(f"line {self.line:,} is nested too deeply") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, FormatError) as error:
+        except json.JSONDecodeError as error:
+            raise FormatError(bad_json(self.line, error)) from error
+        except (UnicodeDecodeError, FormatError) as error:
             raise FormatError(f"line {self.line:,}: {error}") from error
         if not isinstance(row, dict):
             raise FormatError(
@@ -247,6 +249,11 @@ class _JsonRows:
             )
         self.present = self.present or dict.fromkeys(row)
         return row
+
+
+def bad_json(line: int, error: json.JSONDecodeError) -> str:
+    """Return the message about a line that is not valid JSON."""
+    return f"line {line:,} is not valid JSON ({error.msg} at column {error.colno:,}); correct or remove the line"
 
 
 def _none(_: str) -> None:
@@ -271,13 +278,23 @@ def _json_column(name: str, values: list[Any], label: bool) -> pa.Array:
     if label and given and all(isinstance(value, _Number) and _is_int64(value) for value in given):
         return pa.array([None if value is None else int(value) for value in values], pa.int64())
     if not any(isinstance(value, list) for value in given):
-        return pa.array([_json_text(value) for value in values], pa.string())
+        return _json_texts(name, values)
     if not all(isinstance(value, list) for value in given):
         raise FormatError(f"column {name!r} contains lists and other values; expected one kind")
     lists = [None if value is None else [_json_text(item) for item in value] for value in values]
     if any(isinstance(item, (list, dict)) for items in lists for item in items or ()):
         raise FormatError(f"column {name!r} contains lists of lists; expected lists of texts")
     return pa.array(lists, pa.list_(pa.string()))
+
+
+def _json_texts(name: str, values: list[Any]) -> pa.Array:
+    try:
+        return pa.array([_json_text(value) for value in values], pa.string())
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"column {name!r} contains half of a surrogate pair, {error.object[error.start]!r} at character "
+            f"{error.start} of {error.object[:40]!r}; correct this text, or remove its line"
+        ) from error
 
 
 def _is_int64(number: str) -> bool:

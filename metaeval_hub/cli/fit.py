@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_task_file, check_folder, check_model
+from metaeval_hub.cli.places import add_pins, add_seed, add_task_file, check_folder, check_model
 from metaeval_hub.results.terminal import make_console, path_of, print_columns, quiet
 from metaeval_hub.safe_files.printable import one_line
 
@@ -35,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", help="folder or Hub id of a trained model, or the folder of the run that trained it")
     parser.add_argument("task", help="task to add, such as acme/tickets")
-    parser.add_argument("--out", type=path_of, required=True, metavar="FOLDER", help="folder for the new model")
+    parser.add_argument("--out", type=path_of, required=True, metavar="FOLDER", help="new folder for the model")
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument(
         "--start", metavar="TASK", help="task of the model with the same classes, whose classifier the fit starts from"
@@ -47,7 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--max-rows", type=int, default=MOST_ROWS, metavar="N",
         help=f"most rows to fit to, drawn at random; 0: all (default: {MOST_ROWS:,})",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="seed of the folds and of the drawn rows (default: 0)")
+    add_seed(parser, "the folds and of the drawn rows")
     parser.add_argument(
         "--wrong", type=int, default=10, metavar="N", help="confidently wrong rows to list (default: 10)"
     )
@@ -80,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must not be negative, got {getattr(options, name)}")
     check_folder(options.out, "--out")
     check_place(options.out)
+    _check_no_other_model(options)
     names, shows = get_task(options.task).names, sys.stderr.isatty()
     labelled, official, test, counts = _rows(options)
     model = load(options.model, options.revision)
@@ -109,6 +111,17 @@ def run(options: argparse.Namespace) -> None:
     print(f"\nwrote {folder} with {len(model.labels):,} tasks, and {folder / REPORT}. Next:")
     print(f'  metaeval predict {folder} {options.task} "a text"')
     print(f"  metaeval serve {folder}")
+
+
+def _check_no_other_model(options: argparse.Namespace) -> None:
+    """Check that the folder contains neither the model itself nor one that another command wrote."""
+    from metaeval_hub.model.storage import CONFIG_FILE
+
+    out, model = options.out, Path(options.model).expanduser()
+    same = [place for place in (model, model / "model") if out.is_dir() and place.is_dir() and out.samefile(place)]
+    if same or ((out / CONFIG_FILE).is_file() and not (out / REPORT).is_file()):
+        found = "the model itself" if same else "a model that `metaeval fit` did not write"
+        raise FileExistsError(f"--out {out} contains {found}, which would be replaced; give a new folder")
 
 
 def _rows(options: argparse.Namespace) -> tuple[Dataset, list[str], Dataset | None, dict[str, int]]:

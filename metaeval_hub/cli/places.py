@@ -1,6 +1,6 @@
 """Check output paths before a command computes anything, so that no work is lost because of a wrong path.
 
-The options ``--pins`` and ``--task-file``, paths that several commands read, are declared here, too.
+The options ``--pins``, ``--task-file`` and ``--seed`` of several commands are declared here, too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+
+from metaeval_hub.safe_files.names import MOST_SEED
 
 
 def add_pins(parser: argparse._ActionsContainer) -> None:
@@ -28,6 +30,23 @@ def add_task_file(parser: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="also use the tasks that this YAML file declares, which `metaeval new-task` writes",
     )
+
+
+def add_seed(parser: argparse._ActionsContainer, what: str) -> None:
+    """Declare the option for the seed.
+
+    Args:
+        parser: where the option is declared.
+        what: what is random, for the help text.
+    """
+    parser.add_argument("--seed", type=_seed, default=0, help=f"seed of {what} (default: 0)")
+
+
+def _seed(argument: str) -> int:
+    """Parse a seed that numpy and scikit-learn accept."""
+    if not (argument.isdecimal() and argument.isascii() and int(argument[:11]) <= MOST_SEED):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {MOST_SEED}, got {argument!r}")
+    return int(argument)
 
 
 def check_model(place: str) -> None:
@@ -72,3 +91,17 @@ def check_file(path: Path, option: str) -> None:
     if path.is_dir():
         raise OSError(f"{option} {path} is a folder; give the name of a file")
     check_folder(path.parent, option)
+
+
+def check_new_file(path: Path, option: str) -> None:
+    """Check that a file that users fill in afterwards can be written, and that it does not replace another file.
+
+    Raises:
+        FileExistsError: the file exists.
+        OSError: the path is a folder, or its folder cannot be written to.
+    """
+    check_file(path, option)
+    if path.is_file() or (path.is_symlink() and not path.exists()):  # the latter is a link to nothing
+        raise FileExistsError(
+            f"{option} {path} exists, and its rows or labels would be lost; give another name, or delete the file"
+        )

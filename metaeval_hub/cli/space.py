@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> None:
         target = push_target(options.push)
         print(f"pushed: {push_model_space(target, _served(options), private=options.private or None)}")
         return
+    if options.private:
+        raise ValueError("--private is about a Space on the Hub, and --out writes to a folder; leave --private out")
     check_folder(options.out, "--out")
     served = _served(options)
     folder = write_space(options.out, served)
@@ -72,6 +74,11 @@ def _served(options: argparse.Namespace) -> Served:
         if state is None:
             raise ValueError(f"model {options.model} does not exist, or your token has no access to it")
         repo_id, commit = options.model, state.commit
+    elif options.revision:
+        raise ValueError(
+            f"--revision {options.revision} is a version of a model on the Hub, and {options.model} is a folder; leave "
+            "--revision out"
+        )
     model = load(options.model, commit)
     count = len(model.labels)
     title = options.title or f"{count:,} text classification task{'' if count == 1 else 's'}"

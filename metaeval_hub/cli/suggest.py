@@ -18,7 +18,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_task_file, check_file, check_model
+from metaeval_hub.cli.places import add_pins, add_seed, add_task_file, check_model, check_new_file
 from metaeval_hub.results.terminal import path_of, quiet
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label", default="label", metavar="COLUMN", help="column of the label in TASK_OR_FILE (default: label)"
     )
-    parser.add_argument("--out", type=path_of, metavar="FILE.csv", help="file to write (default: standard output)")
+    parser.add_argument("--out", type=path_of, metavar="FILE.csv", help="new file to write (default: standard output)")
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument(
         "--max-rows", type=int, default=MOST_ROWS, metavar="N",
         help=f"most unlabelled rows to look at, drawn at random; 0: all (default: {MOST_ROWS:,})",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="seed of the clusters and drawn rows (default: 0)")
+    add_seed(parser, "the clusters and drawn rows")
     add_task_file(parser)
     add_pins(parser)
 
@@ -78,10 +78,15 @@ def run(options: argparse.Namespace) -> None:
 
     if options.number < 1 or options.max_rows < 0:
         raise ValueError(f"-n is {options.number} and --max-rows {options.max_rows}; expected 1 or more, and 0 or more")
+    if 0 < options.max_rows < options.number:
+        raise ValueError(
+            f"-n {options.number} asks for more rows than --max-rows {options.max_rows} looks at; raise --max-rows, or "
+            "pass 0 to look at all rows"
+        )
     if options.second_text and not options.text:
         raise ValueError(f"--second-text {options.second_text} needs --text, the column of the first text")
     if options.out:
-        check_file(options.out, "--out")
+        check_new_file(options.out, "--out")
     spec = _declared(options)
     texts, rows = read_unlabelled(options.unlabelled, _columns(options, spec))
     texts, rows, drawn = _draw(texts, rows, options)
@@ -101,6 +106,7 @@ def run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     table = _table(options, spec, found, rows)
     if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(table, encoding="utf-8", newline="")
         print(f"wrote {options.out} with {len(found):,} of {len(texts):,} texts{drawn}: {_reason(known, labelled)}")
     else:

@@ -6,6 +6,7 @@ sentence-transformers. It answers topics well, and hardly answers questions such
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,9 @@ from metaeval_hub.encoders.tokens import Text
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.feature_choice import encode_frozen_texts, name_in_words
 from metaeval_hub.model.logistic import Array, Linear
+from metaeval_hub.safe_files.printable import shown
+
+logger = logging.getLogger(__name__)
 
 SHARE = 4  # a class is described by one in SHARE * C of the texts, those that are most similar to its name
 FEWEST = 3  # with fewer texts per class, the names alone are used
@@ -38,7 +42,20 @@ def classify_by_names(model: ModelCore, texts: Sequence[Text], names: Sequence[s
     if model.adapter is None:
         raise ValueError("by='names' needs a frozen encoder, and full fine-tuning has changed that of this model")
     words = [name_in_words(name) for name in names]
+    _warn_of_equal(names, model.tokenize(words)["input_ids"])
     return compare_with_names(encode_frozen_texts(model, texts), encode_frozen_texts(model, words))
+
+
+def _warn_of_equal(names: Sequence[str], tokens: Sequence[Sequence[int]]) -> None:
+    """Warn if the encoder reads the same tokens for the names of two classes, so that one is never predicted."""
+    first: dict[tuple[int, ...], int] = {}
+    pairs = [(first.setdefault(tuple(ids), place), place) for place, ids in enumerate(tokens)]
+    if equal := [(names[one], names[other]) for one, other in pairs if one != other]:
+        more = f" and {len(equal) - 1:,} more" if len(equal) > 1 else ""
+        logger.warning(
+            "the encoder reads the class names %s and %s%s as the same tokens, so it cannot distinguish these classes; "
+            "describe them in other words with labels={class: words}", *map(shown, equal[0]), more,
+        )  # fmt: skip
 
 
 def compare_with_names(texts: NDArray[np.floating], names: NDArray[np.floating]) -> Linear:

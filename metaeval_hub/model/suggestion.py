@@ -22,6 +22,8 @@ from metaeval_hub.model.few_shot import prepare_fit
 from metaeval_hub.model.labelled_rows import normal_text
 from metaeval_hub.model.logistic import log_softmax
 from metaeval_hub.model.prediction import checked_logits
+from metaeval_hub.safe_files.names import check_count, check_seed
+from metaeval_hub.safe_files.printable import shown
 
 SHOWN_CLASSES = 3
 REPEATS = 3  # of k-means, of which the best is used
@@ -55,7 +57,7 @@ def suggest(
     task: str | None = None,
     labelled: Any = None,
     labels: Sequence[str] | None = None,
-    without: Collection[Text] = (),
+    without: Sequence[Text] = (),
     seed: int = 0,
     progress: bool = False,
 ) -> list[Suggestion]:
@@ -76,14 +78,23 @@ def suggest(
         progress: whether to show a progress bar.
 
     Raises:
-        ValueError: there are fewer texts than ``count``, a text is empty, or both ``task`` and ``labelled`` are given.
+        ValueError: there are fewer texts than ``count``, a text is empty, both ``task`` and ``labelled`` are given, or
+            ``count`` or ``seed`` is out of range.
         KeyError: the model has no such task.
-        TypeError: ``texts`` or ``labelled`` have the wrong type.
+        TypeError: an argument has the wrong type, or ``texts`` are pairs and ``labelled`` are not, or the other way
+            round.
     """
     if task is not None and labelled is not None:
         raise ValueError(f"both task={task!r} and labelled rows are given; give only one of them")
-    texts = as_texts(texts)
+    if labels is not None and labelled is None:
+        raise ValueError("labels= are the class names of labelled rows; give labelled=, or leave labels= out")
+    check_count("the number of suggestions", count)
+    check_seed(seed)
+    count, seed = int(count), int(seed)  # scikit-learn refuses True
+    texts, without = as_texts(texts), as_texts(without, "without")
     rows = None if labelled is None else prepare_fit(model, _NAME, labelled, labels)
+    if rows is not None and texts:
+        _check_same_form(texts[0], rows.rows.texts[0])
     known = {normal_text(each) for each in (*without, *(rows.rows.texts if rows else ()))}
     places = usable_places(texts, known, count)
     usable = [texts[place] for place in places]
@@ -107,6 +118,13 @@ def suggest(
     ]
 
 
+def _check_same_form(text: Text, labelled: Text) -> None:
+    if isinstance(text, str) is not isinstance(labelled, str):
+        forms = [f"single texts ({shown(each)})" if isinstance(each, str) else f"pairs ({shown(each)})"
+                 for each in (text, labelled)]  # fmt: skip
+        raise TypeError(f"the texts are {forms[0]}, and the labelled rows are {forms[1]}; give both in the same form")
+
+
 def usable_places(texts: Sequence[Text], known: Collection[Any], count: int) -> NDArray[np.int64]:
     """Return the places of the texts that can be suggested: the first of equal texts, and no labelled ones.
 
@@ -118,8 +136,6 @@ def usable_places(texts: Sequence[Text], known: Collection[Any], count: int) -> 
     Raises:
         ValueError: a text is empty, or there are too few.
     """
-    if count < 1:
-        raise ValueError(f"the number of suggestions is {count}; expected 1 or more")
     seen, places = set(known), []
     labelled = 0
     for place, text in enumerate(texts):

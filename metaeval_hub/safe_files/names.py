@@ -9,6 +9,8 @@ from typing import Any
 from metaeval_hub.safe_files.printable import printable, shown
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_label, check_name
 
+MOST_SEED = 2**32 - 1  # of scikit-learn
+
 
 def list_of_names(names: Any, what: str = "names") -> list[str]:
     """Return names as a list; an iterator is read once.
@@ -72,6 +74,21 @@ def check_count(what: str, value: Any) -> None:
         raise TypeError(f"{what} must be a whole number, got {shown(value)}") from None
     if number < 1:
         raise ValueError(f"{what} must be at least 1, got {number}")
+
+
+def check_seed(value: Any) -> None:
+    """Check a seed of random numbers: a whole number that numpy and scikit-learn accept.
+
+    Raises:
+        ValueError: it is negative or larger than ``MOST_SEED``.
+        TypeError: it is no whole number.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"seed must be a whole number, got {shown(value)}") from None
+    if not 0 <= number <= MOST_SEED:
+        raise ValueError(f"seed must be from 0 to {MOST_SEED}, got {number}")
 
 
 def task_name(name: Any) -> str:

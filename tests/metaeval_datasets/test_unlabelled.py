@@ -51,3 +51,33 @@ def test_errors(tmp_path, content, texts, error, message):
     with pytest.raises(error) as raised:
         read_unlabelled(str(tmp_path / "new.csv"), texts)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("new.jsonl", "", "has no column of texts, numbers or booleans; give a file with a column of texts"),
+        ("new.jsonl", '{"text": ["a", "b"]}\n', "has no column of texts, numbers or booleans"),
+        ("new.jsonl", '\n{"text": ', "line 2 is not valid JSON (Expecting value at column 10); correct or remove"),
+        ("new.jsonl", '{"a":' * 100_000, "line 1 is nested too deeply"),
+        ("new.jsonl", "\udcff", "is not in UTF-8, as JSON lines must be; save it in UTF-8"),
+        ("new.csv", "x" * (2**24 + 1) + ",b\n1,2\n", "the names of the columns in line 1 cannot be read (field larger"),
+    ],
+)
+def test_files_without_readable_columns(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(SourceError) as raised:
+        read_unlabelled(str(tmp_path / name))
+    assert f"{name}: {message}" in str(raised.value)
+
+
+def test_an_error_names_fifty_columns(tmp_path):
+    names = [f"c{i}" for i in range(60)]
+    (tmp_path / "new.csv").write_text(",".join(names) + "\n" + ",".join(["1"] * 60) + "\n")
+    with pytest.raises(ValueError, match=r"c48, c49 and 10 more$"):
+        read_unlabelled(str(tmp_path / "new.csv"))
+
+
+def test_the_first_row_of_json_lines_may_lack_the_text_and_have_a_huge_number(tmp_path):
+    (tmp_path / "new.jsonl").write_text('{"id": ' + "9" * 5_000 + '}\n{"text": "a b"}\n')
+    assert read_unlabelled(str(tmp_path / "new.jsonl"), ["text"]) == (["a b"], [1])

@@ -92,7 +92,11 @@ DEEP = '{"text": "a", "label": 0, "other": ' + '{"a":' * 200_000 + "1" + "}" * 2
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ('{"text": "a", "label": 0}\n{"text": "b"', "line 2: "),
+        (
+            '{"text": "a", "label": 0}\n{"text": "b"',
+            r"line 2 is not valid JSON \(Expecting .* at column 13\); correct or remove the line",
+        ),
+        ('{"text": "a\\ud800", "label": 0}', r"'text' contains half of a surrogate pair, '\\ud800' at character 1"),
         ('{"text": "a", "label": 0}\n5', "line 2 contains '5'; expected an object"),
         ('{"text": "a", "text": "b", "label": 0}', "line 1: has a key twice: 'text'"),
         ('{"text": {"a": 1}, "label": 0}', "column 'text' contains an object"),

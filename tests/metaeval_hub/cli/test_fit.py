@@ -1,6 +1,7 @@
 """`metaeval fit`: rows of a task file become a task of a model, with a report that finds wrong labels."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -98,6 +99,21 @@ def test_doubtful_rows_are_named_by_their_file_and_groups_reach_the_folds(model,
 def test_a_mistyped_model_is_reported_before_anything_is_read(folder, command, capsys):
     assert main(command) == 1  # the task and the file do not exist either
     assert "'nosuch' is neither a folder nor a Hub id" in capsys.readouterr().err
+
+
+def test_a_model_is_never_replaced(model, folder, capsys):
+    shutil.copytree(model, "run/model")
+    shutil.copytree(model, "other")
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for given, out, message in (
+        ("run/model", "run/../run/model", "--out run/../run/model contains the model itself, which would be replaced"),
+        ("run", "run", "--out run contains the model itself"),
+        ("run", "run/model", "--out run/model contains the model itself"),
+        ("run", "other", "--out other contains a model that `metaeval fit` did not write, which would be replaced"),
+    ):
+        assert main(["fit", given, "acme/tickets", "--out", out, "--task-file", "tasks.yaml"]) == 1
+        assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
 
 
 @pytest.mark.parametrize(

@@ -97,15 +97,26 @@ def test_a_task_of_the_model_needs_no_labelled_rows(model, folder, capsys):
             "acme/tickets is over single texts, and new.csv was read as pairs",
         ),
         (["--out", "."], "--out . is a folder; give the name of a file"),
+        (["--out", "new.csv"], "--out new.csv exists, and its rows or labels would be lost; give another name"),
+        (["--out", "tasks.yaml"], "--out tasks.yaml exists, and"),
+        (["-n", "3", "--max-rows", "2"], "-n 3 asks for more rows than --max-rows 2 looks at; raise --max-rows"),
+        (["--text", "words"], "its columns are id, message; name the columns of the texts with --text"),
     ],
 )
 def test_errors_are_one_line(model, folder, arguments, message, capsys):
+    files = {path: path.read_bytes() for path in folder.iterdir()}
     command = ["suggest", model, "acme/tickets", "--task-file", "tasks.yaml", "--unlabelled", "new.csv", *arguments]
     assert main(command) == 1
     error = capsys.readouterr().err
     assert error.startswith("metaeval suggest: ")
     assert message in error
     assert error.count("\n") == 1
+    assert {path: path.read_bytes() for path in folder.iterdir()} == files
+
+
+def test_the_folder_of_the_file_is_created(model, folder):
+    assert main(["suggest", model, "--unlabelled", "new.csv", "-n", "1", "--out", "round/one.csv"]) == 0
+    assert len(read((folder / "round" / "one.csv").read_text())) == 1
 
 
 def test_unknown_tasks_and_tasks_of_one_class(model, folder, capsys):
@@ -114,3 +125,11 @@ def test_unknown_tasks_and_tasks_of_one_class(model, folder, capsys):
     (folder / "one.csv").write_text("text,label\na film,good\na book,good\n")
     assert main(["suggest", model, "one.csv", "--unlabelled", "new.csv", "-n", "1"]) == 1
     assert "two classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["suggest m --unlabelled a.csv", "fit m x/y --out b"])
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "1e3"])
+def test_seeds_are_whole_numbers_that_scikit_learn_accepts(command, seed, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([*command.split(), f"--seed={seed}"])
+    assert f"argument --seed: expected a whole number from 0 to 4294967295, got '{seed}'" in capsys.readouterr().err

@@ -89,7 +89,17 @@ def test_a_model_of_full_fine_tuning_suggests_with_its_own_features():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"count": 0}, ValueError, "the number of suggestions is 0; expected 1 or more"),
+        ({"count": 0}, ValueError, "the number of suggestions must be at least 1, got 0"),
+        ({"count": 2.5}, TypeError, "the number of suggestions must be a whole number, got 2.5"),
+        ({"seed": -1}, ValueError, "seed must be from 0 to 4294967295, got -1"),
+        ({"seed": "a"}, TypeError, "seed must be a whole number, got 'a'"),
+        ({"without": "abc"}, TypeError, "without is one string"),
+        ({"labels": ["a", "b"]}, ValueError, "labels= are the class names of labelled rows; give labelled="),
+        (
+            {"labelled": [(("a", "b"), "x"), (("c", "d"), "y")]},
+            TypeError,
+            "the texts are single texts ('good film'), and the labelled rows are pairs (('a', 'b'))",
+        ),
         ({"count": 13}, ValueError, "13 suggestions are wanted, and 12 of 12 texts can be suggested (0 repeat"),
         ({"texts": ["a", "  "]}, ValueError, "text 1 is empty; leave texts without words out"),
         ({"task": "x/two"}, KeyError, "x/two"),

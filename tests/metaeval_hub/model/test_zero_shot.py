@@ -357,3 +357,12 @@ def test_names_need_words_and_a_frozen_encoder():
         make().zero_shot("my/new", Description("emotion", FILMS), {"a": "good", "b": " "}, by="names")
     with pytest.raises(ValueError, match="by is 'name'; expected one of aspects, texts, type, names"):
         make().zero_shot("my/new", Description("emotion", FILMS), POLARITY, by="name")
+
+
+def test_class_names_with_equal_tokens_cause_a_warning(caplog):
+    model = make(share_labels=False, features=False)
+    model.zero_shot("my/new", Description("other", FILMS), {"a": "Film", "b": "meal", "c": "film"}, by="names")
+    assert "reads the class names 'Film' and 'film' as the same tokens" in caplog.text
+    caplog.clear()
+    model.zero_shot("my/other", Description("other", FILMS), ("film", "meal"), by="names")
+    assert not caplog.text

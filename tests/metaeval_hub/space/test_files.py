@@ -59,6 +59,16 @@ def test_other_files_in_the_folder_stay(folder, tmp_path, capsys):
     assert (tmp_path / "app.py").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [(["--private"], "--private is about a Space on the Hub"), (["--revision", "v1"], "--revision v1 is a version of")],
+)
+def test_options_for_the_hub_are_not_ignored(folder, tmp_path, option, message, capsys):
+    assert main(["space", str(folder), "--out", str(tmp_path / "space"), *option]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "space").exists()
+
+
 @pytest.mark.parametrize("line", ["-r evil.txt metaeval", "metaeval\ntorch", "torch"])
 def test_a_requirement_is_one_line_for_metaeval(model, line):
     with pytest.raises(ValueError, match="is not a requirement for metaeval; expected one line for pip"):
