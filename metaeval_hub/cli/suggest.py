@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
     others += labelled.texts if known and labelled is not None else []
     found = suggest(
         model, texts, options.number, task=options.task if known else None, labelled=given,
-        labels=None if labelled is None else labelled.names, without=others, seed=options.seed,
+        labels=None if given is None or labelled is None else labelled.names, without=others, seed=options.seed,
         progress=sys.stderr.isatty(),
     )  # fmt: skip
     table = _table(options, spec, found, rows)
