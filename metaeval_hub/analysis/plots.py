@@ -125,7 +125,8 @@ def draw_curves(
         plot.set_xlabel(axes[0], fontsize=9)
     figure.supylabel(axes[1], fontsize=9)
     shown = {label: handle for plot in plots for handle, label in zip(*plot.get_legend_handles_labels(), strict=True)}
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    columns = _fit_legend(figure, list(shown))
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
     return save_figure(figure, path)
 
 
@@ -154,3 +155,10 @@ def save_figure(figure: Figure, path: Path | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI)
     return path
+
+
+def _fit_legend(figure: Figure, labels: Sequence[str]) -> int:
+    """Return how many columns, at most 3, fit the width of a figure, which is widened if not even one does."""
+    column = 0.07 * max(map(len, labels), default=0) + 0.6  # inches, in small letters
+    figure.set_figwidth(max(figure.get_figwidth(), column))
+    return min(3, int(figure.get_figwidth() / column))

@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from metaeval_hub.safe_files.names import MOST_SEED
+from metaeval_hub.utils.seeds import MOST_SEED
 
 
 def add_pins(parser: argparse._ActionsContainer) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 
 from metaeval_hub.safe_files.printable import printable, shown
 from metaeval_hub.safe_files.repository import UnsafeRepositoryError, check_label, check_name
-
-MOST_SEED = 2**32 - 1  # of scikit-learn
+from metaeval_hub.utils.seeds import MOST_SEED
 
 
 def list_of_names(names: Any, what: str = "names") -> list[str]:
