@@ -16,7 +16,6 @@ import importlib.util
 import random
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 import transformers
 
+from benchmarks.measuring import cpu_seconds
 from benchmarks.model_step import METHODS, SHAPES, encoder
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE
@@ -63,14 +63,7 @@ def time_calls(model: ConditionalAdapterModel, texts: Sequence[str], rounds: int
         "together": lambda: model.predict_tasks(names, texts),
         "small batches": lambda: [model.predict(name, texts, batch_size=max(BATCH // len(names), 1)) for name in names],
     }
-    seconds: dict[str, list[float]] = {kind: [] for kind in calls}
-    for number in range(rounds + 1):
-        for kind in random.sample(sorted(calls), k=len(calls)):
-            started = time.process_time()
-            calls[kind]()
-            if number:
-                seconds[kind].append(time.process_time() - started)
-    return seconds
+    return cpu_seconds(calls, rounds)
 
 
 def main() -> None:

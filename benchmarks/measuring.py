@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -82,6 +83,18 @@ def measure_in_turns(
                 found[name].wall.append(examples / CLOCK.wall)
                 found[name].tokens.append(tokens[0] / examples)
     return found
+
+
+def cpu_seconds(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of each contender in each round, in random order; a first round is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for number in range(rounds + 1):
+        for name in random.sample(sorted(work), k=len(work)):
+            started = time.process_time()
+            work[name]()
+            if number:
+                seconds[name].append(time.process_time() - started)
+    return seconds
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForSequenceClassification, pipeline
 
 from benchmarks.inference import make, sample
-from benchmarks.measuring import spread
+from benchmarks.measuring import cpu_seconds, spread
 from benchmarks.model_step import SHAPES
 from metaeval_hub.encoders.weights import quiet
 
@@ -82,18 +81,6 @@ def contenders(tasks: int, texts: Sequence[str], batch: int) -> dict[str, Callab
     }
 
 
-def measure(work: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of each contender in each round, after a round of warm-up, in random order."""
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for number in range(rounds + 1):
-        for name in random.sample(sorted(work), k=len(work)):
-            started = time.process_time()
-            work[name]()
-            if number:
-                seconds[name].append(time.process_time() - started)
-    return seconds
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -113,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("|---:|---|---:|---:|")
     for batch in options.batches:
         used = texts if batch > 1 else texts[: max(options.tasks, len(texts) // 8)]
-        seconds = measure(contenders(options.tasks, used, batch), options.rounds)
+        seconds = cpu_seconds(contenders(options.tasks, used, batch), options.rounds)
         for name, own in seconds.items():
             ratios = [other / mine for mine, other in zip(own, seconds[FIRST], strict=True)]
             rate = spread([len(used) / each for each in own], ".0f")

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks import inference, model_step, predict_texts
-from benchmarks.measuring import spread
+from benchmarks.measuring import cpu_seconds, spread
 
 STORED = Path(__file__).with_suffix(".json")
 ALLOWED = 0.9  # lowest share of a stored ratio that passes
@@ -60,7 +60,7 @@ def of_texts(rounds: int) -> dict[str, list[float]]:
     for batch, count in ((32, 128), (1, 24)):
         work = predict_texts.contenders(4, inference.sample(count), batch)
         kept = {name: work[name] for name in (predict_texts.FIRST, "predict, float32")}
-        seconds = predict_texts.measure(kept, rounds)
+        seconds = cpu_seconds(kept, rounds)
         pairs = zip(seconds["predict, float32"], seconds[predict_texts.FIRST], strict=True)
         found[f"predict, batches of {batch}, relative to a pipeline"] = [stock / own for own, stock in pairs]
     return found

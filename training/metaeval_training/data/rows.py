@@ -178,7 +178,7 @@ def load_tasks(
         lambda name: _choose_task(name, found[name], choice, left_out.get(name), cache), list(found)
     )
     failed |= unread
-    tasks = [chosen[name] for name in names if name in chosen]
+    tasks = list(chosen.values())
     if failed and (not skip_unavailable or not tasks):
         listed = "\n".join(f"  {name}: {failed[name]}".replace("\n", "\n    ") for name in names if name in failed)
         advice = "no task is left" if not tasks else "add --skip-unavailable to train on the others"
