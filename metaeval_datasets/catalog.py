@@ -5,7 +5,8 @@ with modules in alphabetical order. The demo tasks (group ``demo``) load like an
 collection, so they are listed only if requested by name or group.
 
 Your own tasks are added with ``register_task``, for this process. Tasks of installed plug-ins are looked up when a name
-is not known otherwise, or when tasks are listed, so that importing this module reads no other package.
+is not known otherwise, or when tasks are listed, so that importing this module reads no other package. Tasks of a task
+file whose entry is wrong are left out: an error says why if one of them is requested.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pkgutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from types import MappingProxyType
 
 from metaeval_datasets import tasks as declarations
 from metaeval_datasets.spec import SpecError, TaskSpec, TaskType
@@ -29,6 +31,7 @@ NONE = "none"  # suggested if no name is near
 ALL = "all"  # name of the whole collection
 
 _own: dict[str, TaskSpec] = {}  # tasks registered in this process
+_left_out: dict[str, str] = {}  # task of a task file that cannot be used in this process -> the reason
 # Finds the tasks of installed plug-ins; ``metaeval_datasets`` puts ``plug_ins.find_tasks`` here.
 _find_plug_ins: list[Callable[[], Mapping[str, TaskSpec]]] = []
 
@@ -38,6 +41,10 @@ class UnknownTaskError(KeyError):
 
     def __str__(self) -> str:  # KeyError shows the repr of its message
         return str(self.args[0])
+
+
+class LeftOutTaskError(UnknownTaskError):
+    """Raised if a task is requested whose entry in a task file is wrong; the message says what is wrong."""
 
 
 def unknown_task(name: object, known: Collection[str], of: str = "") -> UnknownTaskError:
@@ -87,7 +94,10 @@ def get_task(name: str) -> TaskSpec:
 
     Raises:
         UnknownTaskError: no task has this name; the message suggests the nearest names.
+        LeftOutTaskError: the entry of the task in a task file is wrong.
     """
+    if name in _left_out:
+        raise LeftOutTaskError(_left_out[name])
     for specs in (all_tasks(), _own):
         if name in specs:
             return specs[name]
@@ -158,20 +168,26 @@ def unregister_task(name: str) -> None:
 
 
 @contextmanager
-def registered(specs: Iterable[TaskSpec]) -> Iterator[None]:
+def registered(specs: Iterable[TaskSpec], left_out: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
     """Register tasks in a ``with`` block; the tasks that were registered before are back after it.
+
+    Args:
+        specs: the tasks.
+        left_out: task that cannot be used -> the reason, which is the error if the task is requested in the block.
 
     Raises:
         SpecError: see ``register_task``.
     """
-    before = dict(_own)
+    before, before_left_out = dict(_own), dict(_left_out)
     try:
         for spec in specs:
             register_task(spec)
+        _left_out.update(left_out)
         yield
     finally:
-        _own.clear()
-        _own.update(before)
+        for current, earlier in ((_own, before), (_left_out, before_left_out)):
+            current.clear()
+            current.update(earlier)
 
 
 def own_tasks() -> dict[str, TaskSpec]:
@@ -215,7 +231,8 @@ def list_tasks(
     return [
         spec.name
         for spec in specs
-        if (spec.group == group if group is not None else spec.group != DEMO_GROUP)
+        if spec.name not in _left_out
+        and (spec.group == group if group is not None else spec.group != DEMO_GROUP)
         and (wanted is None or spec.type is wanted)
         and (fields is None or spec.num_text_fields == fields)
         and (in_101 is None or spec.in_101 is in_101)
@@ -230,6 +247,7 @@ def select_tasks(names: Iterable[str]) -> list[str]:
 
     Raises:
         UnknownTaskError: a name is neither a task nor a group; the message suggests the nearest names.
+        LeftOutTaskError: the entry of a requested task, or of a task of a requested group, in a task file is wrong.
     """
     names = [names] if isinstance(names, str) else list(names)
     specs = all_tasks()
@@ -241,6 +259,9 @@ def select_tasks(names: Iterable[str]) -> list[str]:
         groups.setdefault(spec.group, []).append(spec.name)
     selected: list[str] = []
     for name in names:
+        for task, reason in _left_out.items():
+            if name in (task, task.split("/", 1)[0]) or (name == ALL and task in catalogued):
+                raise LeftOutTaskError(reason)
         if name in specs:
             selected.append(name)
         elif name in groups:

@@ -3,7 +3,8 @@
 An entry point names a function without arguments, an iterable of ``TaskSpec``, or the path of a task file; a function
 returns one of the others. Entry points are read when a task is looked up that is neither in the catalogue nor
 registered, or when tasks are listed. Reading one imports its package, which runs the code of that package, as any
-import does. A plug-in that fails is named in a warning, and its tasks are missing.
+import does. A plug-in that fails is named in a warning, and its tasks are missing; of a task file, only the tasks whose
+entries are wrong are missing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from metaeval_datasets.catalog import check_own_name
 from metaeval_datasets.spec import TaskSpec
-from metaeval_datasets.task_file import read_task_file
+from metaeval_datasets.task_file import usable_tasks
 
 GROUP = "metaeval.tasks"
 
@@ -52,7 +53,7 @@ def _specs(loaded: Any) -> list[TaskSpec]:
     """Return the tasks that an entry point contributes, after checking all of them."""
     given = loaded() if callable(loaded) else loaded
     if isinstance(given, str | os.PathLike):
-        return read_task_file(given)
+        return usable_tasks(given)[0]
     specs = list(given) if isinstance(given, Iterable) else [given]
     for spec in specs:
         if not isinstance(spec, TaskSpec):

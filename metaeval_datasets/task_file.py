@@ -7,26 +7,32 @@
       names: [billing, bug, delivery]
 
 Paths are relative to the task file. Values are texts as they are written, so a class may be called ``no`` or ``1``.
-The fields are the arguments of ``task_from``.
+The fields are the arguments of ``task_from``. An entry that is wrong does not stop work on the other tasks of the file:
+commands leave its task out with a warning, unless they are about this task.
 """
 
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from metaeval_datasets.catalog import registered
 from metaeval_datasets.own import task_from
 from metaeval_datasets.safe_yaml import load_yaml
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.spec import SPLITS, SpecError, TaskSpec
 
 MAX_BYTES = 4 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class TaskFileError(ValueError):
@@ -45,11 +51,42 @@ def read_task_file(path: str | os.PathLike[str]) -> list[TaskSpec]:
     return [declare(place, name, entry) for name, entry in read_entries(place).items()]
 
 
-def read_entries(place: Path) -> dict[str, dict[str, Any]]:
-    """Return task name -> entry of a task file, with the names and types of the fields checked.
+@contextmanager
+def task_file(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Register the tasks of a file in a ``with`` block, except those whose entry is wrong.
+
+    A warning says why a task is left out. If it is requested in the block, the same text is the error.
 
     Raises:
-        TaskFileError: the file cannot be read, or an entry is not as expected.
+        TaskFileError: the file cannot be read.
+        SpecError: a task with the name of an entry is already registered and is declared differently.
+    """
+    specs, left_out = usable_tasks(path)
+    with registered(specs, left_out):
+        yield
+
+
+def usable_tasks(path: str | os.PathLike[str]) -> tuple[list[TaskSpec], dict[str, str]]:
+    """Return the tasks of a file whose entries are right, and task -> reason for the others, which are warned of.
+
+    Raises:
+        TaskFileError: the file cannot be read.
+    """
+    place, specs, left_out = Path(path).expanduser(), [], {}
+    for name, entry in read_entries(place).items():
+        try:
+            specs.append(declare(place, name, entry))
+        except TaskFileError as error:
+            left_out[name] = str(error)
+            logger.warning("%s is left out: %s", name, error)
+    return specs, left_out
+
+
+def read_entries(place: Path) -> dict[str, Any]:
+    """Return task name -> entry of a task file; ``declare`` checks the entries.
+
+    Raises:
+        TaskFileError: the file cannot be read, or is not a mapping with names as keys.
     """
     try:
         with place.open("rb") as file:
@@ -61,7 +98,7 @@ def read_entries(place: Path) -> dict[str, dict[str, Any]]:
     return parse_entries(content, place)
 
 
-def parse_entries(content: bytes, place: Path) -> dict[str, dict[str, Any]]:
+def parse_entries(content: bytes, place: Path) -> dict[str, Any]:
     """Return task name -> entry, from the content of a task file; see ``read_entries``."""
     try:
         data = load_yaml(content.decode("utf-8-sig"), as_text=True)
@@ -71,8 +108,6 @@ def parse_entries(content: bytes, place: Path) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
         raise TaskFileError(f"{place}: expected task names with fields below them, got {_kind(data)}")
-    for name, entry in data.items():
-        _check_entry(place, name, entry)
     return data
 
 
@@ -182,12 +217,14 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else repr(value)[:80]
 
 
-def declare(place: Path, name: str, entry: Mapping[str, Any]) -> TaskSpec:
+def declare(place: Path, name: str, entry: Any) -> TaskSpec:
     """Return the task that an entry of a task file declares.
 
     Raises:
-        TaskFileError: the declaration is wrong, or the rows cannot be read to find the classes.
+        TaskFileError: the entry is wrong, or the rows cannot be read to find the classes; the message names the file,
+            the task, and if possible the field.
     """
+    _check_entry(place, name, entry)
     fields = dict(entry)
     hub = fields.pop("hub", None)
     data = hub if hub is not None else _below(place.absolute().parent, fields.pop("files"))
@@ -203,7 +240,8 @@ def declare(place: Path, name: str, entry: Mapping[str, Any]) -> TaskSpec:
         return task_from(data, name=name, **fields)
     except (SpecError, SourceError) as error:
         text = " ".join(str(error).split())
-        raise TaskFileError(f"{place}: {text if name in text else f'task {name}: {text}'}") from error
+        named = text.startswith((f"task {name}:", f"task {name!r}:"))
+        raise TaskFileError(f"{place}: {text if named else f'task {name}: {text}'}") from error
 
 
 def _below(folder: Path, given: Any) -> Any:

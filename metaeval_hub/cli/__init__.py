@@ -152,10 +152,9 @@ def _own_tasks(options: argparse.Namespace) -> Iterator[None]:
     if not getattr(options, "task_file", None):
         yield
         return
-    from metaeval_datasets import read_task_file
-    from metaeval_datasets.catalog import registered
+    from metaeval_datasets.task_file import task_file
 
-    with registered(read_task_file(options.task_file)):
+    with task_file(options.task_file):
         yield
 
 

@@ -133,7 +133,7 @@ def _reason(known: bool, labelled: LabelledRows | None) -> str:
 def _declared(options: argparse.Namespace) -> TaskSpec | None:
     """Return the declaration of the task, or one of the file of labelled rows; None if there is none."""
     from metaeval_datasets import get_task, task_from
-    from metaeval_datasets.catalog import UnknownTaskError
+    from metaeval_datasets.catalog import LeftOutTaskError, UnknownTaskError
     from metaeval_datasets.sources.layout import KINDS
     from metaeval_datasets.unlabelled import csv_options, find_texts
 
@@ -147,6 +147,8 @@ def _declared(options: argparse.Namespace) -> TaskSpec | None:
         return task_from(path, name=FILE_TASK, text=columns[0], second_text=second, label=options.label, **csv)
     try:
         return get_task(options.task)
+    except LeftOutTaskError:
+        raise
     except UnknownTaskError:
         return None
 

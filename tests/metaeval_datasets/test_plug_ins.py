@@ -57,6 +57,15 @@ def test_functions_and_files_contribute_tasks(install):
         get_task("corp/mad")
 
 
+def test_a_wrong_entry_of_a_file_leaves_out_its_task_only(install, tmp_path, caplog):
+    install("FILE")
+    with (tmp_path / "tasks.yaml").open("a") as file:
+        file.write("corp/wrong:\n  files: rows.csv\n")
+    assert list_tasks(own=True) == ["corp/filed"]
+    (record,) = caplog.records
+    assert "task corp/wrong: `text` is missing" in record.getMessage()
+
+
 def test_a_broken_plug_in_is_named_and_the_others_work(install, caplog):
     install("broken", "LISTED", "taken", "nosuch", "tasks")
     with caplog.at_level(logging.WARNING):

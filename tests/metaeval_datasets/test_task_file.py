@@ -2,10 +2,10 @@
 
 import pytest
 
-from metaeval_datasets import load_dataset
-from metaeval_datasets.catalog import registered
+from metaeval_datasets import get_task, list_tasks, load_dataset, select_tasks
+from metaeval_datasets.catalog import LeftOutTaskError, registered
 from metaeval_datasets.spec import Join, SameText
-from metaeval_datasets.task_file import MAX_BYTES, TaskFileError, read_task_file
+from metaeval_datasets.task_file import MAX_BYTES, TaskFileError, add_entry, read_entries, read_task_file, task_file
 from tests.metaeval_datasets.conftest import numbered, parquet
 from tests.metaeval_datasets.test_own import csv_text
 from tests.metaeval_datasets.test_safe_yaml import BOMB
@@ -108,3 +108,47 @@ def test_files_that_cannot_be_read(tmp_path, write):
     (tmp_path / "tasks.yaml").write_bytes(b"a: \xff")
     with pytest.raises(TaskFileError, match="is not valid: 'utf-8' codec"):
         read_task_file(tmp_path / "tasks.yaml")
+
+
+MESSAGE = r"tasks\.yaml: task corp/broken: unknown field `lable`; closest: `label`$"
+
+
+def test_an_entry_that_is_wrong_leaves_out_its_task_only(write, caplog):
+    path = write(ENTRY + "corp/broken:\n  files: rows/tickets.csv\n  text: message\n  lable: topic\n")
+    with task_file(path):
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert record.getMessage().startswith("corp/broken is left out: ")
+        assert get_task("acme/tickets").names == ("billing", "bug", "delivery")
+        assert select_tasks(["acme", "demo/topics"]) == ["acme/tickets", "demo/topics"]
+        assert list_tasks(own=True) == ["acme/tickets"]
+        for request in (lambda: get_task("corp/broken"), lambda: select_tasks(["demo/topics", "corp"])):
+            with pytest.raises(LeftOutTaskError, match=MESSAGE):
+                request()
+    with pytest.raises(KeyError, match="closest: none"):  # nothing is left of the file after the block
+        get_task("corp/broken")
+
+
+def test_the_task_of_the_catalogue_is_not_used_in_place_of_an_own_one(write):
+    with task_file(write(ENTRY + ENTRY.replace("acme/tickets", "glue/cola"))):
+        assert "glue/cola" not in list_tasks(group="glue")
+        assert select_tasks(["acme"]) == ["acme/tickets"]
+        for name in ("glue/cola", "glue", "all"):
+            with pytest.raises(LeftOutTaskError, match="task glue/cola: `name` belongs to a task of the catalogue"):
+                select_tasks([name])
+        with pytest.raises(LeftOutTaskError):
+            get_task("glue/cola")
+
+
+def test_the_name_of_the_task_is_in_each_error(write, tmp_path):
+    path = write("rows/tickets:\n  files: rows/tickets.csv\n  text: mesage\n  label: topic\n")
+    with pytest.raises(TaskFileError, match=r"tasks\.yaml: task rows/tickets: .*rows/tickets\.csv: has no column"):
+        read_task_file(path)
+
+
+def test_an_entry_is_added_next_to_one_that_is_wrong(write):
+    path = write("corp/broken: 3\n")
+    add_entry(path, "acme/tickets", {"files": "rows/tickets.csv", "text": "message", "label": "topic"})
+    assert list(read_entries(path)) == ["corp/broken", "acme/tickets"]
+    with task_file(path):
+        assert get_task("acme/tickets").label == "topic"

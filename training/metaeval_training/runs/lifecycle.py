@@ -12,10 +12,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from metaeval_datasets import read_task_file
-from metaeval_datasets.catalog import registered
 from metaeval_datasets.sources.pins import PinsError, pinned
 from metaeval_datasets.sources.revisions import ask_once
+from metaeval_datasets.task_file import task_file
 from metaeval_training.atomic_files import DamagedFileError
 from metaeval_training.config import ConfigError
 from metaeval_training.data.rows import DataError
@@ -110,13 +109,15 @@ class Session:
     def use_task_file(self, path: str) -> None:
         """Add the tasks of a task file to the catalogue until the command ends; do nothing for "".
 
+        Tasks whose entry is wrong are left out with a warning.
+
         Raises:
-            ConfigError: the file cannot be read, or an entry or its name is wrong.
+            ConfigError: the file cannot be read.
         """
         if not path:
             return
         try:
-            self._locks.enter_context(registered(read_task_file(path)))
+            self._locks.enter_context(task_file(path))
         except ValueError as error:
             raise ConfigError(f"--task-file: {error}") from error
 
