@@ -83,8 +83,11 @@ def test_a_malformed_pin_file_ends_the_run_before_it_starts(train, tmp_path, cap
 
 def test_a_wrong_task_file_ends_the_run_before_it_starts(train, tmp_path, capsys):
     (tmp_path / "tasks.yaml").write_text("acme/tickets:\n  files: tickets.csv\n  txt: message\n")
-    assert train("--task-file", str(tmp_path / "tasks.yaml")) == 1
+    (tmp_path / "bad.yaml").write_text("acme/tickets: {\n")
+    assert train("--task-file", str(tmp_path / "bad.yaml")) == 1
+    assert "error: --task-file: the task file" in capsys.readouterr().out
+    assert train("--task-file", str(tmp_path / "tasks.yaml"), "--tasks", "demo/topics", "acme/tickets") == 1
     output = capsys.readouterr().out
-    assert "error: --task-file: " in output
+    assert "error: --tasks: " in output
     assert "task acme/tickets: unknown field `txt`; closest: `text`" in output
     assert not (tmp_path / "runs" / "multitask-1").exists()
