@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metaeval_datasets.sources.asking import SourceError
-from metaeval_datasets.sources.parquet import parquet_tables
-from metaeval_datasets.sources.readers import FormatError, bad_json, csv_tables, json_tables
+from metaeval_datasets.sources.parquet import parquet_tables, read_schema
+from metaeval_datasets.sources.readers import EMPTY_JSON, FormatError, bad_json, csv_tables, json_tables, quoting
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 
 SAMPLE_ROWS = 2_000  # first rows of a file that are looked at
 SHOWN_CLASSES = 50  # a column with more different values is not proposed as label
 HEAD_BYTES = 1 << 20
 _CHUNK = 1 << 20
+NO_ROWS = "has no rows; give a file with one or more (in a CSV file, below the line with the names of the columns)"
 
 LABEL_NAMES = (
     *("label", "labels", "class", "category", "topic", "intent", "sentiment", "target", "gold_label", "tag", "emotion"),
@@ -56,7 +56,7 @@ def find_encoding(path: str) -> str:
             return encoding
         except UnicodeDecodeError:
             continue
-    raise SourceError(f"{path} is neither UTF-8 nor cp1252; name its encoding")
+    raise SourceError(f"{path} is neither UTF-8 nor cp1252; name its `encoding` (--encoding)")
 
 
 def find_delimiter(path: str, encoding: str) -> str:
@@ -87,7 +87,7 @@ def read_sample(piece: SourceFile) -> pa.Table:
             tables = json_tables(file, columns)
         table = next(tables, None)
     if table is None or not len(table):
-        raise SourceError(f"{piece.path} has no rows")
+        raise SourceError(f"{piece.path} {NO_ROWS}")
     return table.slice(0, SAMPLE_ROWS)
 
 
@@ -95,11 +95,11 @@ def column_names(piece: SourceFile) -> list[str]:
     """Return the names of the columns of a file, without those of lists and objects.
 
     Raises:
-        FormatError: the line with the names cannot be read.
+        FormatError: the line with the names cannot be read, the JSON lines are empty, or the Parquet file is damaged.
         SourceError: the file is not JSON lines.
     """
     if piece.kind == "parquet":
-        return [item.name for item in pq.read_schema(piece.path) if not pa.types.is_nested(item.type)]
+        return [item.name for item in read_schema(piece.path) if not pa.types.is_nested(item.type)]
     return _csv_header(piece) if piece.kind == "csv" else _json_columns(piece)
 
 
@@ -107,7 +107,7 @@ def _csv_header(piece: SourceFile) -> list[str]:
     encoding = "utf-8-sig" if piece.encoding == "utf-8" else piece.encoding
     with open(piece.path, encoding=encoding, newline="") as file:
         try:
-            return next(csv.reader(file, delimiter=piece.delimiter), [])
+            return next(csv.reader(file, delimiter=piece.delimiter, **quoting(piece.quote)), [])
         except csv.Error as error:
             raise FormatError(
                 f"the names of the columns in line 1 cannot be read ({error}); check the quotation marks there"
@@ -117,9 +117,11 @@ def _csv_header(piece: SourceFile) -> list[str]:
 def _json_columns(piece: SourceFile) -> list[str]:
     with open(piece.path, encoding="utf-8-sig") as file:
         try:
-            number, line = next(((i, line) for i, line in enumerate(file, 1) if line.strip()), (1, "{}"))
+            number, line = next(((i, line) for i, line in enumerate(file, 1) if line.strip()), (0, ""))
         except UnicodeDecodeError:
             raise FormatError("is not in UTF-8, as JSON lines must be; save it in UTF-8") from None
+    if not line:
+        raise FormatError(EMPTY_JSON)
     try:
         row = json.loads(line, parse_int=str)  # Python limits the digits of whole numbers
     except json.JSONDecodeError as error:

@@ -111,7 +111,10 @@ def class_names(
         if known is not None:
             names[known] += rows
     if not total:
-        raise SpecError(f"task {task}: no row has a label in column {column!r}; expected labelled rows, or `names`")
+        raise SpecError(
+            f"task {task}: no row has a label in column {column!r}, or the data has no rows; give rows with labels, or "
+            "list the classes in `names`"
+        )
     if len(names) < 2:
         have = f"only the class {next(iter(names))!r}" if names else "no labels"
         raise SpecError(

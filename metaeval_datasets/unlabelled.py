@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from metaeval_datasets.cast import evaluate
 from metaeval_datasets.columns import (
+    NO_ROWS,
     TEXT_NAMES,
     column_names,
     describe_columns,
@@ -27,17 +30,36 @@ from metaeval_datasets.spec import Files, Text, text_columns
 
 SHOWN = 50  # columns that an error message names
 USUAL = (("sentence1", "sentence2"), ("sentence",), ("text", "text_pair"), ("text",))
+AS_FOUND: Mapping[str, Any] = MappingProxyType({})  # the separator and the encoding of CSV files are found
+
+OneOrTwo = str | tuple[str, str]  # a text, or a pair of texts
 
 
-def csv_options(path: str) -> dict[str, Any]:
-    """Return the separator and the encoding of a CSV file, found in the file; nothing for other files."""
+def csv_options(path: str, given: Mapping[str, Any] = AS_FOUND) -> dict[str, Any]:
+    """Return how a CSV file is written, as arguments of ``Files``; nothing for other files.
+
+    Args:
+        path: the file.
+        given: the ``delimiter``, ``quote`` and ``encoding`` that are known; the separator and the encoding are found in
+            the file otherwise.
+
+    Raises:
+        ValueError: the given encoding does not exist.
+        SourceError: the encoding is not found.
+    """
     if not path.lower().endswith((".csv", ".tsv")):
         return {}
-    encoding = find_encoding(path)
-    return {"delimiter": find_delimiter(path, encoding), "encoding": encoding}
+    encoding = given.get("encoding") or find_encoding(path)
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(f"the encoding {encoding!r} is unknown; expected one such as utf-8 or cp1252") from None
+    return {"delimiter": find_delimiter(path, encoding), **given, "encoding": encoding}
 
 
-def read_unlabelled(path: str, texts: Sequence[Text] | None = None) -> tuple[list[str | tuple[str, str]], list[int]]:
+def read_unlabelled(
+    path: str, texts: Sequence[Text] | None = None, csv: Mapping[str, Any] = AS_FOUND
+) -> tuple[list[OneOrTwo], list[int]]:
     """Read the texts, or pairs of texts, of a CSV, TSV, JSON-lines or Parquet file.
 
     Args:
@@ -45,6 +67,7 @@ def read_unlabelled(path: str, texts: Sequence[Text] | None = None) -> tuple[lis
         texts: the text, or both texts, as columns or classes of ``metaeval_datasets.spec``; None looks for columns
             named as those of the catalogue (such as sentence), or else for a column that is named like a text, such as
             message, or the only one that contains texts.
+        csv: how a CSV file is written; see ``csv_options``.
 
     Returns:
         The texts, and the number of the row of each, from 0. Rows with an empty text are left out.
@@ -53,26 +76,60 @@ def read_unlabelled(path: str, texts: Sequence[Text] | None = None) -> tuple[lis
         ValueError: it is unclear which column contains the texts, or all texts are empty.
         SourceError: the file does not exist, has an unknown extension, lacks a column or is damaged.
     """
-    piece = _piece(path)
-    wanted = find_texts(path) if texts is None else texts
-    found: list[str | tuple[str, str]] = []
+    piece = _piece(path, csv)
+    wanted = find_texts(path, csv) if texts is None else texts
+    found: list[OneOrTwo] = []
     places, first = [], 0
     for table in _tables(piece, wanted):
-        with name_in_errors(piece):
-            columns = [evaluate(text, table).to_pylist() for text in wanted]
-        for place, row in enumerate(zip(*columns, strict=True), first):
-            if all(each is not None and each.strip() for each in row):
-                found.append(row[0] if len(row) == 1 else (row[0], row[1]))
+        for place, text in enumerate(_texts(piece, wanted, table), first):
+            if text is not None:
+                found.append(text)
                 places.append(place)
         first += len(table)
+    if not first:
+        raise SourceError(f"{piece.path} {NO_ROWS}")
     if not found:
         raise ValueError(f"{piece.path} has no row with a text ({first:,} rows are empty); give a file with texts")
     return found, places
 
 
-def _tables(piece: SourceFile, texts: Sequence[Text]) -> Iterator[pa.Table]:
-    """Yield the columns of the texts in batches."""
-    columns = list(dict.fromkeys(column for text in texts for column in text_columns(text)))
+def read_rows(
+    path: str, texts: Sequence[Text] | None = None, csv: Mapping[str, Any] = AS_FOUND
+) -> tuple[list[str], Iterator[tuple[pa.Table, list[OneOrTwo | None]]]]:
+    """Read all rows of a file, with their texts; see ``read_unlabelled`` for the arguments and errors.
+
+    Returns:
+        The columns of the file, without those of lists and objects (of JSON lines, those of the first row); and batches
+        of rows with these columns and the text of each row, None if it is empty. One batch is in memory at a time.
+    """
+    piece = _piece(path, csv)
+    wanted = find_texts(path, csv) if texts is None else texts
+    with name_in_errors(piece):
+        columns = column_names(piece)
+    return columns, _rows(piece, wanted, columns)
+
+
+def _rows(
+    piece: SourceFile, texts: Sequence[Text], columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, list[OneOrTwo | None]]]:
+    for table in _tables(piece, texts, columns):
+        yield table.select(columns), _texts(piece, texts, table)
+
+
+def _texts(piece: SourceFile, texts: Sequence[Text], table: pa.Table) -> list[OneOrTwo | None]:
+    """Return the text of each row, None if it is empty."""
+    with name_in_errors(piece):
+        columns = [evaluate(text, table).to_pylist() for text in texts]
+    found: list[OneOrTwo | None] = []
+    for row in zip(*columns, strict=True):
+        given = all(each is not None and each.strip() for each in row)
+        found.append((row[0] if len(row) == 1 else (row[0], row[1])) if given else None)
+    return found
+
+
+def _tables(piece: SourceFile, texts: Sequence[Text], others: Sequence[str] = ()) -> Iterator[pa.Table]:
+    """Yield the columns of the texts, and others, in batches."""
+    columns = list(dict.fromkeys([*(column for text in texts for column in text_columns(text)), *others]))
     with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
         if piece.kind in ("parquet", "csv"):  # in JSON lines, the first row may lack a column
             _require_columns(columns, column_names(piece))
@@ -85,30 +142,32 @@ def _tables(piece: SourceFile, texts: Sequence[Text]) -> Iterator[pa.Table]:
 
 
 def _require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
+    if not present:
+        return  # the file is empty, which its reader reports
     try:
         require_columns(columns, present)
     except FormatError as error:
         raise FormatError(f"{error}; name the columns of the texts with --text and --second-text") from None
 
 
-def _piece(path: str) -> SourceFile:
+def _piece(path: str, csv: Mapping[str, Any] = AS_FOUND) -> SourceFile:
     """Return the description of a file, after checking that it exists and can be read as a table."""
     path = os.path.abspath(os.path.expanduser(path))
     if not os.path.isfile(path):
         raise SourceError(f"{path} {'is a folder' if os.path.isdir(path) else 'does not exist'}; give a file of texts")
     if kind_of(path) is None:
         raise SourceError(f"{path} has an unknown extension; expected one of {', '.join(sorted(KINDS))}")
-    return local_piece(Files({"train": path}, **csv_options(path)), path)
+    return local_piece(Files({"train": path}, **csv_options(path, csv)), path)
 
 
-def find_texts(path: str) -> tuple[str, ...]:
+def find_texts(path: str, csv: Mapping[str, Any] = AS_FOUND) -> tuple[str, ...]:
     """Return the column of a file that contains the texts, or both columns of pairs; see ``read_unlabelled``.
 
     Raises:
         ValueError: it is unclear which column contains the texts.
         SourceError: see ``read_unlabelled``.
     """
-    piece = _piece(path)
+    piece = _piece(path, csv)
     with name_in_errors(piece):
         names = column_names(piece)
     for usual in USUAL:

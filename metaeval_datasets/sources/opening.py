@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metaeval_datasets.cast import cast_table, check_label_names, columns_to_read, label_source
@@ -33,6 +32,7 @@ from metaeval_datasets.sources.layout import (
     read_card,
 )
 from metaeval_datasets.sources.listings import Listing
+from metaeval_datasets.sources.parquet import decoded
 from metaeval_datasets.sources.readers import require_columns
 from metaeval_datasets.sources.revisions import PinnedCommitError, Revisions
 from metaeval_datasets.sources.source_files import (
@@ -363,11 +363,9 @@ def _complete(
         return dataclasses.replace(piece, label_names=names)
     label = label_source(spec, source)
     with open_source_file(piece, token, footer=True) as file:
-        try:
-            opened = pq.ParquetFile(file)
-        except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{piece.path} is not a readable Parquet file: {error}") from error
         with name_in_errors(piece):
+            with decoded():
+                opened = pq.ParquetFile(file)
             require_columns(columns_to_read(spec, source), opened.schema_arrow.names)
         names = stored_label_names(opened.schema_arrow, label) or names
         return dataclasses.replace(piece, rows=opened.metadata.num_rows, label_names=names)
@@ -390,7 +388,7 @@ def _check_split(split: str, opened: OpenedSource, token: Token) -> None:
             else:
                 rows += piece.rows or 1
     if not rows:
-        raise SourceError(f"{pieces[0].path}: the {split} split has no rows")
+        raise SourceError(f"{pieces[0].path}: the {split} split has no rows; give it one or more, or leave it out")
 
 
 def _check_rows(piece: SourceFile, opened: OpenedSource, token: Token) -> int:

@@ -7,6 +7,7 @@ therefore checked before anything is decoded: in the footer, and for large colum
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -35,6 +36,31 @@ def open_parquet(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.Parquet
     return pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False, read_dictionary=list(dictionaries))
 
 
+@contextmanager
+def decoded() -> Iterator[None]:
+    """Convert errors of the Parquet library about a damaged file into a FormatError with the remedy.
+
+    Errors of the network are no errors of this library: the requests of remote files raise a SourceError.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(
+            f"is not a readable Parquet file ({' '.join(str(error).split())[:200]}); download or write it again, or "
+            "give it the extension of its real format"
+        ) from error
+
+
+def read_schema(path: str) -> pa.Schema:
+    """Return the columns of a local Parquet file.
+
+    Raises:
+        FormatError: the file is damaged, or no Parquet file.
+    """
+    with decoded():
+        return pq.read_schema(path)
+
+
 def parquet_tables(file: BinaryIO, columns: Sequence[str], remote: bool = False) -> Iterator[pa.Table]:
     """Yield the columns of a file in batches.
 
@@ -44,8 +70,13 @@ def parquet_tables(file: BinaryIO, columns: Sequence[str], remote: bool = False)
         remote: whether every read is a request; then only the footer is checked before the rows are read.
 
     Raises:
-        FormatError: a column is missing, or its cells are too long; the message names the column.
+        FormatError: the file is damaged, a column is missing, or its cells are too long; the message names the column.
     """
+    with decoded():
+        yield from _tables(file, columns, remote)
+
+
+def _tables(file: BinaryIO, columns: Sequence[str], remote: bool) -> Iterator[pa.Table]:
     opened = open_parquet(file)
     require_columns(columns, opened.schema_arrow.names)
     chunks = [(name, chunk) for name in columns for chunk in _chunks(opened.metadata, name)]

@@ -21,6 +21,11 @@ BLOCK_BYTES = 8 << 20  # bytes of a file read at a time
 MAX_CELL_BYTES = 16 << 20
 MAX_ROW_BYTES = 64 << 20
 MAX_COLUMNS = 10_000
+EMPTY_JSON = 'is empty; expected one JSON object per line, such as {"text": "...", "label": "..."}'
+_NO_QUOTES = (
+    "if quotation marks are part of the texts, set `quote` to None (null in a task file, --quote none of commands that "
+    "take a CSV file)"
+)
 
 
 class FormatError(ValueError):
@@ -72,12 +77,13 @@ def csv_tables(
     )  # applies to the whole process; the default is 128 KiB
     lines = _Lines(file, encoding)
     # strict: an unclosed quotation mark is an error; otherwise it would swallow rows up to the next one
-    quoting: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, **quoting)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, **quoting(quote))
     try:
         names = list(header) if header else next(reader, [])
         if not names:
-            raise FormatError("is empty")
+            raise FormatError(
+                "is empty; expected the names of the columns in the first line, and one row per line below it"
+            )
         if len(names) > MAX_COLUMNS:
             raise FormatError(f"has {len(names):,} columns; at most {MAX_COLUMNS:,} are read")
         require_columns(columns, names)
@@ -90,14 +96,14 @@ def csv_tables(
             if len(row) != len(names):
                 raise FormatError(
                     f"line {reader.line_num:,} has {len(row)} column{'s' * (len(row) != 1)}; expected {len(names)}. "
-                    "Correct the line, or name the separator as `delimiter`"
+                    "Correct the line, or name the separator as `delimiter` (--delimiter)"
                 )
             # In a TSV file a quoted field with both a tab and a line break is nearly always several rows that two plain
             # quotes enclose. Only a row of several lines can have one, so others are not searched.
             if delimiter == "\t" and reader.line_num > line + 1 and any("\t" in cell and "\n" in cell for cell in row):
                 raise FormatError(
                     f"line {reader.line_num:,} ends a quoted field with tabs and line breaks, likely several rows; "
-                    "if quotation marks are part of the texts, set `quote` to None (null in a task file)"
+                    f"{_NO_QUOTES}"
                 )
             line = reader.line_num
             for cells, place in zip(found, places, strict=True):
@@ -106,10 +112,15 @@ def csv_tables(
                 yield _text_table(columns, found)
                 found, block = [[] for _ in columns], lines.block
     except csv.Error as error:
-        hint = "; if quotation marks are part of the texts, set `quote` to None (null in a task file)" if quote else ""
+        hint = f"; {_NO_QUOTES}" if quote else ""
         raise FormatError(f"line {reader.line_num:,}: {error}{hint}") from error
     if found and found[0]:
         yield _text_table(columns, found)
+
+
+def quoting(quote: str | None) -> dict[str, Any]:
+    """Return the options of ``csv.reader`` for the character around fields; None if no field is quoted."""
+    return {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE, "quotechar": None}
 
 
 def _text_table(columns: Sequence[str], found: list[list[str]]) -> pa.Table:
@@ -148,7 +159,8 @@ class _Lines:
             line = 1 + self._breaks + error.object.count(b"\n", 0, error.start)
             raise FormatError(
                 f"line {line:,} is not {self._encoding} (byte 0x{error.object[error.start]:02x}); if the file has "
-                "another encoding, name it as `encoding`: files of older Windows programs often have cp1252"
+                "another encoding, name it as `encoding` (--encoding): files of older Windows programs often "
+                "have cp1252"
             ) from error
         self._breaks += text.count("\n")
         return text
@@ -179,7 +191,8 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
         label: column whose whole numbers and booleans are not converted to texts.
 
     Raises:
-        FormatError: the file is not valid JSON lines, or no row has one of the columns; the message names the line.
+        FormatError: the file is empty or not valid JSON lines, or no row has one of the columns; the message names the
+            line.
     """
     rows = _JsonRows(columns, label)
     rest, first = b"", True
@@ -200,6 +213,8 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
         rest = tail
     if table := rows.table(rest):
         yield table
+    if not rows.present:
+        raise FormatError(EMPTY_JSON)
     require_columns(columns, list(rows.present))
 
 

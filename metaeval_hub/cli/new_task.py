@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metaeval_hub.cli.places import add_csv, csv_given
 from metaeval_hub.results.terminal import make_console, path_of, print_columns, quiet
 from metaeval_hub.safe_files.printable import without_control
 
@@ -56,10 +57,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", help="config of the dataset on the Hub")
     parser.add_argument("--revision", help="branch, tag or commit of the dataset on the Hub")
-    parser.add_argument("--encoding", help="encoding of a CSV file (default: UTF-8, or else cp1252)")
-    parser.add_argument(
-        "--delimiter", help="separator of a CSV file (default: the most frequent one in its first line)"
-    )
+    add_csv(parser)
     parser.add_argument(
         "--out", type=path_of, default=Path(OUT), metavar="FILE", help=f"task file to add the entry to (default: {OUT})"
     )
@@ -140,21 +138,19 @@ def _from(out: Path, file: str) -> str:
 
 def _file(options: argparse.Namespace, entry: dict[str, Any]) -> SourceFile:
     """Return the file to look at; add its encoding and separator to the entry if they are unusual."""
-    from metaeval_datasets.columns import find_delimiter, find_encoding
     from metaeval_datasets.sources.opening import first_file, local_piece
     from metaeval_datasets.spec import Files, Source
+    from metaeval_datasets.unlabelled import csv_options
 
+    given = csv_given(options, options.data)
     if "hub" in entry:
         with quiet(options.verbose):
             return first_file(Source(entry["hub"], config=entry.get("config"), revision=entry.get("revision")))
     path = os.path.abspath(os.path.expanduser(options.data))
-    csv: dict[str, str] = {}
-    if path.lower().endswith((".csv", ".tsv")):
-        csv["encoding"] = options.encoding or find_encoding(path)
-        csv["delimiter"] = options.delimiter or find_delimiter(path, csv["encoding"])
-        usual = {"encoding": "utf-8", "delimiter": "\t" if path.lower().endswith(".tsv") else ","}
-        entry |= {key: value for key, value in csv.items() if value != usual[key]}
-    return local_piece(Files({"train": path}, **csv), path)  # type: ignore[arg-type]
+    csv = csv_options(path, given)
+    usual = {"encoding": "utf-8", "delimiter": "\t" if path.lower().endswith(".tsv") else ",", "quote": '"'}
+    entry |= {key: value for key, value in csv.items() if value != usual[key]}
+    return local_piece(Files({"train": path}, **csv), path)
 
 
 def _declare(name: str, entry: dict[str, Any], out: Path) -> TaskSpec:
@@ -256,9 +252,10 @@ def _short(value: object) -> str:
 def _show_entry(console: Console, entry: dict[str, Any], counts: dict[str, int]) -> None:
     """Print the chosen columns and the classes with their rows."""
     console.print()
-    for field in ("text", "second_text", "label", "groups", "encoding", "delimiter"):
+    for field in ("text", "second_text", "label", "groups", "encoding", "delimiter", "quote"):
         if field in entry:
-            value = entry[field] if isinstance(entry[field], str) else " + ".join(entry[field])
+            value = "none" if entry[field] is None else entry[field]
+            value = value if isinstance(value, str) else " + ".join(value)
             console.print(
                 f"{field.replace('_', ' ')}: {without_control(value) or repr(value)}", markup=False, highlight=False
             )

@@ -1,6 +1,6 @@
 """Check output paths before a command computes anything, so that no work is lost because of a wrong path.
 
-The options ``--pins``, ``--task-file`` and ``--seed`` of several commands are declared here, too.
+The options ``--pins``, ``--task-file`` and ``--seed`` of several commands, and those of CSV files, are declared here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from metaeval_hub.utils.seeds import MOST_SEED
 
@@ -30,6 +31,41 @@ def add_task_file(parser: argparse._ActionsContainer) -> None:
         metavar="FILE",
         help="also use the tasks that this YAML file declares, which `metaeval new-task` writes",
     )
+
+
+def add_csv(parser: argparse._ActionsContainer) -> None:
+    """Declare the options that say how CSV files are written; ``csv_given`` reads them."""
+    parser.add_argument("--encoding", help="encoding of a CSV file (default: UTF-8, or else cp1252)")
+    parser.add_argument(
+        "--delimiter", help="separator of a CSV file, or tab (default: the most frequent one in its first line)"
+    )
+    parser.add_argument(
+        "--quote",
+        metavar="MARK",
+        help='character around fields of a CSV file, or none if no field is quoted (default: ")',
+    )
+
+
+def csv_given(options: argparse.Namespace, *paths: str) -> dict[str, Any]:
+    """Return how CSV files are written, as far as options say it: ``delimiter``, ``quote`` and ``encoding``.
+
+    Args:
+        options: of a command with the options of ``add_csv``.
+        paths: the files that the command reads.
+
+    Raises:
+        ValueError: none of the files is a CSV file, or a value is not a single character.
+    """
+    given = {name: getattr(options, name) for name in ("delimiter", "quote", "encoding")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and not any(path.lower().endswith((".csv", ".tsv")) for path in paths):
+        raise ValueError(f"--{next(iter(given))} is for CSV files; leave it out for {', '.join(paths)}")
+    for name, words in (("delimiter", {"tab": "\t", "\\t": "\t"}), ("quote", {"none": None})):
+        if name in given:
+            given[name] = words.get(given[name], given[name])
+            if given[name] is not None and len(given[name]) != 1:
+                raise ValueError(f"--{name} must be one character or {next(iter(words))}, got {given[name]!r}")
+    return given
 
 
 def add_seed(parser: argparse._ActionsContainer, what: str) -> None:

@@ -1,6 +1,10 @@
 """Classify texts with one task of a trained model.
 
-Give texts as arguments, or one per line on standard input (UTF-8). Separate the two texts of a pair with a tab.
+    metaeval predict MODEL acme/tickets "The courier lost my box"
+    metaeval predict MODEL acme/tickets --file new.csv --text message --out predicted.csv
+
+Give texts as arguments, or one per line on standard input (UTF-8). Separate the two texts of a pair with a tab. With
+--file, the output is a CSV file: the columns of the file, the predicted class, and the probability of each class.
 """
 
 from __future__ import annotations
@@ -11,6 +15,9 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from metaeval_hub.cli.file_predictions import check_options, predict_file
+from metaeval_hub.cli.places import add_csv
+from metaeval_hub.results.terminal import path_of
 from metaeval_hub.safe_files.printable import without_control
 
 if TYPE_CHECKING:
@@ -27,11 +34,24 @@ TAB_HINT = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("model", help="folder or Hub id of a trained model, or the folder of the run that trained it")
     parser.add_argument("task", help="task of the model, such as glue/cola")
     parser.add_argument(
         "text", nargs="*", help="text, or pair of texts separated by a tab (default: read standard input)"
     )
+    parser.add_argument(
+        "--file", metavar="FILE", help="classify the rows of this CSV, TSV, JSON-lines or Parquet file, and write CSV"
+    )
+    parser.add_argument(
+        "--text", nargs="+", dest="text_columns", metavar="COLUMN",
+        help="column of the text in --file; several are joined by a space (default: found)",
+    )  # fmt: skip
+    parser.add_argument("--second-text", metavar="COLUMN", help="column of the second text, for a task over pairs")
+    parser.add_argument(
+        "--out", type=path_of, metavar="FILE.csv", help="new file to write with --file (default: standard output)"
+    )
+    add_csv(parser)
     parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
     parser.add_argument("--batch-size", type=int, default=32, help="texts per batch (default: 32)")
     parser.add_argument(
@@ -40,7 +60,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print one line per text: class, probability, text."""
+    """Print one line per text: class, probability, text; or write the rows of a file with their predictions.
+
+    Raises:
+        ValueError: the model or the task is unknown, a text does not fit the task, or an option is invalid.
+        OSError: the model or the file cannot be read, or the output cannot be written.
+    """
+    check_options(options)
+    if options.file is not None:
+        predict_file(options, lambda: load(options.model, options.revision))
+        return
     lines = _arguments(options.text) if options.text else read_lines()
     model = load(options.model, options.revision)
     model.task_id(options.task)  # raises an error that suggests the nearest name

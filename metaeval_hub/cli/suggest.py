@@ -18,11 +18,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from metaeval_hub.cli.places import add_pins, add_seed, add_task_file, check_model, check_new_file
+from metaeval_hub.cli.places import add_csv, add_pins, add_seed, add_task_file, check_model, check_new_file, csv_given
 from metaeval_hub.results.terminal import path_of, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from metaeval_datasets import TaskSpec
     from metaeval_hub.encoders.tokens import Text
@@ -58,6 +58,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--max-rows", type=int, default=MOST_ROWS, metavar="N",
         help=f"most unlabelled rows to look at, drawn at random; 0: all (default: {MOST_ROWS:,})",
     )  # fmt: skip
+    add_csv(parser)
     add_seed(parser, "the clusters and drawn rows")
     add_task_file(parser)
     add_pins(parser)
@@ -87,8 +88,9 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"--second-text {options.second_text} needs --text, the column of the first text")
     if options.out:
         check_new_file(options.out, "--out")
-    spec = _declared(options)
-    texts, rows = read_unlabelled(options.unlabelled, _columns(options, spec))
+    csv = csv_given(options, options.unlabelled, options.task or "")
+    spec = _declared(options, csv)
+    texts, rows = read_unlabelled(options.unlabelled, _columns(options, spec), csv)
     texts, rows, drawn = _draw(texts, rows, options)
     model = load(options.model, options.revision)
     with registered([spec] if spec is not None and spec.name == FILE_TASK else []):
@@ -130,7 +132,7 @@ def _reason(known: bool, labelled: LabelledRows | None) -> str:
 # --- Rows -----------------------------------------------------------------------------------------------------------
 
 
-def _declared(options: argparse.Namespace) -> TaskSpec | None:
+def _declared(options: argparse.Namespace, given: Mapping[str, Any]) -> TaskSpec | None:
     """Return the declaration of the task, or one of the file of labelled rows; None if there is none."""
     from metaeval_datasets import get_task, task_from
     from metaeval_datasets.catalog import LeftOutTaskError, UnknownTaskError
@@ -141,9 +143,9 @@ def _declared(options: argparse.Namespace) -> TaskSpec | None:
         return None
     if options.task.lower().endswith(tuple(KINDS)):
         path = os.path.abspath(os.path.expanduser(options.task))
-        columns = _columns(options, None) or (find_texts(path) if os.path.isfile(path) else ("text",))
+        columns = _columns(options, None) or (find_texts(path, given) if os.path.isfile(path) else ("text",))
         second = columns[1] if len(columns) > 1 else None
-        csv = csv_options(path) if os.path.isfile(path) else {}
+        csv = csv_options(path, given) if os.path.isfile(path) else {}
         return task_from(path, name=FILE_TASK, text=columns[0], second_text=second, label=options.label, **csv)
     try:
         return get_task(options.task)

@@ -70,7 +70,7 @@ def test_encoding_and_delimiter(content, encoding, delimiter, tmp_path):
 
 def test_a_file_in_no_known_encoding(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"a\x81")
-    with pytest.raises(SourceError, match="neither UTF-8 nor cp1252; name its encoding"):
+    with pytest.raises(SourceError, match="neither UTF-8 nor cp1252; name its `encoding`"):
         find_encoding(str(tmp_path / "a.csv"))
 
 

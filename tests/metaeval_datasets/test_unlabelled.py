@@ -56,7 +56,7 @@ def test_errors(tmp_path, content, texts, error, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("new.jsonl", "", "has no column of texts, numbers or booleans; give a file with a column of texts"),
+        ("new.jsonl", "", "is empty; expected one JSON object per line"),
         ("new.jsonl", '{"text": ["a", "b"]}\n', "has no column of texts, numbers or booleans"),
         ("new.jsonl", '\n{"text": ', "line 2 is not valid JSON (Expecting value at column 10); correct or remove"),
         ("new.jsonl", '{"a":' * 100_000, "line 1 is nested too deeply"),
@@ -81,3 +81,34 @@ def test_an_error_names_fifty_columns(tmp_path):
 def test_the_first_row_of_json_lines_may_lack_the_text_and_have_a_huge_number(tmp_path):
     (tmp_path / "new.jsonl").write_text('{"id": ' + "9" * 5_000 + '}\n{"text": "a b"}\n')
     assert read_unlabelled(str(tmp_path / "new.jsonl"), ["text"]) == (["a b"], [1])
+
+
+def _parquet(tmp_path):
+    pq.write_table(pa.table({"text": ["a b", "c d"] * 500}), tmp_path / "whole.parquet")
+    return (tmp_path / "whole.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: b"", lambda whole: whole[:200], lambda whole: whole[:4] + b"\xff" * 60 + whole[64:]]
+)
+def test_a_damaged_parquet_file(tmp_path, damage):
+    (tmp_path / "new.parquet").write_bytes(damage(_parquet(tmp_path)))
+    with pytest.raises(
+        SourceError, match=r"new\.parquet: is not a readable Parquet file \(.+\); download or write it again"
+    ):
+        read_unlabelled(str(tmp_path / "new.parquet"), ["text"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("new.csv", "", "is empty; expected the names of the columns in the first line"),
+        ("new.tsv", "text\tn\n", "has no rows; give a file with one or more"),
+        ("new.jsonl", "\n \n", "is empty; expected one JSON object per line"),
+    ],
+)
+@pytest.mark.parametrize("texts", [None, ["text"]])
+def test_files_without_rows(tmp_path, name, content, message, texts):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SourceError, match=message):
+        read_unlabelled(str(tmp_path / name), texts)

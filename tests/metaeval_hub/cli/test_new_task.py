@@ -154,3 +154,17 @@ def test_errors_are_one_line_and_write_nothing(arguments, message, folder, capsy
     assert message in error
     assert error.count("\n") == 1
     assert not (folder / "tasks.yaml").exists()
+
+
+def test_quotation_marks_that_are_part_of_the_texts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("message;topic\n" + '"open one;x\nno "two" here;y\n' * 3)
+    command = ["new-task", "a.csv", "--name", "my/a", "--text", "message", "--label", "topic"]
+    assert main(command) == 1
+    assert "--quote none" in capsys.readouterr().err
+    assert main([*command, "--quote", "none"]) == 0
+    assert "quote: none" in capsys.readouterr().out
+    entry = read_entries(tmp_path / "tasks.yaml")["my/a"]
+    assert (entry["quote"], entry["delimiter"]) == (None, ";")
+    assert main(["new-task", "ORG/NAME", "--quote", "none"]) == 1
+    assert "--quote is for CSV files; leave it out for ORG/NAME" in capsys.readouterr().err

@@ -133,3 +133,18 @@ def test_seeds_are_whole_numbers_that_scikit_learn_accepts(command, seed, capsys
     with pytest.raises(SystemExit, match="2"):
         main([*command.split(), f"--seed={seed}"])
     assert f"argument --seed: expected a whole number from 0 to 4294967295, got '{seed}'" in capsys.readouterr().err
+
+
+def test_how_csv_files_are_written_can_be_named(model, folder, capsys):
+    (folder / "new.csv").write_text("message,x|n\n" + "".join(f"{line}|1\n" for line in NEW))
+    command = ["suggest", model, "--unlabelled", "new.csv", "-n", "1", "--text", "message,x"]
+    assert main(command) == 1
+    assert "has no column 'message,x'" in capsys.readouterr().err
+    (folder / "new.csv").write_text("message,x|n\n" + "".join(f'"{line}|1\n' for line in NEW))
+    assert main([*command, "--delimiter", "|"]) == 1
+    assert "--quote none" in capsys.readouterr().err
+    assert main([*command, "--delimiter", "|", "--quote", "none"]) == 0
+    assert read(capsys.readouterr().out)[0]["text"].startswith('"')
+    (folder / "new.jsonl").write_text('{"message": "a text"}\n')
+    assert main(["suggest", model, "--unlabelled", "new.jsonl", "--quote", "none"]) == 1
+    assert "--quote is for CSV files; leave it out for new.jsonl" in capsys.readouterr().err
