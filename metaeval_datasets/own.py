@@ -10,6 +10,8 @@ prepared, split and cached like the rows of any other source.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import logging
 import os
 import re
 from collections import Counter
@@ -24,6 +26,7 @@ from metaeval_datasets.catalog import check_own_name
 from metaeval_datasets.labels_found import LabelsFound, class_names, count_labels, unique_canonical, warn_alike
 from metaeval_datasets.rows_in_memory import is_in_memory, write_rows
 from metaeval_datasets.schema import one_array
+from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.layout import KINDS
 from metaeval_datasets.sources.opening import open_unchecked, splits_of
 from metaeval_datasets.sources.source_files import name_in_errors, read_source_file
@@ -42,6 +45,7 @@ from metaeval_datasets.spec import (
 )
 
 UNKNOWN_LICENSE = "unknown"
+logger = logging.getLogger(__name__)
 _REPO = re.compile(r"[A-Za-z0-9_.\-]+/[A-Za-z0-9_.\-]+")
 _DRAFT = ("first class", "second class")  # names of a declaration whose classes are not known yet
 
@@ -100,7 +104,8 @@ def task_from(
         revision: commit, tag or branch of a repository on the Hub.
         splits: splits of a repository on the Hub to read: names among train, validation and test, or
             official split -> split of the repository. By default those that it has.
-        unlabelled: official splits whose labels are hidden.
+        unlabelled: official splits whose labels are hidden: they are not read. If the first rows of such a split of
+            files have labels of two or more classes, a warning says so.
         delimiter: separator of CSV files; default: tab for ``.tsv`` files, comma for others.
         quote: character around CSV fields; None if quotation marks are part of the texts.
         encoding: encoding of CSV files.
@@ -109,7 +114,8 @@ def task_from(
         notes: what users of the task should know.
 
     Raises:
-        SpecError: the declaration cannot be right: a name, a column or the classes.
+        SpecError: the declaration cannot be right: a name, a column or the classes; or ``unlabelled`` names all splits
+            of files whose rows have labels.
         SourceError: the rows cannot be read.
     """
     texts = _texts(text, second_text)
@@ -138,12 +144,14 @@ def task_from(
         if isinstance(source, Source):
             values = {**found.numbers(names), **values}
         warn_alike(name, names)
-    return TaskSpec(
+    spec = TaskSpec(
         name, (source,), tuple(names), draft.type, license, citation, **texts, label=label,
         canonical=tuple(canonical) or unique_canonical(names), label_values=values, splits=official,
         unlabelled=hidden, groups=together, distinct=distinct, may_be_empty=tuple(may_be_empty),
         in_101=False, notes=notes,
     )  # fmt: skip
+    _check_hidden(spec, unlabelled)
+    return spec
 
 
 def count_classes(spec: TaskSpec) -> dict[str, int]:
@@ -329,3 +337,43 @@ def _look_at_labels(
         for piece in pieces:
             count_labels(counts[split], piece, spec, source)
     return LabelsFound(counts, None)
+
+
+def _check_hidden(spec: TaskSpec, hidden: Iterable[str]) -> None:
+    """Compare the splits that a user declares as unlabelled with their first rows; repositories are not read for this.
+
+    Equal labels may stand for hidden ones, so labels of two or more classes are needed to say anything.
+
+    Raises:
+        SpecError: all splits are declared as unlabelled, and one of them has labels.
+    """
+    source = spec.sources[0]
+    if not isinstance(source, Files):
+        return
+    for split in hidden:
+        rows, classes = _first_classes(spec, source, split)
+        if len(classes) < 2:
+            continue
+        message = (
+            f"task {spec.name}: `unlabelled` names {split}, but its first {rows:,} rows have labels of "
+            f"{len(classes):,} classes in column {spec.label!r}"
+        )
+        if not spec.has_labels:
+            raise SpecError(f"{message}; leave {split} out of `unlabelled`")
+        logger.warning("%s; the split is not read. Leave it out of `unlabelled` to use its rows", message)
+
+
+def _first_classes(spec: TaskSpec, source: Files, split: str) -> tuple[int, set[int]]:
+    """Return the number of the first rows of a split, and their classes; none if they cannot be read."""
+    rows, classes, source = 0, set[int](), dataclasses.replace(source, paths={split: source.paths[split]})
+    alone = dataclasses.replace(spec, sources=(source,), splits=(split,), unlabelled=())
+    try:
+        for piece in open_unchecked(alone, source).pieces[split]:
+            for table in itertools.islice(read_source_file(piece, alone, source), 1):
+                with name_in_errors(piece):
+                    codes = label_codes(one_array(table[spec.label]), alone, source, piece.label_names)
+                rows += len(table)
+                classes |= {code for code in pc.unique(codes).to_pylist() if code >= 0}
+    except SourceError:  # such as a file without labels
+        return 0, set()
+    return rows, classes

@@ -418,3 +418,26 @@ def test_texts_of_several_columns(tmp_path):
     register_task(spec)
     row = load_dataset("metaeval", spec.name)["test"][1]
     assert (row["sentence1"], row["sentence2"]) == ("t c", "p")
+
+
+def test_splits_declared_as_unlabelled_are_compared_with_their_rows(tmp_path, caplog):
+    (tmp_path / "train.csv").write_text(csv_text())
+    for name, labels in (("other", ("bug", "billing")), ("equal", ("bug", "bug")), ("empty", ("", ""))):
+        (tmp_path / f"{name}.csv").write_text("message,topic\n" + "".join(f"a {i},{x}\n" for i, x in enumerate(labels)))
+    (tmp_path / "without.csv").write_text("message\na\nb\n")
+
+    def declare(test, **fields):
+        files = {"train": tmp_path / "train.csv", "test": tmp_path / f"{test}.csv"}
+        return task_from(files, name="acme/t", text="message", label="topic", **fields)
+
+    for test in ("equal", "empty", "without"):
+        assert declare(test, unlabelled=["test"]).unlabelled == ("test",)
+    assert not caplog.records
+    declare("other", unlabelled=["test"])
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "task acme/t: `unlabelled` names test, but its first 2 rows have labels of 2 classes in column 'topic'; the "
+        "split is not read. Leave it out of `unlabelled` to use its rows"
+    )
+    with pytest.raises(SpecError, match=r"`unlabelled` names train, .* of 3 classes .*; leave train out of"):
+        declare("equal", unlabelled=["train", "test"], names=["billing", "bug", "delivery"])

@@ -105,7 +105,7 @@ DEEP = '{"text": "a", "label": 0, "other": ' + '{"a":' * 200_000 + "1" + "}" * 2
         ('[{"text": "a", "label": 0}]', "is a JSON array; expected JSON lines"),
         (b'{"text": "\xff", "label": 0}', "line 1: 'utf-8' codec"),
         (DEEP, "line 1 is nested too deep"),
-        ("", "has no column 'text', 'label'"),
+        ("", "is empty; expected one JSON object per line"),
     ],
 )
 def test_json_that_cannot_be_read(content, problem):
