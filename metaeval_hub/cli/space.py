@@ -43,6 +43,10 @@ def run(options: argparse.Namespace) -> None:
         ValueError: the model cannot be loaded, or an option is invalid.
         OSError: the folder cannot be written or contains other files, or the Hub does not answer.
     """
+    from metaeval_hub.space.requirement import check_requirement
+
+    if options.metaeval is not None:  # before slow libraries are imported and the model is loaded
+        check_requirement(options.metaeval)
     from metaeval_hub.cli.places import check_folder
     from metaeval_hub.hub.login import push_target
     from metaeval_hub.space.files import APP, REQUIREMENTS, push_model_space, write_space

@@ -141,8 +141,11 @@ class ConditionalConfig:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        if not 0.0 <= self.adapter_dropout < 1.0:
-            raise ValueError(f"adapter_dropout must lie in [0, 1), got {self.adapter_dropout}")
+        rate = self.adapter_dropout
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+            raise ValueError(f"adapter_dropout must be a number in [0, 1), got {rate!r}")
+        if not isinstance(self.encoder_dropout, bool):
+            raise ValueError(f"encoder_dropout is {self.encoder_dropout!r}; expected True or False")
         check_layer_norm(self.conditioning, self.layer_norm)
         check_private_rank(self.conditioning, self.private_rank)
         check_z(self.z_from, self.embeddings_per_task, self.dim_features, self.dim_z, self.dim_table)

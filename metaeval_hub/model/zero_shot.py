@@ -13,6 +13,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
@@ -50,10 +51,11 @@ class Description:
     Args:
         type: its task type, by name: one of ``metaeval_datasets.TaskType`` ("emotion", "nli", "other", ...).
         texts: unlabelled texts, or pairs of texts for a task over pairs; a few dozen are enough.
-        train_rows: number of training rows of the task; None uses the average of the model's tasks.
+        train_rows: number of training rows of the task, 1 or more; None uses the average of the model's tasks.
 
     Raises:
-        ValueError: ``texts`` is empty or mixes texts and pairs, or the type is unknown.
+        ValueError: ``texts`` is empty, mixes texts and pairs, or contains a text without words (or a pair of two such
+            texts); the type is unknown; or ``train_rows`` is not a whole number of at least 1.
     """
 
     type: str
@@ -75,6 +77,14 @@ class Description:
         if not self.texts:
             raise ValueError(
                 f"texts is {shown(self.texts)}; expected a list of one or more texts, or of pairs of texts"
+            )
+        for place, text in enumerate(self.texts):
+            if not any(part.strip() for part in ((text,) if isinstance(text, str) else text)):
+                raise ValueError(f"texts[{place}] is {shown(text)}; leave texts without words out")
+        rows = self.train_rows
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1):
+            raise ValueError(
+                f"train_rows is {shown(rows)}; expected a whole number of at least 1, or None if it is unknown"
             )
 
     @property

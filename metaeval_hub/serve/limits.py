@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 MAX_WAIT_MS = 1000.0
 OPTIONS = {  # limit -> option of `metaeval serve`
@@ -45,12 +47,16 @@ class Limits:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} ({OPTIONS[name]}) is {value!r}; expected a whole number of at least 1")
-        if not 0 <= self.wait_ms <= MAX_WAIT_MS:
-            raise ValueError(f"wait_ms (--wait-ms) is {self.wait_ms}; expected 0 to {MAX_WAIT_MS:.0f} milliseconds")
-        if not self.body_seconds > 0:
-            raise ValueError(f"body_seconds is {self.body_seconds}; expected more than 0 seconds")
+        if not (_is_number(self.wait_ms) and 0 <= self.wait_ms <= MAX_WAIT_MS):
+            raise ValueError(f"wait_ms (--wait-ms) is {self.wait_ms!r}; expected 0 to {MAX_WAIT_MS:.0f} milliseconds")
+        if not (_is_number(self.body_seconds) and 0 < self.body_seconds < math.inf):
+            raise ValueError(f"body_seconds is {self.body_seconds!r}; expected more than 0 seconds")
         if self.queue < self.texts:
             raise ValueError(
                 f"the queue takes {self.queue} texts, fewer than the {self.texts} that one request may have; give a "
                 "longer queue (--max-queue), or allow fewer texts per request (--max-texts)"
             )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

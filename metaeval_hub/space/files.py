@@ -17,8 +17,9 @@ from pathlib import Path
 from metaeval_hub.hub.card_templates import template, yaml_text
 from metaeval_hub.hub.spaces import CARD, push_space
 from metaeval_hub.model.model import ConditionalAdapterModel
-from metaeval_hub.safe_files.printable import CONTROL, one_line, shown
+from metaeval_hub.safe_files.printable import one_line
 from metaeval_hub.safe_files.replace_folder import replacing, target_folder
+from metaeval_hub.space.requirement import check_requirement
 
 SPACE_TAG = "metaeval-model-space"  # in the card of every Space for a model
 APP, CONFIG, REQUIREMENTS, MODEL_FOLDER = "app.py", "config.json", "requirements.txt", "model"
@@ -70,12 +71,7 @@ def _requirement(served: Served) -> str:
         extras = "models,encoder" if served.model.base.kind == "package" else "models"
         major, minor, *_ = version("metaeval").split(".")
         return f"metaeval[{extras}]>={major}.{minor},<{major}.{int(minor) + 1}"
-    if CONTROL.search(line) or line.startswith("-") or "metaeval" not in line:
-        raise ValueError(
-            f"--metaeval {shown(line)} is not a requirement for metaeval; expected one line for pip, such as "
-            "'metaeval[models] @ git+https://HOST/ORG/metaeval'"
-        )
-    return line
+    return check_requirement(line)
 
 
 def _card(served: Served) -> str:

@@ -4,6 +4,7 @@ import json
 import pytest
 from metaeval_training.config import (
     CONFIGS,
+    HINTS,
     PATHS,
     ConfigError,
     TrainConfig,
@@ -67,6 +68,19 @@ def test_a_script_may_take_some_of_the_flags(capsys):
     assert "(default: 3.0)" in parser.format_help()
     with pytest.raises(SystemExit):
         parser.parse_args(["--dim-z", "4"])
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_every_setting_has_its_type(name):
+    """The wrong values are of each type that the setting does not have; 1 is also a number for ``float``."""
+    value = getattr(TrainConfig(), name)
+    for wrong in ("x", 1.5, 1, True, None, ("x",), [1]):
+        if type(wrong) is type(value) or (isinstance(value, float) and wrong == 1 and wrong is not True):
+            continue
+        with pytest.raises(ConfigError, match=f"^{flag(name)} must be ") as raised:
+            TrainConfig(**{name: wrong})
+        assert f", got {wrong!r}" in str(raised.value)
+    assert TrainConfig(**{name: value}) == TrainConfig()
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 import yaml
 
 from metaeval_hub.conditional.config import Conditioning, Pooling
 from metaeval_training.atomic_files import DamagedFileError, expand, read_object
 from metaeval_training.setting_rules import ConfigError as ConfigError
-from metaeval_training.setting_rules import check_from, check_z
+from metaeval_training.setting_rules import check_from, check_types, check_z
 from metaeval_training.setting_rules import flag as flag
 
 # In a clone the presets are in training/configs; in the installed package they are in a subfolder.
@@ -250,6 +250,7 @@ class TrainConfig:
     keep_checkpoints: int = setting(2, "evaluation", "number of newest checkpoints to keep", "N")
 
     def __post_init__(self) -> None:
+        check_types(vars(self), HINTS)
         for name in PATHS:
             object.__setattr__(self, name, expand(getattr(self, name)))
         for name, least in _LEAST.items():
@@ -282,11 +283,6 @@ class TrainConfig:
             raise ConfigError(f"--push-to-hub expects ORG/NAME, got {self.push_to_hub!r}")
         if self.push_every_checkpoint and not self.push_to_hub:
             raise ConfigError("--push-every-checkpoint needs --push-to-hub ORG/NAME")
-        for name, kind in HINTS.items():
-            if get_origin(kind) is Literal and getattr(self, name) not in get_args(kind):
-                raise ConfigError(
-                    f"{flag(name)} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}"
-                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON values."""

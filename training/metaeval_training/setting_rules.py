@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from metaeval_hub.conditional.config import WITH_LAYER_NORM
 
@@ -17,6 +17,38 @@ def flag(name: str) -> str:
     if name == "from_model":  # "from" is a keyword of Python
         return "--from"
     return "--" + name.replace("_", "-")
+
+
+def check_types(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """Check that the values of settings have the types that are declared; whole numbers are also numbers.
+
+    Args:
+        values: setting -> value.
+        kinds: setting -> int, float, bool, str, a Literal, or a tuple of texts.
+
+    Raises:
+        ConfigError: a value has another type, or is not among those of the Literal.
+    """
+    for name, kind in kinds.items():
+        value, expected = values[name], ""
+        if kind is int and (not isinstance(value, int) or isinstance(value, bool)):
+            expected = "a whole number"
+        elif kind is float and (not isinstance(value, int | float) or isinstance(value, bool)):
+            expected = "a number"
+        elif kind is bool and not isinstance(value, bool):
+            expected = "True or False"
+        elif kind is str and not isinstance(value, str):
+            expected = "a text"
+        elif get_origin(kind) is Literal and value not in get_args(kind):
+            expected = f"one of {', '.join(get_args(kind))}"
+        elif get_origin(kind) is tuple and not _is_texts(value):
+            expected = "a tuple of texts"
+        if expected:
+            raise ConfigError(f"{flag(name)} must be {expected}, got {value!r}")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
 def check_z(values: Mapping[str, Any]) -> None:

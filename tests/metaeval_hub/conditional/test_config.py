@@ -18,6 +18,8 @@ OF_EARLIER_RELEASES = {
         ({"dim_table": 31}, "dim_table is 31, which is less than dim_z=32"),
         ({"dim_table": -1}, "dim_table must be a whole number of at least 0, got -1"),
         ({"dim_table": True}, "dim_table must be a whole number"),
+        ({"adapter_dropout": "x"}, r"adapter_dropout must be a number in \[0, 1\), got 'x'"),
+        ({"encoder_dropout": "no"}, "encoder_dropout is 'no'; expected True or False"),
         ({"dim_table": 512, "z_from": "features"}, "z_from='features' has no table"),
         (
             {"dim_table": 512, "conditioning": "adapter"},

@@ -228,6 +228,12 @@ def test_models_that_lack_something_are_refused_and_unchanged(change, labels, me
         (("nli", None), "texts is None; expected a list of one or more texts"),
         (("nli", ["a", ("b", "c")]), r"texts\[1\] is \('b', 'c'\); expected all texts, or all pairs"),
         (("nli", [1, 2]), r"texts\[0\] is 1; expected all texts, or all pairs"),
+        (("nli", ["a", " \t"]), r"texts\[1\] is ' \\t'; leave texts without words out"),
+        (("nli", [("", "b"), ("", " ")]), r"texts\[1\] is \('', ' '\); leave texts without words out"),
+        (("nli", ["a"], -1), "train_rows is -1; expected a whole number of at least 1, or None"),
+        (("nli", ["a"], 0), "train_rows is 0; expected"),
+        (("nli", ["a"], 2.5), "train_rows is 2.5; expected"),
+        (("nli", ["a"], "9"), "train_rows is '9'; expected"),
         (("nli", [("b", "c", "d")]), r"texts\[0\] is \('b', 'c', 'd'\); expected all texts, or all pairs"),
     ],
 )

@@ -71,10 +71,16 @@ def test_options_for_the_hub_are_not_ignored(folder, tmp_path, option, message, 
 
 @pytest.mark.parametrize("line", ["-r evil.txt metaeval", "metaeval\ntorch", "torch"])
 def test_a_requirement_is_one_line_for_metaeval(model, line):
-    with pytest.raises(ValueError, match="is not a requirement for metaeval; expected one line for pip"):
+    with pytest.raises(ValueError, match="is not a requirement for metaeval; expected one line as in PEP 508"):
         texts_of(Served(model, None, None, "t", line))
     given = "metaeval[models] @ git+https://example.org/metaeval"
     assert texts_of(Served(model, None, None, "t", given))["requirements.txt"].splitlines()[0] == given
+
+
+def test_a_wrong_requirement_is_reported_before_the_model_is_loaded(tmp_path, capsys):
+    command = ["space", str(tmp_path / "no model"), "--out", str(tmp_path / "space"), "--metaeval", "nonsense metaeval"]
+    assert main(command) == 1
+    assert "--metaeval 'nonsense metaeval' is not a requirement" in capsys.readouterr().err
 
 
 def test_a_model_of_the_hub_is_loaded_from_its_commit(hub, model, capsys):
