@@ -90,14 +90,12 @@ def run(options: argparse.Namespace) -> None:
             f"{options.model} has a task {options.task!r} already; give the model that it was added to, or another "
             "name for the task"
         )
-    prepared = prepare_fit(model, options.task, labelled, names, start=options.start)
+    groups = find_groups(options.task, official, np.array(labelled["idx"][:]))
+    prepared = prepare_fit(model, options.task, labelled, names, start=options.start, groups=groups)
     features = encode_candidates(model, options.task, prepared.candidates, prepared.rows, progress=shows)
     report = add_fitted(model, prepared, features, seed=options.seed)
     held_out = None if test is None else read_rows(options.task, test, names)
-    groups = find_groups(options.task, official, np.array(labelled["idx"][:]))
-    comparison = compare_fit(
-        model, prepared, features, report, test=held_out, groups=groups, seed=options.seed, progress=shows
-    )
+    comparison = compare_fit(model, prepared, features, report, test=held_out, seed=options.seed, progress=shows)
     facts = describe_fit(options.task, prepared.rows, report, comparison, wrong=options.wrong)
     for each in facts["confidently_wrong"]:
         place = each.pop("place")

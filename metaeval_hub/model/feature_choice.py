@@ -56,7 +56,7 @@ class FitReport:
     Args:
         features: the chosen candidate: "frozen" is the encoder without adapters; the others name the z of the adapters.
         candidates: name -> C and scores in cross-validation. Empty if there were too few rows to choose: fewer than
-            four, or all of one class; the first candidate is then used.
+            four, or all of one class or group; the first candidate is then used.
         rows: number of labelled rows.
     """
 
@@ -104,9 +104,10 @@ def encode_frozen_texts(model: ModelCore, texts: Sequence[Text]) -> NDArray[np.f
     return encode_texts(model, texts, Candidate("frozen", frozen=True))
 
 
-def comparable(classes: NDArray[np.int64]) -> bool:
-    """Return whether labelled rows of these classes are enough to compare candidates by cross-validation."""
-    return len(classes) >= FEWEST_ROWS and len(np.unique(classes)) > 1
+def comparable(classes: NDArray[np.int64], groups: NDArray[np.int64] | None = None) -> bool:
+    """Return whether labelled rows of these classes and groups are enough to compare candidates by cross-validation."""
+    one_group = groups is not None and len(np.unique(groups)) < 2
+    return len(classes) >= FEWEST_ROWS and len(np.unique(classes)) > 1 and not one_group
 
 
 def choose(
@@ -116,6 +117,7 @@ def choose(
     count: int,
     *,
     chosen_rows: NDArray[np.int64] | None = None,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> tuple[Candidate, Linear, FitReport]:
     """Fit a classifier to the features that predict the labelled rows best in cross-validation.
@@ -126,6 +128,7 @@ def choose(
         classes: (k,) class of each labelled row.
         count: number of classes.
         chosen_rows: places of the labelled rows to use; None uses all.
+        groups: (k,) a number per labelled row that is equal for the rows of a group, which then share a fold.
         seed: seed of the folds.
 
     Returns:
@@ -139,10 +142,13 @@ def choose(
         return features[candidate.name][used], np.concatenate([classes[rows], names]), len(names)
 
     scores: dict[str, CrossValidated] = {}
-    if comparable(classes[rows]):
+    own = None if groups is None else groups[rows]
+    if comparable(classes[rows], own):
         for each in candidates:
             found, targets, unscored = labelled(each)
-            scores[each.name] = cross_validate(found, targets, count, unscored=unscored, prior=each.prior, seed=seed)
+            scores[each.name] = cross_validate(
+                found, targets, count, unscored=unscored, prior=each.prior, groups=own, seed=seed
+            )
     chosen = max(candidates, key=lambda each: scores[each.name].log_likelihood) if scores else candidates[0]
     strength = scores[chosen.name].strength if scores else UNCHOSEN_C
     found, targets, _ = labelled(chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from metaeval_hub.encoders.weights import all_finite
 from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.feature_choice import Candidate, FitReport, choose, encode_candidates
 from metaeval_hub.model.label_heads import vector_keys
-from metaeval_hub.model.labelled_rows import LabelledRows, read_rows
+from metaeval_hub.model.labelled_rows import LabelledRows, plain, read_rows
 from metaeval_hub.model.logistic import Linear
 from metaeval_hub.model.task_changes import add_tasks, check_new
 from metaeval_hub.model.task_copies import copy_private_part
@@ -36,6 +36,7 @@ def fit_task(
     task_features: ArrayLike | None = None,
     label_vectors: Sequence[str] | None = None,
     start: str | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> FitReport:
     """Add a task to a model and fit its classifier to examples. All other tasks of the model stay bit-identical.
 
@@ -59,6 +60,7 @@ def fit_task(
             They are copied, so the tasks that share them do not change.
         start: a task of the model, such as one added by ``zero_shot``. Its z, with its private part, becomes a
             candidate, and its classifier the one towards which the new classifier is regularized.
+        groups: a value per example, such as the customer who wrote the text. Examples with equal values share a fold.
 
     Returns:
         Which features were chosen, and the scores of all candidates.
@@ -66,12 +68,13 @@ def fit_task(
     Raises:
         ValueError: the name is taken, there are no examples, a class is not among ``labels``, the features are missing
             or do not fit, a label vector does not exist, or ``start`` is a task over pairs and the examples are single
-            texts, or the other way round.
+            texts, or the other way round; or there are more or fewer ``groups`` than examples.
         TypeError: the examples have the wrong type.
     """
     prepared = prepare_fit(
-        model, name, examples, labels, task_features=task_features, label_vectors=label_vectors, start=start
-    )
+        model, name, examples, labels, task_features=task_features, label_vectors=label_vectors, start=start,
+        groups=groups,
+    )  # fmt: skip
     features = encode_candidates(model, name, prepared.candidates, prepared.rows, progress=progress)
     return add_fitted(model, prepared, features, seed=seed)
 
@@ -86,6 +89,7 @@ class PreparedFit:
         candidates: the features that its classifier may read.
         task_features: (F,) its features, for a model that computes z from features.
         origin: where its rows come from, if that is known.
+        groups: (k,) a number per labelled row that is equal for the rows of a group; None: every row is its own group.
     """
 
     name: str
@@ -93,6 +97,7 @@ class PreparedFit:
     candidates: Sequence[Candidate]
     task_features: ArrayLike | None
     origin: TaskOrigin | None
+    groups: NDArray[np.int64] | None = None
 
 
 def prepare_fit(
@@ -104,6 +109,7 @@ def prepare_fit(
     task_features: ArrayLike | None = None,
     label_vectors: Sequence[str] | None = None,
     start: str | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> PreparedFit:
     """Check the arguments of a fit and read its rows; ``fit_task`` describes arguments and errors."""
     if name in model.task_names:
@@ -118,7 +124,18 @@ def prepare_fit(
     if start is not None:
         _check_form(name, rows.fields, start, model.fields.get(start, rows.fields))
     candidates = _candidates(model, name, rows.names, task_features, label_vectors, start)
-    return PreparedFit(name, rows, candidates, task_features, origin)
+    return PreparedFit(name, rows, candidates, task_features, origin, _numbers_of_groups(name, groups, len(rows.texts)))
+
+
+def _numbers_of_groups(name: str, groups: Sequence[Hashable] | None, count: int) -> NDArray[np.int64] | None:
+    """Return a number per row, (k,), that is equal for equal values."""
+    if groups is None:
+        return None
+    values = [plain(value) for value in groups]
+    if len(values) != count:
+        raise ValueError(f"{name}: groups has {len(values):,} values for {count:,} examples; give one per example")
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int64)
 
 
 def add_fitted(
@@ -133,7 +150,9 @@ def add_fitted(
         seed: see ``fit_task``.
     """
     name, rows = prepared.name, prepared.rows
-    chosen, linear, report = choose(prepared.candidates, features, rows.classes, len(rows.names), seed=seed)
+    chosen, linear, report = choose(
+        prepared.candidates, features, rows.classes, len(rows.names), groups=prepared.groups, seed=seed
+    )
     weight, bias = (torch.tensor(values, dtype=model.dtype) for values in (linear.weight, linear.bias))
     if not (all_finite(weight) and all_finite(bias)):
         raise ValueError(f"{name}: the fitted values are not finite in {model.dtype}; use another dtype")

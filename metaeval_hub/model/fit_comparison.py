@@ -7,7 +7,6 @@ classifier is fitted in each fold; the report says so (``nested``).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +19,7 @@ from metaeval_hub.model.core import ModelCore
 from metaeval_hub.model.feature_choice import FitReport, choose, comparable, encode_frozen_texts
 from metaeval_hub.model.few_shot import PreparedFit
 from metaeval_hub.model.labelled_rows import LabelledRows, normal_text
-from metaeval_hub.model.logistic import fit_logistic, log_softmax, stratified_folds
+from metaeval_hub.model.logistic import fit_logistic, folds_by_group, log_softmax, stratified_folds
 from metaeval_hub.model.prediction import checked_logits
 from metaeval_hub.model.simple_models import (
     TFIDF_C,
@@ -83,7 +82,6 @@ def compare_fit(
     report: FitReport,
     *,
     test: LabelledRows | None = None,
-    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> FitComparison:
@@ -91,11 +89,10 @@ def compare_fit(
 
     Args:
         model: the model, to which the task was added.
-        prepared: the task, as it was fitted.
+        prepared: the task, as it was fitted. Rows of one of its groups share a fold.
         features: result of ``encode_candidates``.
         report: result of ``add_fitted``.
         test: rows that were not used for fitting.
-        groups: (k,) a number per labelled row that is equal for the rows of a group, which then share a fold.
         seed: seed of the folds.
         progress: whether to show a progress bar.
     """
@@ -105,7 +102,7 @@ def compare_fit(
     scored = np.sort(np.random.default_rng(seed).permutation(len(rows.texts))[:MOST_ROWS])
     nested = len(scored) * count <= MOST_WORK
     methods = _methods(model, prepared, features, None if nested else report, seed)
-    fold = _folds(rows, scored, groups, seed)
+    fold = _folds(rows, scored, prepared.groups, seed)
     if not fold.any():  # all texts are equal, or all rows are in one group
         return FitComparison(np.arange(0), 0, True)
     found = {name: np.zeros((len(scored), count)) for name in methods}
@@ -128,15 +125,16 @@ def _methods(
 ) -> dict[str, Method]:
     """Return the methods to compare; if a report is given, they keep the choices that were made on all rows."""
     texts, classes, count = prepared.rows.texts, prepared.rows.classes, len(prepared.rows.names)
+    options: dict[str, Any] = {"groups": prepared.groups, "seed": seed}
     found: dict[str, Method] = {
         FIT: partial(_predict_fit, prepared, features, report, seed),
         MAJORITY: partial(predict_majority, classes, count),
-        TFIDF: partial(predict_tfidf, texts, classes, count, strength=None if report is None else TFIDF_C, seed=seed),
+        TFIDF: partial(predict_tfidf, texts, classes, count, strength=None if report is None else TFIDF_C, **options),
     }
     if "frozen" in features:
         frozen = features["frozen"][: len(texts)]
-        strength = None if report is None else choose_probe(frozen, classes, count, seed)
-        found[PROBE] = partial(predict_probe, frozen, classes, count, strength=strength, seed=seed)
+        strength = None if report is None else choose_probe(frozen, classes, count, **options)
+        found[PROBE] = partial(predict_probe, frozen, classes, count, strength=strength, **options)
     return found
 
 
@@ -151,7 +149,9 @@ def _predict_fit(
     """Return the predictions of the fit, which repeats the choice of features and C unless a report is given."""
     classes, count = prepared.rows.classes, len(prepared.rows.names)
     if report is None:
-        chosen, linear, _ = choose(prepared.candidates, features, classes, count, chosen_rows=train, seed=seed)
+        chosen, linear, _ = choose(
+            prepared.candidates, features, classes, count, chosen_rows=train, groups=prepared.groups, seed=seed
+        )
     else:
         chosen = next(each for each in prepared.candidates if each.name == report.features)
         used = np.concatenate([train, len(classes) + np.arange(count)])
@@ -170,7 +170,7 @@ def _folds(rows: LabelledRows, scored: Places, groups: NDArray[np.int64] | None,
     texts = np.array([keys.setdefault(normal_text(rows.texts[i]), len(keys)) for i in scored])
     number = FOLDS_OF_FEW_ROWS if len(scored) <= FEW_ROWS else FOLDS
     if groups is not None:
-        return _folds_by_group(rows.classes[scored], _linked(texts, groups[scored]), number, seed)
+        return folds_by_group(rows.classes[scored], _linked(texts, groups[scored]), number, seed)
     first = np.unique(texts, return_index=True)[1]
     return stratified_folds(rows.classes[scored][first], np.random.default_rng(seed), number)[texts]
 
@@ -186,22 +186,6 @@ def _linked(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int6
     return np.asarray(connected_components(edges, directed=False)[1][one], np.int64)
 
 
-def _folds_by_group(classes: NDArray[np.int64], groups: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each row, (k,), such that no group is in two folds; 0 for all if there is one group."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    number = min(number, len(np.unique(groups)), int(np.bincount(classes).max()))
-    folds = np.zeros(len(classes), np.int64)
-    if number < 2:
-        return folds
-    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
-        for fold, (_, test) in enumerate(splitter.split(classes, classes, groups)):
-            folds[test] = fold
-    return np.asarray(np.unique(folds, return_inverse=True)[1], np.int64)  # large groups can leave folds without rows
-
-
 def _test(
     model: ModelCore,
     prepared: PreparedFit,
@@ -214,13 +198,14 @@ def _test(
     rows, count = prepared.rows, len(prepared.rows.names)
     train, places = np.arange(len(rows.texts)), len(rows.texts) + np.arange(len(test.texts))
     texts, classes = [*rows.texts, *test.texts], np.concatenate([rows.classes, test.classes])
+    options: dict[str, Any] = {"groups": prepared.groups, "seed": seed}
     strength = None if nested else TFIDF_C
     found = {
         FIT: checked_logits(model, [prepared.name], test.texts, 32, False)[prepared.name].numpy(),
         MAJORITY: predict_majority(classes, count, train, places),
-        TFIDF: predict_tfidf(texts, classes, count, train, places, strength=strength, seed=seed),
+        TFIDF: predict_tfidf(texts, classes, count, train, places, strength=strength, **options),
     }
     if "frozen" in features:
         frozen = np.concatenate([features["frozen"][: len(rows.texts)], encode_frozen_texts(model, test.texts)])
-        found[PROBE] = predict_probe(frozen, classes, count, train, places, seed=seed)
+        found[PROBE] = predict_probe(frozen, classes, count, train, places, **options)
     return {name: each.argmax(axis=1) == test.classes for name, each in found.items()}

@@ -7,6 +7,7 @@ k rows cost O(k^2) per step instead of O(k H).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,6 +93,7 @@ def cross_validate(
     unscored: int = 0,
     prior: Linear | None = None,
     grid: Sequence[float] = GRID,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> CrossValidated:
     """Choose C by stratified, repeated cross-validation; the criterion is the log-likelihood.
@@ -105,6 +107,7 @@ def cross_validate(
         unscored: number of last rows that every fit includes and that are not scored, such as names of classes.
         prior: see ``fit_logistic``.
         grid: values of C, ascending; in a tie, the smallest wins.
+        groups: (scored rows,) a number per scored row that is equal for the rows of a group, which then share a fold.
         seed: seed of the folds; the same seed gives the same folds for the same classes.
     """
     scored = len(classes) - unscored
@@ -114,7 +117,9 @@ def cross_validate(
     totals = np.zeros((len(grid), 2))
     repeats = 1 if len(few) > FEW_ROWS else REPEATS
     for repeat in range(repeats):
-        fold = stratified_folds(classes[: len(few)], np.random.default_rng((seed, repeat)))
+        fold = draw_folds(
+            classes[: len(few)], np.random.default_rng((seed, repeat)), groups if groups is None else groups[few]
+        )
         fold = np.concatenate([fold, np.full(unscored, -1)])
         for number in range(fold.max() + 1):
             test = fold == number
@@ -194,3 +199,32 @@ def stratified_folds(
     folds = np.empty(len(classes), np.int64)
     folds[order] = np.arange(len(classes)) % min(count, len(classes))
     return folds
+
+
+def draw_folds(
+    classes: NDArray[np.int64], generator: np.random.Generator, groups: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Return the fold of each row, (k,), such that no group is in two folds; ``stratified_folds`` without groups.
+
+    The groups count only if there are two or more, and fewer than rows.
+    """
+    if groups is None or not 1 < len(np.unique(groups)) < len(groups):
+        return stratified_folds(classes, generator)
+    folds = folds_by_group(classes, groups, FOLDS, int(generator.integers(2**31)))
+    return folds if folds.any() else np.unique(groups, return_inverse=True)[1] % FOLDS  # each class has one row
+
+
+def folds_by_group(classes: NDArray[np.int64], groups: NDArray[np.int64], number: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each row, (k,), such that no group is in two folds; 0 for all if there is one group."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    number = min(number, len(np.unique(groups)), int(np.bincount(classes).max()))
+    folds = np.zeros(len(classes), np.int64)
+    if number < 2:
+        return folds
+    splitter = StratifiedGroupKFold(number, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
+        for fold, (_, test) in enumerate(splitter.split(classes, classes, groups)):
+            folds[test] = fold
+    return np.asarray(np.unique(folds, return_inverse=True)[1], np.int64)  # large groups can leave folds without rows

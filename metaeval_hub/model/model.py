@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -284,6 +284,7 @@ class ConditionalAdapterModel(ModelCore):
         task_features: ArrayLike | None = None,
         label_vectors: Sequence[str] | None = None,
         start: str | None = None,
+        groups: Sequence[Hashable] | None = None,
         **earlier: Any,
     ) -> TaskClassifier:
         """Add a task from a few labelled examples by fitting only a classifier; return it as ``for_task`` does.
@@ -296,7 +297,7 @@ class ConditionalAdapterModel(ModelCore):
         warn_of_earlier_arguments(earlier)
         report = fit_task(
             self, name, examples, labels, seed=seed, progress=progress, task_features=task_features,
-            label_vectors=label_vectors, start=start,
+            label_vectors=label_vectors, start=start, groups=groups,
         )  # fmt: skip
         classifier = self.for_task(name)
         classifier.fit_report = report

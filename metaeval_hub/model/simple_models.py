@@ -17,9 +17,9 @@ from metaeval_hub.model.feature_choice import UNCHOSEN_C, comparable
 from metaeval_hub.model.logistic import (
     LEAST_LOG,
     cross_validate,
+    draw_folds,
     fit_logistic,
     log_softmax,
-    stratified_folds,
 )
 
 Places = NDArray[np.int64]
@@ -52,6 +52,7 @@ def predict_probe(
     predicted: Places,
     *,
     strength: float | None = None,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Probabilities:
     """Return the predictions of a logistic regression on features, (m, C).
@@ -63,17 +64,31 @@ def predict_probe(
         train: places of the rows to learn from.
         predicted: places of the m rows to predict.
         strength: C; None chooses it by cross-validation on the training rows.
+        groups: (number of all rows,) equal for the rows of a group, which share a fold of this cross-validation.
         seed: seed of the folds of this cross-validation.
     """
     if strength is None:
-        strength = choose_probe(features[train], classes[train], count, seed)
+        strength = choose_probe(features[train], classes[train], count, groups=_of(groups, train), seed=seed)
     linear = fit_logistic(features[train], classes[train], count, strength)
     return np.exp(log_softmax(linear.logits(features[predicted])))
 
 
-def choose_probe(features: NDArray[np.float32], classes: NDArray[np.int64], count: int, seed: int = 0) -> float:
-    """Return the C of a logistic regression with the best likelihood in cross-validation."""
-    return cross_validate(features, classes, count, seed=seed).strength if comparable(classes) else UNCHOSEN_C
+def choose_probe(
+    features: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    count: int,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> float:
+    """Return the C of a logistic regression with the best likelihood in cross-validation; groups share a fold."""
+    if not comparable(classes, groups):
+        return UNCHOSEN_C
+    return cross_validate(features, classes, count, groups=groups, seed=seed).strength
+
+
+def _of(groups: NDArray[np.int64] | None, places: Places) -> NDArray[np.int64] | None:
+    return None if groups is None else groups[places]
 
 
 def predict_tfidf(
@@ -84,6 +99,7 @@ def predict_tfidf(
     predicted: Places,
     *,
     strength: float | None = None,
+    groups: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> Probabilities:
     """Return the predictions of a logistic regression on TF-IDF of words and pairs of neighbouring words, (m, C).
@@ -95,12 +111,14 @@ def predict_tfidf(
         train: places of the rows to learn from, of which the words are known.
         predicted: places of the m rows to predict.
         strength: C; None chooses it by cross-validation on the training rows.
+        groups: (number of all rows,) equal for the rows of a group, which share a fold of this cross-validation.
         seed: seed of the folds of this cross-validation.
     """
     known, others = _tfidf([texts[i] for i in train], [texts[i] for i in predicted])
     own = classes[train]
     if strength is None:
-        strength = _choose_tfidf(known, own, count, seed) if comparable(own) else TFIDF_C
+        within = _of(groups, train)
+        strength = _choose_tfidf(known, own, count, within, seed) if comparable(own, within) else TFIDF_C
     return _fit_tfidf(known, own, count, strength, others)
 
 
@@ -121,9 +139,11 @@ def _tfidf(train: Sequence[Text], predicted: Sequence[Text]) -> tuple[Any, Any]:
     return tuple(sparse.csr_matrix(sparse.hstack(parts)) for parts in zip(*found, strict=True))  # type: ignore[return-value]
 
 
-def _choose_tfidf(features: Any, classes: NDArray[np.int64], count: int, seed: int) -> float:
+def _choose_tfidf(
+    features: Any, classes: NDArray[np.int64], count: int, groups: NDArray[np.int64] | None, seed: int
+) -> float:
     """Return the C with the best likelihood in cross-validation; in a tie, the smallest."""
-    fold, scores = stratified_folds(classes, np.random.default_rng(seed)), np.zeros(len(TFIDF_GRID))
+    fold, scores = draw_folds(classes, np.random.default_rng(seed), groups), np.zeros(len(TFIDF_GRID))
     for number in range(fold.max() + 1):
         test = fold == number
         for i, strength in enumerate(TFIDF_GRID):

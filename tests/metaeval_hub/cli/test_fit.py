@@ -81,7 +81,7 @@ def test_doubtful_rows_are_named_by_their_file_and_groups_reach_the_folds(model,
     )
     given = []
     monkeypatch.setattr(
-        fit_comparison, "_folds_by_group", lambda *arguments: given.append(arguments[1]) or np.arange(49) % 3
+        fit_comparison, "folds_by_group", lambda *arguments: given.append(arguments[1]) or np.arange(49) % 3
     )
     assert main(["fit", model, "acme/tickets", "--task-file", "tasks.yaml", "--out", "new", "--wrong", "1"]) == 0
     facts = json.loads((folder / "new" / "fit_report.json").read_text())

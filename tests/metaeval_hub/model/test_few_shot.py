@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
-from metaeval_hub.model import feature_choice, few_shot
+from metaeval_hub.model import feature_choice, few_shot, logistic
 from metaeval_hub.model.feature_choice import Candidate
 from metaeval_hub.model.few_shot import fit_task
 from metaeval_hub.model.labelled_rows import _columns, _index
@@ -314,3 +314,15 @@ def test_arguments_of_the_earlier_fit_are_accepted_with_a_warning():
     assert model.task_names == ("x/one", "x/new")
     with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
         model.fit_task("x/other", [("red", "warm"), ("blue", "cold")], step=2)
+
+
+def test_groups_share_a_fold(model, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        logistic, "draw_folds", lambda classes, _, groups: seen.append(groups) or np.arange(len(classes)) % 2
+    )
+    examples = [(f"good film {i}", "a") for i in range(4)] + [(f"bad film {i}", "b") for i in range(4)]
+    model.fit_task("my/task", examples, groups=[*"uuvvwwxx"])
+    assert {tuple(sorted(np.bincount(each))) for each in seen} == {(2, 2, 2, 2)}
+    with pytest.raises(ValueError, match="my/other: groups has 2 values for 8 examples; give one per example"):
+        model.fit_task("my/other", examples, groups=["u", "v"])
