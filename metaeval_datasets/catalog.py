@@ -185,9 +185,10 @@ def registered(specs: Iterable[TaskSpec], left_out: Mapping[str, str] = MappingP
         _left_out.update(left_out)
         yield
     finally:
-        for current, earlier in ((_own, before), (_left_out, before_left_out)):
-            current.clear()
-            current.update(earlier)
+        _own.clear()
+        _own.update(before)
+        _left_out.clear()
+        _left_out.update(before_left_out)
 
 
 def own_tasks() -> dict[str, TaskSpec]:

@@ -36,7 +36,7 @@ def fit_task(
     task_features: ArrayLike | None = None,
     label_vectors: Sequence[str] | None = None,
     start: str | None = None,
-    groups: Sequence[Hashable] | None = None,
+    groups: Iterable[Hashable] | None = None,
 ) -> FitReport:
     """Add a task to a model and fit its classifier to examples. All other tasks of the model stay bit-identical.
 
@@ -109,7 +109,7 @@ def prepare_fit(
     task_features: ArrayLike | None = None,
     label_vectors: Sequence[str] | None = None,
     start: str | None = None,
-    groups: Sequence[Hashable] | None = None,
+    groups: Iterable[Hashable] | None = None,
 ) -> PreparedFit:
     """Check the arguments of a fit and read its rows; ``fit_task`` describes arguments and errors."""
     if name in model.task_names:
@@ -127,7 +127,7 @@ def prepare_fit(
     return PreparedFit(name, rows, candidates, task_features, origin, _numbers_of_groups(name, groups, len(rows.texts)))
 
 
-def _numbers_of_groups(name: str, groups: Sequence[Hashable] | None, count: int) -> NDArray[np.int64] | None:
+def _numbers_of_groups(name: str, groups: Iterable[Hashable] | None, count: int) -> NDArray[np.int64] | None:
     """Return a number per row, (k,), that is equal for equal values."""
     if groups is None:
         return None

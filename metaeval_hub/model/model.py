@@ -284,7 +284,7 @@ class ConditionalAdapterModel(ModelCore):
         task_features: ArrayLike | None = None,
         label_vectors: Sequence[str] | None = None,
         start: str | None = None,
-        groups: Sequence[Hashable] | None = None,
+        groups: Iterable[Hashable] | None = None,
         **earlier: Any,
     ) -> TaskClassifier:
         """Add a task from a few labelled examples by fitting only a classifier; return it as ``for_task`` does.
