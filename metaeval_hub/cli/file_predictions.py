@@ -144,4 +144,4 @@ def _check_form(model: ConditionalAdapterModel, options: argparse.Namespace, tex
 
 
 def _summary(what: str, empty: int) -> str:
-    return f"{what}; {empty:,} of them have no text, and therefore no prediction" if empty else what
+    return f"{what}; without a text, and therefore without a prediction: {empty:,}" if empty else what

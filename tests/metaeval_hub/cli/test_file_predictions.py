@@ -29,7 +29,9 @@ def test_rows_keep_their_columns_and_get_predictions(folder, tmp_path, capsys):
     (tmp_path / "new.csv").write_text('id;message;n\n7;"a ""cat""; sat";1\n8; ;2\n9;a dog;\n')
     out = tmp_path / "made" / "out.csv"
     assert main(["predict", folder, "x/one", "--file", str(tmp_path / "new.csv"), "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"wrote {out} with 3 rows; 1 of them have no text, and therefore no prediction\n"
+    assert (
+        capsys.readouterr().out == f"wrote {out} with 3 rows; without a text, and therefore without a prediction: 1\n"
+    )
     rows = read(out.read_text())
     assert list(rows[0]) == ["id", "message", "n", "prediction", "probability", *CLASSES]
     assert [(row["id"], row["message"], row["n"]) for row in rows] == [
