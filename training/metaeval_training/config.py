@@ -73,6 +73,9 @@ class TrainConfig:
     matmul_precision: MatmulPrecision = setting(
         "highest", "run", "precision of float32 matrix products, as in torch.set_float32_matmul_precision"
     )
+    compile: bool = setting(
+        False, "run", "compile the encoder for training with torch.compile: faster steps after one to three minutes"
+    )
     tracker: Tracker = setting("none", "run", "where to write curves in addition to metrics.jsonl")
     push_to_hub: str = setting("", "run", "after training, push the model to this Hub repository", "ORG/NAME")
     push_every_checkpoint: bool = setting(False, "run", "also push the model of each checkpoint, during training")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import torch
+
 from metaeval_training.config import TrainConfig
+from metaeval_training.engine.compiled import check_compiler
+from metaeval_training.runs.machine import default_device_type
 from metaeval_training.runs.new_model import check_model
 from metaeval_training.runs.pushing import prepare_pushing
 from metaeval_training.runs.reporter import Reporter
@@ -10,12 +14,15 @@ from metaeval_training.runs.tracking import check_tracker
 
 
 def check_early(config: TrainConfig, reporter: Reporter) -> None:
-    """Check the tracker, the Hub login and the model's settings; warn if the push at the end would fail.
+    """Check the tracker, the compiler, the Hub login and the model's settings; warn if the push at the end would fail.
 
     Raises:
-        ConfigError: the tracker is not installed, or the encoder cannot be loaded or does not support the settings.
+        ConfigError: the tracker or a compiler is not installed, or the encoder cannot be loaded or does not support the
+            settings.
     """
     check_tracker(config)
+    if config.compile:
+        check_compiler(torch.device(default_device_type()))
     if config.push_to_hub:
         prepare_pushing(config, reporter)
     if not config.from_model:
