@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from metaeval_hub.conditional.config import Conditioning, Pooling
+from metaeval_hub.utils.products import MatmulPrecision
 from metaeval_training.atomic_files import DamagedFileError, expand, read_object
 from metaeval_training.setting_rules import ConfigError as ConfigError
 from metaeval_training.setting_rules import check_from, check_z
@@ -33,7 +34,6 @@ BatchComposition = Literal["one-task", "mixed"]
 Sampling = Literal["sqrt", "proportional", "uniform", "temperature"]
 Schedule = Literal["linear", "constant"]
 Precision = Literal["no", "bf16", "fp16"]
-MatmulPrecision = Literal["highest", "high", "medium"]
 EditionName = Literal["careful", "paper"]
 CapBy = Literal["step", "running", "classes"]
 OldTasks = Literal["rehearse", "keep"]

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from metaeval_training.config import ConfigError
-
 
 @contextmanager
 def compiled(encoder: nn.Module) -> Iterator[None]:
@@ -30,23 +28,3 @@ def compiled(encoder: nn.Module) -> Iterator[None]:
 def not_compiled(is_compiled: bool) -> AbstractContextManager[Any]:
     """Return a context in which a compiled module runs its ordinary code."""
     return torch.compiler.set_stance("force_eager") if is_compiled else nullcontext()
-
-
-def check_compiler(device: torch.device) -> None:
-    """Compile and run a small function, so that a missing compiler is found before the data is loaded.
-
-    Raises:
-        ConfigError: torch cannot compile on this machine.
-    """
-    try:
-        torch.compile(_double)(torch.ones(2, device=device))
-    except Exception as error:  # of many kinds, one per step of the compiler
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ConfigError(
-            f"--compile: torch.compile does not work on this machine: {reason}. Install what it needs (on a CPU a C++ "
-            "compiler such as g++ and the header files of Python, on a GPU Triton), or leave out --compile"
-        ) from error
-
-
-def _double(values: torch.Tensor) -> torch.Tensor:
-    return values * 2
