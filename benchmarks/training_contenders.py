@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from metaeval_training.config import MatmulPrecision, TrainConfig
+from metaeval_training.config import TrainConfig
 from metaeval_training.data.encoding import EncodedRows, TaskData, collate
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.data.sampling import Batch, BatchPlan, generator
+from metaeval_training.engine.compiled import not_compiled
 from metaeval_training.engine.evaluation import count_predictions
 from metaeval_training.runs.machine import set_arithmetic
 from numpy.typing import NDArray
 
 from benchmarks import training_setup
 from benchmarks.measuring import CLOCK, TimedWork
+from metaeval_hub.utils.products import MatmulPrecision
 
 OURS, FLOOR = "ours", "floor"
 STOCK, TUNED = "stock adapter, Trainer defaults", "stock adapter, tuned"
@@ -104,15 +106,18 @@ class Contender:
 
 
 class Ours(Contender):
-    """Train with our loop, with batches of one task or mixed batches."""
+    """Train with our loop, with mixed batches, as the preset does, or batches of one task."""
 
     def __init__(self, contest: Contest, accelerator: Any, bf16: bool = False, **changes: Any) -> None:
-        self.contest, self.mixed = contest, changes.get("step") == "mixed"
+        changes = {"step": "mixed", **changes}
+        self.contest, self.mixed = contest, changes["step"] == "mixed"
         config = dataclasses.replace(contest.config, **changes)
         self.trainer = training_setup.our_trainer(contest.tasks, contest.rows, config, accelerator)
         self.encoders, self.matmul_precision = [self.trainer.model.encoder], config.matmul_precision
         if bf16:  # Accelerate does the same, but allows only one precision per process
             self.trainer.wrapped = torch.autocast("cpu", torch.bfloat16)(self.trainer.wrapped)
+        if config.compile:
+            self.trainer.model.encoder.forward = torch.compile(self.trainer.model.encoder.forward, dynamic=True)
 
     def train(self, number: int) -> int:
         """Run the steps of the loop, including the creation of batches."""
@@ -127,7 +132,7 @@ class Ours(Contender):
         """Count correct and wrong predictions, as a training run does."""
         trainer, config = self.trainer, self.contest.config
         task, rows = self.contest.evaluated(number)
-        with CLOCK.running():
+        with CLOCK.running(), not_compiled(config.compile):
             trainer.model.eval()
             count_predictions(
                 trainer.model, rows, task, len(self.contest.tasks[task].labels),
@@ -140,8 +145,8 @@ class Ours(Contender):
 class Floor(Contender):
     """Run the frozen encoder forward, and backward to the position of the first adapter, without padding."""
 
-    def __init__(self, contest: Contest) -> None:
-        self.contest, self.encoder = contest, training_setup.minilm().module
+    def __init__(self, contest: Contest, bf16: bool = False) -> None:
+        self.contest, self.encoder, self.bf16 = contest, training_setup.minilm().module, bf16
         self.encoders, self.matmul_precision = [self.encoder], contest.config.matmul_precision
         self.encoder.requires_grad_(False)
         self.encoder.eval()
@@ -157,7 +162,8 @@ class Floor(Contender):
                 inputs = collate(splits, batch, 0)
                 tokens = max(round(int(inputs["attention_mask"].sum()) / len(batch.rows)), 1)
                 ids = inputs["input_ids"][:, :1].repeat(1, tokens)
-                hidden = self.encoder(input_ids=ids).last_hidden_state[:, 0]
+                with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+                    hidden = self.encoder(input_ids=ids).last_hidden_state[:, 0]
                 torch.autograd.grad(hidden.square().mean(), self.added)
                 examples += len(batch.rows)
         return examples
@@ -326,9 +332,11 @@ def contenders(contest: Contest, folder: str) -> dict[str, Contender]:
     accelerator = start_accelerator(contest.config)
     ours = {
         OURS: Ours(contest, accelerator),
-        "ours, encoder dropout on": Ours(contest, accelerator, encoder_dropout=True),
-        "ours, mixed steps": Ours(contest, accelerator, step="mixed"),
+        "ours, compiled": Ours(contest, accelerator, compile=True),
         "ours, bfloat16": Ours(contest, accelerator, bf16=True),
+        "ours, bfloat16, compiled": Ours(contest, accelerator, bf16=True, compile=True),
+        "ours, one task per step": Ours(contest, accelerator, step="one-task"),
+        "ours, encoder dropout on": Ours(contest, accelerator, encoder_dropout=True),
         "ours, highest matmul precision": Ours(contest, accelerator, matmul_precision="highest"),
     }
-    return {**ours, **others, FLOOR: Floor(contest)}
+    return {**ours, **others, "floor in bfloat16": Floor(contest, bf16=True), FLOOR: Floor(contest)}

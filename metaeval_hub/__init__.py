@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from metaeval_hub.safe_files.repository import UnsafeRepositoryError
     from metaeval_hub.serve.onnx_model import OnnxModel
     from metaeval_hub.task_data.task_embeddings import TaskEmbeddings
+    from metaeval_hub.utils.products import matmul_precision
 
 # Imported when first asked for: a table of task embeddings is read without waiting for torch and transformers.
 _PLACES = {
@@ -27,6 +28,7 @@ _PLACES = {
     "UnsafeRepositoryError": "metaeval_hub.safe_files.repository",
     "evaluation_suite": "metaeval_hub.model.evaluator",
     "evaluator": "metaeval_hub.model.evaluator",
+    "matmul_precision": "metaeval_hub.utils.products",
 }
 
 # What `import *` imports. ConditionalBnConfig is public too, but needs `adapters`, which not everyone has installed.
@@ -41,6 +43,7 @@ __all__ = [
     "UnsafeRepositoryError",
     "evaluation_suite",
     "evaluator",
+    "matmul_precision",
 ]
 
 

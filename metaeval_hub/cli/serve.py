@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from metaeval_hub.results.terminal import path_of
+from metaeval_hub.utils.products import matmul_precision
 
 if TYPE_CHECKING:
     from metaeval_hub.serve.rows import Engine
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    from metaeval_hub.cli.predict import add_precision
     from metaeval_hub.serve.limits import OPTIONS, Limits
 
     usual = Limits()
@@ -36,6 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000, help="port; 0 chooses a free one (default: 8000)")
     parser.add_argument("--token-file", type=path_of, metavar="FILE", help="file with the token that clients must send")
     parser.add_argument("--threads", type=int, metavar="N", help="threads that compute (default: one per core)")
+    add_precision(parser)
     for name, text in (
         ("batch", "texts per pass of the model"),
         ("wait_ms", "milliseconds that a text waits for others to share its pass"),
@@ -79,7 +83,9 @@ def run(options: argparse.Namespace) -> None:
                 flush=True,
             )
 
-        Server(build_app(engine, limits, token), started).run(sockets=[socket])
+        usual = options.matmul_precision == "highest"  # a model in ONNX is served without torch
+        with nullcontext() if usual else matmul_precision(options.matmul_precision):
+            Server(build_app(engine, limits, token), started).run(sockets=[socket])
     print("stopped; all accepted requests were answered", file=sys.stderr)
 
 
@@ -93,6 +99,11 @@ def _engine(options: argparse.Namespace) -> Engine:
     if (folder := local_folder(options.model)) is not None and is_onnx_folder(folder):
         from metaeval_hub.serve.onnx_model import OnnxModel
 
+        if options.matmul_precision != "highest":
+            raise ValueError(
+                f"--matmul-precision {options.matmul_precision} has no effect on a model in ONNX; leave it out, or "
+                "export the model with --int8 for speed"
+            )
         return OnnxModel(folder, threads=options.threads)
     import torch
 

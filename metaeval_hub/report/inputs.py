@@ -42,7 +42,7 @@ NOT_LEARNED = frozenset(
     [
         "preset", "name", "output_dir", "seed", "threads", "tracker", "push_to_hub", "push_every_checkpoint", "private",
         "tasks", "task_file", "held_out", "skip_unavailable", "cache_dir", "evaluate_every", "eval_batch_size",
-        "checkpoint_every", "keep_checkpoints", "accumulate",
+        "checkpoint_every", "keep_checkpoints", "accumulate", "compile",
     ]
 )  # fmt: skip
 # Settings that results of earlier releases lack, which trained as with these values.

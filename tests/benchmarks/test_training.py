@@ -41,6 +41,7 @@ def _tiny(monkeypatch):
     monkeypatch.setattr(training_setup, "minilm", lambda: load_encoder("tiny", vocabulary=WORDS))
     monkeypatch.setattr(training_setup, "whole_words", lambda tokenizer: WORDS)
     monkeypatch.setattr(training_scale, "resident", lambda options, count: 1.0)
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)  # which takes a minute
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(exact)
@@ -91,9 +92,9 @@ def test_tables_show_the_rates_of_all_contenders(capsys):
     true = float(steps.split(" tokens each")[0].split()[-1])
     assert tokens["floor"] == pytest.approx(true, abs=0.5)  # the mean length of a batch is rounded
     assert true <= tokens["ours"] == tokens["ours, encoder dropout on"] <= 16
-    assert (
-        tokens["ours, mixed steps"] == tokens[benchmark.TUNED] <= tokens[benchmark.STOCK] <= 16
-    )  # batches by length have less padding than shuffled ones
+    assert true <= tokens["ours, one task per step"] <= 16
+    # batches by length have less padding than shuffled ones
+    assert tokens["ours"] == tokens[benchmark.TUNED] <= tokens[benchmark.STOCK] <= 16
     assert cells(steps, 4)["ours"] == cells(steps, 5)["floor"] == 1
     assert cells(run, 5).keys() == {benchmark.OURS, benchmark.STOCK, benchmark.TUNED}
     assert f"{benchmark.SYNTHETIC * 30:,} training rows, {benchmark.SYNTHETIC * 15:,} rows scored" in run

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 import yaml
 
 from metaeval_hub.conditional.config import Conditioning, Pooling
+from metaeval_hub.utils.products import MatmulPrecision
 from metaeval_training.atomic_files import DamagedFileError, expand, read_object
 from metaeval_training.setting_rules import ConfigError as ConfigError
 from metaeval_training.setting_rules import check_from, check_types, check_z
@@ -33,7 +34,6 @@ BatchComposition = Literal["one-task", "mixed"]
 Sampling = Literal["sqrt", "proportional", "uniform", "temperature"]
 Schedule = Literal["linear", "constant"]
 Precision = Literal["no", "bf16", "fp16"]
-MatmulPrecision = Literal["highest", "high", "medium"]
 EditionName = Literal["careful", "paper"]
 CapBy = Literal["step", "running", "classes"]
 OldTasks = Literal["rehearse", "keep"]
@@ -72,6 +72,9 @@ class TrainConfig:
     )
     matmul_precision: MatmulPrecision = setting(
         "highest", "run", "precision of float32 matrix products, as in torch.set_float32_matmul_precision"
+    )
+    compile: bool = setting(
+        False, "run", "compile the encoder for training with torch.compile: faster steps after one to three minutes"
     )
     tracker: Tracker = setting("none", "run", "where to write curves in addition to metrics.jsonl")
     push_to_hub: str = setting("", "run", "after training, push the model to this Hub repository", "ORG/NAME")

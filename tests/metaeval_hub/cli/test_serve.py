@@ -49,3 +49,9 @@ def test_errors_are_one_line(arguments, message, capsys, monkeypatch):
     assert error.startswith("metaeval serve: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_precision_of_torch_is_refused_for_a_model_in_onnx(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("metaeval_hub.serve.onnx_files.is_onnx_folder", lambda folder: True)
+    assert main(["serve", str(tmp_path), "--port", "0", "--matmul-precision", "medium"]) == 1
+    assert "--matmul-precision medium has no effect on a model in ONNX" in capsys.readouterr().err

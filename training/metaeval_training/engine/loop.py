@@ -33,6 +33,7 @@ from metaeval_training.engine.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
+from metaeval_training.engine.compiled import compiled, not_compiled
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.loss_cap import LossCap
 from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
@@ -131,7 +132,12 @@ class Trainer:
         """
         steps, config = len(self.plan), self.config
         self.model.train()
-        with self.reporter.progress("training", steps, self.progress.step, "step") as display:
+        if config.compile:
+            self.reporter.line("compiling the encoder, which takes one to three minutes")
+        with (
+            compiled(self.model.encoder) if config.compile else nullcontext(),
+            self.reporter.progress("training", steps, self.progress.step, "step") as display,
+        ):
             if 0 < self.progress.step < steps:
                 self._evaluate_if_due(display)
             while self.progress.step < steps:
@@ -330,10 +336,11 @@ class Trainer:
         self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None
     ) -> dict[str, dict[str, SplitScores]]:
         """Score the current model; see ``evaluate_tasks``."""
-        return evaluate_tasks(
-            self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,
-            batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
-        )  # fmt: skip
+        with not_compiled(self.config.compile):
+            return evaluate_tasks(
+                self.accelerator.unwrap_model(self.wrapped), self.tasks, splits,
+                batch_size=self.config.eval_batch_size, pad=self.pad, accelerator=self.accelerator, on_task=on_task,
+            )  # fmt: skip
 
     def finish_tasks(
         self, splits: Sequence[str], on_task: Callable[[int], None] = lambda done: None

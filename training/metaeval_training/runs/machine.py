@@ -14,6 +14,7 @@ import transformers
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast
 
+from metaeval_hub.utils.products import set_products
 from metaeval_training.config import ConfigError, TrainConfig
 from metaeval_training.runs.folder import RunError
 from metaeval_training.runs.process import Interrupted, requested_threads
@@ -102,14 +103,9 @@ def _check_processes(count: int, batch_size: int) -> None:
 
 
 def set_arithmetic(config: TrainConfig, device_type: str) -> None:
-    """Choose how this process multiplies matrices.
-
-    On a CPU, any precision below "highest" makes torch multiply with oneDNN. That is faster for products of whole
-    batches and slower for the small products inside fused attention, so attention then uses whole products, too.
-    """
-    torch.set_float32_matmul_precision(config.matmul_precision)
+    """Choose how this process multiplies matrices, with fused attention except on a CPU that multiplies with oneDNN."""
     exact = config.matmul_precision == "highest" and config.mixed_precision == "no"
-    torch.backends.cuda.enable_flash_sdp(device_type != "cpu" or exact)  # despite its name, it also acts on CPUs
+    set_products(config.matmul_precision, device_type != "cpu" or exact)
 
 
 def from_main(number: int, accelerator: Accelerator) -> int:
