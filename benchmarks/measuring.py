@@ -85,10 +85,10 @@ def measure_in_turns(
     return found
 
 
-def cpu_seconds(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of each contender in each round, in random order; a first round is not counted."""
+def cpu_seconds(work: Mapping[str, Callable[[], object]], rounds: int, warm_up: bool = True) -> dict[str, list[float]]:
+    """Return the CPU seconds of each contender in each round, in random order; a first round is the warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for name in random.sample(sorted(work), k=len(work)):
             started = time.process_time()
             work[name]()

@@ -5,8 +5,8 @@
 
 All models have the shape of MiniLM and random weights. A pipeline has a model of its own for each task; "one pipeline"
 gives all texts to the first of them. Texts have lognormal lengths with a median of 27 words, like those of the tasks,
-and are divided among the tasks. "Medium" lets torch multiply float32 matrices in bfloat16
-(``torch.set_float32_matmul_precision``), in all contenders of that row. The contenders take turns in random order.
+and are divided among the tasks. "Medium" multiplies float32 matrices by oneDNN (``metaeval_hub.matmul_precision``), and
+"bfloat16" uses autocast, in all contenders of that row. The contenders take turns in random order.
 Times are CPU seconds of one thread, so that waiting for other processes does not count. The table shows texts per
 second, and the median and quartiles of the ratio to one pipeline in float32 in the same round.
 """
@@ -30,20 +30,21 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, pipelin
 from benchmarks.inference import make, sample
 from benchmarks.measuring import cpu_seconds, spread
 from benchmarks.model_step import SHAPES
+from metaeval_hub import matmul_precision
 from metaeval_hub.encoders.weights import quiet
 
 FIRST = "one pipeline, float32"
+KINDS = ("float32", "medium", "bfloat16")
 
 
 @contextmanager
-def medium(on: bool) -> Iterator[None]:
-    """Let torch multiply in bfloat16 in a ``with`` block."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if on else before)
-    try:
+def arithmetic(kind: str) -> Iterator[None]:
+    """Compute in float32 with torch's default products, in float32 with those of oneDNN, or in bfloat16."""
+    with (
+        matmul_precision("highest" if kind == "float32" else "medium"),
+        torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"),
+    ):
         yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def contenders(tasks: int, texts: Sequence[str], batch: int) -> dict[str, Callable[[], None]]:
@@ -68,17 +69,15 @@ def contenders(tasks: int, texts: Sequence[str], batch: int) -> dict[str, Callab
         for stock, share in zip(pipelines, shares.values(), strict=True):
             stock(share, batch_size=batch, truncation=True, max_length=model.config.max_length)
 
-    def at(precise: bool, work: Callable[[], None]) -> Callable[[], None]:
+    def at(kind: str, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
-            with medium(not precise):
+            with arithmetic(kind):
                 work()
 
         return run
 
     works = {"one pipeline": one, f"{tasks} pipelines": many, "predict": ours}
-    return {
-        f"{name}, {kind}": at(kind == "float32", work) for kind in ("float32", "medium") for name, work in works.items()
-    }
+    return {f"{name}, {kind}": at(kind, work) for kind in KINDS for name, work in works.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -88,6 +87,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--texts", type=int, default=800, help="number of texts (default: 800)")
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 1], help="texts per batch (default: 32 1)")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default: 5)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        help="contenders to time, such as 'predict, medium' (default: all); the first pipeline always is",
+    )
+    parser.add_argument("--no-warm-up", action="store_true", help="time the first round too; for many texts")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     random.seed(0)
@@ -100,7 +105,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("|---:|---|---:|---:|")
     for batch in options.batches:
         used = texts if batch > 1 else texts[: max(options.tasks, len(texts) // 8)]
-        seconds = cpu_seconds(contenders(options.tasks, used, batch), options.rounds)
+        works = contenders(options.tasks, used, batch)
+        if options.only:
+            works = {name: works[name] for name in dict.fromkeys((FIRST, *options.only))}
+        seconds = cpu_seconds(works, options.rounds, not options.no_warm_up)
         for name, own in seconds.items():
             ratios = [other / mine for mine, other in zip(own, seconds[FIRST], strict=True)]
             rate = spread([len(used) / each for each in own], ".0f")
