@@ -3,10 +3,10 @@
     python benchmarks/baselines.py                     # about three minutes on two idle cores
     python benchmarks/baselines.py --workers 1 4 --rounds 5
 
-Each round runs training/single_task.py on the same tasks and steps once per number of workers, in random order. Workers
-share the cores as the script shares them: one worker has all of them as threads. The ratio of a round is the time of the
-first number of workers divided by that of another, with the start of the processes and without the imports of the main
-process. Measure on idle cores.
+Each round runs training/single_task.py on the same tasks and steps once per number of workers, in random order. The
+workers share the cores as in the script: a single worker uses all of them as threads. The ratio of a round is the time
+with the first number of workers divided by the time with another one. It includes the start of the processes, but not
+the imports of the main process. Measure on idle cores.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=60, help="steps per model (default: 60)")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(argv)
-    print(f"{cores} usable cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}")
+    print(
+        f"{cores} usable cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}; Python {platform.python_version()}"
+    )
     print(", ".join(f"{name} {version(name)}" for name in ("metaeval", "torch", "transformers", "accelerate")))
     seconds: dict[int, list[float]] = {workers: [] for workers in options.workers}
     draw = random.Random(0)

@@ -70,7 +70,9 @@ def test_a_step_that_runs_out_of_memory_is_done_in_more_parts_and_resumes_exactl
 def test_a_row_that_does_not_fit_ends_the_run(train, tmp_path, monkeypatch, capsys):
     limit_memory(monkeypatch, 0)
     assert train(*FLAGS) == 1
-    assert "step 1 does not fit into memory, although each process computes one row at a time" in capsys.readouterr().out
+    assert (
+        "step 1 does not fit into memory, although each process computes one row at a time" in capsys.readouterr().out
+    )
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(train, monkeypatch):

@@ -130,7 +130,7 @@ class Trainer:
 
         Raises:
             Interrupted: a signal asked the run to stop; a checkpoint of the last step was written.
-            TrainingError: the loss is not finite, a step does not fit into memory, or a checkpoint could not be written.
+            TrainingError: the loss is not finite, a step does not fit into memory, or a checkpoint was not written.
         """
         steps, config = len(self.plan), self.config
         self.model.train()

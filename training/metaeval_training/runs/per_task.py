@@ -6,14 +6,12 @@ resumes with the tasks that have no file.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from accelerate import Accelerator
@@ -27,7 +25,7 @@ from metaeval_hub.results.run_results import read_runs
 from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import check_seal, parse_object, read_object
-from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag, resolve
+from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.contamination import Positions
 from metaeval_training.data.rows import (
@@ -39,7 +37,6 @@ from metaeval_training.data.rows import (
     row_choice,
     texts,
 )
-from metaeval_training.flags import add_flags, make_parser
 from metaeval_training.runs.folder import RunError, RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
 from metaeval_training.runs.machine import (
@@ -55,61 +52,11 @@ from metaeval_training.runs.reporter import Reporter, duration, remaining, short
 from metaeval_training.runs.task_answers import Answer as Answer
 from metaeval_training.runs.task_answers import Show, TaskEnd, answer_task, stored_answer
 from metaeval_training.runs.task_answers import TaskMethod as TaskMethod
+from metaeval_training.runs.task_script import SETTINGS as SETTINGS
+from metaeval_training.runs.task_script import Command
+from metaeval_training.runs.task_script import Script as Script
+from metaeval_training.runs.task_script import parse as parse
 from metaeval_training.runs.task_workers import TaskWork, long_lived_objects, work_in_processes
-
-# The settings of TrainConfig that every such script accepts.
-SETTINGS = (
-    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "pins", "task_file",
-    "skip_unavailable", "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length",
-    "encoder", "encoder_revision", "eval_batch_size",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Script:
-    """The properties of one script.
-
-    Attributes:
-        command: name of the training command, such as "single-task".
-        description: the docstring, shown by --help.
-        settings: settings of TrainConfig that are flags of the script.
-        own: settings whose default differs from TrainConfig.
-        options: further options with their defaults, as JSON values.
-        add_options: adds their flags, all with ``default=argparse.SUPPRESS``.
-        check: raises ConfigError for options that are out of range.
-        workers: whether several processes can work on the tasks; then the script has the flag --workers.
-    """
-
-    command: str
-    description: str
-    settings: Sequence[str]
-    own: Mapping[str, Any]
-    options: Mapping[str, Any]
-    add_options: Callable[[argparse.ArgumentParser], None]
-    check: Callable[[Mapping[str, Any]], None] = lambda options: None
-    workers: bool = False
-
-
-@dataclass(frozen=True)
-class Command:
-    """A parsed command line.
-
-    Attributes:
-        config: settings, merged from defaults, preset and flags.
-        options: options of the script, merged in the same way.
-        flags: only the settings that were given on the command line.
-        given: only the options that were given on the command line.
-        resume: folder of the run to resume; "": the newest unfinished run of this name; None: a new run.
-        workers: number of processes that work on tasks; 0: chosen by ``choose_workers``.
-    """
-
-    script: Script
-    config: TrainConfig
-    options: dict[str, Any]
-    flags: dict[str, Any]
-    given: dict[str, Any]
-    resume: str | None
-    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,37 +93,6 @@ class Job:
 MakeMethods = Callable[[Job], Mapping[str, TaskMethod]]
 
 
-def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
-    """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
-    parser = make_parser(script.description)
-    script.add_options(parser)
-    add_flags(parser, script.settings, script.own)
-    if script.workers:
-        parser.add_argument(
-            "--workers", type=int, metavar="N", default=argparse.SUPPRESS,
-            help="processes that work on tasks at the same time (default: one per CPU core or task, whichever are "
-            "fewer; 1 on a GPU); with the same --threads, their number does not change the results",
-        )  # fmt: skip
-    given = vars(parser.parse_args(argv))
-    resume, workers = given.pop("resume"), given.pop("workers", None)
-    flags = {name: value for name, value in given.items() if name in script.settings}
-    if "tasks" in flags:
-        flags["tasks"] = tuple(flags["tasks"])
-    own = {name: value for name, value in given.items() if name not in script.settings}
-    options = {**script.options, **own}
-    try:
-        if resume is None:  # a resumed run uses its stored options, checked when it was started
-            script.check(options)
-        if workers is not None and workers < 1:
-            raise ConfigError(f"--workers must be at least 1, got {workers}")
-        config = resolve(flags, script.own)
-        # a preset may set settings that this script does not have; they are not stored with the run
-        config = TrainConfig(**{name: getattr(config, name) for name in script.settings})
-        return Command(script, config, options, flags, own, resume, workers or 0)
-    except ConfigError as error:
-        parser.error(str(error))
-
-
 def launch(command: Command, work: Callable[[Job], int]) -> int:
     """Open or create the run, do the work and return the exit code; see ``run_command``."""
     return run_command(
@@ -209,15 +125,15 @@ def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int
 
 
 def choose_workers(command: Command, config: TrainConfig) -> tuple[int, int]:
-    """Return the number of processes that work on tasks, and the number of threads of each; 0: as without workers.
+    """Return the number of processes that work on tasks, and the number of threads of each.
 
     The default depends on the tasks of the run and not on those that are left, so that a resumed run has it too.
     """
-    if not command.script.workers or default_device_type() != "cpu":
-        return command.workers or 1, config.threads
-    threads = config.threads or requested_threads()
-    workers = command.workers or min(max(available_cores() // (threads or 1), 1), len(task_names(config)))
-    return workers, threads or max(available_cores() // workers, 1)
+    threads, cores = config.threads or requested_threads(), available_cores()
+    workers = command.workers or 1
+    if command.script.workers and not command.workers and default_device_type() == "cpu":
+        workers = min(max(cores // (threads or 1), 1), len(task_names(config)))
+    return workers, threads or max(cores // workers, 1)
 
 
 def open_run(session: Session, command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder | None]:
@@ -353,7 +269,8 @@ def run_tasks(job: Job, methods: Sequence[str], make: MakeMethods) -> Outcome:
                     continue
                 left = remaining(time.monotonic() - started, count - before, len(names) - count)
                 job.reporter.line(f"{place}  {end.shown}  ({duration(end.seconds)}{left})")
-    _check_failed(job, {name: failed[name] for name in names if name in failed}, len(names))
+    failed = {name: failed[name] for name in names if name in failed}  # in the order of the settings
+    _check_failed(job, failed, len(names))
     found = {
         method: {name: stored_answer(job.run, method, name) or {} for name in names if name not in failed}
         for method in methods
@@ -369,12 +286,11 @@ def _check_failed(job: Job, failed: Mapping[str, str], count: int) -> None:
     some = len(failed) < count
     advice = "the others are done; add --skip-unavailable to skip the failed ones" if some else "no task is left"
     raise DataError(
-        f"{len(failed)} of {count} tasks failed; {advice}\n{listed}\n"
-        f"try again with: {job.session.resume_command()}"
+        f"{len(failed)} of {count} tasks failed; {advice}\n{listed}\ntry again with: {job.session.resume_command()}"
     )
 
 
-def _work_on(job: Job, make: MakeMethods, names: Sequence[str], show: Show) -> Iterator[TaskEnd]:
+def _work_on(job: Job, make: MakeMethods, names: Sequence[str], show: Show) -> Generator[TaskEnd, None, None]:
     """Yield how the work on each task ended, in this process or in several others."""
     if not names:
         return
