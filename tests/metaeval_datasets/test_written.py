@@ -190,7 +190,7 @@ def test_small_batches_of_different_texts_are_joined():
     """The dictionary could repeat its longest text in every row, so few rows are decoded at a time."""
     content = parquet({"text": [f"{row:0100}" for row in range(1000)], "label": [0] * 1000})
     assert read_parquet(content, BATCH_BYTES=1_100_000) == [1000]  # 10 rows at a time
-    assert read_parquet(content, BATCH_BYTES=1_100_000, BATCH_ROWS=95) == [90] * 11 + [10]
+    assert read_parquet(content, BATCH_BYTES=1_100_000, JOINED_ROWS=95) == [90] * 11 + [10]
     rows = pa.concat_tables(reader.parquet_tables(io.BytesIO(content), ("text",)))
     assert rows["text"].to_pylist() == [f"{row:0100}" for row in range(1000)]
 
