@@ -68,6 +68,7 @@ def measure_load(method: str, task: str) -> dict[str, Any]:
     """
     import datasets
 
+    import metaeval_datasets.metaeval  # noqa: F401 - as ``datasets`` has imported the builder of the other methods
     from metaeval_datasets import get_task
 
     datasets.disable_progress_bars()

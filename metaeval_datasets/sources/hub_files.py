@@ -15,7 +15,13 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 from metaeval_datasets.sources.answer_limits import MAX_FILE_BYTES
 from metaeval_datasets.sources.asking import SourceError, ask_hub, may_pass, offline
 from metaeval_datasets.sources.layout import MAX_CARD_BYTES, Card, read_card
-from metaeval_datasets.sources.listings import Listing, keep_listing, read_listing
+from metaeval_datasets.sources.listings import (
+    Listing,
+    keep_card_text,
+    keep_listing,
+    read_card_text,
+    read_listing,
+)
 from metaeval_datasets.sources.transport import commit_of, is_unwritable, spare_cache, understood
 
 logger = logging.getLogger(__name__)
@@ -162,6 +168,29 @@ def read_range(repo: str, path: str, commit: str, start: int, stop: int, token: 
         return content if answer.status_code == 206 else content[start:stop]
 
     return ask_hub(attempt)
+
+
+def read_card_of(repo: str, listing: Listing, access: Access) -> Card:
+    """Return the card of a repository at a commit, from a cache or with one request.
+
+    The Hub's client would send two requests for the file, and a card is read before anything else can be.
+
+    Raises:
+        SourceError: the card cannot be read, or is not cached and the Hub is not reached; the message says why.
+    """
+    size = listing.sizes.get("README.md", MAX_CARD_BYTES)
+    if "README.md" not in listing.files or not size:
+        return Card()
+    text = None if access.force else read_card_text(repo, listing.commit, access.cache_dir)
+    cached = try_to_load_from_cache(repo, "README.md", revision=listing.commit, repo_type="dataset")
+    if text is None and (access.cache_only or isinstance(cached, str)):
+        with open(fetch_file(repo, "README.md", listing.commit, access), encoding="utf-8", errors="replace") as file:
+            text = file.read(MAX_CARD_BYTES)
+    elif text is None:
+        content = read_range(repo, "README.md", listing.commit, 0, min(size, MAX_CARD_BYTES), access.token)
+        text = content.decode("utf-8", errors="replace")
+        keep_card_text(text, repo, listing.commit, access.cache_dir)
+    return read_card(text)
 
 
 def fetch_file(repo: str, path: str, commit: str, access: Access, max_bytes: int = MAX_FILE_BYTES) -> str:

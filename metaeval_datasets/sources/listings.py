@@ -1,6 +1,6 @@
-"""Cache the commit and the files of repositories, for use when the Hub cannot be reached.
+"""Cache the commit, the files and the cards of repositories, for use when the Hub cannot be reached.
 
-The cache is optional: if a listing cannot be written, read or parsed, it is treated as missing.
+The cache is optional: if a listing or card cannot be written, read or parsed, it is treated as missing.
 """
 
 from __future__ import annotations
@@ -52,8 +52,26 @@ def read_listing(repo: str, revision: str | None, cache_dir: str | None = None) 
 
 def keep_listing(listing: Listing, repo: str, revision: str | None, cache_dir: str | None = None) -> None:
     """Write a listing to the first cache folder that is writable, if any."""
-    text = json.dumps(asdict(listing))
-    for path in _places(repo, revision, cache_dir):
+    _keep(json.dumps(asdict(listing)), _places(repo, revision, cache_dir))
+
+
+def read_card_text(repo: str, commit: str, cache_dir: str | None = None) -> str | None:
+    """Return the text of the card of a repository at a commit; None if it is not cached or cannot be read."""
+    for path in _places(repo, commit, cache_dir, "md"):
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            logger.debug("no card in %s: %s: %s", path, type(error).__name__, error)
+    return None
+
+
+def keep_card_text(text: str, repo: str, commit: str, cache_dir: str | None = None) -> None:
+    """Write the text of a card to the first cache folder that is writable, if any."""
+    _keep(text, _places(repo, commit, cache_dir, "md"))
+
+
+def _keep(text: str, places: list[Path]) -> None:
+    for path in places:
         # Unique per call: threads share a process id, and containers that share a cache can have equal process ids.
         aside = path.with_suffix(f".{uuid.uuid4().hex}")
         try:
@@ -62,7 +80,7 @@ def keep_listing(listing: Listing, repo: str, revision: str | None, cache_dir: s
             os.replace(aside, path)
             return
         except OSError as error:
-            logger.debug("listing not written to %s: %s", path, error)
+            logger.debug("not written to %s: %s", path, error)
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
 
@@ -73,9 +91,9 @@ def _sizes(stored: Any) -> dict[str, int]:
     return {name: size for name, size in stored.items() if isinstance(size, int) and not isinstance(size, bool)}
 
 
-def _places(repo: str, revision: str | None, cache_dir: str | None) -> list[Path]:
-    """Return the possible paths of a listing: in the requested cache, then in the default one."""
+def _places(repo: str, revision: str | None, cache_dir: str | None, ending: str = "json") -> list[Path]:
+    """Return the possible paths of a listing or card: in the requested cache, then in the default one."""
     # As in the cache of the Hub client, the key does not include the address of the Hub: a mirror has the same commits.
     key = hashlib.sha256(f"{repo}@{revision}".encode()).hexdigest()[:32]
     caches = dict.fromkeys(str(cache) for cache in (cache_dir, datasets.config.HF_DATASETS_CACHE) if cache)
-    return [Path(cache).expanduser() / FOLDER / f"{key}.json" for cache in caches if "://" not in cache]
+    return [Path(cache).expanduser() / FOLDER / f"{key}.{ending}" for cache in caches if "://" not in cache]

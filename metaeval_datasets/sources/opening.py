@@ -20,16 +20,14 @@ import pyarrow.parquet as pq
 from metaeval_datasets.cast import cast_table, check_label_names, columns_to_read, label_source
 from metaeval_datasets.outside import LabelTally
 from metaeval_datasets.sources.asking import NoSourceError, SilentHubError, SourceError
-from metaeval_datasets.sources.hub_files import Access, Token, fetch_file, fetch_whole, list_files
+from metaeval_datasets.sources.hub_files import Access, Token, fetch_whole, list_files, read_card_of
 from metaeval_datasets.sources.layout import (
-    MAX_CARD_BYTES,
     Card,
     find_splits,
     kind_of,
     lookup,
     matching,
     missing_shards,
-    read_card,
 )
 from metaeval_datasets.sources.listings import Listing
 from metaeval_datasets.sources.parquet import decoded
@@ -210,7 +208,7 @@ def splits_of(source: Source, access: Access = _USUAL_ACCESS) -> tuple[str, ...]
         listing = Revisions().listing(source, access)
     except SourceError as error:
         raise SourceError(f"{source.repo}: {error}") from error
-    card = _card_of(source, listing, access)
+    card = read_card_of(source.repo, listing, access)
     found = [set(_find(listing.files, card, source, config)) for config in source.configs]
     present = tuple(split for split in SPLITS if all(lookup(dict.fromkeys(names, ("",)), split) for names in found))
     if not present:
@@ -251,7 +249,7 @@ def local_piece(source: Files, path: str) -> SourceFile:
 def _open_hub(spec: TaskSpec, source: Source, access: Access, revisions: Revisions) -> OpenedSource:
     access.check_remote()
     listing = revisions.listing(source, access)
-    card = _card_of(source, listing, access)
+    card = read_card_of(source.repo, listing, access)
     paths, missing = find_files(spec, source, listing.files, card)
     wanted = read_splits(spec)
     read = {split: paths[split] for split in wanted if split in paths}
@@ -285,18 +283,10 @@ def first_file(source: Source, access: Access = _USUAL_ACCESS) -> SourceFile:
     """
     split = splits_of(source, access)[0]
     listing = Revisions().listing(source, access)
-    found = _find(listing.files, _card_of(source, listing, access), source, source.configs[0])
+    found = _find(listing.files, read_card_of(source.repo, listing, access), source, source.configs[0])
     path = lookup(found, split)[0]
     local = fetch_whole(source.repo, path, listing.commit, listing.sizes.get(path), access)
     return SourceFile(local, kind_of(path) or "unknown", delimiter=delimiter_of(source, path), quote=source.quote)
-
-
-def _card_of(source: Source, listing: Listing, access: Access) -> Card:
-    if "README.md" not in listing.files:
-        return Card()
-    readme = fetch_file(source.repo, "README.md", listing.commit, access)
-    with open(readme, encoding="utf-8", errors="replace") as file:
-        return read_card(file.read(MAX_CARD_BYTES))
 
 
 def find_files(

@@ -18,11 +18,14 @@ from metaeval_datasets.sources.readers import MAX_CELL_BYTES, FormatError, requi
 
 BATCH_ROWS = 8192
 BATCH_BYTES = 128 << 20  # maximum bytes of a column in a batch
+JOINED_ROWS = 2048  # of smaller batches; with BATCH_ROWS, loading takes 40 MB more and is not faster
 MAX_MEAN_BYTES = 128 << 10  # maximum mean bytes per cell of a large column
 MAX_EXPANSION = 100  # maximum ratio of memory to file size of a large column
 LARGE_COLUMN_BYTES = 64 << 20  # bytes of a large column in a row group
 MAX_PAGE_BYTES = 1024 * MAX_MEAN_BYTES  # writers put about a thousand rows in a page
 HEADER_BYTES = 4096  # bytes read at a time; a page header contains the smallest and largest value
+DICTIONARY_BYTES = 2 << 20  # the texts of larger dictionary pages are measured; writers stop at 1 MiB
+_DICTIONARY_PAGE = 2  # the type of a page, by its number in the format
 
 
 def open_parquet(file: BinaryIO, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
@@ -86,12 +89,33 @@ def _tables(file: BinaryIO, columns: Sequence[str], remote: bool) -> Iterator[pa
             _check_pages(name, chunk, file)
     rows = BATCH_ROWS if remote else _batch_rows(file, opened, columns)
     # One thread: decoding two columns is fast, and passing them between threads costs more than it saves.
-    for batch in opened.iter_batches(rows, columns=list(columns), use_threads=False):
-        table = pa.Table.from_batches([batch]).replace_schema_metadata(None).select(list(columns))
+    batches = opened.iter_batches(rows, columns=list(columns), use_threads=False)
+    for joined in _joined(batches, rows):
+        table = pa.Table.from_batches(joined).replace_schema_metadata(None).select(list(columns))
         for name in columns:
             if (longest := _longest(table[name])) > MAX_CELL_BYTES:
                 raise FormatError(f"column {name!r} has a text of {longest >> 20:,} MiB; at most {_MAX_CELL} are read")
         yield table
+
+
+def _joined(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[list[pa.RecordBatch]]:
+    """Join small batches as far as they fit, because many small batches would slow down the steps that follow.
+
+    Args:
+        batches: batches of a file.
+        rows: number of rows of each batch, except the last.
+    """
+    held: list[pa.RecordBatch] = []
+    held_rows = held_bytes = 0
+    for batch in batches:
+        size = batch.nbytes if rows < JOINED_ROWS else 0
+        if held and (held_rows + len(batch) > JOINED_ROWS or held_bytes + size > BATCH_BYTES):
+            yield held
+            held, held_rows, held_bytes = [], 0, 0
+        held.append(batch)
+        held_rows, held_bytes = held_rows + len(batch), held_bytes + size
+    if held:
+        yield held
 
 
 _MAX_CELL = f"{MAX_CELL_BYTES >> 20} MiB"
@@ -99,14 +123,25 @@ _MAX_CELL = f"{MAX_CELL_BYTES >> 20} MiB"
 
 def _chunks(metadata: pq.FileMetaData, name: str) -> Iterator[pq.ColumnChunkMetaData]:
     """Yield the footer's description of a column in each row group."""
-    numbers = [
+    numbers = _numbers(metadata, name)
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        yield from (row_group.column(number) for number in numbers)
+
+
+def _numbers(metadata: pq.FileMetaData, name: str) -> list[int]:
+    """Return the numbers of the columns in the file that store a column."""
+    return [
         number
         for number in range(metadata.num_columns)
         if metadata.schema.column(number).path.split(".")[0] == name.split(".")[0]
     ]
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        yield from (row_group.column(number) for number in numbers)
+
+
+def _first_page(chunk: pq.ColumnChunkMetaData) -> int:
+    """Return the place of the first page of a column in a row group."""
+    offset: int = chunk.data_page_offset
+    return min(offset, chunk.dictionary_page_offset) if chunk.dictionary_page_offset else offset
 
 
 def _check_size(name: str, chunk: pq.ColumnChunkMetaData) -> None:
@@ -120,9 +155,7 @@ def _check_size(name: str, chunk: pq.ColumnChunkMetaData) -> None:
 
 def _check_pages(name: str, chunk: pq.ColumnChunkMetaData, file: BinaryIO) -> None:
     """Refuse a column that has a too large page, because pages are decoded as a whole."""
-    offset = chunk.data_page_offset
-    if chunk.dictionary_page_offset:
-        offset = min(offset, chunk.dictionary_page_offset)
+    offset = _first_page(chunk)
     end = offset + chunk.total_compressed_size
     while offset < end:
         file.seek(offset)
@@ -149,6 +182,21 @@ def page_header(content: bytes) -> tuple[int, int, int] | None:
     except (IndexError, ValueError):
         return None
     return (sizes[2], sizes[3], end) if {2, 3} <= sizes.keys() and min(sizes[2], sizes[3]) >= 0 else None
+
+
+def dictionary_bytes(content: bytes) -> int | None:
+    """Return the size of a dictionary page from its header at the start of ``content``; 0 for another page.
+
+    The result is None if ``content`` does not start with a complete header. No text of the dictionary is longer.
+    """
+    numbers: dict[int, int] = {}
+    try:
+        _skip_struct(content, 0, numbers, 0)
+    except (IndexError, ValueError):
+        return None
+    if not {1, 2, 3} <= numbers.keys():
+        return None
+    return max(numbers[2], numbers[3]) if numbers[1] == _DICTIONARY_PAGE else 0
 
 
 def _skip_struct(content: bytes, at: int, numbers: dict[int, int], depth: int) -> int:
@@ -192,17 +240,38 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _batch_rows(file: BinaryIO, opened: pq.ParquetFile, columns: Sequence[str]) -> int:
-    """Return the rows per batch, fewer if texts in a dictionary are so long that a batch would not fit in memory."""
+    """Return the rows per batch, fewer if a dictionary could repeat a text so that a batch would not fit in memory.
+
+    A text is at most as long as its dictionary page, whose size its header states. That is known without decompressing
+    the page, which takes as long as reading the texts. Only the texts of an unusually large page are measured.
+    """
     texts = [name for name in columns if _is_text(opened.schema_arrow.field(name).type)]
     longest = 1
-    if texts:
-        peeked = open_parquet(file, texts)
-        for group in range(opened.num_row_groups):
-            batch = next(peeked.iter_batches(1, row_groups=[group], columns=texts, use_threads=False), None)
-            for column in batch.columns if batch is not None else ():
-                if pa.types.is_dictionary(column.type):
-                    longest = max(longest, _longest(column.dictionary))
+    peeked: pq.ParquetFile | None = None
+    for group in range(opened.num_row_groups if texts else 0):
+        sizes = [_dictionary_size(file, opened, group, name) for name in texts]
+        if all(size is not None and size <= DICTIONARY_BYTES for size in sizes):
+            longest = max(longest, *(size or 1 for size in sizes))
+            continue
+        peeked = peeked or open_parquet(file, texts)
+        batch = next(peeked.iter_batches(1, row_groups=[group], columns=texts, use_threads=False), None)
+        for column in batch.columns if batch is not None else ():
+            if pa.types.is_dictionary(column.type):
+                longest = max(longest, _longest(column.dictionary))
     return max(1, min(BATCH_ROWS, BATCH_BYTES // longest))
+
+
+def _dictionary_size(file: BinaryIO, opened: pq.ParquetFile, group: int, name: str) -> int | None:
+    """Return the bytes of a column's dictionary in a row group, 0 if it has none, or None if they are unknown."""
+    row_group = opened.metadata.row_group(group)
+    largest = 0
+    for number in _numbers(opened.metadata, name):
+        file.seek(_first_page(row_group.column(number)))
+        size = dictionary_bytes(file.read(HEADER_BYTES))
+        if size is None:
+            return None
+        largest = max(largest, size)
+    return largest
 
 
 def _is_text(kind: pa.DataType) -> bool:

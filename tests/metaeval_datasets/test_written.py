@@ -182,7 +182,17 @@ def test_long_cells_of_parquet_are_refused_before_they_are_decoded():
 
 def test_a_long_text_that_a_dictionary_repeats_is_read_in_small_batches():
     content = parquet({"text": ["a" * 10_000] * 100, "label": [0] * 100})
-    assert read_parquet(content, BATCH_BYTES=200_000) == [20] * 5
+    assert read_parquet(content, BATCH_BYTES=200_000) == [19] * 5 + [5]  # the page has 10,004 bytes
+    assert read_parquet(content, BATCH_BYTES=200_000, DICTIONARY_BYTES=10_000) == [20] * 5  # the text is measured
+
+
+def test_small_batches_of_different_texts_are_joined():
+    """The dictionary could repeat its longest text in every row, so few rows are decoded at a time."""
+    content = parquet({"text": [f"{row:0100}" for row in range(1000)], "label": [0] * 1000})
+    assert read_parquet(content, BATCH_BYTES=1_100_000) == [1000]  # 10 rows at a time
+    assert read_parquet(content, BATCH_BYTES=1_100_000, JOINED_ROWS=95) == [90] * 11 + [10]
+    rows = pa.concat_tables(reader.parquet_tables(io.BytesIO(content), ("text",)))
+    assert rows["text"].to_pylist() == [f"{row:0100}" for row in range(1000)]
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
@@ -204,3 +214,13 @@ def test_headers_of_pages_are_read_from_first_to_last(version):
 @pytest.mark.parametrize("content", [b"", b"\x15", b"\x00", b"\x1c" * 40, bytes(range(256)), b"\xff" * 99])
 def test_what_is_no_header_of_a_page_is_none(content):
     assert reader.page_header(content) is None
+    assert reader.dictionary_bytes(content) is None
+
+
+@pytest.mark.parametrize(("dictionary", "size"), [(True, 4 + 7 + 4 + 5), (False, 0)])
+def test_the_size_of_a_dictionary_is_read_from_its_header(dictionary, size):
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"text": ["text 10", "text2"] * 9}), buffer, use_dictionary=dictionary, compression="none")
+    chunk = pq.ParquetFile(buffer).metadata.row_group(0).column(0)
+    at = chunk.dictionary_page_offset or chunk.data_page_offset
+    assert reader.dictionary_bytes(buffer.getvalue()[at : at + 4096]) == size

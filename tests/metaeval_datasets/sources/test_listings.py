@@ -8,8 +8,15 @@ from datasets import DownloadConfig, load_dataset
 
 from metaeval_datasets.sources import asking, listings
 from metaeval_datasets.sources.asking import NoSourceError, SourceError
-from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files
-from metaeval_datasets.sources.listings import Listing, keep_listing, read_listing
+from metaeval_datasets.sources.hub_files import Access, fetch_file, list_files, read_card_of
+from metaeval_datasets.sources.layout import Card
+from metaeval_datasets.sources.listings import (
+    Listing,
+    keep_card_text,
+    keep_listing,
+    read_card_text,
+    read_listing,
+)
 from metaeval_datasets.sources.opening import open_source
 from metaeval_datasets.spec import Source
 from tests.metaeval_datasets.conftest import numbered, parquet, task
@@ -162,3 +169,52 @@ def test_local_files_only_of_datasets_sends_no_request(repo, hub, declare, tmp_p
     assert len(hub.requests) == 0
     with pytest.raises(SourceError, match=r"local_files_only=True, and other.csv is not in the cache"):
         fetch_file(repo, "other.csv", list_files(repo, None, Access()).commit, Access(local_files_only=True))
+
+
+CARD = b"---\nlicense: mit\n---\n# Caf\xc3\xa9\n"
+
+
+@pytest.fixture
+def with_card(hub):
+    name = hub.name("carded")
+    hub.add_repo(name, {"train.csv": b"text,label\na,no\n", "README.md": CARD}, repo_type="dataset")
+    return name
+
+
+def test_a_card_takes_one_request_and_none_when_it_is_cached(with_card, hub):
+    listing = list_files(with_card, None, Access())
+    hub.requests.clear()
+    for access in (Access(), Access(), Access(local_files_only=True)):
+        assert read_card_of(with_card, listing, access).licenses == ("mit",)
+    assert [request.method for request in hub.requests] == ["GET"]
+    assert read_card_of(with_card, listing, Access(force=True)).licenses == ("mit",)
+    assert len(hub.requests) == 2
+    assert read_card_text(with_card, listing.commit) == CARD.decode()
+    assert read_card_text(with_card, "b" * 40) is None
+
+
+def test_a_card_that_the_hub_client_has_cached_is_used(with_card, hub):
+    listing = list_files(with_card, None, Access())
+    fetch_file(with_card, "README.md", listing.commit, Access())
+    hub.requests.clear()
+    assert read_card_of(with_card, listing, Access()).licenses == ("mit",)
+    assert len(hub.requests) == 0
+
+
+def test_a_card_that_is_missing_or_empty_takes_no_request(with_card, hub):
+    listing = list_files(with_card, None, Access())
+    hub.requests.clear()
+    for other in (Listing(listing.commit, ("train.csv",)), Listing(listing.commit, ("README.md",), {"README.md": 0})):
+        assert read_card_of(with_card, other, Access()) == Card()
+    assert len(hub.requests) == 0
+    with pytest.raises(SourceError, match=r"local_files_only=True, and README.md is not in the cache"):
+        read_card_of(with_card, listing, Access(local_files_only=True))
+
+
+def test_a_cached_card_that_cannot_be_read_is_read_again(with_card, cache, hub):
+    listing = list_files(with_card, None, Access())
+    keep_card_text("anything", with_card, listing.commit)
+    (path,) = cache.rglob("*.md")
+    path.write_bytes(b"\xff\xfe\xfa")
+    assert read_card_of(with_card, listing, Access()).licenses == ("mit",)
+    assert path.read_bytes() == CARD

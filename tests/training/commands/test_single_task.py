@@ -22,7 +22,7 @@ from metaeval_hub.results.run_results import read_runs
 TASKS = ("demo/spam", "demo/picnic_nli")
 FLAGS = (
     "--tasks", *TASKS, "--max-train-rows", "64", "--max-eval-rows", "40", "--threads", "1", "--epochs", "2",
-    "--batch-size", "8", "--adapter-size", "8",
+    "--batch-size", "8", "--adapter-size", "8", "--workers", "1",
 )  # fmt: skip
 
 

@@ -149,20 +149,29 @@ class NewestTask:
         return self._model
 
 
+def method_names(options: Mapping[str, Any]) -> list[str]:
+    """Return the names of the methods with k, such as "zero_shot-0" and "fit-8"."""
+    return [
+        f"{method}-{shots}"
+        for method in options["methods"]
+        for shots in options["shots"]
+        if shots or method == "zero_shot"
+    ]
+
+
 def make_methods(job: Job, models: Mapping[str, HeldOutModel]) -> dict[str, TaskMethod]:
-    """Return the methods by their names with k, such as "zero_shot-0" and "fit-8".
+    """Return the methods by the names of ``method_names``.
 
     Args:
         job: the run.
         models: task -> the model that held it out.
     """
     draws, newest = Draws(job), NewestTask(job, models)
-    return {
-        f"{method}-{shots}": partial(answer, job, draws, newest, method, shots)
-        for method in job.options["methods"]
-        for shots in job.options["shots"]
-        if shots or method == "zero_shot"
-    }
+    found: dict[str, TaskMethod] = {}
+    for name in method_names(job.options):
+        method, _, shots = name.rpartition("-")
+        found[name] = partial(answer, job, draws, newest, method, int(shots))  # type: ignore[arg-type]
+    return found
 
 
 def answer(
@@ -218,9 +227,8 @@ def work(job: Job) -> int:
     )  # fmt: skip
     job = replace(job, config=config)
     open_encoder(config, ())  # every task would fail without it
-    methods = make_methods(job, models)
     job.reporter.line("test accuracies in %, mean over draws, by method and number of examples:")
-    outcome = per_task.run_tasks(job, methods)
+    outcome = per_task.run_tasks(job, method_names(job.options), partial(make_methods, models=models))
     notes = notes_of(job, models)
     for name, answers in outcome.found.items():
         method, _, shots = name.rpartition("-")

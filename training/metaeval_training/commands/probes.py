@@ -35,6 +35,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from metaeval_datasets.metric.scores import accuracy, count_pairs
+from metaeval_hub.encoders.base import LoadedEncoder
 from metaeval_hub.results.results_json import task_to_json
 from metaeval_hub.results.schema import Details, Regularization
 from metaeval_training.data.rows import TaskRows
@@ -132,15 +133,28 @@ def answer(
     return stored, percent(None if shown is None else shown.accuracy)
 
 
-def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, Any]]]:
-    """Return the methods to run, and the identity of the encoder for those that use it. Methods share encoded texts.
+def load_encoder(job: Job) -> LoadedEncoder | None:
+    """Load the encoder if a method uses it.
+
+    Raises:
+        ConfigError: it cannot be loaded.
+    """
+    used = {"cls", "mean"} & set(job.options["methods"])
+    return open_encoder(job.config, per_task.all_texts(job.config)) if used else None
+
+
+def make_methods(job: Job, encoder: LoadedEncoder | None = None) -> dict[str, TaskMethod]:
+    """Return the methods to run. Methods share encoded texts.
+
+    Args:
+        job: the run.
+        encoder: the encoder; None: it is loaded if a method uses it.
 
     Raises:
         ConfigError: the encoder cannot be loaded.
     """
     config, asked = job.config, job.options["methods"]
-    # loaded before any task, because all of them would fail without it
-    encoder = open_encoder(config, per_task.all_texts(config)) if {"cls", "mean"} & set(asked) else None
+    encoder = encoder or load_encoder(job)  # before any task, because all of them would fail without it
     newest: dict[str, dict[str, Features]] = {}  # of the last task: cls and mean come from one pass
 
     def encoded(task: TaskRows) -> dict[str, Features]:
@@ -176,8 +190,7 @@ def make_methods(job: Job) -> tuple[dict[str, TaskMethod], dict[str, dict[str, A
         "cls": partial(linear, "cls"),
         "mean": partial(linear, "mean"),
     }
-    encoders = {} if encoder is None else dict.fromkeys(("cls", "mean"), encoder.base.to_dict())
-    return {name: every[name] for name in asked}, encoders
+    return {name: every[name] for name in asked}
 
 
 def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
@@ -187,14 +200,17 @@ def labels_of(task: TaskRows) -> dict[str, NDArray[np.int64]]:
 
 def work(job: Job) -> int:
     """Run the probes on all tasks, write and show the results; return the exit code."""
-    methods, encoders = make_methods(job)
+    methods: list[str] = job.options["methods"]
+    encoder = load_encoder(job)
+    encoders = {} if encoder is None else dict.fromkeys(("cls", "mean"), encoder.base.to_dict())
     job.reporter.line("validation accuracies in %:")
-    outcome = per_task.run_tasks(job, methods)
+    make = make_methods if job.workers > 1 else partial(make_methods, encoder=encoder)
+    outcome = per_task.run_tasks(job, methods, make)
     for method, answers in outcome.found.items():
         per_task.write_results(
             job, method, per_task.parse_answers(answers), outcome.failed, encoder=encoders.get(method)
         )
-    per_task.show_results(job, list(methods))
+    per_task.show_results(job, methods)
     return DONE
 
 
@@ -205,7 +221,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-SCRIPT = Script("probes", __doc__, per_task.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options)
+SCRIPT = Script(
+    "probes", __doc__, per_task.SETTINGS, {"name": "probes"}, {"methods": list(METHODS)}, add_options, workers=True
+)
 
 
 def main(argv: list[str] | None = None) -> int:

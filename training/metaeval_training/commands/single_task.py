@@ -37,7 +37,8 @@ from metaeval_hub import TaskEmbeddings
 from metaeval_hub.results.schema import TaskResult
 from metaeval_training.commands.learning_rates import RATES, Method, Tried, parse_rates, pick_rates, show_rate
 from metaeval_training.config import ConfigError, TrainConfig, read_preset
-from metaeval_training.data.encoding import encode_task
+from metaeval_training.data.cache import data_cache
+from metaeval_training.data.encoding import encode_tasks
 from metaeval_training.data.plan import make_plan
 from metaeval_training.data.rows import TaskRows
 from metaeval_training.engine.loop import Trainer, TrainingError
@@ -104,7 +105,7 @@ def train_one(
         head_lr=rate * job.options["head_ratio"], loss_cap=0.0, checkpoint_every=0, evaluate_every=0,
     )  # fmt: skip
     model = make_model(config, [task], vocabulary)
-    data = encode_task(task, model.tokenizer, config.max_length)
+    (data,) = encode_tasks([task], model.tokenizer, config.max_length, data_cache(config))
     plan = make_plan(config, [data])
     model.to(job.accelerator.device)
     try:
@@ -205,7 +206,7 @@ def work(job: Job) -> int:
     for each in rates:
         check_model(settings_of(job.config, each))
     job.reporter.line("validation accuracies in %, by learning rate:")
-    outcome = per_task.run_tasks(job, make_methods(job, rates))
+    outcome = per_task.run_tasks(job, list(rates), partial(make_methods, rates=rates))
     for method, answers in outcome.found.items():
         finish(job, method, answers, outcome.failed)
     per_task.show_results(job, list(rates))
@@ -262,6 +263,7 @@ SCRIPT = Script(
     },
     add_options,
     check,
+    workers=True,
 )  # fmt: skip
 
 

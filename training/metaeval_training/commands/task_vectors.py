@@ -52,7 +52,7 @@ def work(job: Job) -> int:
         result = TaskResult(more=Details(averaged_rows=len(train)))
         return {"vector": vector.tolist(), **task_to_json(result)}, f"{len(train)} rows"
 
-    outcome = per_task.run_tasks(job, {TEXTEMB: average})
+    outcome = per_task.run_tasks(job, [TEXTEMB], lambda job: {TEXTEMB: average})
     answers = outcome.found[TEXTEMB]
     vectors = TaskEmbeddings(tuple(answers), np.array([answer["vector"] for answer in answers.values()]))
     folder = vectors.save(job.run.path / TEXTEMB)

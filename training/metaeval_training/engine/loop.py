@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -37,6 +38,7 @@ from metaeval_training.engine.compiled import compiled, not_compiled
 from metaeval_training.engine.evaluation import evaluate_tasks
 from metaeval_training.engine.loss_cap import LossCap
 from metaeval_training.engine.optimizer import RowLazyAdamW, rate_factor
+from metaeval_training.engine.step_parts import StepParts
 from metaeval_training.engine.task_finish import TaskFinisher
 from metaeval_training.runs.finished import Finished
 from metaeval_training.runs.folder import RunError, RunFolder, command_line
@@ -112,6 +114,7 @@ class Trainer:
         self.rates = [options[role]["lr"] for role in present]
         self.pad = self.model.tokenizer.pad_token_id
         self.wrapped, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.parts = StepParts(config.accumulate, self.run)
         self.rows = [task.train for task in self.tasks]
         classes = [len(task.labels) for task in self.tasks]
         self.cap = LossCap(config.loss_cap, config.cap_by, classes, self.accelerator.device)
@@ -128,7 +131,7 @@ class Trainer:
 
         Raises:
             Interrupted: a signal asked the run to stop; a checkpoint of the last step was written.
-            TrainingError: the loss is not finite, or a checkpoint could not be written.
+            TrainingError: the loss is not finite, a step does not fit into memory, or a checkpoint was not written.
         """
         steps, config = len(self.plan), self.config
         self.model.train()
@@ -190,10 +193,59 @@ class Trainer:
         The norm is NaN if gradients are not clipped.
         """
         config, accelerator = self.config, self.accelerator
-        world = accelerator.num_processes
         set_rates(
             self.optimizer, self.rates, rate_factor(self.progress.step, len(self.plan), config.warmup, config.schedule)
         )
+        while (sums := self._try_gradients(batch)) is None:
+            self._use_more_parts(len(batch.rows))
+        norm: Any = sums.new_tensor(math.nan)
+        if config.clip_norm:
+            norm = accelerator.clip_grad_norm_(self.trained, config.clip_norm)
+        self.optimizer.step()
+        return torch.stack([sums[:, 0].sum() / len(batch.rows), norm])
+
+    def _try_gradients(self, batch: Batch) -> Tensor | None:
+        """Compute the gradients of a step; return None if the memory does not suffice.
+
+        The error is not kept, because it refers to the tensors that have filled the memory.
+        """
+        before = self.cap.state()
+        try:
+            return self._gradients(batch)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            self.cap.restore(before)
+            return None
+
+    def _use_more_parts(self, rows: int) -> None:
+        """Process this step and the following ones in twice as many parts.
+
+        Raises:
+            TrainingError: one row does not fit, or other processes would have to use more parts too.
+        """
+        step, parts, world = self.progress.step, self.parts.at(self.progress.step), self.accelerator.num_processes
+        self.optimizer.zero_grad()
+        clear_device_cache(garbage_collection=True)
+        if parts * world >= rows:
+            raise TrainingError(
+                f"step {step + 1} does not fit into memory, although each process computes one row at a time; lower "
+                "--max-length, or use a smaller encoder"
+            )
+        if world > 1:  # the others wait for this one within the step
+            raise TrainingError(
+                f"step {step + 1} does not fit into memory in {parts} part{'s' * (parts > 1)} per process; start a new "
+                f"run with --accumulate {2 * parts}, which makes the same steps"
+            )
+        parts = self.parts.double(step)
+        self.reporter.warn(
+            f"step {step + 1} does not fit into memory: from now on, steps are processed in {parts} parts; to start "
+            f"with them: --accumulate {parts}"
+        )
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Compute the gradients of a step; return the sum of each task's losses and its number of examples, (n, 2)."""
+        accelerator, world = self.accelerator, self.accelerator.num_processes
         parts, weight = self._parts(batch)
         sums: Any = torch.zeros(len(self.tasks), 2, device=accelerator.device)
 
@@ -217,11 +269,8 @@ class Trainer:
             with nullcontext() if number + 1 == len(parts) else accelerator.no_sync(self.wrapped):
                 losses, tasks = whole or self._losses(part, number, weight)
                 accelerator.backward((losses * factors[tasks]).sum() * (world / len(batch.rows)))
-        norm: Any = sums.new_tensor(math.nan)
-        if config.clip_norm:
-            norm = accelerator.clip_grad_norm_(self.trained, config.clip_norm)
-        self.optimizer.step()
-        return torch.stack([sums[:, 0].sum() / len(batch.rows), norm])
+        result: Tensor = sums
+        return result
 
     def _parts(self, batch: Batch) -> tuple[list[Batch], float]:
         """Return the parts of a batch that this process computes one after the other, and the weight of their losses.
@@ -230,7 +279,7 @@ class Trainer:
         because all processes take part in the sums.
         """
         world = self.accelerator.num_processes
-        count = min(self.config.accumulate, max(len(batch.rows) // world, 1))
+        count = min(self.parts.at(self.progress.step), max(len(batch.rows) // world, 1))
         mine = batch.share(self.accelerator.process_index, world)
         weight = 1.0 if len(mine.rows) else 0.0
         mine = mine if weight else batch.share(0, len(batch.rows))

@@ -31,6 +31,7 @@ class RunFolder:
         self.data = path / "data.json"
         self.results = path / "results.json"
         self.metrics = path / "metrics.jsonl"
+        self.step_parts = path / "step_parts.json"
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
         self.task_embeddings = path / "task_embeddings"

@@ -114,9 +114,15 @@ def from_main(number: int, accelerator: Accelerator) -> int:
     return int(broadcast(value) if accelerator.num_processes > 1 else value)
 
 
-def describe_machine(config: TrainConfig, accelerator: Accelerator) -> str:
-    """Return one line with the number of processes, the device, the threads and the precision."""
-    count, threads = accelerator.num_processes, torch.get_num_threads()
+def describe_machine(config: TrainConfig, accelerator: Accelerator, workers: int = 1) -> str:
+    """Return one line with the number of processes, the device, the threads and the precision.
+
+    Args:
+        config: settings of the run.
+        accelerator: the Accelerator of the run.
+        workers: number of processes that work on different tasks, each with as many threads as this one.
+    """
+    count, threads = accelerator.num_processes * workers, torch.get_num_threads()
     precision = "fp32" if config.mixed_precision == "no" else config.mixed_precision
     return (
         f"{count} process{'es' * (count > 1)} on {accelerator.device.type}, "

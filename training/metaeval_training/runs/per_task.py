@@ -6,19 +6,18 @@ resumes with the tasks that have no file.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
-from metaeval_datasets import NoSourceError, UnknownTaskError
+from metaeval_datasets import UnknownTaskError
+from metaeval_datasets.sources.revisions import ask_once
 from metaeval_hub.results.comparison import compare
 from metaeval_hub.results.comparison_tables import summary_table, task_table
 from metaeval_hub.results.results_json import parse_task
@@ -26,7 +25,7 @@ from metaeval_hub.results.run_results import read_runs
 from metaeval_hub.results.schema import RunFacts, TaskResult
 from metaeval_hub.results.terminal import show_table
 from metaeval_training.atomic_files import check_seal, parse_object, read_object
-from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag, resolve
+from metaeval_training.config import ConfigError, TrainConfig, check_resume, flag
 from metaeval_training.data.cache import data_cache
 from metaeval_training.data.contamination import Positions
 from metaeval_training.data.rows import (
@@ -38,66 +37,26 @@ from metaeval_training.data.rows import (
     row_choice,
     texts,
 )
-from metaeval_training.flags import add_flags, make_parser
 from metaeval_training.runs.folder import RunError, RunFolder
 from metaeval_training.runs.lifecycle import DONE, Session, run_command
-from metaeval_training.runs.machine import describe_machine, device_name, start_accelerator
-from metaeval_training.runs.process import Stopped, launcher_gone
+from metaeval_training.runs.machine import (
+    available_cores,
+    default_device_type,
+    describe_machine,
+    device_name,
+    start_accelerator,
+)
+from metaeval_training.runs.process import Stopped, launcher_gone, requested_threads
 from metaeval_training.runs.provenance import describe_results
 from metaeval_training.runs.reporter import Reporter, duration, remaining, shorten
-
-# The settings of TrainConfig that every such script accepts.
-SETTINGS = (
-    "preset", "name", "output_dir", "seed", "threads", "matmul_precision", "tasks", "edition", "pins", "task_file",
-    "skip_unavailable", "max_train_rows", "max_eval_rows", "rows_seed", "decontaminate", "cache_dir", "max_length",
-    "encoder", "encoder_revision", "eval_batch_size",
-)  # fmt: skip
-
-Answer = tuple[dict[str, Any], str]  # what is stored for a task, as JSON values; a few words to show
-TaskMethod = Callable[[TaskRows, Callable[[str], None]], Answer]  # rows of a task, function that shows progress
-
-
-@dataclass(frozen=True)
-class Script:
-    """The properties of one script.
-
-    Attributes:
-        command: name of the training command, such as "single-task".
-        description: the docstring, shown by --help.
-        settings: settings of TrainConfig that are flags of the script.
-        own: settings whose default differs from TrainConfig.
-        options: further options with their defaults, as JSON values.
-        add_options: adds their flags, all with ``default=argparse.SUPPRESS``.
-        check: raises ConfigError for options that are out of range.
-    """
-
-    command: str
-    description: str
-    settings: Sequence[str]
-    own: Mapping[str, Any]
-    options: Mapping[str, Any]
-    add_options: Callable[[argparse.ArgumentParser], None]
-    check: Callable[[Mapping[str, Any]], None] = lambda options: None
-
-
-@dataclass(frozen=True)
-class Command:
-    """A parsed command line.
-
-    Attributes:
-        config: settings, merged from defaults, preset and flags.
-        options: options of the script, merged in the same way.
-        flags: only the settings that were given on the command line.
-        given: only the options that were given on the command line.
-        resume: folder of the run to resume; "": the newest unfinished run of this name; None: a new run.
-    """
-
-    script: Script
-    config: TrainConfig
-    options: dict[str, Any]
-    flags: dict[str, Any]
-    given: dict[str, Any]
-    resume: str | None
+from metaeval_training.runs.task_answers import Answer as Answer
+from metaeval_training.runs.task_answers import Show, TaskEnd, answer_task, stored_answer
+from metaeval_training.runs.task_answers import TaskMethod as TaskMethod
+from metaeval_training.runs.task_script import SETTINGS as SETTINGS
+from metaeval_training.runs.task_script import Command
+from metaeval_training.runs.task_script import Script as Script
+from metaeval_training.runs.task_script import parse as parse
+from metaeval_training.runs.task_workers import TaskWork, long_lived_objects, work_in_processes
 
 
 @dataclass(frozen=True)
@@ -111,6 +70,8 @@ class Job:
         run: the folder.
         accelerator: the Accelerator of the run.
         session: session of the command.
+        workers: number of processes that work on tasks; 1: this one.
+        threads: number of threads of each process.
     """
 
     script: Script
@@ -119,6 +80,8 @@ class Job:
     run: RunFolder
     accelerator: Accelerator
     session: Session
+    workers: int = 1
+    threads: int = 0
 
     @property
     def reporter(self) -> Reporter:
@@ -126,27 +89,8 @@ class Job:
         return self.session.reporter
 
 
-def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
-    """Parse the command line. Wrong usage ends the program with code 2 and a message, as argparse does."""
-    parser = make_parser(script.description)
-    script.add_options(parser)
-    add_flags(parser, script.settings, script.own)
-    given = vars(parser.parse_args(argv))
-    resume = given.pop("resume")
-    flags = {name: value for name, value in given.items() if name in script.settings}
-    if "tasks" in flags:
-        flags["tasks"] = tuple(flags["tasks"])
-    own = {name: value for name, value in given.items() if name not in script.settings}
-    options = {**script.options, **own}
-    try:
-        if resume is None:  # a resumed run uses its stored options, checked when it was started
-            script.check(options)
-        config = resolve(flags, script.own)
-        # a preset may set settings that this script does not have; they are not stored with the run
-        config = TrainConfig(**{name: getattr(config, name) for name in script.settings})
-        return Command(script, config, options, flags, own, resume)
-    except ConfigError as error:
-        parser.error(str(error))
+# Makes the methods of a script in the process that runs them, so it has to be picklable: name -> method.
+MakeMethods = Callable[[Job], Mapping[str, TaskMethod]]
 
 
 def launch(command: Command, work: Callable[[Job], int]) -> int:
@@ -172,11 +116,24 @@ def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int
         return DONE
     session.use_pins(config.pins)
     session.use_task_file(config.task_file)
-    accelerator = start_accelerator(config)
+    workers, threads = choose_workers(command, config)
+    accelerator = start_accelerator(replace(config, threads=threads))
     run = run or create_run(session, command)
     encoder = f", encoder {config.encoder}" if "encoder" in command.script.settings else ""
-    session.reporter.line(f"run {run.path}: {describe_machine(config, accelerator)}{encoder}")
-    return work(Job(command.script, config, options, run, accelerator, session))
+    session.reporter.line(f"run {run.path}: {describe_machine(config, accelerator, workers)}{encoder}")
+    return work(Job(command.script, config, options, run, accelerator, session, workers, threads))
+
+
+def choose_workers(command: Command, config: TrainConfig) -> tuple[int, int]:
+    """Return the number of processes that work on tasks, and the number of threads of each.
+
+    The default depends on the tasks of the run and not on those that are left, so that a resumed run has it too.
+    """
+    threads, cores = config.threads or requested_threads(), available_cores()
+    workers = command.workers or 1
+    if command.script.workers and not command.workers and default_device_type() == "cpu":
+        workers = min(max(cores // (threads or 1), 1), len(task_names(config)))
+    return workers, threads or max(cores // workers, 1)
 
 
 def open_run(session: Session, command: Command) -> tuple[TrainConfig, dict[str, Any], RunFolder | None]:
@@ -254,10 +211,15 @@ def load(config: TrainConfig, name: str) -> TaskRows:
     return load_task(name, row_choice(config), left_out(config).get(name))
 
 
-@cache
+_left_out: dict[TrainConfig, dict[str, Positions]] = {}  # found once per process, or given by the main process
+
+
 def left_out(config: TrainConfig) -> dict[str, Positions]:
     """Return the contaminated training rows of each task: their texts are in an evaluation split of any task."""
-    return find_contaminated(task_names(config), config.edition, config.decontaminate, data_cache(config))
+    if config not in _left_out:
+        found = find_contaminated(task_names(config), config.edition, config.decontaminate, data_cache(config))
+        _left_out[config] = found
+    return _left_out[config]
 
 
 @dataclass(frozen=True)
@@ -273,7 +235,7 @@ class Outcome:
     failed: dict[str, str]
 
 
-def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
+def run_tasks(job: Job, methods: Sequence[str], make: MakeMethods) -> Outcome:
     """Run every method on every task that has no file yet; return all answers, new and stored ones.
 
     A task that fails is reported, and the others are still run. At the end, failed tasks are an error unless
@@ -281,83 +243,114 @@ def run_tasks(job: Job, methods: Mapping[str, TaskMethod]) -> Outcome:
 
     Args:
         job: the run.
-        methods: name -> function of the rows of a task.
+        methods: names of the methods.
+        make: makes them, in each process that works on tasks; not called if all answers are stored.
 
     Raises:
         DataError: tasks failed and --skip-unavailable is not given, or all tasks failed.
         OSError: an answer could not be stored.
     """
     names = task_names(job.config)
-    outcome = Outcome({method: {} for method in methods}, {})
-    before = {name for name in names if all(_stored(job.run, method, name) for method in methods)}
+    new = [name for name in names if any(stored_answer(job.run, method, name) is None for method in methods)]
+    before, failed = len(names) - len(new), {}
     if before:
-        job.reporter.line(f"{len(before)} of {len(names)} tasks were already done")
-    started, done, new = time.monotonic(), 0, len(names) - len(before)
+        job.reporter.line(f"{before} of {len(names)} tasks were already done")
+    started = time.monotonic()
     with job.reporter.progress("tasks", len(names)) as display:
-        for number, name in enumerate(names):
+        count = before
+        with closing(_work_on(job, make, new, lambda note: display.update(count, note))) as ends:
+            for end in ends:
+                count += 1
+                place = f"{count}/{len(names)}  {end.name}"
+                display.update(count, "")
+                if end.failed:
+                    failed[end.name] = end.failed
+                    job.reporter.warn(f"{place}  failed: {shorten(end.failed)}")
+                    continue
+                left = remaining(time.monotonic() - started, count - before, len(names) - count)
+                job.reporter.line(f"{place}  {end.shown}  ({duration(end.seconds)}{left})")
+    failed = {name: failed[name] for name in names if name in failed}  # in the order of the settings
+    _check_failed(job, failed, len(names))
+    found = {
+        method: {name: stored_answer(job.run, method, name) or {} for name in names if name not in failed}
+        for method in methods
+    }
+    return Outcome(found, failed)
+
+
+def _check_failed(job: Job, failed: Mapping[str, str], count: int) -> None:
+    """Raise DataError if tasks failed and --skip-unavailable is not given, or all of them failed."""
+    if not failed or (job.config.skip_unavailable and len(failed) < count):
+        return
+    listed = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
+    some = len(failed) < count
+    advice = "the others are done; add --skip-unavailable to skip the failed ones" if some else "no task is left"
+    raise DataError(
+        f"{len(failed)} of {count} tasks failed; {advice}\n{listed}\ntry again with: {job.session.resume_command()}"
+    )
+
+
+def _work_on(job: Job, make: MakeMethods, names: Sequence[str], show: Show) -> Generator[TaskEnd, None, None]:
+    """Yield how the work on each task ended, in this process or in several others."""
+    if not names:
+        return
+    if job.workers > 1:
+        yield from work_in_processes(_worker_start(job, make), names, job.workers, job.threads, show)
+        return
+    work = _task_work(job, make)
+    with long_lived_objects():
+        for name in names:
             if launcher_gone():
                 raise Stopped(signal.SIGTERM)
-            show, begun = partial(display.update, number), time.monotonic()
-            show(name)
-            shown = _run_task(job, methods, name, f"{number + 1}/{len(names)}", show, outcome)
-            done += name not in before
-            if shown:
-                now = time.monotonic()
-                took = duration(now - begun) + remaining(now - started, done, new - done)
-                job.reporter.line(f"{number + 1}/{len(names)}  {name}  {shown}  ({took})")
-    failed = outcome.failed
-    if failed and (not job.config.skip_unavailable or len(failed) == len(names)):
-        listed = "\n".join(f"  {name}: {reason}".replace("\n", "\n    ") for name, reason in failed.items())
-        some = len(failed) < len(names)
-        advice = "the others are done; add --skip-unavailable to skip the failed ones" if some else "no task is left"
-        raise DataError(
-            f"{len(failed)} of {len(names)} tasks failed; {advice}\n{listed}\n"
-            f"try again with: {job.session.resume_command()}"
-        )
-    return outcome
+            yield work(name, show)
 
 
-def _run_task(
-    job: Job,
-    methods: Mapping[str, TaskMethod],
-    name: str,
-    place: str,
-    show: Callable[[str], None],
-    outcome: Outcome,
-) -> str:
-    """Run every method on one task. Return words to show, or "" if the task was done before or has failed."""
-    done = {method: _stored(job.run, method, name) for method in methods}
-    shown = []
-    rows: TaskRows | None = None
-    for method in methods:
-        if done[method] is not None:
-            continue
-        begun = time.monotonic()
-        try:
-            rows = rows or load(job.config, name)
-            answer, words = methods[method](rows, show)
-        except Exception as error:  # whatever the reason, it is reported with the task's name
-            known = isinstance(error, DataError | NoSourceError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
-            outcome.failed[name] = reason
-            job.reporter.warn(f"{place}  {name}  failed: {shorten(reason)}")
-            return ""
-        done[method] = answer = {**answer, "seconds": time.monotonic() - begun}
-        file = _task_file(job.run, method, name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        job.run.write_sealed(file, answer)
-        shown.append(f"{method} {words}")
-    for method, stored in done.items():
-        outcome.found[method][name] = stored or {}
-    return ", ".join(shown)
+def _task_work(job: Job, make: MakeMethods) -> TaskWork:
+    methods = make(job)
+    return lambda name, show: answer_task(job.run, methods, name, lambda name: load(job.config, name), show)
 
 
-def _task_file(run: RunFolder, method: str, task: str) -> Path:
-    return run.path / method / "tasks" / f"{task}.json"
+@dataclass(frozen=True)
+class _WorkerStart:
+    """What a process needs to work on tasks of a run; called there, it gives the work.
+
+    Attributes:
+        script: the script, without its functions.
+        config: settings of the run, with the threads of the process.
+        options: options of the run.
+        run: the folder.
+        make: makes the methods.
+        left_out: the contaminated training rows.
+    """
+
+    script: Script
+    config: TrainConfig
+    options: dict[str, Any]
+    run: RunFolder
+    make: MakeMethods
+    left_out: dict[str, Positions]
+
+    @contextmanager
+    def __call__(self) -> Iterator[TaskWork]:
+        with ask_once(), ExitStack() as kept:
+            session = Session(Reporter(main=False), self.script.command, kept)
+            session.use_pins(self.config.pins)
+            session.use_task_file(self.config.task_file)
+            session.run = self.run
+            _left_out[self.config] = self.left_out
+            accelerator = start_accelerator(self.config)
+            job = Job(self.script, self.config, self.options, self.run, accelerator, session)
+            yield _task_work(job, self.make)
 
 
-def _stored(run: RunFolder, method: str, task: str) -> dict[str, Any] | None:
-    return run.read_sealed(_task_file(run, method, task))
+def _worker_start(job: Job, make: MakeMethods) -> _WorkerStart:
+    script = replace(job.script, description="", add_options=_nothing, check=_nothing)  # functions without a name
+    config = replace(job.config, threads=job.threads)
+    return _WorkerStart(script, config, job.options, job.run, make, left_out(job.config))
+
+
+def _nothing(_: Any) -> None:
+    """Stand in for a function of a script that a worker does not call."""
 
 
 def parse_answers(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, TaskResult]:
