@@ -55,14 +55,16 @@ def of_tasks_together(rounds: int) -> dict[str, list[float]]:
 
 
 def of_texts(rounds: int) -> dict[str, list[float]]:
-    """Return the speed of ``predict`` relative to a pipeline of transformers."""
+    """Return the speed of ``predict`` relative to a pipeline of transformers with its default arithmetic."""
     found = {}
     for batch, count in ((32, 128), (1, 24)):
-        work = predict_texts.contenders(4, inference.sample(count), batch)
-        kept = {name: work[name] for name in (predict_texts.FIRST, "predict, float32")}
-        seconds = cpu_seconds(kept, rounds)
-        pairs = zip(seconds["predict, float32"], seconds[predict_texts.FIRST], strict=True)
-        found[f"predict, batches of {batch}, relative to a pipeline"] = [stock / own for own, stock in pairs]
+        work = predict_texts.contenders(1, inference.sample(count), batch)
+        kept = {kind: work[f"predict, {kind}"] for kind in ("float32", "medium")}
+        seconds = cpu_seconds({predict_texts.FIRST: work[predict_texts.FIRST], **kept}, rounds)
+        for kind in kept:
+            pairs = zip(seconds[kind], seconds[predict_texts.FIRST], strict=True)
+            name = f"predict of {count} texts in {kind}, batches of {batch}, relative to a pipeline"
+            found[name] = [stock / own for own, stock in pairs]
     return found
 
 
