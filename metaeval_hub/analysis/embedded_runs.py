@@ -20,6 +20,7 @@ from metaeval_hub.results.run_results import (
     SourceRows,
     at_home,
     is_run,
+    name_of,
     read_results,
     read_runs,
     read_source_rows,
@@ -121,7 +122,7 @@ def read_embedded(place: str, name: str | None = None) -> EmbeddedRun:
         OSError: the files cannot be read or downloaded.
     """
     folder = at_home(place)
-    name = name or (folder.resolve().name if folder.exists() else place)
+    name = name or (name_of(folder) if folder.exists() else place)
     if (folder / RESULTS).is_file() and (folder / EMBEDDINGS / NAMES_FILE).is_file():
         run = read_results(folder / RESULTS, name)
         embeddings = TaskEmbeddings.load(folder / EMBEDDINGS)

@@ -67,11 +67,11 @@ def read_runs(path: Path | str, label: str | None = None) -> list[RunResult]:
     if path.is_file():
         if path.suffix != ".json":
             raise NoRunError(f"{path} is neither the folder of a run nor a {RESULTS}")
-        return [read_results(path, label or path.parent.resolve().name)]
+        return [read_results(path, label or name_of(path.parent))]
     if not path.is_dir():
         reason = "it is neither a file nor a folder" if path.exists() else "it does not exist"
         raise ResultsError(f"{path} is neither the folder of a run nor a {RESULTS}: {reason}")
-    label = path.resolve().name if label is None else label
+    label = name_of(path) if label is None else label
     if (path / RESULTS).is_file():
         return [read_results(path / RESULTS, label)]
     found = sorted(file for file in path.glob(f"*/{RESULTS}") if file.is_file())
@@ -83,6 +83,11 @@ def read_runs(path: Path | str, label: str | None = None) -> list[RunResult]:
 def at_home(path: Path | str) -> Path:
     """Replace a leading ``~`` with the home folder, if it is known."""
     return Path(os.path.expanduser(path))
+
+
+def name_of(folder: Path) -> str:
+    """Return the name of a folder as the user gave it: that of a link, and the real one for ``.`` and ``..``."""
+    return Path(os.path.abspath(folder)).name
 
 
 def is_run(folder: Path) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from metaeval_hub.results.run_results import (
     SourceRows,
     UnfinishedRunError,
     is_run,
+    name_of,
     read_runs,
     read_source_rows,
 )
@@ -172,3 +174,10 @@ def test_errors_name_places_without_results(tmp_path):
         (tmp_path / "results.json").write_text(text)
         with pytest.raises(ResultsError, match=r"results\.json is not (JSON|of the expected form)"):
             read_runs(tmp_path)
+
+
+def test_a_run_is_named_as_it_was_given_also_by_a_link_or_a_dot(tmp_path, monkeypatch):
+    (tmp_path / "multitask-1").mkdir()
+    (tmp_path / "preset").symlink_to(tmp_path / "multitask-1")
+    monkeypatch.chdir(tmp_path / "multitask-1")
+    assert [name_of(Path(place)) for place in ("../preset", ".", "../preset/")] == ["preset", "multitask-1", "preset"]
