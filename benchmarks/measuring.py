@@ -67,6 +67,7 @@ def measure_in_turns(
     found = {name: Rates() for name in work}
     names, tokens = list(work), [0]
 
+    @torch.compiler.disable  # compiled code would be compiled again for every sum
     def count(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
         tokens[0] += args[0].numel()
 
