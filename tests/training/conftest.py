@@ -19,6 +19,14 @@ SMALL = (
 
 
 @pytest.fixture(autouse=True)
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let scripts that work on tasks in several processes use one by default, in which tests can replace functions."""
+    from metaeval_training.runs import per_task
+
+    monkeypatch.setattr(per_task, "available_cores", lambda: 1)
+
+
+@pytest.fixture(autouse=True)
 def _arithmetic() -> Iterator[None]:
     """Restore the settings that scripts change for a whole process."""
     import torch

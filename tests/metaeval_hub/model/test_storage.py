@@ -287,16 +287,16 @@ def test_classes_may_be_any_ordered_collection(classes, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("setting", "message"),
     [
-        ({"config": ConditionalConfig(adapter_size=4, dim_z=2**20 + 1)}, "could not be stored: .* conditional.dim_z"),
-        ({"config": ConditionalConfig(adapter_size=4, adapter_dropout=np.float32(0.1))}, "conditional.adapter_dropout"),
-        ({"config": ConditionalConfig(adapter_size=4, encoder_dropout=1)}, "conditional.encoder_dropout"),
+        ({"dim_z": 2**20 + 1}, "could not be stored: .* conditional.dim_z"),
+        ({"adapter_dropout": np.float32(0.1)}, "adapter_dropout must be a number"),
+        ({"encoder_dropout": 1}, "encoder_dropout is 1; expected True or False"),
     ],
 )
-def test_settings_that_cannot_be_saved_are_refused_when_they_are_given(options, message):
+def test_settings_that_cannot_be_saved_are_refused_when_they_are_given(setting, message):
     with pytest.raises(ValueError, match=message):
-        make(**options)
+        make(config=ConditionalConfig(adapter_size=4, **setting))
 
 
 def test_an_encoder_in_a_folder_of_any_name_can_be_stored(tmp_path):
