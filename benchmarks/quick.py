@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print and compare; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", action="store_true", help=f"write the measured ratios to {STORED.name}")
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     random.seed(0)
