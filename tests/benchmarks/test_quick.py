@@ -20,5 +20,5 @@ def test_a_ratio_that_is_not_stored_fails(capsys):
 
 def test_ratios_are_stored_not_times():
     stored = json.loads(STORED.read_text())
-    assert len(stored) == 5
+    assert len(stored) == 7
     assert all(0.1 < ratio < 10 for ratio in stored.values())
