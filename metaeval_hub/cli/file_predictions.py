@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, TextIO
 
 from metaeval_hub.cli.places import check_new_file, csv_given
+from metaeval_hub.utils.products import matmul_precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,7 +127,8 @@ def _predict(model: ConditionalAdapterModel, options: argparse.Namespace, texts:
     """Return the cells of each text: the class, its probability, and the probabilities of all classes."""
     if not texts:
         return []
-    found = model.predict(options.task, texts, batch_size=options.batch_size)
+    with matmul_precision(options.matmul_precision):
+        found = model.predict(options.task, texts, batch_size=options.batch_size)
     shares = [[f"{share:.4f}" for share in row] for row in found.probabilities.tolist()]
     return [[label, max(row), *row] for label, row in zip(found.labels, shares, strict=True)]
 

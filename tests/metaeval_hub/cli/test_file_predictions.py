@@ -7,6 +7,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from metaeval_hub import ConditionalAdapterModel
 from metaeval_hub.cli import main
@@ -106,3 +107,18 @@ def test_options_of_files_need_a_file(folder, capsys):
     for arguments in (["--text", "a"], ["--out", "b.csv"], ["--quote", "none"]):
         assert main(["predict", folder, "x/one", "a text", *arguments]) == 1
         assert f"{arguments[0]} is about the rows of a file; name the file with --file" in capsys.readouterr().err
+
+
+def test_the_precision_of_products_also_applies_to_files(folder, tmp_path, monkeypatch):
+    used = []
+    predict = ConditionalAdapterModel.predict
+
+    def recorded(*arguments, **options):
+        used.append(torch.get_float32_matmul_precision())
+        return predict(*arguments, **options)
+
+    monkeypatch.setattr(ConditionalAdapterModel, "predict", recorded)
+    (tmp_path / "new.csv").write_text("text\na cat\n")
+    command = ["predict", folder, "x/one", "--file", str(tmp_path / "new.csv")]
+    assert main([*command, "--matmul-precision", "medium"]) == main(command) == 0
+    assert used == ["medium", "highest"]
