@@ -122,6 +122,7 @@ def test_long_lived_objects_are_not_collected_for_a_while():
         ([], 8, (3, 2)),  # one per task
         ([], 2, (2, 1)),
         (["--threads", "2"], 5, (2, 2)),
+        (["--tasks", "demo"], 64, (4, 16)),  # memory
         (["--threads", "9"], 4, (1, 9)),
         (["--workers", "4"], 8, (4, 2)),
         (["--workers", "4"], 2, (4, 1)),
@@ -132,7 +133,7 @@ def test_cores_are_shared_by_processes_and_threads(monkeypatch, flags, cores, ex
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(per_task, "available_cores", lambda: cores)
     monkeypatch.setattr(per_task, "default_device_type", lambda: "cpu")
-    command = per_task.parse(probes.SCRIPT, [*flags, "--tasks", "demo/spam", "demo/tense", "demo/manners"])
+    command = per_task.parse(probes.SCRIPT, ["--tasks", "demo/spam", "demo/tense", "demo/manners", *flags])
     assert per_task.choose_workers(command, command.config) == expected
     monkeypatch.setattr(per_task, "default_device_type", lambda: "cuda")
     assert per_task.choose_workers(command, command.config)[0] == (4 if "4" in flags else 1)

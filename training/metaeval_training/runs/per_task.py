@@ -90,6 +90,7 @@ class Job:
 
 
 # Makes the methods of a script in the process that runs them, so it has to be picklable: name -> method.
+MOST_WORKERS = 4  # processes by default: each keeps a model, its gradients and its optimizer in memory
 MakeMethods = Callable[[Job], Mapping[str, TaskMethod]]
 
 
@@ -132,7 +133,7 @@ def choose_workers(command: Command, config: TrainConfig) -> tuple[int, int]:
     threads, cores = config.threads or requested_threads(), available_cores()
     workers = command.workers or 1
     if command.script.workers and not command.workers and default_device_type() == "cpu":
-        workers = min(max(cores // (threads or 1), 1), len(task_names(config)))
+        workers = min(max(cores // (threads or 1), 1), len(task_names(config)), MOST_WORKERS)
     return workers, threads or max(cores // workers, 1)
 
 
