@@ -89,8 +89,8 @@ class Job:
         return self.session.reporter
 
 
-# Makes the methods of a script in the process that runs them, so it has to be picklable: name -> method.
 MOST_WORKERS = 4  # processes by default: each keeps a model, its gradients and its optimizer in memory
+# Makes the methods of a script in the process that runs them, so it has to be picklable: name -> method.
 MakeMethods = Callable[[Job], Mapping[str, TaskMethod]]
 
 

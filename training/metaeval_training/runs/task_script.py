@@ -73,8 +73,8 @@ def parse(script: Script, argv: Sequence[str] | None = None) -> Command:
     if script.workers:
         parser.add_argument(
             "--workers", type=int, metavar="N", default=argparse.SUPPRESS,
-            help="processes that work on tasks at the same time, each with a model in memory (default: one per CPU core "
-            "or task, at most 4; 1 on a GPU); with the same --threads, their number does not change the results",
+            help="processes that work on tasks at the same time, each with a model in memory (default: one per CPU "
+            "core or task, at most 4; 1 on a GPU); with the same --threads, their number does not change the results",
         )  # fmt: skip
     given = vars(parser.parse_args(argv))
     resume, workers = given.pop("resume"), given.pop("workers", None)
