@@ -11,6 +11,7 @@ REQUIRES = [
     "huggingface-hub>=0.34.0,<3",
     "filelock>=3.13",
     "numpy>=1.26",
+    "packaging>=23.1",
     "pyarrow>=15.0",
     "pyyaml>=6.0",
     "rich>=14.3",

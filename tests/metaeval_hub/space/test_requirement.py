@@ -1,7 +1,6 @@
-"""Requirements for metaeval, compared with the parser of the library packaging."""
+"""Requirements for metaeval, in one line."""
 
 import pytest
-from packaging.requirements import InvalidRequirement, Requirement
 
 from metaeval_hub.space.requirement import check_requirement
 
@@ -39,7 +38,6 @@ WRONG = (
 
 @pytest.mark.parametrize("line", RIGHT)
 def test_requirements(line):
-    assert Requirement(line).name.lower() == "metaeval"
     assert check_requirement(f" {line} ") == line
 
 
@@ -47,13 +45,9 @@ def test_requirements(line):
 def test_other_lines_are_refused(line):
     with pytest.raises(ValueError, match="is not a requirement for metaeval; expected one line as in PEP 508"):
         check_requirement(line)
-    if "\n" not in line and "\r" not in line and line != "metaeval @ nowhere":  # packaging does not look at these
-        with pytest.raises(InvalidRequirement):
-            Requirement(line)
 
 
 @pytest.mark.parametrize("line", ["metaevals", "metaeval-x", "torch", "torch @ https://example.org/metaeval"])
 def test_other_projects_are_refused(line):
-    assert Requirement(line).name != "metaeval"
     with pytest.raises(ValueError, match="is not a requirement for metaeval"):
         check_requirement(line)
