@@ -19,12 +19,14 @@ from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.conditional.attachment import AttachedAdapter
 from metaeval_hub.conditional.conditioning import TaskConditioning, check_range
 from metaeval_hub.conditional.config import ConditionalConfig
+from metaeval_hub.conditional.places import layers_of
 from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
 from metaeval_hub.encoders.last_layer import can_cut, compute_first_token_only
 from metaeval_hub.encoders.tokens import Text, TextEncoder, Tokens, as_texts
 from metaeval_hub.encoders.weights import longest_input
 from metaeval_hub.model.evaluation_mode import EvaluationMode
 from metaeval_hub.model.label_heads import TaskHeads
+from metaeval_hub.model.layer_readouts import LayerReadouts
 from metaeval_hub.model.record import ModelRecord, check_record
 from metaeval_hub.model.task_values import check_fields, check_known, checked_label_vectors, checked_labels
 from metaeval_hub.model.trained_tensors import Role, trainable_groups
@@ -49,6 +51,7 @@ class ModelCore(nn.Module):
         origins: task name -> where its rows come from; tasks may be missing.
         label_vectors: task name -> name of the label vector of each class; tasks that are missing share none.
         frozen: the tasks whose classifiers read the encoder without adapters.
+        layered: the tasks whose classifiers read all layers.
 
     Raises:
         ValueError: the arguments do not fit each other.
@@ -63,6 +66,7 @@ class ModelCore(nn.Module):
         origins: Mapping[str, TaskOrigin] | None = None,
         label_vectors: Mapping[str, Sequence[str]] | None = None,
         frozen: Iterable[str] = (),
+        layered: Iterable[str] = (),
     ) -> None:
         super().__init__()
         if config.z_from != "table" and not config.dim_features:
@@ -81,8 +85,8 @@ class ModelCore(nn.Module):
         self.origins = dict(origins or {})
         self.features: TaskFeatures | None = None  # of its tasks, used to predict z of new ones; set by training
         self.label_vectors = checked_label_vectors(self.labels, label_vectors)
-        self.frozen_tasks = set(frozen)
-        for known in (self.fields, self.origins, self.frozen_tasks):
+        self.frozen_tasks, self.layered_tasks = set(frozen), set(layered)
+        for known in (self.fields, self.origins, self.frozen_tasks, self.layered_tasks):
             check_known(known, self.labels)
         if self.frozen_tasks and config.conditioning == "full":
             raise ValueError(f"{min(self.frozen_tasks)} reads the frozen encoder, which full fine-tuning changed")
@@ -98,6 +102,8 @@ class ModelCore(nn.Module):
             self.encoder.requires_grad_(True)
         else:
             self.adapter = AttachedAdapter(self.encoder, config, len(self.labels))
+        self.readouts: LayerReadouts | None = None
+        self.add_readouts([task for task in self.labels if task in self.layered_tasks])
         self.private_tasks: set[str] = set()  # those with a trained private part; see find_private_tasks
         # A pipeline with truncation=True then truncates texts as this model does.
         self.tokenizer.model_max_length = config.max_length
@@ -127,6 +133,7 @@ class ModelCore(nn.Module):
         origins: Mapping[str, TaskOrigin] | None = None,
         label_vectors: Mapping[str, tuple[str, ...]] | None = None,
         frozen: Iterable[str] | None = None,
+        layered: Iterable[str] | None = None,
     ) -> ModelRecord:
         """Return the record that config.json stores, optionally with another encoder or other tasks."""
         return ModelRecord(
@@ -139,6 +146,7 @@ class ModelCore(nn.Module):
             dtype=dtype,
             label_vectors=self.label_vectors if label_vectors is None else label_vectors,
             frozen=frozenset(self.frozen_tasks if frozen is None else frozen),
+            layered=frozenset(self.layered_tasks if layered is None else layered),
         )
 
     @property
@@ -296,25 +304,67 @@ class ModelCore(nn.Module):
             draws: see ``forward``.
         """
         embeddings = self.embed_tasks(task_ids, draws)
-        if not self.frozen_tasks:
+        if not self.frozen_tasks and not self.layered_tasks:
             return self.encode(batch, embeddings, private=self.private_parts(task_ids))
-        frozen = [name in self.frozen_tasks for name in self.labels]
-        is_frozen = torch.tensor(frozen, device=task_ids.device)[task_ids]
-        if is_frozen.all():
-            return self.encode_frozen(batch)
-        if not is_frozen.any():
-            return self.encode(batch, embeddings, private=self.private_parts(task_ids))
-        parts = []
-        for chosen in (is_frozen, ~is_frozen):
+        ways = [(name in self.frozen_tasks) + 2 * (name in self.layered_tasks) for name in self.labels]
+        way = torch.tensor(ways, device=task_ids.device)[task_ids]
+        if (way == way[0]).all():
+            return self._encode_way(batch, embeddings, task_ids, int(way[0]))
+        parts, places = [], []
+        for number in way.unique().tolist():
+            chosen = way == number
             part = {name: None if values is None else values[chosen] for name, values in batch.items()}
             of_part = None if embeddings is None else embeddings[chosen]
-            parts.append(
-                self.encode_frozen(part)
-                if chosen is is_frozen
-                else self.encode(part, of_part, private=self.private_parts(task_ids[chosen]))
-            )
-        order = torch.cat([is_frozen.nonzero(), (~is_frozen).nonzero()]).flatten()
-        return torch.cat(parts)[order.argsort()]
+            parts.append(self._encode_way(part, of_part, task_ids[chosen], number))
+            places.append(chosen.nonzero().flatten())
+        return torch.cat(parts)[torch.cat(places).argsort()]
+
+    def _encode_way(
+        self, batch: Mapping[str, Tensor | None], embeddings: Tensor | None, task_ids: Tensor, way: int
+    ) -> Tensor:
+        """Encode texts of tasks that are all frozen (1, 3) or adapted, and that read all layers (2, 3) or the last."""
+        private = None if way % 2 else self.private_parts(task_ids)
+        if way < 2:
+            return self.encode_frozen(batch) if way else self.encode(batch, embeddings, private=private)
+        means = self.layer_means(batch, embeddings, private=private, frozen=way == 3)
+        return self.readouts(means, self.readout_places().to(task_ids.device)[task_ids])  # type: ignore[misc]
+
+    def readout_places(self) -> Tensor:
+        """Return the place of each task among those with a readout, (n,); meaningless for the others."""
+        return torch.tensor([name in self.layered_tasks for name in self.labels]).cumsum(0) - 1
+
+    def add_readouts(self, tasks: Sequence[str]) -> None:
+        """Let the classifiers of the last tasks read all layers; their readouts start at 0."""
+        sizes = [len(self.labels[task]) for task in tasks]
+        if not sizes:
+            return
+        if self.readouts is None:
+            layers = len(layers_of(self.encoder)) + 1
+            made = LayerReadouts(sizes, layers, self.encoder.config.hidden_size)
+            self.readouts = made.to(self.heads.weight)
+        else:
+            self.readouts.append(sizes)
+
+    def layer_means(
+        self,
+        batch: Mapping[str, Tensor | None],
+        task_embeddings: Tensor | None = None,
+        *,
+        private: tuple[Tensor, Tensor] | None = None,
+        frozen: bool = False,
+    ) -> Tensor:
+        """Return the means over tokens of the embeddings and of every layer, (B, L, H).
+
+        Args:
+            batch: see ``encode``.
+            task_embeddings: see ``encode``.
+            private: see ``encode``.
+            frozen: whether the encoder runs without adapters.
+        """
+        adapts = self.adapter is not None and not frozen
+        with self.adapter.active(self.encoder, task_embeddings, 1, private) if adapts else nullcontext():  # type: ignore[union-attr]
+            states = self.encoder(**batch, output_hidden_states=True).hidden_states
+        return torch.stack([_mean(each, batch.get("attention_mask")) for each in states], dim=1)
 
     def encode_frozen(self, batch: Mapping[str, Tensor | None]) -> Tensor:
         """Return the mean over tokens of the encoder without adapters, (B, H); ``batch`` is that of ``encode``."""

@@ -73,8 +73,8 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
 
     Raises:
         KeyError: the model has no such task.
-        ValueError: the model has no adapter, the task reads the encoder without adapters or has a private part, the
-            model pools by the mean, which no stock classifier does, or a weight is not finite.
+        ValueError: the model has no adapter, the task reads the encoder without adapters or all layers, or has a
+            private part, the model pools by the mean, which no stock classifier does, or a weight is not finite.
         FileExistsError: the folder is not empty.
     """
     task_id = model.task_id(task)
@@ -85,6 +85,10 @@ def export_adapter(model: ModelCore, task: str, folder: Path | str) -> Path:
     if task in model.frozen_tasks:
         raise ValueError(
             f"{task} reads the encoder without adapters, so it has no adapter to export; use model.for_task"
+        )
+    if task in model.layered_tasks:
+        raise ValueError(
+            f"{task} reads all layers of the encoder, for which `adapters` has no head; use model.for_task"
         )
     if task in model.private_tasks:
         raise ValueError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ class Candidate:
         frozen: whether the features are those of the encoder without adapters.
         prior: a classifier of these features towards which the new one is regularized; None: towards 0.
         private_of: a task of the model whose private part these features use; None: no private part.
+        all_layers: whether the features are the means over tokens of all layers, one behind the other, (L H,), and not
+            those of the last layer alone.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Candidate:
     frozen: bool = False
     prior: Linear | None = None
     private_of: str | None = None
+    all_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,25 +82,29 @@ def encode_candidates(
         progress: whether to show a progress bar.
 
     Returns:
-        Name of the candidate -> (k + C, H), the classes last.
+        Name of the candidate -> (k + C, H), or (k + C, L H) for all layers; the classes last.
 
     Raises:
         ValueError: the encoder's output is not finite.
     """
     texts, names = model.tokenize(rows.texts), model.tokenize([name_in_words(label) for label in rows.names])
     tried = candidates if comparable(rows.classes) else candidates[:1]
+    passes: dict[tuple[Any, ...], list[Candidate]] = {}  # candidates that differ only in the layers share one
+    for each in tried:
+        passes.setdefault((each.frozen, each.private_of, None if each.frozen else id(each.z)), []).append(each)
     features: dict[str, NDArray[np.float32]] = {}
-    for candidate in progress_bar(tried, f"fit {name}", "candidate", shown=progress):
-        found = np.concatenate([_encode(model, tokens, candidate) for tokens in (texts, names)])
-        if not np.isfinite(found).all():
-            raise ValueError(f"{name}: the output of the encoder is not finite; check the model's weights")
-        features[candidate.name] = found
-    return features
+    for group in progress_bar(list(passes.values()), f"fit {name}", "candidate", shown=progress):
+        found = [_encode(model, tokens, group) for tokens in (texts, names)]
+        for each, parts in zip(group, zip(*found, strict=True), strict=True):
+            features[each.name] = np.concatenate(parts)
+            if not np.isfinite(features[each.name]).all():
+                raise ValueError(f"{name}: the output of the encoder is not finite; check the model's weights")
+    return {each.name: features[each.name] for each in tried}
 
 
 def encode_texts(model: ModelCore, texts: Sequence[Text], candidate: Candidate) -> NDArray[np.float32]:
-    """Return the features of texts that the classifier of a candidate reads, (k, H)."""
-    return _encode(model, model.tokenize(texts), candidate)
+    """Return the features of texts that the classifier of a candidate reads, (k, H) or (k, L H)."""
+    return _encode(model, model.tokenize(texts), [candidate])[0]
 
 
 def encode_frozen_texts(model: ModelCore, texts: Sequence[Text]) -> NDArray[np.float32]:
@@ -162,16 +170,38 @@ def name_in_words(label: str) -> str:
 
 
 @torch.inference_mode()
-def _encode(model: ModelCore, tokens: Tokens, candidate: Candidate) -> NDArray[np.float32]:
-    """Return the features of texts, (k, H)."""
+def _encode(model: ModelCore, tokens: Tokens, candidates: Sequence[Candidate]) -> list[NDArray[np.float32]]:
+    """Return the features of texts for candidates that differ only in the layers that they read, from one pass."""
     order = sorted(range(len(tokens["input_ids"])), key=lambda i: len(tokens["input_ids"][i]))
-    private = None
-    if candidate.private_of is not None:
-        private = model.private_parts(torch.tensor([model.task_id(candidate.private_of)], device=model.device))
-    found = np.empty((len(order), model.heads.weight.shape[1]), np.float32)
+    first, private = candidates[0], None
+    if first.private_of is not None:
+        private = model.private_parts(torch.tensor([model.task_id(first.private_of)], device=model.device))
+    found: list[Any] = [None] * len(candidates)
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         batch = pad_rows(tokens, rows, int(model.tokenizer.pad_token_id), model.device)
-        pooled = model.encode_frozen(batch) if candidate.frozen else model.encode(batch, candidate.z, private=private)
-        found[rows] = pooled.float().cpu().numpy()
+        for i, features in enumerate(_encode_batch(model, batch, candidates, private)):
+            if found[i] is None:
+                found[i] = np.empty((len(order), features.shape[1]), np.float32)
+            found[i][rows] = features.float().cpu().numpy()
+    return found
+
+
+def _encode_batch(
+    model: ModelCore,
+    batch: Mapping[str, Tensor],
+    candidates: Sequence[Candidate],
+    private: tuple[Tensor, Tensor] | None,
+) -> list[Tensor]:
+    first, means = candidates[0], None
+    if any(each.all_layers for each in candidates):
+        means = model.layer_means(batch, first.z, private=private, frozen=first.frozen)
+    found = []
+    for each in candidates:
+        if each.all_layers and means is not None:
+            found.append(means.flatten(1))
+        elif means is not None and (each.frozen or model.config.pooling == "mean"):
+            found.append(means[:, -1])
+        else:
+            found.append(model.encode_frozen(batch) if each.frozen else model.encode(batch, each.z, private=private))
     return found

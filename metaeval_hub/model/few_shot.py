@@ -22,6 +22,7 @@ from metaeval_hub.model.task_copies import copy_private_part
 from metaeval_hub.safe_files.names import task_name
 from metaeval_hub.task_data.origins import TaskOrigin
 
+ENOUGH_FOR_LAYERS = 16  # with fewer rows, classifiers that read all layers were not better on 35 held-out tasks
 EARLIER_ARGUMENTS = ("steps", "batch_size", "z_lr", "head_lr")
 
 
@@ -123,7 +124,7 @@ def prepare_fit(
     check_new(model, {name: rows.names}, None, {name: rows.fields}, {name: origin} if origin else None)
     if start is not None:
         _check_form(name, rows.fields, start, model.fields.get(start, rows.fields))
-    candidates = _candidates(model, name, rows.names, task_features, label_vectors, start)
+    candidates = _candidates(model, name, rows, task_features, label_vectors, start)
     return PreparedFit(name, rows, candidates, task_features, origin, _numbers_of_groups(name, groups, len(rows.texts)))
 
 
@@ -165,9 +166,14 @@ def add_fitted(
         fields={name: rows.fields},
         origins={name: prepared.origin} if prepared.origin else None,
         frozen=[name] if chosen.frozen else (),
+        layered=[name] if chosen.all_layers else (),
     )
     with torch.no_grad():
         vectors = model.heads.table[model.task_id(name), : len(rows.names)]
+        if chosen.all_layers:
+            shape = (len(weight), *model.readouts.weight.shape[2:])  # type: ignore[union-attr]
+            model.readouts.weight[-1, : len(weight)] = weight.view(shape).to(model.device)  # type: ignore[union-attr]
+            weight = torch.eye(len(weight), model.heads.weight.shape[1], dtype=model.dtype)
         model.heads.weight[vectors] = weight.to(model.device)
         model.heads.bias[vectors] = bias.to(model.device)
         if chosen.private_of:
@@ -196,13 +202,13 @@ def warn_of_earlier_arguments(given: Collection[str]) -> None:
 def _candidates(
     model: ModelCore,
     name: str,
-    names: Sequence[str],
+    rows: LabelledRows,
     task_features: ArrayLike | None,
     label_vectors: Sequence[str] | None,
     start: str | None,
 ) -> list[Candidate]:
     """Return the features that the classifier may read; in a tie, the earlier candidate is chosen."""
-    prior = _prior(name, model, names, label_vectors, start)
+    prior = _prior(name, model, rows.names, label_vectors, start)
     if not model.config.has_task_embeddings and task_features is None:
         adapted = [Candidate("adapted")]
     else:
@@ -215,13 +221,17 @@ def _candidates(
     elif private_of:
         adapted.append(Candidate(f"private part of {start}", private_of=private_of))
     frozen = [] if model.adapter is None else [Candidate("frozen", adapted[-1].z, frozen=True)]
+    layered = []
+    if frozen and len(rows.texts) >= ENOUGH_FOR_LAYERS and len(rows.names) <= model.heads.weight.shape[1]:
+        layered = [replace(each, name=f"{each.name}, all layers", all_layers=True) for each in (*frozen, adapted[-1])]
     if prior is None:
-        return [*frozen, *adapted]
+        return [*frozen, *adapted, *layered]
     # First, so that few examples do not undo what a description or other tasks give.
     known = replace(adapted[-1], name=f"{adapted[-1].name}, known classifier", prior=prior)
     if start in model.frozen_tasks:
         known = replace(frozen[0], name=f"frozen, classifier of {start}", prior=prior)
-    return [known, *frozen, *adapted]
+    known = replace(known, all_layers=start in model.layered_tasks)
+    return [known, *frozen, *adapted, *layered]
 
 
 def _check_form(name: str, given: int, start: str, expected: int) -> None:
@@ -264,4 +274,8 @@ def _prior(
         vectors = [heads.find(vector) for vector in label_vectors]
     else:
         return None
-    return Linear(*(each.detach()[vectors].double().cpu().numpy() for each in (heads.weight, heads.bias)))
+    weight, bias = (each.detach()[vectors].double().cpu().numpy() for each in (heads.weight, heads.bias))
+    if start in model.layered_tasks:
+        readout = model.readouts.weight[int(model.readout_places()[model.task_id(start)])]  # type: ignore[union-attr]
+        weight = weight[:, : len(readout)] @ readout.detach().flatten(1).double().cpu().numpy()
+    return Linear(weight, bias)

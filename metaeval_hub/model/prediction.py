@@ -77,11 +77,13 @@ def task_logits(
     if not texts or not names:
         return results
     tokens = model.tokenize(texts)
-    adapted = [name for name in names if name not in model.frozen_tasks]
-    frozen = [name for name in names if name in model.frozen_tasks]
+    layered = [name for name in names if name in model.layered_tasks]
+    adapted = [name for name in names if name not in model.frozen_tasks and name not in layered]
+    frozen = [name for name in names if name in model.frozen_tasks and name not in layered]
     for group, at_once in (
         (adapted, min(len(names), batch_size) if model.encodes_per_task else 0),
         (frozen, 0),
+        *(([name], 0) for name in layered),
     ):
         if group:
             _fill(model, group, tokens, results, batch_size, at_once, progress)
@@ -97,7 +99,7 @@ def _fill(
     at_once: int,
     progress: bool | None,
 ) -> None:
-    """Compute the logits of tasks that are all frozen or all adapted.
+    """Compute the logits of tasks that are all frozen or all adapted, or of one that reads all layers.
 
     Args:
         model: the model.
@@ -126,14 +128,14 @@ def _fill(
 
 
 def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Sequence[Tensor]:
-    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), all frozen or all adapted, from one pass."""
+    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), all frozen or all adapted, or of one, from one pass."""
+    if len(ids) == 1:
+        return [model.encode_for_tasks(batch, ids)]
     if model.task_names[int(ids[0])] in model.frozen_tasks:
         return [model.encode_frozen(batch)] * len(ids)
     count, embeddings = len(ids), model.embed_tasks(ids)
     if not model.encodes_per_task:
         return [model.encode(batch, None)] * count
-    if count == 1:
-        return [model.encode(batch, embeddings, private=model.private_parts(ids))]
     private = model.private_parts(ids.repeat_interleave(len(batch["input_ids"])))  # (k B, ...), task after task
     if embeddings is not None:
         embeddings = embeddings.repeat_interleave(len(batch["input_ids"]), dim=0)

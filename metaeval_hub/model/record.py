@@ -60,6 +60,7 @@ class ModelRecord:
         dtype: dtype of all weights, one of ``DTYPES``.
         label_vectors: task name -> name of the label vector of each class; tasks that share none are missing.
         frozen: the tasks whose classifiers read the encoder without adapters.
+        layered: the tasks whose classifiers read all layers.
     """
 
     base: BaseEncoder
@@ -71,6 +72,7 @@ class ModelRecord:
     dtype: str = "float32"
     label_vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
+    layered: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -93,6 +95,8 @@ class ModelRecord:
             known["origin"] = self.origins[name].to_dict()
         if name in self.frozen:
             known["encoder"] = "frozen"
+        if name in self.layered:
+            known["layers"] = "all"
         return {"name": name, "labels": list(self.labels[name]), **known}
 
     @classmethod
@@ -124,7 +128,8 @@ class ModelRecord:
             fields=_fields(value["tasks"]),
             origins=_origins(value["tasks"]),
             label_vectors=_label_vectors(value["tasks"]),
-            frozen=_frozen(value["tasks"]),
+            frozen=_marked(value["tasks"], "encoder", "frozen"),
+            layered=_marked(value["tasks"], "layers", "all"),
             dtype=apply_rule(one_of(*DTYPES), value.get("dtype", "float32"), f"{CONFIG_FILE}: dtype"),
         )
 
@@ -216,7 +221,7 @@ def _named(hint: Any) -> str:
     return names.get(hint, "a string of at most 256 characters")
 
 
-_OPTIONAL = {"label_vectors", "rows", "fields", "origin", "encoder"}  # keys that a task may have
+_OPTIONAL = {"label_vectors", "rows", "fields", "origin", "encoder", "layers"}  # keys that a task may have
 
 
 def _labels(tasks: Any) -> dict[str, tuple[str, ...]]:
@@ -296,10 +301,11 @@ def _origins(tasks: Sequence[Mapping[str, Any]]) -> dict[str, TaskOrigin]:
     return origins
 
 
-def _frozen(tasks: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _marked(tasks: Sequence[Mapping[str, Any]], key: str, mark: str) -> frozenset[str]:
+    """Return the tasks that have a key, whose only value is the mark."""
     for i, task in enumerate(tasks):
-        apply_rule(one_of("frozen"), task.get("encoder", "frozen"), f"{CONFIG_FILE}: tasks[{i}].encoder")
-    return frozenset(task["name"] for task in tasks if "encoder" in task)
+        apply_rule(one_of(mark), task.get(key, mark), f"{CONFIG_FILE}: tasks[{i}].{key}")
+    return frozenset(task["name"] for task in tasks if key in task)
 
 
 def check_record(record: ModelRecord) -> None:

@@ -254,8 +254,9 @@ def _find_encoder(
 
 def _of_record(kind: type[Model], record: ModelRecord, loaded: LoadedEncoder) -> Model:
     return kind(
-        loaded, record.labels, record.conditional, record.fields, record.origins, record.label_vectors, record.frozen
-    )
+        loaded, record.labels, record.conditional, record.fields, record.origins, record.label_vectors, record.frozen,
+        record.layered,
+    )  # fmt: skip
 
 
 def _needs_attention_biases(model: ModelCore, weights: Path) -> bool:

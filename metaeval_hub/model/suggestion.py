@@ -109,7 +109,7 @@ def suggest(
         names = rows.rows.names
         encoded = encode_candidates(model, "labelled rows", rows.candidates, rows.rows, progress=progress)
         chosen, linear, _ = choose(rows.candidates, encoded, rows.rows.classes, len(names), seed=seed)
-        read = features if chosen.frozen or model.adapter is None else encode_texts(model, usable, chosen)
+        read = features if chosen.name == candidate.name else encode_texts(model, usable, chosen)
         probabilities = np.exp(log_softmax(linear.logits(read)))
     found, scores = choose_texts(features, count, probabilities, seed=seed)
     return [

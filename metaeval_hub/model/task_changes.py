@@ -27,6 +27,7 @@ def add_tasks(
     fields: Mapping[str, int] | None = None,
     origins: Mapping[str, TaskOrigin] | None = None,
     frozen: Collection[str] = (),
+    layered: Collection[str] = (),
 ) -> None:
     """Add tasks to a model. Recreate optimizers afterwards.
 
@@ -43,12 +44,14 @@ def add_tasks(
         fields: task name -> 1 for a task over texts, 2 for a task over pairs; missing tasks accept both.
         origins: task name -> the source of its rows; tasks may be missing.
         frozen: those of ``labels`` whose classifiers read the encoder without adapters.
+        layered: those of ``labels`` whose classifiers read all layers; their readouts start at 0.
 
     Raises:
         ValueError: a name is taken, classes or label vectors are invalid, or embeddings or features are missing, have
             the wrong shape or are not used by this model; the message names the task. The model is then unchanged.
     """
     check_known(frozen, labels)
+    check_known(layered, labels)
     labels, rows, known = check_new(model, labels, label_vectors, fields, origins)
     if not labels:
         return
@@ -70,7 +73,9 @@ def add_tasks(
     model.fields.update(known)
     model.origins.update(origins or {})
     model.frozen_tasks.update(frozen)
+    model.layered_tasks.update(layered)
     model.set_tasks({**model.labels, **labels})
+    model.add_readouts([name for name in labels if name in model.layered_tasks])
 
 
 def check_new(
@@ -97,7 +102,9 @@ def check_new(
     for given in (known, origins or {}):
         check_known(given, labels)
     if labels:
-        check_record(model.record(labels=labels, fields=known, origins=origins or {}, label_vectors=rows, frozen=()))
+        check_record(
+            model.record(labels=labels, fields=known, origins=origins or {}, label_vectors=rows, frozen=(), layered=())
+        )
         check_size(len(model.labels) + len(labels), max(map(len, (*model.labels.values(), *labels.values()))))
     return labels, rows, known
 
@@ -120,9 +127,22 @@ def remove_tasks(model: ModelCore, names: Iterable[str]) -> None:
             of_task.pop(name, None)  # type: ignore[attr-defined]
     if model.adapter is not None and model.adapter.private is not None:
         model.adapter.private.remove(list(ids.values()))
+    _remove_readouts(model, ids)
     model.frozen_tasks.difference_update(ids)
     model.private_tasks.difference_update(ids)
     model.set_tasks({task: labels for task, labels in model.labels.items() if task not in ids})
+
+
+def _remove_readouts(model: ModelCore, removed: Collection[str]) -> None:
+    layered = [name for name in model.labels if name in model.layered_tasks]
+    kept = [name for name in layered if name not in removed]
+    if len(kept) < len(layered):
+        model.layered_tasks.difference_update(removed)
+        if kept:
+            places, sizes = [layered.index(name) for name in kept], [len(model.labels[name]) for name in kept]
+            model.readouts.keep(places, sizes)  # type: ignore[union-attr]
+        else:
+            model.readouts = None
 
 
 def _embedding(task: str, given: Mapping[str, ArrayLike], shape: tuple[int, int], dtype: torch.dtype) -> Tensor:

@@ -37,6 +37,7 @@ def copy_tasks(source: ModelCore, target: ModelCore, names: Sequence[str]) -> No
         fields={name: source.fields[name] for name in names if name in source.fields},
         origins={name: source.origins[name] for name in names if name in source.origins},
         frozen=[name for name in names if name in source.frozen_tasks],
+        layered=[name for name in names if name in source.layered_tasks],
     )
     for name in names:
         old, new = source.task_id(name), target.task_id(name)
@@ -48,6 +49,11 @@ def copy_tasks(source: ModelCore, target: ModelCore, names: Sequence[str]) -> No
             count = source.conditioning.embeddings_per_task
             for mine, other in zip(target.conditioning.table(), source.conditioning.table(), strict=True):
                 mine[new * count : (new + 1) * count] = other[old * count : (old + 1) * count].to(mine)
+        if name in source.layered_tasks:
+            read, written = (model.readouts.weight[model.readout_places()[place]]  # type: ignore[union-attr]
+                             for model, place in ((source, old), (target, new)))  # fmt: skip
+            classes = len(source.labels[name])
+            written[:classes] = read[:classes].to(written)
         if name in source.private_tasks:
             copy_private_part(source, name, target, name)
 

@@ -64,14 +64,20 @@ class OnnxGraph(nn.Module):
 
     table: Tensor
     frozen: Tensor
+    layered: Tensor
+    readout: Tensor
 
     def __init__(self, model: ModelCore, has_segments: bool) -> None:
         super().__init__()
         self.model, self.has_segments = model, has_segments
         self.register_buffer("table", model.heads.table.clone(), persistent=False)
-        self.has_frozen = bool(model.frozen_tasks)
         frozen = torch.tensor([task in model.frozen_tasks for task in model.labels])
         self.register_buffer("frozen", frozen.to(model.device), persistent=False)
+        self.ways = sorted({task in model.frozen_tasks for task in model.labels})
+        self.layered_ways = {task in model.frozen_tasks for task in model.layered_tasks}
+        layered = torch.tensor([task in model.layered_tasks for task in model.labels])
+        self.register_buffer("layered", layered.to(model.device), persistent=False)
+        self.register_buffer("readout", model.readout_places().clamp(min=0).to(model.device), persistent=False)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return logits, (B, C), with -inf for classes that a text's task does not have.
@@ -90,14 +96,26 @@ class OnnxGraph(nn.Module):
     def _encode(self, batch: dict[str, Tensor], task_ids: Tensor) -> Tensor:
         """Return the pooled texts, (B, H).
 
-        The rows of a graph all run the same operations: if a task reads the encoder without adapters, each text runs
-        through the encoder twice.
+        The rows of a graph all run the same operations: if some tasks read the encoder without adapters, each text
+        runs through the encoder twice.
         """
         model = self.model
-        adapted = model.encode(batch, model.embed_tasks(task_ids), private=model.private_parts(task_ids))
-        if not self.has_frozen:
-            return adapted
-        return torch.where(self.frozen[task_ids].unsqueeze(1), model.encode_frozen(batch), adapted)
+        found = [self._encode_way(batch, task_ids, frozen) for frozen in self.ways]
+        return found[0] if len(found) == 1 else torch.where(self.frozen[task_ids].unsqueeze(1), found[1], found[0])
+
+    def _encode_way(self, batch: dict[str, Tensor], task_ids: Tensor, frozen: bool) -> Tensor:
+        """Return the pooled texts, (B, H), as if all their tasks were frozen, or as if all were adapted."""
+        model, embeddings = self.model, self.model.embed_tasks(task_ids)
+        private = None if frozen else model.private_parts(task_ids)
+        if frozen not in self.layered_ways:
+            return model.encode_frozen(batch) if frozen else model.encode(batch, embeddings, private=private)
+        means = model.layer_means(batch, embeddings, private=private, frozen=frozen)
+        scores = model.readouts(means, self.readout[task_ids])  # type: ignore[misc]
+        if model.config.pooling == "mean" or frozen:
+            last = means[:, -1]
+        else:  # the graph of this rare case runs the encoder a second time
+            last = model.encode(batch, embeddings, private=private)
+        return torch.where(self.layered[task_ids].unsqueeze(1), scores, last)
 
 
 def export_onnx(model: ModelCore, folder: Path | str, *, int8: bool = False) -> Path:

@@ -107,6 +107,11 @@ def _check_tasks(config: TrainConfig, old: ConditionalAdapterModel) -> None:
             f"--old-tasks rehearse cannot train {first_names(sorted(old.frozen_tasks))}, which read the encoder "
             "without adapters; remove them from the model, or pass --old-tasks keep"
         )
+    if old.layered_tasks:
+        raise ConfigError(
+            f"--old-tasks rehearse cannot train {first_names(sorted(old.layered_tasks))}, whose classifiers read all "
+            "layers; remove them from the model, or pass --old-tasks keep"
+        )
     if missing := [name for name in old.task_names if name not in names]:
         raise ConfigError(
             f"--tasks does not name {first_names(missing)} of the model of --from, which would get worse without their "
