@@ -128,7 +128,7 @@ def _fill(
 
 
 def _encode(model: ModelCore, batch: Mapping[str, Tensor], ids: Tensor) -> Sequence[Tensor]:
-    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), all frozen or all adapted, or of one, from one pass."""
+    """Return the pooled texts, (B, H) for each of the tasks ``ids`` (k,), from one pass; see ``_fill``."""
     if len(ids) == 1:
         return [model.encode_for_tasks(batch, ids)]
     if model.task_names[int(ids[0])] in model.frozen_tasks:

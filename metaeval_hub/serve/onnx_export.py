@@ -99,7 +99,6 @@ class OnnxGraph(nn.Module):
         The rows of a graph all run the same operations: if some tasks read the encoder without adapters, each text
         runs through the encoder twice.
         """
-        model = self.model
         found = [self._encode_way(batch, task_ids, frozen) for frozen in self.ways]
         return found[0] if len(found) == 1 else torch.where(self.frozen[task_ids].unsqueeze(1), found[1], found[0])
 

@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from metaeval_datasets import load_dataset
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
 from metaeval_hub.model import feature_choice, few_shot, logistic
-from metaeval_hub.model.feature_choice import Candidate
+from metaeval_hub.model.feature_choice import Candidate, choose
 from metaeval_hub.model.few_shot import fit_task
-from metaeval_hub.model.labelled_rows import _columns, _index
+from metaeval_hub.model.labelled_rows import _columns, _index, read_rows
 from metaeval_hub.task_data.origins import TaskOrigin
 
 LABELS = {"x/one": ("no", "yes"), "x/three": ("p", "q", "r")}
@@ -50,8 +50,8 @@ def test_task_is_fitted_without_changing_the_model(model):
     assert torch.equal(model.logits("x/three", ["the film was good"]), logits)
     of_function = list(inspect.signature(fit_task).parameters)[1:]
     assert list(inspect.signature(model.fit_task).parameters) == [*of_function, "earlier"]
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor[: len(before[name])], before[name]), name
+    for name, tensor in before.items():
+        assert torch.equal(model.state_dict()[name][: len(tensor)], tensor), name
     assert classifier.config.id2label == {0: "negative", 1: "positive"}
     assert all(parameter.requires_grad for group in model.trainable_groups().values() for parameter in group)
 
@@ -83,16 +83,20 @@ def test_same_seed_same_task(model):
 
 
 def test_the_features_that_separate_the_classes_are_chosen(model):
-    """The frozen encoder gets no information about the class, or else the adapters remove it."""
+    """The frozen encoder gets no information about the class, or the adapters remove it, or the last layer does."""
     model.add_task("my/start", ("negative", "positive"))
-    names = ["frozen", "expected z", "z of my/start"]
+    names = ["frozen", "expected z", "z of my/start", "frozen, all layers", "z of my/start, all layers"]
 
     def outputs(informative):
-        def features(model, tokens, candidate):
-            values = np.random.default_rng(0).normal(size=(len(tokens["input_ids"]), 128))
-            if candidate.name == informative and len(values) == len(CLASSES):
-                values += 9 * (np.array(CLASSES) == "positive")[:, None]
-            return values.astype(np.float32)
+        def features(model, tokens, candidates):
+            found = []
+            for each in candidates:
+                width = 128 * (4 if each.all_layers else 1)
+                values = np.random.default_rng(0).normal(size=(len(tokens["input_ids"]), width))
+                if each.name == informative and len(values) == len(CLASSES):
+                    values += 9 * (np.array(CLASSES) == "positive")[:, None]
+                found.append(values.astype(np.float32))
+            return found
 
         return features
 
@@ -104,8 +108,9 @@ def test_the_features_that_separate_the_classes_are_chosen(model):
         assert list(report.candidates) == ["z of my/start, known classifier", *names]
         accuracies = {name: found.accuracy for name, found in report.candidates.items()}
         assert accuracies.pop(informative) > 0.9 > max(accuracies.values())
-        assert ("my/reviews" in model.frozen_tasks) == (informative == "frozen")
-        if informative == "z of my/start":
+        assert ("my/reviews" in model.frozen_tasks) == informative.startswith("frozen")
+        assert ("my/reviews" in model.layered_tasks) == informative.endswith("all layers")
+        if informative.startswith("z of my/start"):
             assert np.array_equal(model.task_embeddings["my/reviews"], model.task_embeddings["my/start"])
         model.remove_task("my/reviews")
 
@@ -124,6 +129,39 @@ def test_a_frozen_task_is_a_logistic_regression_on_the_mean_of_the_plain_encoder
     np.testing.assert_allclose(found, wanted.predict_proba(scaled)[:-2], atol=0.02)
 
 
+@pytest.mark.parametrize("place", [0, 1], ids=["frozen", "adapted"])
+def test_a_fit_of_all_layers_is_a_logistic_regression_on_their_means(model, monkeypatch, place):
+    candidates = few_shot._candidates
+    monkeypatch.setattr(
+        few_shot, "_candidates", lambda *given: [each for each in candidates(*given) if each.all_layers]
+    )
+    layered = candidates(model, "my/x", read_rows("my/x", EXAMPLES, None), None, None, None)[-2:]
+    monkeypatch.setattr(
+        few_shot, "choose", lambda given, *rest, **options: choose(given[place : place + 1], *rest, **options)
+    )
+    report = model.fit_task("my/reviews", EXAMPLES).fit_report
+    assert report.features == layered[place].name
+    features = feature_choice.encode_texts(model, TEXTS, layered[place])
+    assert features.shape == (len(TEXTS), 4 * 128)  # the embeddings and three layers
+    logits = model.logits("my/reviews", TEXTS).numpy()
+    names = feature_choice.encode_texts(model, ["negative", "positive"], layered[place])
+    strength = report.candidates[report.features].strength
+    classes = np.array([name == "positive" for name in (*CLASSES, "negative", "positive")], np.int64)
+    wanted = logistic.fit_logistic(np.concatenate([features, names]), classes, 2, strength)
+    np.testing.assert_allclose(logits, wanted.logits(features), atol=1e-3)
+    monkeypatch.undo()
+    again = model.fit_task("my/again", EXAMPLES, start="my/reviews", labels=("positive", "negative"))
+    known = next(iter(again.fit_report.candidates))
+    assert known.endswith(("known classifier", "classifier of my/reviews"))
+    assert again.fit_report.candidates[known].accuracy == 1
+
+
+def test_few_examples_are_not_read_from_all_layers(model):
+    report = model.fit_task("my/reviews", EXAMPLES[: few_shot.ENOUGH_FOR_LAYERS - 1]).fit_report
+    assert list(report.candidates) == ["frozen", "expected z"]
+    assert model.readouts is None
+
+
 @pytest.mark.parametrize("conditioning", ["pilault", "adapter"])
 def test_a_fit_from_a_task_with_a_private_part_uses_and_copies_it(conditioning):
     config = ConditionalConfig(conditioning, adapter_size=8, max_length=16, pooling="mean", private_rank=2)
@@ -134,7 +172,9 @@ def test_a_fit_from_a_task_with_a_private_part_uses_and_copies_it(conditioning):
     model.find_private_tasks()
     with pytest.MonkeyPatch.context() as patch:
         candidates = few_shot._candidates
-        patch.setattr(few_shot, "_candidates", lambda *given: candidates(*given)[-1:])
+        patch.setattr(
+            few_shot, "_candidates", lambda *given: [each for each in candidates(*given) if each.private_of][:1]
+        )
         model.fit_task("my/reviews", EXAMPLES, start="my/start")
     assert model.private_tasks == {"my/start", "my/reviews"}
     own = model.encode_for_tasks(model.tokenizer(TEXTS[:1], return_tensors="pt"), torch.tensor([place]))
@@ -147,10 +187,11 @@ def test_a_fit_from_a_task_with_a_private_part_uses_and_copies_it(conditioning):
 
 def test_few_examples_do_not_undo_a_known_classifier(model):
     """Names of classes say less than a classifier, so they do not count where one is known."""
-    model.fit_task("my/start", EXAMPLES)
+    model.fit_task("my/start", EXAMPLES[:15])
     model.fit_task("my/two", EXAMPLES[2:4], start="my/start")
     assert model.predict("my/two", TEXTS).labels == CLASSES
-    (known, *_), rows = few_shot._candidates(model, "my/x", ("negative", "positive"), None, None, "my/start"), []
+    known = few_shot._candidates(model, "my/x", read_rows("my/x", EXAMPLES[:4], None), None, None, "my/start")[0]
+    rows: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feature_choice, "fit_logistic", lambda found, *rest, **_: rows.append(len(found)) or known.prior)
         model.fit_task("my/again", EXAMPLES[2:4], start="my/start")

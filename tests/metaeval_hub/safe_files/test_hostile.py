@@ -298,6 +298,8 @@ HOSTILE = {
     "origin that is none": (task(origin=["x"]), r"tasks\[0\]\.origin is a list; expected an object"),
     "licence that writes to the terminal": (task(origin={"license": "\x1b[2J"}), r"origin\.license .* control"),
     "other encoder of a task": (task(encoder="tuned"), r"tasks\[0\]\.encoder is 'tuned'; expected 'frozen'"),
+    "other layers of a task": (task(layers="first"), r"tasks\[0\]\.layers is 'first'; expected 'all'"),
+    "readouts that are missing": (task(layers="all"), r"1 tensors missing \(readouts\.weight\)"),
     "commit that is no text": (task(origin={"commit": 1}), r"origin\.commit is 1; expected a string"),
     # the base encoder
     "base of another kind": (base(kind="url"), r"base\.kind is 'url'"),

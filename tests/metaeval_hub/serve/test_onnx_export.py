@@ -9,6 +9,7 @@ import torch
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, OnnxModel, UnsafeRepositoryError
 from metaeval_hub.cli import main
+from metaeval_hub.model.task_changes import add_tasks
 from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
 from metaeval_hub.serve.limits import Limits
 from metaeval_hub.serve.onnx_export import export_onnx
@@ -202,6 +203,24 @@ def test_a_task_that_reads_the_encoder_without_adapters_is_exported(tmp_path):
     model.frozen_tasks.add("x/any")
     loaded = OnnxModel(export_onnx(model, tmp_path / "onnx"), threads=1)
     tasks, texts = questions(12)
+    found = loaded.probabilities(loaded.rows(tasks, texts))
+    for one, other in zip(found, expected(model, tasks, texts), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_tasks_that_read_all_layers_are_exported(pooling, tmp_path):
+    model = make(pooling=pooling, private_rank=2)
+    names = dict(list(model.labels.items())[:2])
+    model.remove_tasks(names)
+    add_tasks(model, names, frozen=list(names)[:1], layered=list(names))
+    model.readouts.weight.normal_(std=0.1)
+    for task in names:
+        vectors = model.heads.table[model.task_id(task), : len(names[task])]
+        model.heads.weight.data[vectors] = torch.eye(len(vectors), 128)
+    loaded = OnnxModel(export_onnx(model, tmp_path / "onnx"), threads=1)
+    tasks, texts = questions(24)
     found = loaded.probabilities(loaded.rows(tasks, texts))
     for one, other in zip(found, expected(model, tasks, texts), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)

@@ -10,6 +10,7 @@ from metaeval_training.runs.continued import add_new_tasks, continue_settings, l
 
 from metaeval_datasets import get_task
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.model.task_changes import add_tasks
 from metaeval_hub.model.task_copies import copy_tasks
 
 OLD = ("demo/film_reviews", "demo/feelings")
@@ -124,6 +125,12 @@ def test_models_that_cannot_be_continued_are_refused(tmp_path):
     model.fit_task("my/task", [("great film", "a"), ("sad day", "b")])
     with pytest.raises(ConfigError, match="--old-tasks rehearse cannot train my/task, which read the encoder without"):
         settings(str(model.save_pretrained(tmp_path / "fitted")), old_tasks="rehearse", tasks=(*OLD, "demo/spam"))
+    model.remove_task("my/task")
+    add_tasks(model, {"my/task": ("a", "b")}, layered=["my/task"])
+    with pytest.raises(
+        ConfigError, match="--old-tasks rehearse cannot train my/task, whose classifiers read all layers"
+    ):
+        settings(str(model.save_pretrained(tmp_path / "layered")), old_tasks="rehearse", tasks=(*OLD, "demo/spam"))
 
 
 def test_private_parts_of_rehearsed_tasks_are_trained_again(old):
