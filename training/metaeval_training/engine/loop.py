@@ -137,8 +137,8 @@ class Trainer:
         self.model.train()
         if config.compile:
             self.reporter.line(
-                "compiling the encoder, which takes one to three minutes. Ctrl-C waits for its end; a second Ctrl-C stops "
-                "at once"
+                "compiling the encoder, which takes one to three minutes. Ctrl-C waits for its end; a second Ctrl-C "
+                "stops at once"
             )
         with (
             compiled(self.model.encoder) if config.compile else nullcontext(),
