@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.parquet import parquet_tables, read_schema
-from metaeval_datasets.sources.readers import EMPTY_JSON, FormatError, bad_json, csv_tables, json_tables, quoting
+from metaeval_datasets.sources.readers import FormatError, csv_tables, json_columns, json_tables, quoting
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 
 SAMPLE_ROWS = 2_000  # first rows of a file that are looked at
@@ -92,18 +91,25 @@ def read_sample(piece: SourceFile) -> pa.Table:
 
 
 def column_names(piece: SourceFile) -> list[str]:
-    """Return the names of the columns of a file, without those of lists and objects.
+    """Return the names of the columns of a file, without those of lists and objects; of JSON lines, look at 2,000 rows.
 
     Raises:
-        FormatError: the line with the names cannot be read, the JSON lines are empty, or the Parquet file is damaged.
-        SourceError: the file is not JSON lines.
+        FormatError: the line with the names cannot be read, the file is not JSON lines, or the Parquet file is damaged.
     """
     if piece.kind == "parquet":
         return [item.name for item in read_schema(piece.path) if not pa.types.is_nested(item.type)]
-    return _csv_header(piece) if piece.kind == "csv" else _json_columns(piece)
+    if piece.kind == "csv":
+        return csv_header(piece)
+    with open(piece.path, "rb") as file:
+        return [name for name, nested in json_columns(file, SAMPLE_ROWS).items() if not nested]
 
 
-def _csv_header(piece: SourceFile) -> list[str]:
+def csv_header(piece: SourceFile) -> list[str]:
+    """Return the names in the first line of a CSV file.
+
+    Raises:
+        FormatError: the line cannot be read.
+    """
     encoding = "utf-8-sig" if piece.encoding == "utf-8" else piece.encoding
     with open(piece.path, encoding=encoding, newline="") as file:
         try:
@@ -112,25 +118,10 @@ def _csv_header(piece: SourceFile) -> list[str]:
             raise FormatError(
                 f"the names of the columns in line 1 cannot be read ({error}); check the quotation marks there"
             ) from error
-
-
-def _json_columns(piece: SourceFile) -> list[str]:
-    with open(piece.path, encoding="utf-8-sig") as file:
-        try:
-            number, line = next(((i, line) for i, line in enumerate(file, 1) if line.strip()), (0, ""))
-        except UnicodeDecodeError:
-            raise FormatError("is not in UTF-8, as JSON lines must be; save it in UTF-8") from None
-    if not line:
-        raise FormatError(EMPTY_JSON)
-    try:
-        row = json.loads(line, parse_int=str)  # Python limits the digits of whole numbers
-    except json.JSONDecodeError as error:
-        raise FormatError(bad_json(number, error)) from error
-    except RecursionError:
-        raise FormatError(f"line {number:,} is nested too deeply") from None
-    if not isinstance(row, dict):
-        raise SourceError(f'{piece.path} is not JSON lines; expected one object per line, such as {{"text": ...}}')
-    return [name for name, value in row.items() if not isinstance(value, dict | list)]
+        except UnicodeError as error:
+            raise FormatError(
+                f"line 1 is not {piece.encoding} ({error}); name the encoding of the file as `encoding` (--encoding)"
+            ) from error
 
 
 # --- What the columns contain ---------------------------------------------------------------------------------------

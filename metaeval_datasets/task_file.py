@@ -17,7 +17,7 @@ import difflib
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,22 +52,32 @@ def read_task_file(path: str | os.PathLike[str]) -> list[TaskSpec]:
 
 
 @contextmanager
-def task_file(path: str | os.PathLike[str]) -> Iterator[None]:
+def task_file(path: str | os.PathLike[str], requested: Collection[str] | None = ()) -> Iterator[None]:
     """Register the tasks of a file in a ``with`` block, except those whose entry is wrong.
 
     A warning says why a task is left out. If it is requested in the block, the same text is the error.
+
+    Args:
+        path: the file.
+        requested: tasks and groups that are requested in the block, and therefore not warned of; None warns of no task.
 
     Raises:
         TaskFileError: the file cannot be read.
         SpecError: a task with the name of an entry is already registered and is declared differently.
     """
-    specs, left_out = usable_tasks(path)
+    specs, left_out = usable_tasks(path, requested)
     with registered(specs, left_out):
         yield
 
 
-def usable_tasks(path: str | os.PathLike[str]) -> tuple[list[TaskSpec], dict[str, str]]:
+def usable_tasks(
+    path: str | os.PathLike[str], requested: Collection[str] | None = ()
+) -> tuple[list[TaskSpec], dict[str, str]]:
     """Return the tasks of a file whose entries are right, and task -> reason for the others, which are warned of.
+
+    Args:
+        path: the file.
+        requested: see ``task_file``.
 
     Raises:
         TaskFileError: the file cannot be read.
@@ -78,7 +88,8 @@ def usable_tasks(path: str | os.PathLike[str]) -> tuple[list[TaskSpec], dict[str
             specs.append(declare(place, name, entry))
         except TaskFileError as error:
             left_out[name] = str(error)
-            logger.warning("%s is left out: %s", name, error)
+            if requested is not None and not {name, name.split("/", 1)[0]} & set(requested):
+                logger.warning("%s is left out: %s", name, error)
     return specs, left_out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from metaeval_datasets.columns import (
     NO_ROWS,
     TEXT_NAMES,
     column_names,
+    csv_header,
     describe_columns,
     find_delimiter,
     find_encoding,
@@ -23,8 +23,8 @@ from metaeval_datasets.columns import (
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.sources.layout import KINDS, kind_of
 from metaeval_datasets.sources.opening import local_piece
-from metaeval_datasets.sources.parquet import parquet_tables
-from metaeval_datasets.sources.readers import FormatError, csv_tables, json_tables, require_columns
+from metaeval_datasets.sources.parquet import parquet_tables, read_schema
+from metaeval_datasets.sources.readers import FormatError, csv_tables, json_columns, json_tables, require_columns
 from metaeval_datasets.sources.source_files import SourceFile, name_in_errors
 from metaeval_datasets.spec import Files, Text, text_columns
 
@@ -51,7 +51,7 @@ def csv_options(path: str, given: Mapping[str, Any] = AS_FOUND) -> dict[str, Any
         return {}
     encoding = given.get("encoding") or find_encoding(path)
     try:
-        codecs.lookup(encoding)
+        "".encode(encoding)  # also refuses codecs that are no encodings of texts, such as base64
     except LookupError:
         raise ValueError(f"the encoding {encoding!r} is unknown; expected one such as utf-8 or cp1252") from None
     return {"delimiter": find_delimiter(path, encoding), **given, "encoding": encoding}
@@ -99,14 +99,25 @@ def read_rows(
     """Read all rows of a file, with their texts; see ``read_unlabelled`` for the arguments and errors.
 
     Returns:
-        The columns of the file, without those of lists and objects (of JSON lines, those of the first row); and batches
-        of rows with these columns and the text of each row, None if it is empty. One batch is in memory at a time.
+        The columns of the file, of JSON lines those of all rows; and batches of rows with these columns and the text of
+        each row, None if it is empty. One batch is in memory at a time. Lists and objects of JSON lines are JSON texts.
     """
     piece = _piece(path, csv)
     wanted = find_texts(path, csv) if texts is None else texts
     with name_in_errors(piece):
-        columns = column_names(piece)
+        columns = _all_columns(piece)
+        _require_columns(columns, columns)
+        _require_columns(_columns_of(wanted), column_names(piece) if piece.kind == "parquet" else columns)
     return columns, _rows(piece, wanted, columns)
+
+
+def _all_columns(piece: SourceFile) -> list[str]:
+    if piece.kind == "parquet":
+        return list(read_schema(piece.path).names)
+    if piece.kind == "csv":
+        return csv_header(piece)
+    with open(piece.path, "rb") as file:
+        return list(json_columns(file))
 
 
 def _rows(
@@ -129,16 +140,21 @@ def _texts(piece: SourceFile, texts: Sequence[Text], table: pa.Table) -> list[On
 
 def _tables(piece: SourceFile, texts: Sequence[Text], others: Sequence[str] = ()) -> Iterator[pa.Table]:
     """Yield the columns of the texts, and others, in batches."""
-    columns = list(dict.fromkeys([*(column for text in texts for column in text_columns(text)), *others]))
+    named = _columns_of(texts)
+    columns = list(dict.fromkeys([*named, *others]))
     with name_in_errors(piece), pa.OSFile(piece.path, "rb") as file:
         if piece.kind in ("parquet", "csv"):  # in JSON lines, the first row may lack a column
-            _require_columns(columns, column_names(piece))
+            _require_columns(named, column_names(piece))
         if piece.kind == "parquet":
             yield from parquet_tables(file, columns, False)
         elif piece.kind == "csv":
             yield from csv_tables(file, columns, piece.delimiter, piece.quote, piece.header, piece.encoding)
         else:
-            yield from json_tables(file, columns)
+            yield from json_tables(file, columns, as_json=set(columns) - set(named))
+
+
+def _columns_of(texts: Sequence[Text]) -> list[str]:
+    return [column for text in texts for column in text_columns(text)]
 
 
 def _require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
@@ -147,6 +163,8 @@ def _require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
     try:
         require_columns(columns, present)
     except FormatError as error:
+        if set(columns) <= set(present):
+            raise  # a column occurs twice
         raise FormatError(f"{error}; name the columns of the texts with --text and --second-text") from None
 
 
@@ -173,10 +191,12 @@ def find_texts(path: str, csv: Mapping[str, Any] = AS_FOUND) -> tuple[str, ...]:
     for usual in USUAL:
         if set(usual) <= set(names):
             return usual
-    columns = [column for column in describe_columns(read_sample(piece)) if column.rows and not column.numeric]
+    described = describe_columns(read_sample(piece))
+    columns = [column for column in described if column.rows and not column.numeric]
     named = [column.name for column in columns if column.name.strip().lower() in TEXT_NAMES]
-    found = [names] if len(names) == 1 else [named, [column.name for column in columns if column.may_be_text]]
-    for each in found:
+    texts = [column.name for column in columns if column.may_be_text]
+    only = [] if any(column.numeric for column in described) else names
+    for each in (only, named, texts):
         if len(each) == 1:
             return (each[0],)
     raise ValueError(

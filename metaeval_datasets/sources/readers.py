@@ -12,7 +12,7 @@ import csv
 import difflib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -22,6 +22,10 @@ MAX_CELL_BYTES = 16 << 20
 MAX_ROW_BYTES = 64 << 20
 MAX_COLUMNS = 10_000
 EMPTY_JSON = 'is empty; expected one JSON object per line, such as {"text": "...", "label": "..."}'
+_JSON_ARRAY = (
+    'is a JSON array; expected JSON lines, with one object per line such as {"text": "..."}. Convert it, for example '
+    "with jq -c '.[]' FILE > FILE.jsonl"
+)
 _NO_QUOTES = (
     "if quotation marks are part of the texts, set `quote` to None (null in a task file, --quote none of commands that "
     "take a CSV file)"
@@ -44,7 +48,10 @@ def require_columns(columns: Sequence[str], present: Sequence[str]) -> None:
         closest = f" (closest: {near[0]!r})" if near else ""
         raise FormatError(f"has no column {', '.join(map(repr, missing))}{closest}; its columns are {names}")
     if twice := [column for column in columns if list(present).count(column) > 1]:
-        raise FormatError(f"has the column {twice[0]!r} {list(present).count(twice[0])} times; expected it once")
+        what = f"the column {twice[0]!r} {{}} times" if twice[0] else "{} columns without a name"
+        raise FormatError(
+            f"has {what.format(list(present).count(twice[0]))}; give each column a name of its own, or remove it"
+        )
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
@@ -180,7 +187,42 @@ class _Number(str):
     __slots__ = ()
 
 
-def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None) -> Iterator[pa.Table]:
+def json_columns(file: BinaryIO, most_rows: int | None = None) -> dict[str, bool]:
+    """Return the columns of a JSON-lines file, and whether each contains lists or objects.
+
+    Args:
+        file: an open file in UTF-8.
+        most_rows: number of first rows to look at; None looks at all rows.
+
+    Returns:
+        The keys of all rows, in the order in which they first occur.
+
+    Raises:
+        FormatError: the file is empty or not valid JSON lines; the message names the line.
+    """
+    rows = _JsonRows((), None)
+    found: dict[str, bool] = {}
+    seen = 0
+    while (seen != most_rows) and (line := file.readline(MAX_ROW_BYTES + 2)):
+        rows.line += 1
+        line = line.rstrip(b"\r\n")
+        _check_length(len(line))
+        line = line.removeprefix(codecs.BOM_UTF8) if rows.line == 1 else line
+        if not line or line.isspace():
+            continue
+        if not seen and line.lstrip().startswith(b"["):
+            raise FormatError(_JSON_ARRAY)
+        seen += 1
+        for name, value in rows.row(line).items():
+            found[name] = found.get(name, False) or isinstance(value, list | dict)
+    if not seen:
+        raise FormatError(EMPTY_JSON)
+    return found
+
+
+def json_tables(
+    file: BinaryIO, columns: Sequence[str], label: str | None = None, as_json: Collection[str] = ()
+) -> Iterator[pa.Table]:
     """Yield the columns of a JSON-lines file, a block of rows at a time; null where a row lacks a column.
 
     The columns contain texts, numbers as they are written, or lists of these. Other columns may contain anything.
@@ -189,18 +231,19 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
         file: an open file in UTF-8.
         columns: columns to read.
         label: column whose whole numbers and booleans are not converted to texts.
+        as_json: columns whose lists and objects are converted to JSON texts. They may be null in all rows.
 
     Raises:
         FormatError: the file is empty or not valid JSON lines, or no row has one of the columns; the message names the
             line.
     """
-    rows = _JsonRows(columns, label)
+    rows = _JsonRows(columns, label, as_json)
     rest, first = b"", True
     while block := file.read(BLOCK_BYTES):
         if first:
             block = block.removeprefix(codecs.BOM_UTF8)
             if block.lstrip()[:1] == b"[":
-                raise FormatError("is a JSON array; expected JSON lines")
+                raise FormatError(_JSON_ARRAY)
             first = False
         # collect parts, because a long line would be copied once per block
         lines, newline, tail = block.rpartition(b"\n")
@@ -215,14 +258,14 @@ def json_tables(file: BinaryIO, columns: Sequence[str], label: str | None = None
         yield table
     if not rows.present:
         raise FormatError(EMPTY_JSON)
-    require_columns(columns, list(rows.present))
+    require_columns([column for column in columns if column not in as_json], list(rows.present))
 
 
 class _JsonRows:
     """Convert lines to tables, and keep track of the line number and of the columns."""
 
-    def __init__(self, columns: Sequence[str], label: str | None) -> None:
-        self._columns, self._label = columns, label
+    def __init__(self, columns: Sequence[str], label: str | None, as_json: Collection[str] = ()) -> None:
+        self._columns, self._label, self._as_json = columns, label, as_json
         self._decode = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_none).decode
         self.line = 0
         self.present: dict[
@@ -236,9 +279,10 @@ class _JsonRows:
             self.line += 1
             if not line or line.isspace():
                 continue
-            row = self._row(line)
+            row = self.row(line)
             for name, values in zip(self._columns, found, strict=True):
-                values.append(row.get(name))
+                value = row.get(name)
+                values.append(_json_source(value) if name in self._as_json else value)
         if not found[0]:
             return None
         for name, values in zip(self._columns, found, strict=True):
@@ -247,7 +291,12 @@ class _JsonRows:
         columns = zip(self._columns, found, strict=True)
         return pa.table({name: _json_column(name, values, name == self._label) for name, values in columns})
 
-    def _row(self, line: bytes) -> dict[str, Any]:
+    def row(self, line: bytes) -> dict[str, Any]:
+        """Return the row of a line, whose number is ``self.line``.
+
+        Raises:
+            FormatError: the line is not a JSON object, or the first row has a key twice.
+        """
         try:
             row = self._decode(line.decode())
             if not self.present:
@@ -255,8 +304,12 @@ class _JsonRows:
         except RecursionError:
             raise FormatError(f"line {self.line:,} is nested too deeply") from None
         except json.JSONDecodeError as error:
-            raise FormatError(bad_json(self.line, error)) from error
-        except (UnicodeDecodeError, FormatError) as error:
+            raise FormatError(_bad_json(self.line, error)) from error
+        except UnicodeDecodeError:
+            raise FormatError(
+                f"line {self.line:,} is not in UTF-8, as JSON lines must be; save the file in UTF-8"
+            ) from None
+        except FormatError as error:
             raise FormatError(f"line {self.line:,}: {error}") from error
         if not isinstance(row, dict):
             raise FormatError(
@@ -266,7 +319,7 @@ class _JsonRows:
         return row
 
 
-def bad_json(line: int, error: json.JSONDecodeError) -> str:
+def _bad_json(line: int, error: json.JSONDecodeError) -> str:
     """Return the message about a line that is not valid JSON."""
     return f"line {line:,} is not valid JSON ({error.msg} at column {error.colno:,}); correct or remove the line"
 
@@ -310,6 +363,22 @@ def _json_texts(name: str, values: list[Any]) -> pa.Array:
             f"column {name!r} contains half of a surrogate pair, {error.object[error.start]!r} at character "
             f"{error.start} of {error.object[:40]!r}; correct this text, or remove its line"
         ) from error
+
+
+def _json_source(value: Any) -> Any:
+    """Return a list or an object as JSON, with numbers as they are written; return other values unchanged."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_json_item, value)) + "]"
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(name, ensure_ascii=False)}: {_json_item(item)}" for name, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    return value
+
+
+def _json_item(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return str(_json_source(value))
+    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
 
 
 def _is_int64(number: str) -> bool:

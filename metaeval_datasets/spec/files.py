@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 from collections.abc import Mapping
@@ -55,7 +54,7 @@ class Files:
         if self.quote is not None and (len(self.quote) != 1 or self.quote == self.delimiter):
             raise SpecError(f"files: `quote` must be one character other than `delimiter`, or None, got {self.quote!r}")
         try:
-            codecs.lookup(self.encoding)
+            "".encode(self.encoding)  # also refuses codecs that are no encodings of texts, such as base64
         except (LookupError, TypeError, ValueError):
             raise SpecError(
                 f"files: `encoding` is {self.encoding!r}; expected an encoding such as utf-8 or cp1252"

@@ -154,7 +154,9 @@ def _own_tasks(options: argparse.Namespace) -> Iterator[None]:
         return
     from metaeval_datasets.task_file import task_file
 
-    with task_file(options.task_file):
+    given = (getattr(options, name, None) for name in ("task", "name", "names", "tasks", "only"))
+    requested = [name for each in given for name in ([each] if isinstance(each, str) else each or ())]
+    with task_file(options.task_file, requested):
         yield
 
 

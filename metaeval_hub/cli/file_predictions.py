@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import sys
 import uuid
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ONLY_WITH_FILE = ("text_columns", "second_text", "out", "encoding", "delimiter", "quote")
 ADDED = ("prediction", "probability")  # columns before those of the classes
+NOT_CSV = (".tsv", ".json", ".jsonl", ".parquet")
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -43,6 +45,8 @@ def check_options(options: argparse.Namespace) -> None:
     if options.second_text and not options.text_columns:
         raise ValueError(f"--second-text {options.second_text} needs --text, the column of the first text")
     if options.out:
+        if options.out.suffix.lower() in NOT_CSV:
+            raise ValueError(f"--out {options.out}: the output is CSV; give a name that ends in .csv")
         check_new_file(options.out, "--out")
 
 
@@ -59,9 +63,12 @@ def predict_file(options: argparse.Namespace, load: Callable[[], ConditionalAdap
         SourceError: the file cannot be read, or lacks a column.
         OSError: the output cannot be written.
     """
-    from metaeval_datasets.unlabelled import read_rows
+    from metaeval_datasets.unlabelled import find_texts, read_rows
 
-    columns, batches = read_rows(options.file, _columns(options), csv_given(options, options.file))
+    csv_options = csv_given(options, options.file)
+    given = _columns(options)
+    texts = find_texts(options.file, csv_options) if given is None else given
+    columns, batches = read_rows(options.file, texts, csv_options)
     model = load()
     model.task_id(options.task)  # raises an error that suggests the nearest name
     added = [*ADDED, *(f"p({name})" for name in model.labels[options.task])]
@@ -70,9 +77,10 @@ def predict_file(options: argparse.Namespace, load: Callable[[], ConditionalAdap
             f"{options.file} has a column {taken[0]!r}, and a column of this name would be added; rename it, or "
             "leave it out"
         )
+    found = "" if given is not None else f", texts from column{'s' * (len(texts) > 1)} {' and '.join(map(repr, texts))}"
     if options.out is None:
         total, empty = _write(sys.stdout, model, options, [*columns, *added], batches)
-        print(_summary(f"{total:,} rows", empty), file=sys.stderr)
+        print(_summary(f"{_rows(total)}{found}", empty), file=sys.stderr)
         return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     aside = options.out.with_name(f".{options.out.name}.{uuid.uuid4().hex}")
@@ -82,7 +90,7 @@ def predict_file(options: argparse.Namespace, load: Callable[[], ConditionalAdap
         os.replace(aside, options.out)
     finally:
         aside.unlink(missing_ok=True)
-    print(_summary(f"wrote {options.out} with {total:,} rows", empty))
+    print(_summary(f"wrote {options.out} with {_rows(total)}{found}", empty))
 
 
 def _columns(options: argparse.Namespace) -> Sequence[Any] | None:
@@ -106,13 +114,14 @@ def _write(
     from metaeval_datasets.columns import NO_ROWS
 
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(head)
     total = empty = 0
     for table, texts in batches:
         given = [text for text in texts if text is not None]
         _check_form(model, options, given)
         cells = iter(_predict(model, options, given))
-        rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+        if not total:  # not earlier: an error about the first rows leaves standard output empty
+            writer.writerow(head)
+        rows = zip(*(_cells(table[name]) for name in table.column_names), strict=True)
         blank = [""] * (len(head) - table.num_columns)
         writer.writerows(
             [*row, *(blank if text is None else next(cells))] for row, text in zip(rows, texts, strict=True)
@@ -121,6 +130,18 @@ def _write(
     if not total:
         raise ValueError(f"{options.file} {NO_ROWS}")
     return total, empty
+
+
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    """Return the cells of a column as CSV: lists and objects as JSON, bytes as UTF-8."""
+    import pyarrow as pa
+
+    values = column.to_pylist()
+    if pa.types.is_nested(column.type):
+        return [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in values]
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return [None if value is None else value.decode("utf-8", "backslashreplace") for value in values]
+    return values
 
 
 def _predict(model: ConditionalAdapterModel, options: argparse.Namespace, texts: Sequence[Text]) -> list[list[str]]:
@@ -143,6 +164,10 @@ def _check_form(model: ConditionalAdapterModel, options: argparse.Namespace, tex
         f"{options.task} classifies {over}, and {options.file} was read as {read}; name the "
         f"column{'s with --text and --second-text' if wanted == 2 else ' with --text'}"
     )
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' * (number != 1)}"
 
 
 def _summary(what: str, empty: int) -> str:

@@ -132,7 +132,11 @@ def _numbers_of_groups(name: str, groups: Iterable[Hashable] | None, count: int)
     """Return a number per row, (k,), that is equal for equal values."""
     if groups is None:
         return None
+    if not isinstance(groups, Iterable):
+        raise ValueError(f"{name}: groups is {groups!r}; give a list with one value per example")
     values = [plain(value) for value in groups]
+    if wrong := [value for value in values if not isinstance(value, Hashable)]:
+        raise ValueError(f"{name}: groups contains {wrong[0]!r}; give a text or a number per example")
     if len(values) != count:
         raise ValueError(f"{name}: groups has {len(values):,} values for {count:,} examples; give one per example")
     numbers: dict[Hashable, int] = {}

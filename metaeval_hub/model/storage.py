@@ -228,6 +228,9 @@ def _checked_dtype(value: torch.dtype | str) -> torch.dtype:
 
 def _model_folder(name: Path | str, revision: str | None, token: str | bool | None, cache: CacheOptions) -> Path:
     if (folder := local_folder(name)) is not None:
+        inner = folder / "model"
+        if (inner / CONFIG_FILE).is_file() and not (folder / WEIGHTS_FILE).is_file():
+            raise UnsafeRepositoryError(f"{name} is the folder of a run; load the model in it: {inner}")
         return folder
     patterns = (*MODEL_FILES, *FEATURE_FILES)
     with naming(str(name)):

@@ -182,6 +182,7 @@ def compare(
             by_run[label],
             None if majorities is None else majorities[i],
             None if label == reference else base,
+            least=-1.0 if metric == "matthews" else 0.0,
         )
         for i, label in enumerate(labels)
     )
@@ -235,20 +236,23 @@ def _summarise(
     by_run: NDArray[np.float64],
     majority: NDArray[np.float64] | None,
     base: NDArray[np.float64] | None,
+    least: float,
 ) -> Summary:
     values, runs = by_run.mean(axis=1), by_run.shape[1]
     gain = None if majority is None else values - majority
     difference = None if base is None else values - base
 
-    def interval(of_tasks: NDArray[np.float64] | None) -> Interval | None:
-        return None if of_tasks is None else mean_interval(dict(zip(tasks, of_tasks.tolist(), strict=True)))
+    def interval(of_tasks: NDArray[np.float64] | None, least: float = -1.0) -> Interval | None:
+        return (
+            None if of_tasks is None else mean_interval(dict(zip(tasks, of_tasks.tolist(), strict=True)), least=least)
+        )
 
     signs = np.zeros(0) if difference is None else np.sign(difference * (np.abs(difference) > 1e-12))
     return Summary(
         label=label,
         runs=runs,
         mean=float(values.mean()),
-        interval=interval(values),
+        interval=interval(values, least),
         spread=float(by_run.mean(axis=0).std(ddof=1)) if runs > 1 else None,
         over_majority=None if gain is None else float(gain.mean()),
         over_majority_interval=interval(gain),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -74,10 +75,15 @@ def read_runs(path: Path | str, label: str | None = None) -> list[RunResult]:
     label = name_of(path) if label is None else label
     if (path / RESULTS).is_file():
         return [read_results(path / RESULTS, label)]
-    found = sorted(file for file in path.glob(f"*/{RESULTS}") if file.is_file())
+    found = sorted((file for file in path.glob(f"*/{RESULTS}") if file.is_file()), key=_by_number)
     if not found:
         raise without_results(path)
     return [read_results(file, f"{label}/{file.parent.name}") for file in found]
+
+
+def _by_number(file: Path) -> list[tuple[str, int]]:
+    """Return a key that sorts the folders of files by name, and names with numbers by number: fit-8 before fit-16."""
+    return [(words, int(number or 0)) for words, number in re.findall(r"(\D*)(\d*)", file.parent.name)]
 
 
 def at_home(path: Path | str) -> Path:

@@ -81,7 +81,7 @@ def test_samples_of_all_formats(tmp_path):
     for name, kind in (("a.parquet", "parquet"), ("a.csv", "csv"), ("a.json", "json")):
         assert read_sample(SourceFile(str(tmp_path / name), kind)).to_pylist() == [{"a": "x"}]
     (tmp_path / "a.json").write_text("[1]\n")
-    with pytest.raises(SourceError, match="is not JSON lines; expected one object per line"):
+    with pytest.raises(SourceError, match="is a JSON array; expected JSON lines, with one object per line"):
         read_sample(SourceFile(str(tmp_path / "a.json"), "json"))
     (tmp_path / "a.csv").write_text("a\n")
     with pytest.raises(SourceError, match="has no rows"):

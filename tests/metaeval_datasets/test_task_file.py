@@ -125,6 +125,11 @@ def test_an_entry_that_is_wrong_leaves_out_its_task_only(write, caplog):
         for request in (lambda: get_task("corp/broken"), lambda: select_tasks(["demo/topics", "corp"])):
             with pytest.raises(LeftOutTaskError, match=MESSAGE):
                 request()
+    for requested in (["corp/broken"], ["demo/topics", "corp"], None):  # the error says it
+        caplog.clear()
+        with task_file(path, requested), pytest.raises(LeftOutTaskError, match=MESSAGE):
+            get_task("corp/broken")
+        assert not caplog.records
     with pytest.raises(KeyError, match="closest: none"):  # nothing is left of the file after the block
         get_task("corp/broken")
 

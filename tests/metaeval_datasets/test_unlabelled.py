@@ -41,6 +41,8 @@ def test_separator_and_encoding_are_found(tmp_path):
             "which column contains the texts; name it with --text. The columns are n, m",
         ),
         ("text\n\n", ["txt"], SourceError, "has no column 'txt' (closest: 'text')"),
+        ("n\n1\n", None, ValueError, "which column contains the texts; name it with --text. The columns are n"),
+        ("text,n,n\na,1,2\n", ["n"], SourceError, "has the column 'n' 2 times; give each column a name of its own"),
         ("text,n\n,1\n,2\n", None, ValueError, "has no row with a text (2 rows are empty); give a file with texts"),
         (None, None, SourceError, "new.csv does not exist; give a file of texts"),
     ],
@@ -60,7 +62,7 @@ def test_errors(tmp_path, content, texts, error, message):
         ("new.jsonl", '{"text": ["a", "b"]}\n', "has no column of texts, numbers or booleans"),
         ("new.jsonl", '\n{"text": ', "line 2 is not valid JSON (Expecting value at column 10); correct or remove"),
         ("new.jsonl", '{"a":' * 100_000, "line 1 is nested too deeply"),
-        ("new.jsonl", "\udcff", "is not in UTF-8, as JSON lines must be; save it in UTF-8"),
+        ("new.jsonl", "\udcff", "line 1 is not in UTF-8, as JSON lines must be; save the file in UTF-8"),
         ("new.csv", "x" * (2**24 + 1) + ",b\n1,2\n", "the names of the columns in line 1 cannot be read (field larger"),
     ],
 )

@@ -103,7 +103,7 @@ DEEP = '{"text": "a", "label": 0, "other": ' + '{"a":' * 200_000 + "1" + "}" * 2
         ('{"text": [["a"]], "label": 0}', "column 'text' contains lists of lists"),
         ('{"text": ["a"], "label": 0}\n{"text": "a", "label": 0}\n', "column 'text' contains lists and other values"),
         ('[{"text": "a", "label": 0}]', "is a JSON array; expected JSON lines"),
-        (b'{"text": "\xff", "label": 0}', "line 1: 'utf-8' codec"),
+        (b'{"text": "\xff", "label": 0}', "line 1 is not in UTF-8, as JSON lines must be"),
         (DEEP, "line 1 is nested too deep"),
         ("", "is empty; expected one JSON object per line"),
     ],

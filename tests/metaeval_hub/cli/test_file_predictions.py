@@ -31,7 +31,9 @@ def test_rows_keep_their_columns_and_get_predictions(folder, tmp_path, capsys):
     out = tmp_path / "made" / "out.csv"
     assert main(["predict", folder, "x/one", "--file", str(tmp_path / "new.csv"), "--out", str(out)]) == 0
     assert (
-        capsys.readouterr().out == f"wrote {out} with 3 rows; without a text, and therefore without a prediction: 1\n"
+        capsys.readouterr().out
+        == f"wrote {out} with 3 rows, texts from column 'message'; without a text, and therefore without a "
+        "prediction: 1\n"
     )
     rows = read(out.read_text())
     assert list(rows[0]) == ["id", "message", "n", "prediction", "probability", *CLASSES]
@@ -65,7 +67,9 @@ def test_pairs_and_joined_columns_of_all_formats(folder, tmp_path, capsys):
         ]
         assert main(command) == 0
         (row,) = read(capsys.readouterr().out)
-        assert list(row) == ["a", "b", "c", "n", "prediction", "probability", "p(same)", "p(other)"]
+        own = ["a", "b", "c", "n"] + ["list"] * name.endswith("parquet")
+        assert list(row) == [*own, "prediction", "probability", "p(same)", "p(other)"]
+        assert row.get("list", '["x"]') == '["x"]'
         assert (row["a"], row["n"]) == ("a cat", "3")
         assert [(row["prediction"], row["p(same)"], row["p(other)"])] == expected(
             folder, "x/pair", [("a cat sat", "a dog")]
@@ -82,6 +86,9 @@ def test_pairs_and_joined_columns_of_all_formats(folder, tmp_path, capsys):
         ("sentence1,sentence2\na,b\n", [], "x/one classifies single texts, and FILE was read as pairs of texts"),
         ("text\na\n", ["--json"], "leave out --json, or --file"),
         ("text\na\n", ["--second-text", "b"], "--second-text b needs --text"),
+        ("text,,\na,1,2\n", [], "has 2 columns without a name; give each column a name of its own, or remove it"),
+        ("text\na\n", ["--encoding", "base64"], "the encoding 'base64' is unknown; expected one such as utf-8"),
+        ("text\na\n", ["--encoding", "utf-16"], "line 1 is not utf-16 (UTF-16 stream does not start with BOM)"),
         ("text\na\n", ["--delimiter", ";;"], "--delimiter must be one character or tab, got ';;'"),
         ("text\na\n", ["--encoding", "utf-9"], "the encoding 'utf-9' is unknown"),
         ('text\na 5" nail\nan "open one\n"b\n', [], "--quote none"),
@@ -94,6 +101,36 @@ def test_errors(folder, tmp_path, capsys, content, arguments, message):
     assert message.replace("FILE", file) in capsys.readouterr().err
     assert not out.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_columns_of_later_json_lines_and_their_lists_and_objects_are_kept(folder, tmp_path, capsys):
+    file = tmp_path / "new.jsonl"
+    lines = [
+        '{"id": 1}',
+        '{"id": 2, "text": "a cat", "meta": {"é": [1.50, true, "x"]}}',
+        '{"text": "a dog", "none": null}',
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert main(["predict", folder, "x/one", "--file", str(file)]) == 0
+    rows = read(capsys.readouterr().out)
+    assert list(rows[0])[:5] == ["id", "text", "meta", "none", "prediction"]
+    assert [(row["id"], row["text"], row["meta"]) for row in rows] == [
+        ("1", "", ""), ("2", "a cat", '{"é": [1.50, true, "x"]}'), ("", "a dog", ""),
+    ]  # fmt: skip
+    assert [bool(row["prediction"]) for row in rows] == [False, True, True]
+
+
+def test_an_error_about_the_first_rows_leaves_the_output_empty(folder, tmp_path, capsys):
+    file = tmp_path / "new.csv"
+    file.write_text("a,b\nc,d\n")
+    arguments = ["predict", folder, "x/one", "--file", str(file), "--text", "a", "--second-text", "b"]
+    assert main(arguments) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_the_output_is_no_parquet_file(folder, tmp_path, capsys):
+    assert main(["predict", folder, "x/one", "--file", "new.csv", "--out", str(tmp_path / "out.parquet")]) == 1
+    assert "out.parquet: the output is CSV; give a name that ends in .csv" in capsys.readouterr().err
 
 
 def test_the_remedy_for_quotation_marks_works(folder, tmp_path, capsys):

@@ -367,3 +367,7 @@ def test_groups_share_a_fold(model, monkeypatch):
     assert {tuple(sorted(np.bincount(each))) for each in seen} == {(2, 2, 2, 2)}
     with pytest.raises(ValueError, match="my/other: groups has 2 values for 8 examples; give one per example"):
         model.fit_task("my/other", examples, groups=["u", "v"])
+    with pytest.raises(ValueError, match="my/other: groups is 5; give a list with one value per example"):
+        model.fit_task("my/other", examples, groups=5)
+    with pytest.raises(ValueError, match=r"my/other: groups contains \['u'\]; give a text or a number per example"):
+        model.fit_task("my/other", examples, groups=[["u"]] * 8)

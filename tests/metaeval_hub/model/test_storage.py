@@ -16,6 +16,7 @@ from metaeval_datasets.spec import TaskType
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig, TaskEmbeddings
 from metaeval_hub.model import storage as store
 from metaeval_hub.safe_files.replace_folder import replacing
+from metaeval_hub.safe_files.repository import UnsafeRepositoryError
 from metaeval_hub.task_data.task_features import TaskFeatures, compute_task_features
 from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
@@ -401,3 +402,10 @@ def test_names_with_backslashes_and_colons_are_accepted(name, model, tmp_path):
         assert name in ConditionalAdapterModel.from_pretrained(tmp_path).task_names
     finally:
         model.remove_task(name)
+
+
+def test_the_folder_of_a_run_is_refused_with_the_folder_of_its_model(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    with pytest.raises(UnsafeRepositoryError, match=r"is the folder of a run; load the model in it: .*model$"):
+        ConditionalAdapterModel.from_pretrained(tmp_path)

@@ -44,6 +44,16 @@ def test_means_and_differences_are_over_shared_tasks(tmp_path):
     assert (two.better, two.equal, two.worse) == (1, 1, 0)
 
 
+def test_only_intervals_of_differences_and_of_correlations_extend_below_zero(tmp_path):
+    runs = [made("first", tmp_path, a=0.1, b=0.2), made("second", tmp_path, a=0.6, b=0.1)]
+    two = compare(runs).summaries[1]
+    assert (two.interval[0], two.difference_interval[0]) == (
+        0.0,
+        pytest.approx(mean_interval({"a": 0.5, "b": -0.1})[0]),
+    )
+    assert compare(runs, metric="matthews").summaries[1].interval[0] < 0
+
+
 def test_another_reference_turns_the_sign(tmp_path):
     runs = [made("first", tmp_path, a=0.6, b=0.7), made("second", tmp_path, a=0.7, b=0.9)]
     found = compare(runs, reference="second")

@@ -181,3 +181,10 @@ def test_a_run_is_named_as_it_was_given_also_by_a_link_or_a_dot(tmp_path, monkey
     (tmp_path / "preset").symlink_to(tmp_path / "multitask-1")
     monkeypatch.chdir(tmp_path / "multitask-1")
     assert [name_of(Path(place)) for place in ("../preset", ".", "../preset/")] == ["preset", "multitask-1", "preset"]
+
+
+def test_the_methods_of_a_run_are_ordered_by_their_numbers(tmp_path):
+    for name in ("fit-128", "fit-8", "majority", "fit-16"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, WHOLE)
+    assert [run.label.split("/")[1] for run in read_runs(tmp_path)] == ["fit-8", "fit-16", "fit-128", "majority"]

@@ -38,7 +38,7 @@ def _run(session: Session, command: CommandLine) -> int:
         reporter.line(f"{run.path} is finished; its results are in {run.results}")
         return push(session, run, config) if "push_to_hub" in command.flags else DONE
     session.use_pins(config.pins)
-    session.use_task_file(config.task_file)
+    session.use_task_file(config.task_file, config.tasks)
     if config.from_model and run is None:
         config = continue_settings(config, command.flags)
     accelerator = start_accelerator(config)

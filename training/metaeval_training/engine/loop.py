@@ -136,7 +136,10 @@ class Trainer:
         steps, config = len(self.plan), self.config
         self.model.train()
         if config.compile:
-            self.reporter.line("compiling the encoder, which takes one to three minutes")
+            self.reporter.line(
+                "compiling the encoder, which takes one to three minutes. Ctrl-C waits for its end; a second Ctrl-C "
+                "stops at once"
+            )
         with (
             compiled(self.model.encoder) if config.compile else nullcontext(),
             self.reporter.progress("training", steps, self.progress.step, "step") as display,

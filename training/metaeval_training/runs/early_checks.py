@@ -37,7 +37,9 @@ def check_compiler(device: torch.device) -> None:
     try:
         torch.compile(_double)(torch.ones(2, device=device))
     except Exception as error:  # of many kinds, one per step of the compiler
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        lines = (line.strip() for line in str(error).splitlines())
+        # torch begins some messages with a line such as "backend='inductor' raised:"
+        reason = next((line.rstrip(".") for line in lines if line and not line.endswith(":")), type(error).__name__)
         raise ConfigError(
             f"--compile: torch.compile does not work on this machine: {reason}. Install what it needs (on a CPU a C++ "
             "compiler such as g++ and the header files of Python, on a GPU Triton), or leave out --compile"

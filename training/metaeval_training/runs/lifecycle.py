@@ -6,7 +6,7 @@ Multitask runs and runs that take one task at a time both go through ``run_comma
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -106,10 +106,14 @@ class Session:
         except PinsError as error:
             raise ConfigError(f"--pins: {error}") from error
 
-    def use_task_file(self, path: str) -> None:
+    def use_task_file(self, path: str, requested: Collection[str]) -> None:
         """Add the tasks of a task file to the catalogue until the command ends; do nothing for "".
 
-        Tasks whose entry is wrong are left out with a warning.
+        Tasks whose entry is wrong are left out. The main process warns of them.
+
+        Args:
+            path: the file.
+            requested: tasks and groups of the run. If their entry is wrong, the error of the run says so.
 
         Raises:
             ConfigError: the file cannot be read.
@@ -117,7 +121,7 @@ class Session:
         if not path:
             return
         try:
-            self._locks.enter_context(task_file(path))
+            self._locks.enter_context(task_file(path, requested if self.reporter.main else None))
         except ValueError as error:
             raise ConfigError(f"--task-file: {error}") from error
 

@@ -116,7 +116,7 @@ def _work(session: Session, command: Command, work: Callable[[Job], int]) -> int
         session.reporter.line(f"{run.path} is finished")
         return DONE
     session.use_pins(config.pins)
-    session.use_task_file(config.task_file)
+    session.use_task_file(config.task_file, config.tasks)
     workers, threads = choose_workers(command, config)
     accelerator = start_accelerator(replace(config, threads=threads))
     run = run or create_run(session, command)
@@ -131,7 +131,7 @@ def choose_workers(command: Command, config: TrainConfig) -> tuple[int, int]:
     The default depends on the tasks of the run and not on those that are left, so that a resumed run has it too.
     """
     threads, cores = config.threads or requested_threads(), available_cores()
-    workers = command.workers or 1
+    workers = min(command.workers, len(task_names(config))) if command.workers else 1
     if command.script.workers and not command.workers and default_device_type() == "cpu":
         workers = min(max(cores // (threads or 1), 1), len(task_names(config)), MOST_WORKERS)
     return workers, threads or max(cores // workers, 1)
@@ -336,7 +336,7 @@ class _WorkerStart:
         with ask_once(), ExitStack() as kept:
             session = Session(Reporter(main=False), self.script.command, kept)
             session.use_pins(self.config.pins)
-            session.use_task_file(self.config.task_file)
+            session.use_task_file(self.config.task_file, self.config.tasks)
             session.run = self.run
             _left_out[self.config] = self.left_out
             accelerator = start_accelerator(self.config)

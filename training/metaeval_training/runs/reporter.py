@@ -29,6 +29,7 @@ class Reporter:
     """
 
     def __init__(self, main: bool) -> None:
+        self.main = main
         self.console = Console(quiet=not main, highlight=False)
         if not self.console.is_terminal:
             self.console = Console(quiet=not main, highlight=False, width=PLAIN_WIDTH)

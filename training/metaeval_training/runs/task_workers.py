@@ -12,12 +12,14 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
 from metaeval_training.config import ConfigError
@@ -157,6 +159,7 @@ def _serve(pipe: Connection, open_work: OpenWork) -> None:
     """Work on the tasks that the pipe names, until it names the empty one."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the main process decides
+    signal.signal(signal.SIGTERM, _end_in_order)
     threading.Thread(target=_end_with_main, daemon=True).start()
     sent = 0.0
 
@@ -178,6 +181,11 @@ def _serve(pipe: Connection, open_work: OpenWork) -> None:
     except Exception as error:
         pipe.send(("error", RunError(f"{type(error).__name__}: {error}")))
         raise
+
+
+def _end_in_order(number: int, frame: FrameType | None) -> None:
+    """Let the process release its semaphores; otherwise Python warns of them after the last line of the command."""
+    sys.exit(128 + number)
 
 
 def _end_with_main() -> None:
