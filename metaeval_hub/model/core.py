@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from functools import cached_property
 from importlib.metadata import version
@@ -19,11 +19,11 @@ from metaeval_datasets.catalog import unknown_task
 from metaeval_hub.conditional.attachment import AttachedAdapter
 from metaeval_hub.conditional.conditioning import TaskConditioning, check_range
 from metaeval_hub.conditional.config import ConditionalConfig
-from metaeval_hub.conditional.places import layers_of
 from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
 from metaeval_hub.encoders.last_layer import can_cut, compute_first_token_only
 from metaeval_hub.encoders.tokens import Text, TextEncoder, Tokens, as_texts
 from metaeval_hub.encoders.weights import longest_input
+from metaeval_hub.model.encoder_ways import Way, encode_in_ways
 from metaeval_hub.model.evaluation_mode import EvaluationMode
 from metaeval_hub.model.label_heads import TaskHeads
 from metaeval_hub.model.layer_readouts import LayerReadouts
@@ -85,11 +85,15 @@ class ModelCore(nn.Module):
         self.origins = dict(origins or {})
         self.features: TaskFeatures | None = None  # of its tasks, used to predict z of new ones; set by training
         self.label_vectors = checked_label_vectors(self.labels, label_vectors)
-        self.frozen_tasks, self.layered_tasks = set(frozen), set(layered)
-        for known in (self.fields, self.origins, self.frozen_tasks, self.layered_tasks):
+        self.frozen_tasks = set(frozen)
+        for known in (self.fields, self.origins, self.frozen_tasks):
             check_known(known, self.labels)
         if self.frozen_tasks and config.conditioning == "full":
             raise ValueError(f"{min(self.frozen_tasks)} reads the frozen encoder, which full fine-tuning changed")
+        check_known(layered := set(layered), self.labels)
+        sizes = {task: len(names) for task, names in self.labels.items() if task in layered}
+        shape = loaded.module.config.num_hidden_layers + 1, loaded.module.config.hidden_size
+        self.readouts = LayerReadouts(*shape, sizes)
         if self.labels:
             check_record(self.record())
         self._ids = {task: i for i, task in enumerate(self.labels)}
@@ -102,8 +106,6 @@ class ModelCore(nn.Module):
             self.encoder.requires_grad_(True)
         else:
             self.adapter = AttachedAdapter(self.encoder, config, len(self.labels))
-        self.readouts: LayerReadouts | None = None
-        self.add_readouts([task for task in self.labels if task in self.layered_tasks])
         self.private_tasks: set[str] = set()  # those with a trained private part; see find_private_tasks
         # A pipeline with truncation=True then truncates texts as this model does.
         self.tokenizer.model_max_length = config.max_length
@@ -148,6 +150,11 @@ class ModelCore(nn.Module):
             frozen=frozenset(self.frozen_tasks if frozen is None else frozen),
             layered=frozenset(self.layered_tasks if layered is None else layered),
         )
+
+    @property
+    def layered_tasks(self) -> Set[str]:
+        """The tasks whose classifiers read all layers."""
+        return self.readouts.sizes.keys()
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -306,44 +313,16 @@ class ModelCore(nn.Module):
         embeddings = self.embed_tasks(task_ids, draws)
         if not self.frozen_tasks and not self.layered_tasks:
             return self.encode(batch, embeddings, private=self.private_parts(task_ids))
-        ways = [(name in self.frozen_tasks) + 2 * (name in self.layered_tasks) for name in self.labels]
-        way = torch.tensor(ways, device=task_ids.device)[task_ids]
-        if (way == way[0]).all():
-            return self._encode_way(batch, embeddings, task_ids, int(way[0]))
-        parts, places = [], []
-        for number in way.unique().tolist():
-            chosen = way == number
-            part = {name: None if values is None else values[chosen] for name, values in batch.items()}
-            of_part = None if embeddings is None else embeddings[chosen]
-            parts.append(self._encode_way(part, of_part, task_ids[chosen], number))
-            places.append(chosen.nonzero().flatten())
-        return torch.cat(parts)[torch.cat(places).argsort()]
 
-    def _encode_way(
-        self, batch: Mapping[str, Tensor | None], embeddings: Tensor | None, task_ids: Tensor, way: int
-    ) -> Tensor:
-        """Encode texts of tasks that are all frozen (1, 3) or adapted, and that read all layers (2, 3) or the last."""
-        private = None if way % 2 else self.private_parts(task_ids)
-        if way < 2:
-            return self.encode_frozen(batch) if way else self.encode(batch, embeddings, private=private)
-        means = self.layer_means(batch, embeddings, private=private, frozen=way == 3)
-        return self.readouts(means, self.readout_places().to(task_ids.device)[task_ids])  # type: ignore[misc]
+        def encode(part: Mapping[str, Tensor | None], chosen: Tensor | slice, way: Way) -> Tensor:
+            ids, z = task_ids[chosen], None if embeddings is None else embeddings[chosen]
+            private = None if way.frozen else self.private_parts(ids)
+            if way.layered:
+                means = self.layer_means(part, z, private=private, frozen=way.frozen)
+                return self.readouts(means, self.readouts.places(self.labels).to(ids.device)[ids])
+            return self.encode_frozen(part) if way.frozen else self.encode(part, z, private=private)
 
-    def readout_places(self) -> Tensor:
-        """Return the place of each task among those with a readout, (n,); meaningless for the others."""
-        return torch.tensor([name in self.layered_tasks for name in self.labels]).cumsum(0) - 1
-
-    def add_readouts(self, tasks: Sequence[str]) -> None:
-        """Let the classifiers of the last tasks read all layers; their readouts start at 0."""
-        sizes = [len(self.labels[task]) for task in tasks]
-        if not sizes:
-            return
-        if self.readouts is None:
-            layers = len(layers_of(self.encoder)) + 1
-            made = LayerReadouts(sizes, layers, self.encoder.config.hidden_size)
-            self.readouts = made.to(self.heads.weight)
-        else:
-            self.readouts.append(sizes)
+        return encode_in_ways(self.labels, self.frozen_tasks, self.layered_tasks, batch, task_ids, encode)
 
     def layer_means(
         self,

@@ -43,8 +43,9 @@ def fit_task(
 
     The classifier is a logistic regression. Cross-validation on the examples chooses C, and the features among those
     of the encoder without adapters and of the adapted encoder, under the z expected of an unseen task and under the z
-    of ``start``. The names of the classes count as further examples, unless a classifier of them is known. No weight of
-    the encoder or the adapter changes.
+    of ``start``. From 16 examples on, the means of all layers are candidates too, and not only the last layer. The
+    names of the classes count as further examples, unless a classifier of them is known. No weight of the encoder or
+    the adapter changes.
 
     Args:
         model: a trained model.
@@ -175,8 +176,8 @@ def add_fitted(
     with torch.no_grad():
         vectors = model.heads.table[model.task_id(name), : len(rows.names)]
         if chosen.all_layers:
-            shape = (len(weight), *model.readouts.weight.shape[2:])  # type: ignore[union-attr]
-            model.readouts.weight[-1, : len(weight)] = weight.view(shape).to(model.device)  # type: ignore[union-attr]
+            readout = model.readouts.of_task(name)
+            readout.copy_(weight.view_as(readout))
             weight = torch.eye(len(weight), model.heads.weight.shape[1], dtype=model.dtype)
         model.heads.weight[vectors] = weight.to(model.device)
         model.heads.bias[vectors] = bias.to(model.device)
@@ -279,7 +280,7 @@ def _prior(
     else:
         return None
     weight, bias = (each.detach()[vectors].double().cpu().numpy() for each in (heads.weight, heads.bias))
-    if start in model.layered_tasks:
-        readout = model.readouts.weight[int(model.readout_places()[model.task_id(start)])]  # type: ignore[union-attr]
-        weight = weight[:, : len(readout)] @ readout.detach().flatten(1).double().cpu().numpy()
+    if start is not None and start in model.layered_tasks:
+        readout = model.readouts.of_task(start).detach().flatten(1).double().cpu().numpy()
+        weight = weight[:, : len(readout)] @ readout
     return Linear(weight, bias)

@@ -68,14 +68,13 @@ def add_tasks(
             raise ValueError(f"{next(iter(labels))}: {error}") from error
     if model.adapter is not None and model.adapter.private is not None:
         model.adapter.private.append(len(labels))
+    model.readouts.append({name: len(names) for name, names in labels.items() if name in layered}, model.heads.weight)
     model.heads.append(labels, rows)
     model.label_vectors.update(rows)
     model.fields.update(known)
     model.origins.update(origins or {})
     model.frozen_tasks.update(frozen)
-    model.layered_tasks.update(layered)
     model.set_tasks({**model.labels, **labels})
-    model.add_readouts([name for name in labels if name in model.layered_tasks])
 
 
 def check_new(
@@ -127,22 +126,10 @@ def remove_tasks(model: ModelCore, names: Iterable[str]) -> None:
             of_task.pop(name, None)  # type: ignore[attr-defined]
     if model.adapter is not None and model.adapter.private is not None:
         model.adapter.private.remove(list(ids.values()))
-    _remove_readouts(model, ids)
+    model.readouts.remove(ids)
     model.frozen_tasks.difference_update(ids)
     model.private_tasks.difference_update(ids)
     model.set_tasks({task: labels for task, labels in model.labels.items() if task not in ids})
-
-
-def _remove_readouts(model: ModelCore, removed: Collection[str]) -> None:
-    layered = [name for name in model.labels if name in model.layered_tasks]
-    kept = [name for name in layered if name not in removed]
-    if len(kept) < len(layered):
-        model.layered_tasks.difference_update(removed)
-        if kept:
-            places, sizes = [layered.index(name) for name in kept], [len(model.labels[name]) for name in kept]
-            model.readouts.keep(places, sizes)  # type: ignore[union-attr]
-        else:
-            model.readouts = None
 
 
 def _embedding(task: str, given: Mapping[str, ArrayLike], shape: tuple[int, int], dtype: torch.dtype) -> Tensor:

@@ -50,10 +50,7 @@ def copy_tasks(source: ModelCore, target: ModelCore, names: Sequence[str]) -> No
             for mine, other in zip(target.conditioning.table(), source.conditioning.table(), strict=True):
                 mine[new * count : (new + 1) * count] = other[old * count : (old + 1) * count].to(mine)
         if name in source.layered_tasks:
-            read, written = (model.readouts.weight[model.readout_places()[place]]  # type: ignore[union-attr]
-                             for model, place in ((source, old), (target, new)))  # fmt: skip
-            classes = len(source.labels[name])
-            written[:classes] = read[:classes].to(written)
+            target.readouts.of_task(name).copy_(source.readouts.of_task(name))
         if name in source.private_tasks:
             copy_private_part(source, name, target, name)
 

@@ -77,7 +77,7 @@ class OnnxGraph(nn.Module):
         self.layered_ways = {task in model.frozen_tasks for task in model.layered_tasks}
         layered = torch.tensor([task in model.layered_tasks for task in model.labels])
         self.register_buffer("layered", layered.to(model.device), persistent=False)
-        self.register_buffer("readout", model.readout_places().clamp(min=0).to(model.device), persistent=False)
+        self.register_buffer("readout", model.readouts.places(model.labels).to(model.device), persistent=False)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return logits, (B, C), with -inf for classes that a text's task does not have.
@@ -109,7 +109,7 @@ class OnnxGraph(nn.Module):
         if frozen not in self.layered_ways:
             return model.encode_frozen(batch) if frozen else model.encode(batch, embeddings, private=private)
         means = model.layer_means(batch, embeddings, private=private, frozen=frozen)
-        scores = model.readouts(means, self.readout[task_ids])  # type: ignore[misc]
+        scores = model.readouts(means, self.readout[task_ids])
         if model.config.pooling == "mean" or frozen:
             last = means[:, -1]
         else:  # the graph of this rare case runs the encoder a second time

@@ -159,7 +159,7 @@ def test_a_fit_of_all_layers_is_a_logistic_regression_on_their_means(model, monk
 def test_few_examples_are_not_read_from_all_layers(model):
     report = model.fit_task("my/reviews", EXAMPLES[: few_shot.ENOUGH_FOR_LAYERS - 1]).fit_report
     assert list(report.candidates) == ["frozen", "expected z"]
-    assert model.readouts is None
+    assert not model.layered_tasks
 
 
 @pytest.mark.parametrize("conditioning", ["pilault", "adapter"])

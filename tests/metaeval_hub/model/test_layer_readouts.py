@@ -32,7 +32,7 @@ def make(method="pilault", pooling="mean", **fields):
 
 
 def test_each_text_gets_the_scores_of_its_task():
-    readouts, means = LayerReadouts([2, 3], 4, 6), torch.randn(5, 4, 6)
+    readouts, means = LayerReadouts(4, 6, {"one": 2, "two": 3}), torch.randn(5, 4, 6)
     readouts.weight.normal_()
     readouts.weight[0, 2] = 0  # the first task has two classes
     places = torch.tensor([0, 1, 1, 0, 1])
@@ -45,17 +45,22 @@ def test_each_text_gets_the_scores_of_its_task():
 
 
 def test_tasks_are_added_and_removed_without_changing_the_others():
-    readouts = LayerReadouts([2, 3], 4, 6)
+    readouts = LayerReadouts(4, 6, {"one": 2, "two": 3})
     readouts.weight.normal_()
     before = readouts.weight.clone()
-    readouts.append([5])
-    assert torch.equal(readouts.weight[:2, :3], before)
-    assert not readouts.weight[2].any()
-    readouts.keep([1], [3])
-    assert torch.equal(readouts.weight, before[1:])
+    readouts.append({"three": 5}, before.double())
+    assert readouts.weight.dtype == torch.float64
+    assert torch.equal(readouts.weight[:2, :3], before.double())
+    assert not readouts.of_task("three").any()
+    assert readouts.places(["x", "three", "two"]).tolist() == [0, 2, 1]
+    readouts.remove(["one", "three", "x"])
+    assert torch.equal(readouts.weight, before[1:].double())
+    assert torch.equal(readouts.of_task("two"), readouts.weight[0])
     assert not readouts.weight.requires_grad
-    with pytest.raises(ValueError, match="reads all layers has 7 classes; at most 6 are possible"):
-        LayerReadouts([7], 4, 6)
+    readouts.remove(["two"])
+    assert (dict(readouts.state_dict()), readouts.sizes) == ({}, {})
+    with pytest.raises(ValueError, match="two reads all layers and has 7 classes; at most 6 are possible"):
+        LayerReadouts(4, 6, {"one": 2, "two": 7})
 
 
 @pytest.mark.parametrize(("method", "pooling"), [("pilault", "cls"), ("adapter", "mean")])
@@ -104,7 +109,7 @@ def test_removed_and_copied_tasks_keep_their_answers():
     torch.testing.assert_close(other.logits("my/adapted", TEXTS), answers["my/adapted"])
     torch.testing.assert_close(other.logits("my/frozen", TEXTS), answers["my/frozen"])
     other.remove_tasks(["my/adapted", "my/frozen"])
-    assert (other.layered_tasks, other.readouts) == (set(), None)
+    assert not other.layered_tasks
     torch.testing.assert_close(other.logits("x/two", TEXTS), answers["x/two"])
 
 
