@@ -87,7 +87,7 @@ class LayerReadouts(nn.Module):
         """
         assert self.weight is not None  # noqa: S101 - a task has a readout
         weight = self.weight[places].to(means.dtype)
-        if len(places) == 1:
+        if places.shape[0] == 1:
             scores = F.linear(means.flatten(1), weight[0].flatten(1))
         else:
             scores = torch.bmm(weight.flatten(2), means.flatten(1).unsqueeze(2)).squeeze(2)
