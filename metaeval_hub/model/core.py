@@ -342,7 +342,8 @@ class ModelCore(nn.Module):
         """
         adapts = self.adapter is not None and not frozen
         with self.adapter.active(self.encoder, task_embeddings, 1, private) if adapts else nullcontext():  # type: ignore[union-attr]
-            states = self.encoder(**batch, output_hidden_states=True).hidden_states
+            outputs = self.encoder(**batch, output_hidden_states=True)
+        states = (*outputs.hidden_states[:-1], outputs.last_hidden_state)  # whose final LayerNorm ModernBERT adds
         return torch.stack([_mean(each, batch.get("attention_mask")) for each in states], dim=1)
 
     def encode_frozen(self, batch: Mapping[str, Tensor | None]) -> Tensor:

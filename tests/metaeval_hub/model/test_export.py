@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from tests.with_adapters import adapters  # isort: skip
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
+from metaeval_hub.model.task_changes import add_tasks
 from tests.metaeval_hub.model.test_model import hub_encoder
 from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
@@ -105,6 +106,13 @@ def test_models_that_no_stock_classifier_can_represent_are_not_exported(tmp_path
     with pytest.raises(ValueError, match=r"heads\.bias contains values that are not finite"):
         spoiled.export_adapter("x/one", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_task_that_reads_all_layers_is_not_exported(tmp_path):
+    model = make("pilault", 4)
+    add_tasks(model, {"my/new": ("a", "b")}, layered=["my/new"])
+    with pytest.raises(ValueError, match="my/new reads all layers of the encoder, for which `adapters` has no head"):
+        model.export_adapter("my/new", tmp_path / "new")
 
 
 def test_modernbert_is_not_exported_because_the_library_alters_it(tmp_path):

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from metaeval_hub import ConditionalAdapterModel, ConditionalConfig
-from metaeval_hub.model.export import export_adapter
+from metaeval_hub.conditional.places import layers_of
 from metaeval_hub.model.layer_readouts import LayerReadouts
 from metaeval_hub.model.task_changes import add_tasks
 from metaeval_hub.model.task_copies import copy_tasks
+from metaeval_hub.safe_files.encoder_files import MODEL_TYPES
+from tests.metaeval_hub.safe_files.test_hostile import tiny_encoder
 
 LABELS = {"x/two": ("no", "yes"), "x/three": ("p", "q", "r")}
 NEW = {"my/adapted": ("a", "b", "c"), "my/frozen": ("a", "b"), "my/last": ("a", "b")}
@@ -113,8 +115,16 @@ def test_removed_and_copied_tasks_keep_their_answers():
     torch.testing.assert_close(other.logits("x/two", TEXTS), answers["x/two"])
 
 
-def test_stock_adapters_have_no_head_for_all_layers(tmp_path):
-    with pytest.raises(
-        ValueError, match="my/adapted reads all layers of the encoder, for which `adapters` has no head"
-    ):
-        export_adapter(make(pooling="cls"), "my/adapted", tmp_path)
+@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
+def test_every_encoder_gives_the_means_of_all_its_layers(kind, tmp_path):
+    tiny_encoder(tmp_path, kind)
+    config = ConditionalConfig(adapter_size=4, dim_z=3, max_length=16, pooling="mean")
+    model = ConditionalAdapterModel.create(tmp_path, LABELS, config)
+    batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
+    z = torch.from_numpy(model.expected_embeddings())
+    means = model.layer_means(batch, z)
+    assert means.shape[:2] == (len(TEXTS), len(layers_of(model.encoder)) + 1)
+    torch.testing.assert_close(means[:, -1], model.encode(batch, z))
+    torch.testing.assert_close(model.layer_means(batch, frozen=True)[:, -1], model.encode_frozen(batch))
+    add_tasks(model, {"my/new": ("a", "b")}, layered=["my/new"])
+    assert model.readouts.weight.shape == (1, 2, *means.shape[1:])
