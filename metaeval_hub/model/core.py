@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from importlib.metadata import version
@@ -152,9 +152,9 @@ class ModelCore(nn.Module):
         )
 
     @property
-    def layered_tasks(self) -> Set[str]:
+    def layered_tasks(self) -> set[str]:
         """The tasks whose classifiers read all layers."""
-        return self.readouts.sizes.keys()
+        return set(self.readouts.sizes)
 
     @property
     def task_names(self) -> tuple[str, ...]:
