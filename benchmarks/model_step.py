@@ -1,7 +1,7 @@
 """Time a training step of each conditional adapter against a stock bottleneck adapter of the same size.
 
     python benchmarks/model_step.py                      # an encoder of MiniLM's shape
-    python benchmarks/model_step.py --encoder roberta --batch 8 --rounds 12
+    python benchmarks/model_step.py --encoder roberta --batch 8 --rounds 12 --matmul-precision medium
 
 A step consists of forward pass, backward pass and optimizer. All variants use the same random tokens and the same
 encoder, which has random weights and no dropout. They take turns in one process, in random order, and each time is
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -39,6 +40,7 @@ from metaeval_hub.conditional.config import DEFAULT_ADAPTER_SIZE
 from metaeval_hub.encoders.base import BaseEncoder, LoadedEncoder
 from metaeval_hub.encoders.tiny import word_tokenizer
 from metaeval_hub.encoders.weights import quiet
+from metaeval_hub.utils.products import MatmulPrecision, matmul_precision
 
 METHODS = ("pilault", "layernorm", "mahabadi")
 SHAPES = {
@@ -192,13 +194,20 @@ def main() -> None:
     parser.add_argument(
         "--dropout", action="store_true", help="also time the stock adapter with the dropout of the encoder on"
     )
+    parser.add_argument(
+        "--matmul-precision", choices=get_args(MatmulPrecision), default="highest",
+        help='precision of float32 products; "medium" uses oneDNN (default: highest)',
+    )  # fmt: skip
+    parser.add_argument("--bfloat16", action="store_true", help="multiply in bfloat16, by autocast")
     options = parser.parse_args()
     torch.set_num_threads(1)
     random.seed(0)
     variants = make(options)
-    seconds = time_steps(variants, options.rounds)
+    with matmul_precision(options.matmul_precision), torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+        seconds = time_steps(variants, options.rounds)
     print(
-        f"{options.encoder}, {options.batch} x {options.length} tokens, {options.rounds} rounds; "
+        f"{options.encoder}, {options.batch} x {options.length} tokens, {options.rounds} rounds; products: "
+        f"{'bfloat16' if options.bfloat16 else options.matmul_precision}; "
         f"torch {torch.__version__}, transformers {transformers.__version__}, "
         f"adapters {version('adapters')}\n"
     )
