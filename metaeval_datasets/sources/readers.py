@@ -198,7 +198,7 @@ def json_columns(file: BinaryIO, most_rows: int | None = None) -> dict[str, bool
         The keys of all rows, in the order in which they first occur.
 
     Raises:
-        FormatError: the file is empty or not valid JSON lines; the message names the line.
+        FormatError: the file is empty or not valid JSON lines, or a row has a key twice; the message names the line.
     """
     rows = _JsonRows((), None)
     found: dict[str, bool] = {}
@@ -213,6 +213,7 @@ def json_columns(file: BinaryIO, most_rows: int | None = None) -> dict[str, bool
         if not seen and line.lstrip().startswith(b"["):
             raise FormatError(_JSON_ARRAY)
         seen += 1
+        rows.present = {}  # so that every row is checked for a key that occurs twice, whose first value would be lost
         for name, value in rows.row(line).items():
             found[name] = found.get(name, False) or isinstance(value, list | dict)
     if not seen:
@@ -295,7 +296,7 @@ class _JsonRows:
         """Return the row of a line, whose number is ``self.line``.
 
         Raises:
-            FormatError: the line is not a JSON object, or the first row has a key twice.
+            FormatError: the line is not a JSON object, or it is the first row and has a key twice.
         """
         try:
             row = self._decode(line.decode())

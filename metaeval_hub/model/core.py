@@ -318,33 +318,35 @@ class ModelCore(nn.Module):
             ids, z = task_ids[chosen], None if embeddings is None else embeddings[chosen]
             private = None if way.frozen else self.private_parts(ids)
             if way.layered:
-                means = self.layer_means(part, z, private=private, frozen=way.frozen)
+                _, means = self.encode_layers(part, z, private=private, frozen=way.frozen)
                 return self.readouts(means, self.readouts.places(self.labels).to(ids.device)[ids])
             return self.encode_frozen(part) if way.frozen else self.encode(part, z, private=private)
 
         return encode_in_ways(self.labels, self.frozen_tasks, self.layered_tasks, batch, task_ids, encode)
 
-    def layer_means(
+    def encode_layers(
         self,
         batch: Mapping[str, Tensor | None],
         task_embeddings: Tensor | None = None,
         *,
         private: tuple[Tensor, Tensor] | None = None,
         frozen: bool = False,
-    ) -> Tensor:
-        """Return the means over tokens of the embeddings and of every layer, (B, L, H).
+    ) -> tuple[Tensor, Tensor]:
+        """Return the pooled texts, (B, H), and the means over tokens of the embeddings and every layer, (B, L, H).
 
         Args:
             batch: see ``encode``.
             task_embeddings: see ``encode``.
             private: see ``encode``.
-            frozen: whether the encoder runs without adapters.
+            frozen: whether the encoder runs without adapters; the pooled texts are then those of ``encode_frozen``.
         """
         adapts = self.adapter is not None and not frozen
         with self.adapter.active(self.encoder, task_embeddings, 1, private) if adapts else nullcontext():  # type: ignore[union-attr]
             outputs = self.encoder(**batch, output_hidden_states=True)
-        states = (*outputs.hidden_states[:-1], outputs.last_hidden_state)  # whose final LayerNorm ModernBERT adds
-        return torch.stack([_mean(each, batch.get("attention_mask")) for each in states], dim=1)
+        last, mask = outputs.last_hidden_state, batch.get("attention_mask")
+        states = (*outputs.hidden_states[:-1], last)  # whose final LayerNorm ModernBERT adds
+        means = torch.stack([_mean(each, mask) for each in states], dim=1)
+        return means[:, -1] if frozen else self._pool(last, mask), means
 
     def encode_frozen(self, batch: Mapping[str, Tensor | None]) -> Tensor:
         """Return the mean over tokens of the encoder without adapters, (B, H); ``batch`` is that of ``encode``."""

@@ -194,15 +194,9 @@ def _encode_batch(
     candidates: Sequence[Candidate],
     private: tuple[Tensor, Tensor] | None,
 ) -> list[Tensor]:
-    first, means = candidates[0], None
+    first = candidates[0]
     if any(each.all_layers for each in candidates):
-        means = model.layer_means(batch, first.z, private=private, frozen=first.frozen)
-    found = []
-    for each in candidates:
-        if each.all_layers and means is not None:
-            found.append(means.flatten(1))
-        elif means is not None and (each.frozen or model.config.pooling == "mean"):
-            found.append(means[:, -1])
-        else:
-            found.append(model.encode_frozen(batch) if each.frozen else model.encode(batch, each.z, private=private))
-    return found
+        last, means = model.encode_layers(batch, first.z, private=private, frozen=first.frozen)
+        return [means.flatten(1) if each.all_layers else last for each in candidates]
+    last = model.encode_frozen(batch) if first.frozen else model.encode(batch, first.z, private=private)
+    return [last] * len(candidates)

@@ -39,16 +39,20 @@ class LayerReadouts(nn.Module):
         self.register_parameter("weight", None)
         self.append(sizes, torch.empty(0))
 
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Check that tasks can be added; the error is that of the constructor."""
+        for task, size in sizes.items():
+            if size > self._shape[1]:
+                raise ValueError(
+                    f"{task} reads all layers and has {size} classes; at most {self._shape[1]} are possible"
+                )
+
     @torch.no_grad()
     def append(self, sizes: Mapping[str, int], like: Tensor) -> None:
         """Add tasks, whose readouts start at 0, with the dtype and device of ``like``; the others are unchanged."""
+        self.check(sizes)
         if not sizes:
             return
-        if max(sizes.values()) > self._shape[1]:
-            task = max(sizes, key=lambda name: sizes[name])
-            raise ValueError(
-                f"{task} reads all layers and has {sizes[task]} classes; at most {self._shape[1]} are possible"
-            )
         before = self.sizes
         self.sizes = {**before, **sizes}
         weight = torch.zeros(

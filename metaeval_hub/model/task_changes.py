@@ -55,6 +55,8 @@ def add_tasks(
     labels, rows, known = check_new(model, labels, label_vectors, fields, origins)
     if not labels:
         return
+    readouts = {name: len(names) for name, names in labels.items() if name in layered}
+    model.readouts.check(readouts)
     if model.config.has_task_embeddings or task_embeddings is not None or task_features is not None:
         conditioning = model.conditioning  # raises for a method without z
         matrix = None if task_features is None else feature_matrix(task_features, tuple(labels))
@@ -68,7 +70,7 @@ def add_tasks(
             raise ValueError(f"{next(iter(labels))}: {error}") from error
     if model.adapter is not None and model.adapter.private is not None:
         model.adapter.private.append(len(labels))
-    model.readouts.append({name: len(names) for name, names in labels.items() if name in layered}, model.heads.weight)
+    model.readouts.append(readouts, model.heads.weight)
     model.heads.append(labels, rows)
     model.label_vectors.update(rows)
     model.fields.update(known)

@@ -108,12 +108,8 @@ class OnnxGraph(nn.Module):
         private = None if frozen else model.private_parts(task_ids)
         if frozen not in self.layered_ways:
             return model.encode_frozen(batch) if frozen else model.encode(batch, embeddings, private=private)
-        means = model.layer_means(batch, embeddings, private=private, frozen=frozen)
+        last, means = model.encode_layers(batch, embeddings, private=private, frozen=frozen)
         scores = model.readouts(means, self.readout[task_ids])
-        if model.config.pooling == "mean" or frozen:
-            last = means[:, -1]
-        else:  # the graph of this rare case runs the encoder a second time
-            last = model.encode(batch, embeddings, private=private)
         return torch.where(self.layered[task_ids].unsqueeze(1), scores, last)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from metaeval_datasets.sources.asking import SourceError
 from metaeval_datasets.spec import Join
-from metaeval_datasets.unlabelled import read_unlabelled
+from metaeval_datasets.unlabelled import read_rows, read_unlabelled
 
 
 def test_rows_without_a_text_are_left_out_and_keep_their_numbers(tmp_path):
@@ -114,3 +114,10 @@ def test_files_without_rows(tmp_path, name, content, message, texts):
     (tmp_path / name).write_text(content)
     with pytest.raises(SourceError, match=message):
         read_unlabelled(str(tmp_path / name), texts)
+
+
+def test_a_key_that_occurs_twice_in_a_later_row_is_refused(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "one", "x": 1}\n{"text": "two", "x": 1, "x": 2}\n')
+    with pytest.raises(SourceError, match="line 2: has a key twice: 'x'"):
+        read_rows(str(file), ("text",))

@@ -112,7 +112,10 @@ def test_removed_and_copied_tasks_keep_their_answers():
     torch.testing.assert_close(other.logits("my/frozen", TEXTS), answers["my/frozen"])
     other.remove_tasks(["my/adapted", "my/frozen"])
     assert not other.layered_tasks
+    with pytest.raises(ValueError, match="my/many reads all layers and has 129 classes; at most 128 are possible"):
+        add_tasks(other, {"my/many": [f"c{i}" for i in range(129)]}, layered=["my/many"])
     torch.testing.assert_close(other.logits("x/two", TEXTS), answers["x/two"])
+    assert len(other.task_embeddings.values) == len(other.labels)
 
 
 @pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
@@ -122,9 +125,13 @@ def test_every_encoder_gives_the_means_of_all_its_layers(kind, tmp_path):
     model = ConditionalAdapterModel.create(tmp_path, LABELS, config)
     batch = model.tokenizer(TEXTS, padding=True, return_tensors="pt")
     z = torch.from_numpy(model.expected_embeddings())
-    means = model.layer_means(batch, z)
+    pooled, means = model.encode_layers(batch, z)
     assert means.shape[:2] == (len(TEXTS), len(layers_of(model.encoder)) + 1)
-    torch.testing.assert_close(means[:, -1], model.encode(batch, z))
-    torch.testing.assert_close(model.layer_means(batch, frozen=True)[:, -1], model.encode_frozen(batch))
+    for found, wanted in (
+        (pooled, model.encode(batch, z)),
+        (means[:, -1], pooled),
+        (model.encode_layers(batch, frozen=True)[0], model.encode_frozen(batch)),
+    ):
+        torch.testing.assert_close(found, wanted)
     add_tasks(model, {"my/new": ("a", "b")}, layered=["my/new"])
     assert model.readouts.weight.shape == (1, 2, *means.shape[1:])
